@@ -1,0 +1,123 @@
+/* arraycodec: the public C API, on one page.
+ *
+ * An error-bounded codec for arrays of floats.  Every finite value comes back within `tol` of what
+ * was encoded, in exact arithmetic; NaN (payload included) and infinities come back bit for bit.
+ * An encoded chunk is self-describing: decoding needs no parameters.  docs/format.md specifies the
+ * bytes, docs/guarantee.md proves the bound.
+ *
+ * Conventions: functions return AC_OK or an error code; buffers belong to the caller and are passed
+ * with their size; nothing is printed, no state is kept between calls, and every function may be
+ * called from several threads at once.  The floating-point environment of the caller (rounding
+ * mode, FTZ/DAZ) is saved, set to the IEEE defaults and restored by encode and decode.
+ */
+#ifndef ARRAYCODEC_H
+#define ARRAYCODEC_H
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define AC_FORMAT_VERSION 0      /* 0 is experimental: its bytes may still change */
+#define AC_MAX_NDIM 32           /* HDF5's limit; NumPy's is 64, Zarr has none */
+#define AC_MAX_BLOCK (1u << 18)  /* values in a block; see docs/format.md */
+
+/* Values are pinned; new ones go into the gaps. */
+enum {
+  AC_OK = 0,
+  AC_E_PARAM = 10,       /* an argument is out of range */
+  AC_E_MEMORY = 12,      /* out of memory */
+  AC_E_DST_SIZE = 14,    /* the destination is too small, or does not fit the header */
+  AC_E_FORMAT = 20,      /* not an arraycodec chunk, or its structure is invalid */
+  AC_E_TRUNCATED = 22,   /* the chunk ends too early */
+  AC_E_CHECKSUM = 24,    /* a CRC32C does not match */
+  AC_E_VERSION = 26      /* valid, but of a format version or codec this build does not know */
+};
+
+/* Element types (codes of the format). */
+enum { AC_FLOAT32 = 1, AC_FLOAT64 = 2 };
+
+/* Block modes (codes of the format). */
+enum { AC_MODE_RAW = 0, AC_MODE_CONSTANT = 1, AC_MODE_WINDOWS = 2 };
+
+/* How a buffer is to be read: element type, byte order, shape, memory order. */
+typedef struct {
+  uint8_t dtype;       /* AC_FLOAT32 or AC_FLOAT64 */
+  uint8_t big_endian;  /* byte order of the elements in the caller's buffer: 0 little, 1 big */
+  uint8_t f_order;     /* 0: C order, 1: Fortran order; the buffer is contiguous in that order */
+  uint8_t ndim;        /* 0 .. AC_MAX_NDIM */
+  uint64_t shape[AC_MAX_NDIM];
+} ac_array;
+
+/* What the header of a chunk says. */
+typedef struct {
+  ac_array array;
+  double tol;            /* the tolerance asked for (information only); 0: lossless */
+  double delta;          /* reconstructions are integer multiples of it; 0: lossless */
+  uint64_t count;        /* values */
+  uint64_t n_blocks;
+  uint32_t block_len;    /* values in every block but the last */
+  uint8_t version, codec;
+  uint64_t header_size;  /* bytes before the first block */
+} ac_info;
+
+/* What one block says of itself (its checksum is verified first). */
+typedef struct {
+  uint64_t offset, size;        /* bytes within the chunk */
+  uint32_t count;               /* values */
+  uint8_t mode;                 /* AC_MODE_... */
+  uint8_t n_classes, lanes, prob_bits, group;  /* 0 where the mode has none */
+  uint32_t window_exceptions;   /* quantized, but outside their window */
+  uint32_t raw_exceptions;      /* refused by the quantizer: stored bit for bit */
+} ac_block_info;
+
+/* Encoder choices that tests force; 0 everywhere (or NULL) lets the encoder choose. */
+typedef struct {
+  uint32_t block_len;  /* 1 .. AC_MAX_BLOCK */
+  uint8_t group;       /* 64 or 128 */
+  uint8_t lanes;       /* 4, 8, 16, 32, 64 */
+  uint8_t prob_bits;   /* 10 .. 13 */
+} ac_tuning;
+
+/* Result of ac_check_bound. */
+typedef struct {
+  uint64_t violations;  /* finite values farther than tol, and non-finite values whose bits changed */
+  uint64_t lost;        /* of these, NaN or Inf that changed (or appeared) */
+  double max_error;     /* largest |a - b| over finite values, rounded to nearest */
+} ac_check;
+
+/* Largest number of bytes ac_encode can need for this array: a tested promise. */
+int ac_bound(const ac_array *array, size_t *bound);
+
+/* Encode `array->shape` elements at `src` (src_size bytes, aligned to the element) into dst.
+ * tol: absolute tolerance, finite and >= 0; 0 is lossless.  *size receives the bytes written. */
+int ac_encode(const ac_array *array, double tol, const ac_tuning *tuning, const void *src,
+              size_t src_size, void *dst, size_t capacity, size_t *size);
+
+/* Read and verify the header.  Needs only the first bytes of a chunk (header and block index);
+ * AC_E_TRUNCATED if they are not all there. */
+int ac_peek(const void *src, size_t src_size, ac_info *info);
+
+/* Decode a whole chunk; dst_size must be exactly the size of the array. */
+int ac_decode(const void *src, size_t src_size, void *dst, size_t dst_size);
+
+/* Decode values [first, first + count) in memory order; only the blocks they touch are read and
+ * verified.  dst_size must be exactly count elements. */
+int ac_decode_range(const void *src, size_t src_size, uint64_t first, uint64_t count, void *dst,
+                    size_t dst_size);
+
+/* Describe block i of a whole chunk without decoding its values. */
+int ac_inspect_block(const void *src, size_t src_size, uint64_t i, ac_block_info *info);
+
+/* Compare n native elements of type dtype in exact arithmetic: is |a - b| <= tol everywhere, and
+ * are non-finite values the same bits? */
+int ac_check_bound(int dtype, const void *a, const void *b, size_t n, double tol, ac_check *result);
+
+const char *ac_error_name(int code);
+const char *ac_isa(void); /* name of the kernel table in use */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,136 @@
+/* bytes.h: bounded little-endian readers and writers, for bytes and for bits.
+ *
+ * The only pointer arithmetic on untrusted input.  Both readers are sticky: after the first read
+ * past the end (or malformed number) they return zeros and `failed` stays set, so that a parser
+ * reads a whole structure and checks once.
+ */
+#ifndef AC_BYTES_H
+#define AC_BYTES_H
+#include <stdint.h>
+#include <string.h>
+
+#include "../arraycodec.h"
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "arraycodec needs a little-endian host"
+#endif
+
+static inline uint16_t ac_load16(const void *p) { uint16_t v; memcpy(&v, p, 2); return v; }
+static inline uint32_t ac_load32(const void *p) { uint32_t v; memcpy(&v, p, 4); return v; }
+static inline uint64_t ac_load64(const void *p) { uint64_t v; memcpy(&v, p, 8); return v; }
+static inline void ac_store16(void *p, uint16_t v) { memcpy(p, &v, 2); }
+static inline void ac_store32(void *p, uint32_t v) { memcpy(p, &v, 4); }
+static inline void ac_store64(void *p, uint64_t v) { memcpy(p, &v, 8); }
+
+static inline uint64_t ac_zigzag(int64_t v) { return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63); }
+static inline int64_t ac_unzigzag(uint64_t u) { return (int64_t)(u >> 1) ^ -(int64_t)(u & 1); }
+
+/* ---- bytes ---- */
+typedef struct {
+  const uint8_t *p, *end;
+  int failed; /* 0, AC_E_TRUNCATED or AC_E_FORMAT */
+} ac_reader;
+
+static inline size_t ac_remaining(const ac_reader *r) { return (size_t)(r->end - r->p); }
+
+/* The next n bytes, or NULL. */
+static inline const uint8_t *ac_take(ac_reader *r, size_t n) {
+  if (r->failed || ac_remaining(r) < n) {
+    if (!r->failed) r->failed = AC_E_TRUNCATED;
+    return NULL;
+  }
+  const uint8_t *p = r->p;
+  r->p += n;
+  return p;
+}
+
+static inline uint8_t ac_read8(ac_reader *r) { const uint8_t *p = ac_take(r, 1); return p ? *p : 0; }
+static inline uint32_t ac_read32(ac_reader *r) { const uint8_t *p = ac_take(r, 4); return p ? ac_load32(p) : 0; }
+static inline double ac_read_f64(ac_reader *r) {
+  const uint8_t *p = ac_take(r, 8);
+  double v = 0;
+  if (p) memcpy(&v, p, 8);
+  return v;
+}
+
+/* LEB128; at most 10 bytes, and the shortest form only (one number, one spelling). */
+static inline uint64_t ac_read_varint(ac_reader *r) {
+  uint64_t v = 0;
+  for (unsigned shift = 0; shift < 70; shift += 7) {
+    const uint8_t *p = ac_take(r, 1);
+    if (!p) return 0;
+    uint64_t b = *p & 0x7f;
+    if (shift == 63 && b > 1) break;
+    v |= b << shift;
+    if (!(*p & 0x80)) {
+      if (shift && !*p) break;
+      return v;
+    }
+  }
+  r->failed = AC_E_FORMAT;
+  return 0;
+}
+
+typedef struct {
+  uint8_t *p, *end;
+  int failed; /* set when something did not fit */
+} ac_writer;
+
+static inline uint8_t *ac_give(ac_writer *w, size_t n) {
+  if (w->failed || (size_t)(w->end - w->p) < n) {
+    w->failed = 1;
+    return NULL;
+  }
+  uint8_t *p = w->p;
+  w->p += n;
+  return p;
+}
+
+static inline void ac_write8(ac_writer *w, uint8_t v) { uint8_t *p = ac_give(w, 1); if (p) *p = v; }
+static inline void ac_write32(ac_writer *w, uint32_t v) { uint8_t *p = ac_give(w, 4); if (p) ac_store32(p, v); }
+static inline void ac_write_f64(ac_writer *w, double v) { uint8_t *p = ac_give(w, 8); if (p) memcpy(p, &v, 8); }
+static inline void ac_write_varint(ac_writer *w, uint64_t v) {
+  for (; v >= 0x80; v >>= 7) ac_write8(w, (uint8_t)(v | 0x80));
+  ac_write8(w, (uint8_t)v);
+}
+
+/* ---- bits, least significant first ---- */
+typedef struct {
+  ac_reader *bytes;
+  uint64_t acc;
+  unsigned n;
+} ac_bitreader;
+
+static inline uint32_t ac_read_bits(ac_bitreader *b, unsigned n) { /* n <= 32 */
+  while (b->n < n) {
+    b->acc |= (uint64_t)ac_read8(b->bytes) << b->n;
+    b->n += 8;
+  }
+  uint32_t v = (uint32_t)(b->acc & ((1ull << n) - 1));
+  b->acc >>= n;
+  b->n -= n;
+  return v;
+}
+
+/* The padding bits of the last byte must be zero. */
+static inline void ac_end_bits(ac_bitreader *b) {
+  if (b->acc && !b->bytes->failed) b->bytes->failed = AC_E_FORMAT;
+}
+
+typedef struct {
+  ac_writer *bytes;
+  uint64_t acc;
+  unsigned n;
+} ac_bitwriter;
+
+static inline void ac_write_bits(ac_bitwriter *b, uint32_t v, unsigned n) { /* n <= 32, v < 2^n */
+  b->acc |= (uint64_t)v << b->n;
+  for (b->n += n; b->n >= 8; b->n -= 8, b->acc >>= 8) ac_write8(b->bytes, (uint8_t)b->acc);
+}
+
+static inline void ac_flush_bits(ac_bitwriter *b) {
+  if (b->n) ac_write8(b->bytes, (uint8_t)b->acc);
+  b->acc = 0;
+  b->n = 0;
+}
+#endif

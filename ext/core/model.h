@@ -1,0 +1,44 @@
+/* model.h: static entropy models: symbol counts -> frequencies summing to 2^P -> coder tables,
+ * and their compact form in the stream.
+ *
+ * Invariant of every model: K >= 2 symbols, frequencies sum to exactly 2^P, none equals 2^P (a
+ * sure symbol is a class or mode of its own), so a frequency fits P bits.
+ */
+#ifndef AC_MODEL_H
+#define AC_MODEL_H
+#include <stdint.h>
+
+#include "bytes.h"
+
+#define AC_MAX_TOKENS 64
+
+/* Decoder entry, one gather: freq << (32-P) | bias << (32-2P) | symbol, with bias = slot - start.
+ * P <= 13 leaves at least 6 bits for the symbol. */
+static inline uint32_t ac_entry(uint32_t freq, uint32_t bias, uint32_t symbol, unsigned P) {
+  return freq << (32 - P) | bias << (32 - 2 * P) | symbol;
+}
+
+/* Encoder entry: division by freq as a multiplication (see ac_model_encoder). */
+typedef struct {
+  uint64_t reciprocal;
+  uint32_t limit;      /* states above it emit a word first */
+  uint32_t bias;
+  uint32_t complement; /* 2^P - freq */
+  uint32_t pad;
+} ac_symbol;
+
+/* Frequencies for counts; count[i] = 0 gives 0, everything else at least 1.  Needs at least two
+ * nonzero counts and K <= 2^P. */
+void ac_model_normalize(const uint32_t *count, unsigned K, unsigned P, uint16_t *freq);
+
+void ac_model_write(ac_bitwriter *out, const uint16_t *freq, unsigned K);
+/* Sets in->bytes->failed unless the frequencies satisfy the invariant. */
+void ac_model_read(ac_bitreader *in, unsigned K, unsigned P, uint16_t *freq);
+
+void ac_model_decoder(const uint16_t *freq, unsigned K, unsigned P, uint32_t *table /* 2^P */);
+void ac_model_encoder(const uint16_t *freq, unsigned K, unsigned P, ac_symbol *table /* K */);
+
+/* log2(v) in units of 2^-16, v >= 1: integers only, so that encoder choices (and bytes) do not
+ * depend on the C library. */
+uint32_t ac_log2(uint32_t v);
+#endif

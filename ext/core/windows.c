@@ -1,0 +1,332 @@
+/* windows.c: which class windows a block gets, and how they stand in the stream.
+ * Second stage of the encoder (after quantize, before rANS); the reader is its exact mirror.
+ *
+ * The choice takes one look at the data: groups are keyed by the half octave of their mean absolute
+ * deviation (or of their mean, where that is the larger), keys are merged as long as two classes
+ * cost more apart than together, and each class then gets the window and the number of raw bits
+ * that cost least on its histogram.  Only integers and IEEE + - * / are used, so every machine
+ * makes the same choice.
+ *
+ * Invariants: every window lies within int32; every value is in its group's window or an exception;
+ * a token that occurs has a frequency.
+ */
+#include "windows.h"
+
+#include "../arraycodec.h"
+#include "../simd/kernels.h"
+
+/* ---- classes from groups ---- */
+enum {
+  KEY_ZERO = 0,
+  KEY_CENTRED = 1,  /* + half octave of the deviation */
+  KEY_ABOVE = 65,   /* + half octave of the mean */
+  KEY_BELOW = 129,
+  N_KEYS = 193
+};
+
+/* Half octaves of v / n, with four bits below one; 0 .. 63. */
+static unsigned half_octave(uint64_t v, uint64_t n) {
+  const uint64_t u = 16 * v / n + 1;
+  return ac_log2(u > 0xffffffffu ? 0xffffffffu : (uint32_t)u) >> 15;
+}
+
+static unsigned group_key(const ac_group_stats *s, uint32_t m) {
+  if (!s->magnitude) return KEY_ZERO;
+  const uint64_t mean = (uint64_t)(s->mean < 0 ? -(int64_t)s->mean : s->mean);
+  if (mean * m <= 2 * s->deviation) return KEY_CENTRED + half_octave(s->deviation, m);
+  return (s->mean > 0 ? KEY_ABOVE : KEY_BELOW) + half_octave(mean, 1);
+}
+
+typedef struct {
+  uint32_t values, groups;
+  double centre, scale; /* mean, and mean distance from it */
+} cluster;
+
+static double log2_scale(double scale) { /* in bits, 0 for 0 */
+  const double u = 16 * scale + 1;
+  return ac_log2(u > 4e9 ? 4000000000u : (uint32_t)u) * 0x1p-16;
+}
+
+static double table_bits(double scale) { return 40 + 6 * (scale > 5 ? 64 : 4 + 12 * scale); }
+
+static cluster merged(const cluster *a, const cluster *b) {
+  cluster m = {a->values + b->values, a->groups + b->groups, 0, 0};
+  m.centre = (a->centre * a->values + b->centre * b->values) / m.values;
+  const double da = a->centre - m.centre, db = m.centre - b->centre;
+  m.scale = ((a->scale + fabs(da)) * a->values + (b->scale + fabs(db)) * b->values) / m.values;
+  return m;
+}
+
+/* Bits lost by giving two clusters one class: wider distributions, less a table, less the part of
+ * the class sequence that tells them apart. */
+static double merge_loss(const cluster *a, const cluster *b) {
+  const cluster m = merged(a, b);
+  const double together = log2_scale(m.scale);
+  const double ga = a->groups, gb = b->groups;
+  const double sequence =
+      ((ga + gb) * ac_log2(a->groups + b->groups) - ga * ac_log2(a->groups) - gb * ac_log2(b->groups)) * 0x1p-16;
+  return a->values * (together - log2_scale(a->scale)) + b->values * (together - log2_scale(b->scale)) - sequence -
+         table_bits(a->scale < b->scale ? a->scale : b->scale);
+}
+
+/* Groups -> at most AC_MAX_CLASSES clusters; returns how many. */
+static unsigned cluster_groups(const ac_group_stats *stats, uint32_t n, unsigned group, uint8_t *group_class,
+                               cluster *clusters) {
+  const uint32_t n_groups = ac_groups(n, group);
+  uint32_t values[N_KEYS] = {0}, groups[N_KEYS] = {0};
+  int64_t sum[N_KEYS] = {0};
+  double spread[N_KEYS] = {0};
+  uint8_t key_cluster[N_KEYS];
+  for (uint32_t g = 0; g < n_groups; g++) {
+    const uint32_t m = g + 1 < n_groups ? group : n - g * group;
+    const unsigned key = group_key(&stats[g], m);
+    group_class[g] = (uint8_t)key;
+    values[key] += m;
+    groups[key]++;
+    sum[key] += (int64_t)stats[g].mean * m;
+  }
+  for (uint32_t g = 0; g < n_groups; g++) {
+    const uint32_t m = g + 1 < n_groups ? group : n - g * group;
+    const unsigned key = group_class[g];
+    spread[key] += (double)stats[g].deviation + fabs(stats[g].mean - (double)sum[key] / values[key]) * m;
+  }
+
+  cluster all[N_KEYS];
+  uint8_t into[N_KEYS]; /* cluster i was merged into this one */
+  unsigned n_all = 0, n_live;
+  for (unsigned key = 0; key < N_KEYS; key++)
+    if (values[key]) {
+      key_cluster[key] = (uint8_t)n_all;
+      into[n_all] = (uint8_t)n_all;
+      all[n_all++] = (cluster){values[key], groups[key], (double)sum[key] / values[key], spread[key] / values[key]};
+    }
+  n_live = n_all;
+  /* partner[i]: the live j > i that is cheapest to merge i with */
+  uint8_t partner[N_KEYS];
+  double loss[N_KEYS];
+  uint8_t stale[N_KEYS];
+  memset(stale, 1, sizeof stale);
+  while (n_live > 1) {
+    unsigned best = n_all;
+    for (unsigned i = 0; i < n_all; i++) {
+      if (into[i] != i) continue;
+      if (stale[i]) {
+        partner[i] = (uint8_t)i;
+        for (unsigned j = i + 1; j < n_all; j++) {
+          if (into[j] != j) continue;
+          const double l = merge_loss(&all[i], &all[j]);
+          if (partner[i] == i || l < loss[i]) {
+            loss[i] = l;
+            partner[i] = (uint8_t)j;
+          }
+        }
+        stale[i] = 0;
+      }
+      if (partner[i] != i && (best == n_all || loss[i] < loss[best])) best = i;
+    }
+    if (n_live <= AC_MAX_CLASSES && loss[best] > 0) break;
+    const unsigned gone = partner[best];
+    all[best] = merged(&all[best], &all[gone]);
+    into[gone] = (uint8_t)best;
+    n_live--;
+    stale[best] = 1;
+    for (unsigned i = 0; i < n_all; i++) {
+      if (into[i] != i || i == best) continue;
+      if (partner[i] == best || partner[i] == gone) stale[i] = 1;
+      if (i > best || stale[i]) continue;
+      const double l = merge_loss(&all[i], &all[best]);
+      if (partner[i] == i || l < loss[i]) {
+        loss[i] = l;
+        partner[i] = (uint8_t)best;
+      }
+    }
+  }
+
+  uint8_t number[N_KEYS];
+  unsigned n_clusters = 0;
+  for (unsigned i = 0; i < n_all; i++)
+    if (into[i] == i) {
+      number[i] = (uint8_t)n_clusters;
+      clusters[n_clusters++] = all[i];
+    }
+  for (uint32_t g = 0; g < n_groups; g++) {
+    unsigned i = key_cluster[group_class[g]];
+    while (into[i] != i) i = into[i];
+    group_class[g] = number[i];
+  }
+  return n_clusters;
+}
+
+/* ---- a window for a class ---- */
+static unsigned bit_length(uint64_t v) { return v ? 64 - (unsigned)__builtin_clzll(v) : 0; }
+
+/* Raw bits that the histogram resolves: tokens of a sixteenth of the mean deviation and coarser. */
+static void aim_histogram(const cluster *c, ac_histogram *h) {
+  const unsigned bits = bit_length((uint64_t)c->scale);
+  unsigned shift = bits > 5 ? bits - 5 : 0;
+  if (shift > AC_MAX_RAW_BITS) shift = AC_MAX_RAW_BITS;
+  /* a multiple of 32 bins, so that up to five merges of neighbours stay aligned */
+  const int64_t centre = (int64_t)c->centre >> shift;
+  memset(h, 0, sizeof *h);
+  h->shift = (uint8_t)shift;
+  h->first = (int32_t)(((centre - AC_HISTOGRAM_BINS / 2) >> 5) * 32);
+}
+
+/* Bits of one exception: gap (one or two bytes), zigzag integer, filler token. */
+static double exception_bits(const cluster *c) {
+  const unsigned bits = bit_length((uint64_t)(c->scale * 8 + fabs(c->centre))) + 1;
+  return 12 + 8 * ((bits + 6) / 7) + 4;
+}
+
+/* The window that costs least; returns its bits and adds those of its tokens to *token_bits. */
+static double fit_window(const ac_histogram *h, const cluster *c, unsigned P, ac_class *out, uint64_t *token_bits) {
+  const double per_exception = exception_bits(c);
+  uint32_t bins[AC_HISTOGRAM_BINS];
+  memcpy(bins, h->count, sizeof bins);
+  double best_cost = 0;
+  unsigned best_k = 0, best_from = 0, best_to = 0;
+  uint32_t best_bins[AC_MAX_TOKENS];
+  for (unsigned d = 0; d <= 5 && h->shift + d <= AC_MAX_RAW_BITS; d++) {
+    const unsigned n_bins = AC_HISTOGRAM_BINS >> d, width = n_bins < AC_MAX_TOKENS ? n_bins : AC_MAX_TOKENS;
+    if (d)
+      for (unsigned i = 0; i < n_bins; i++) bins[i] = bins[2 * i] + bins[2 * i + 1];
+    uint32_t inside = 0, most;
+    unsigned from = 0;
+    for (unsigned i = 0; i < width; i++) inside += bins[i];
+    most = inside;
+    for (unsigned i = 1; i + width <= n_bins; i++) {
+      inside += bins[i + width - 1] - bins[i - 1];
+      if (inside > most) {
+        most = inside;
+        from = i;
+      }
+    }
+    /* Leave out edges that cost more as a symbol (their slot of 2^P, their place in the table) than
+     * as exceptions. */
+    unsigned to = from + width;
+    inside = most;
+    const double slot = inside * (1.4427 / (1 << P)) + 6;
+    const double saved = per_exception - P;
+    while (to > from + 1 && bins[to - 1] * saved < slot) inside -= bins[--to];
+    while (to > from + 1 && bins[from] * saved < slot) inside -= bins[from++];
+
+    double bits = 0;
+    if (to - from > 1) {
+      uint64_t sum = (uint64_t)inside * (inside ? ac_log2(inside) : 0);
+      for (unsigned i = from; i < to; i++) sum -= bins[i] ? (uint64_t)bins[i] * ac_log2(bins[i]) : 0;
+      bits = sum * 0x1p-16 + 6.0 * (to - from);
+    }
+    const double cost = bits + (double)c->values * (h->shift + d) + (c->values - inside) * per_exception;
+    if (!d || cost < best_cost) {
+      best_cost = cost;
+      best_k = h->shift + d;
+      best_from = from;
+      best_to = to;
+      memcpy(best_bins, bins + from, (to - from) * sizeof *bins);
+      out->n_tokens = (uint8_t)(to - from);
+    }
+  }
+  out->k = (uint8_t)best_k;
+  out->base = (int32_t)(((int64_t)(h->first >> (best_k - h->shift)) + best_from) * ((int64_t)1 << best_k));
+  unsigned filler = 0;
+  uint32_t inside = 0;
+  for (unsigned i = 0; i < best_to - best_from; i++) {
+    inside += best_bins[i];
+    if (best_bins[i] > best_bins[filler]) filler = i;
+  }
+  out->filler = (uint8_t)filler;
+  if (out->n_tokens > 1) {
+    best_bins[filler] += c->values - inside; /* exceptions code the filler */
+    ac_model_normalize(best_bins, out->n_tokens, P, out->freq);
+    for (unsigned i = 0; i < out->n_tokens; i++)
+      if (best_bins[i]) *token_bits += ((uint64_t)best_bins[i] * (((uint64_t)P << 16) - ac_log2(out->freq[i]))) >> 16;
+  }
+  return best_cost + 24;
+}
+
+/* One class of one token for everything: plain bit-packing of v - min. */
+static void consider_bit_packing(const int32_t *q, uint32_t n, uint8_t *group_class, ac_plan *plan) {
+  int32_t least = q[0], most = q[0];
+  for (uint32_t i = 1; i < n; i++) {
+    least = q[i] < least ? q[i] : least;
+    most = q[i] > most ? q[i] : most;
+  }
+  /* the base is a multiple of 2^k: widen k until both ends share a window */
+  unsigned k = bit_length((uint64_t)((int64_t)most - least));
+  while (k <= AC_MAX_RAW_BITS && least >> k != most >> k) k++;
+  const uint64_t bits = ((uint64_t)k * ((n + 15) & ~15u)) + 24;
+  if (k > AC_MAX_RAW_BITS || bits > plan->total_bits) return;
+  plan->windows.n_classes = 1;
+  plan->windows.classes[0] = (ac_class){.k = (uint8_t)k, .n_tokens = 1, .base = (int32_t)((uint32_t)(least >> k) << k)};
+  memset(group_class, 0, ac_groups(n, plan->windows.group));
+  plan->total_bits = bits;
+  plan->token_bits = 0;
+}
+
+void ac_windows_plan(const int32_t *q, uint32_t n, const ac_plan_scratch *scratch, uint8_t *group_class, ac_plan *plan) {
+  const ac_kernels *kernels = ac_active_kernels();
+  ac_windows *w = &plan->windows;
+  const uint32_t n_groups = ac_groups(n, w->group);
+  cluster clusters[N_KEYS];
+  kernels->group_stats(q, n, w->group, scratch->stats);
+  const unsigned n_classes = cluster_groups(scratch->stats, n, w->group, group_class, clusters);
+  w->n_classes = (uint8_t)n_classes;
+  /* One or two tables of 4096 entries stay in L1 and are closer to the entropy; with more classes
+   * each is so narrow that 11 bits do as well. */
+  if (!w->prob_bits) w->prob_bits = n_classes <= 2 ? 12 : 11;
+
+  for (unsigned c = 0; c < n_classes; c++) aim_histogram(&clusters[c], &scratch->histograms[c]);
+  kernels->count(q, n, w->group, group_class, scratch->histograms);
+  double bits = 24;
+  plan->token_bits = 0;
+  uint32_t magnitude = 0, centred = 0;
+  for (unsigned c = 0; c < n_classes; c++) {
+    bits += fit_window(&scratch->histograms[c], &clusters[c], w->prob_bits, &w->classes[c], &plan->token_bits);
+    if (n_classes > 1)
+      bits += clusters[c].groups * ((ac_log2(n_groups) - ac_log2(clusters[c].groups)) * 0x1p-16) + 8;
+  }
+  plan->total_bits = (uint64_t)bits;
+  for (uint32_t g = 0; g < n_groups; g++) {
+    magnitude |= scratch->stats[g].magnitude;
+    centred |= (uint64_t)fabs((double)scratch->stats[g].mean) <= scratch->stats[g].deviation / w->group;
+  }
+  /* Bit-packing needs the bits of the range, about those of the largest magnitude unless all values
+   * lie on one side: look at the range only where it could win. */
+  const unsigned needed = bit_length(magnitude);
+  if (n <= 8192 || !centred || plan->total_bits + n >= (uint64_t)needed * n) consider_bit_packing(q, n, group_class, plan);
+}
+
+/* ---- stream ---- */
+void ac_windows_write(ac_writer *out, const ac_windows *w) {
+  for (unsigned i = 0; i < w->n_classes; i++) {
+    const ac_class *c = &w->classes[i];
+    ac_write8(out, c->k);
+    ac_write8(out, (uint8_t)(c->n_tokens - 1));
+    ac_write_varint(out, ac_zigzag(c->base >> c->k));
+  }
+  ac_bitwriter bits = {out, 0, 0};
+  for (unsigned i = 0; i < w->n_classes; i++)
+    if (w->classes[i].n_tokens > 1) ac_model_write(&bits, w->classes[i].freq, w->classes[i].n_tokens);
+  ac_flush_bits(&bits);
+}
+
+void ac_windows_read(ac_reader *in, ac_windows *w) {
+  for (unsigned i = 0; i < w->n_classes; i++) {
+    ac_class *c = &w->classes[i];
+    c->k = ac_read8(in);
+    const unsigned tokens = ac_read8(in);
+    const int64_t lo = ac_unzigzag(ac_read_varint(in));
+    if (c->k > AC_MAX_RAW_BITS || tokens >= AC_MAX_TOKENS || lo < INT32_MIN || lo > INT32_MAX) goto invalid;
+    const int64_t base = lo * ((int64_t)1 << c->k), end = base + ((int64_t)(tokens + 1) << c->k);
+    if (base < INT32_MIN || end > (int64_t)INT32_MAX + 1) goto invalid;
+    c->n_tokens = (uint8_t)(tokens + 1);
+    c->base = (int32_t)base;
+  }
+  ac_bitreader bits = {in, 0, 0};
+  for (unsigned i = 0; i < w->n_classes; i++)
+    if (w->classes[i].n_tokens > 1) ac_model_read(&bits, w->classes[i].n_tokens, w->prob_bits, w->classes[i].freq);
+  ac_end_bits(&bits);
+  return;
+invalid:
+  if (!in->failed) in->failed = AC_E_FORMAT;
+}

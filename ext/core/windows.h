@@ -1,0 +1,73 @@
+/* windows.h: class windows, the split of quantized integers into tokens and raw bits.
+ *
+ * A block of n integers is cut into groups of 64 or 128.  Every group has one of at most 16 classes;
+ * a class is a window on the integers: value v is coded as token = (v >> k) - lo, 0 <= token < K,
+ * and the k low bits of v raw.  Values outside the window of their group's class are exceptions.
+ * A class of one token codes no tokens: bit-packing, and with k = 0 a constant.
+ */
+#ifndef AC_WINDOWS_H
+#define AC_WINDOWS_H
+#include "model.h"
+
+#define AC_MAX_CLASSES 16
+#define AC_MAX_RAW_BITS 25 /* 7 + 25 bits: one 32-bit load holds any raw field */
+#define AC_MIN_PROB_BITS 10
+#define AC_MAX_PROB_BITS 13
+#define AC_MAX_LANES 64
+#define AC_MAX_GROUP 128
+#define AC_STATE_MIN 0x10000u /* rANS states lie in [2^16, 2^32); coding starts and ends at 2^16 */
+
+typedef struct {
+  uint8_t k;        /* raw bits */
+  uint8_t n_tokens; /* K, 1 .. 64 */
+  uint8_t filler;   /* likeliest token: stands in the slots of exceptions */
+  int32_t base;     /* lo << k; [base, base + (K << k)) lies within int32 */
+  uint16_t freq[AC_MAX_TOKENS];
+} ac_class;
+
+typedef struct {
+  uint8_t n_classes, lanes, prob_bits, group;
+  ac_class classes[AC_MAX_CLASSES];
+} ac_windows;
+
+static inline uint32_t ac_groups(uint32_t n, unsigned group) { return (n + group - 1) / group; }
+
+/* Bytes of raw bits for m values of a group: 2k for every 16, the last 16 zero-padded. */
+static inline uint32_t ac_raw_bytes(uint32_t m, unsigned k) { return (m + 15) / 16 * 2 * k; }
+
+/* ---- encoder ---- */
+/* What the class choice needs to know of a group. */
+typedef struct {
+  int32_t mean;       /* rounded toward zero */
+  uint32_t magnitude; /* OR of v ^ (v >> 31): its bit length bounds |v| */
+  uint64_t deviation; /* sum of |v - mean| */
+} ac_group_stats;
+
+#define AC_HISTOGRAM_BINS 512
+typedef struct {
+  int32_t first;   /* bin i counts values with (v >> shift) == first + i */
+  uint8_t shift;
+  uint32_t count[AC_HISTOGRAM_BINS + 1]; /* the last one counts all others */
+} ac_histogram;
+
+/* A choice of windows and what it is expected to cost. */
+typedef struct {
+  ac_windows windows;
+  uint64_t total_bits;  /* of the whole block */
+  uint64_t token_bits;  /* of its entropy-coded part */
+} ac_plan;
+
+typedef struct {
+  ac_group_stats *stats;    /* one per group */
+  ac_histogram *histograms; /* AC_MAX_CLASSES */
+} ac_plan_scratch;
+
+/* Choose windows for q[0 .. n) and the class of every group.  windows.group must be set;
+ * prob_bits is chosen unless it is set.  lanes is left alone. */
+void ac_windows_plan(const int32_t *q, uint32_t n, const ac_plan_scratch *scratch, uint8_t *group_class, ac_plan *plan);
+
+/* ---- stream ---- */
+/* The class headers and tables of a block. */
+void ac_windows_write(ac_writer *out, const ac_windows *w);
+void ac_windows_read(ac_reader *in, ac_windows *w); /* sets in->failed on anything invalid */
+#endif

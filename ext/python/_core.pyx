@@ -1,0 +1,198 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=True
+"""_core: the C core with Python buffers: buffers in, buffers out, error code to exception.
+
+No policy lives here: `arraycodec.codec` decides about dtypes, memory order, tolerances and
+allocation.  The GIL is released around every call into C.
+"""
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
+from libc.stdint cimport uint64_t
+
+from arraycodec.errors import (
+    ChecksumError, FormatError, ParameterError, SizeError, TruncatedError, VersionError,
+)
+
+from core cimport *
+
+FORMAT_VERSION = AC_FORMAT_VERSION
+MAX_NDIM = AC_MAX_NDIM
+MAX_BLOCK = AC_MAX_BLOCK
+FLOAT32 = AC_FLOAT32
+FLOAT64 = AC_FLOAT64
+MODES = {AC_MODE_RAW: "raw", AC_MODE_CONSTANT: "constant", AC_MODE_WINDOWS: "windows"}
+
+cdef object EXCEPTIONS = {
+    AC_E_PARAM: ParameterError,
+    AC_E_MEMORY: MemoryError,
+    AC_E_DST_SIZE: SizeError,
+    AC_E_FORMAT: FormatError,
+    AC_E_TRUNCATED: TruncatedError,
+    AC_E_CHECKSUM: ChecksumError,
+    AC_E_VERSION: VersionError,
+}
+
+
+cdef int check(int code) except -1:
+    if code != AC_OK:
+        raise EXCEPTIONS[code](ac_error_name(code).decode())
+    return 0
+
+
+cdef int describe(ac_array *array, int dtype, bint big_endian, bint f_order, tuple shape) except -1:
+    if len(shape) > AC_MAX_NDIM:
+        raise ParameterError(f"an array of {len(shape)} dimensions; at most {AC_MAX_NDIM} are supported")
+    array.dtype = <unsigned char>dtype
+    array.big_endian = big_endian
+    array.f_order = f_order
+    array.ndim = <unsigned char>len(shape)
+    for i in range(len(shape)):
+        array.shape[i] = shape[i]
+    return 0
+
+
+def isa():
+    """Name of the kernel table in use."""
+    return ac_isa().decode()
+
+
+def bound(int dtype, tuple shape):
+    """Largest number of bytes `encode` can return for this dtype code and shape."""
+    cdef ac_array array
+    cdef size_t size = 0
+    describe(&array, dtype, False, False, shape)
+    check(ac_bound(&array, &size))
+    return size
+
+
+def encode(src, int dtype, bint big_endian, bint f_order, tuple shape, double tol,
+           uint32_t block_len=0, int group=0, int lanes=0, int prob_bits=0):
+    """Encode a contiguous buffer of `shape` elements to bytes.  The last four force encoder choices (tests)."""
+    cdef ac_array array
+    cdef ac_tuning tuning
+    cdef Py_buffer buf
+    cdef size_t capacity = 0, size = 0
+    cdef int code
+    cdef void *dst
+    describe(&array, dtype, big_endian, f_order, shape)
+    tuning.block_len = block_len
+    tuning.group = <unsigned char>group
+    tuning.lanes = <unsigned char>lanes
+    tuning.prob_bits = <unsigned char>prob_bits
+    check(ac_bound(&array, &capacity))
+    capacity += block_bytes(&array, block_len)
+    PyObject_GetBuffer(src, &buf, PyBUF_SIMPLE)
+    try:
+        dst = PyMem_RawMalloc(capacity)
+        if dst is NULL:
+            raise MemoryError(f"no memory for {capacity} bytes of encoded chunk")
+        try:
+            with nogil:
+                code = ac_encode(&array, tol, &tuning, buf.buf, buf.len, dst, capacity, &size)
+            check(code)
+            return PyBytes_FromStringAndSize(<char *>dst, size)
+        finally:
+            PyMem_RawFree(dst)
+    finally:
+        PyBuffer_Release(&buf)
+
+
+cdef size_t block_bytes(const ac_array *array, uint32_t block_len) noexcept:
+    """What a forced block length can add to ac_bound: one index entry and mode byte a block."""
+    cdef uint64_t n = 1
+    if block_len == 0:
+        return 0
+    for i in range(array.ndim):
+        n *= array.shape[i]
+    return 9 * (n // block_len + 1)
+
+
+def peek(src):
+    """What the header of a chunk says, as a dict; needs only header and index."""
+    cdef Py_buffer buf
+    cdef ac_info info
+    PyObject_GetBuffer(src, &buf, PyBUF_SIMPLE)
+    try:
+        check(ac_peek(buf.buf, buf.len, &info))
+    finally:
+        PyBuffer_Release(&buf)
+    return {
+        "version": info.version, "codec": info.codec, "dtype": info.array.dtype,
+        "big_endian": bool(info.array.big_endian), "f_order": bool(info.array.f_order),
+        "shape": tuple([info.array.shape[i] for i in range(info.array.ndim)]),
+        "tol": info.tol, "delta": info.delta, "count": info.count,
+        "block_len": info.block_len, "n_blocks": info.n_blocks, "header_size": info.header_size,
+    }
+
+
+def decode_into(src, out):
+    """Decode a whole chunk into a writable contiguous buffer of exactly the array's size."""
+    cdef Py_buffer a, b
+    cdef int code
+    PyObject_GetBuffer(src, &a, PyBUF_SIMPLE)
+    try:
+        PyObject_GetBuffer(out, &b, PyBUF_SIMPLE | PyBUF_WRITABLE)
+        try:
+            with nogil:
+                code = ac_decode(a.buf, a.len, b.buf, b.len)
+            check(code)
+        finally:
+            PyBuffer_Release(&b)
+    finally:
+        PyBuffer_Release(&a)
+
+
+def decode_range_into(src, uint64_t first, uint64_t count, out):
+    """Decode `count` values from `first` on, in memory order."""
+    cdef Py_buffer a, b
+    cdef int code
+    PyObject_GetBuffer(src, &a, PyBUF_SIMPLE)
+    try:
+        PyObject_GetBuffer(out, &b, PyBUF_SIMPLE | PyBUF_WRITABLE)
+        try:
+            with nogil:
+                code = ac_decode_range(a.buf, a.len, first, count, b.buf, b.len)
+            check(code)
+        finally:
+            PyBuffer_Release(&b)
+    finally:
+        PyBuffer_Release(&a)
+
+
+def inspect_block(src, uint64_t i):
+    """Describe block `i` of a chunk, as a dict."""
+    cdef Py_buffer buf
+    cdef ac_block_info info
+    PyObject_GetBuffer(src, &buf, PyBUF_SIMPLE)
+    try:
+        check(ac_inspect_block(buf.buf, buf.len, i, &info))
+    finally:
+        PyBuffer_Release(&buf)
+    return {
+        "mode": MODES[info.mode], "offset": info.offset, "size": info.size, "count": info.count,
+        "classes": info.n_classes, "lanes": info.lanes, "prob_bits": info.prob_bits, "group": info.group,
+        "window_exceptions": info.window_exceptions, "raw_exceptions": info.raw_exceptions,
+    }
+
+
+def check_bound(int dtype, a, b, double tol):
+    """(violations, lost, max_error) of two native contiguous buffers of equal size."""
+    cdef Py_buffer x, y
+    cdef ac_check result
+    cdef int code
+    cdef size_t n
+    PyObject_GetBuffer(a, &x, PyBUF_SIMPLE)
+    try:
+        PyObject_GetBuffer(b, &y, PyBUF_SIMPLE)
+        try:
+            if x.len != y.len:
+                raise SizeError(f"buffers of {x.len} and {y.len} bytes")
+            n = x.len // (4 if dtype == AC_FLOAT32 else 8)
+            with nogil:
+                code = ac_check_bound(dtype, x.buf, y.buf, n, tol, &result)
+            check(code)
+            return result.violations, result.lost, result.max_error
+        finally:
+            PyBuffer_Release(&y)
+    finally:
+        PyBuffer_Release(&x)

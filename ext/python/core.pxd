@@ -1,0 +1,71 @@
+# core.pxd: extern declarations, line for line with arraycodec.h.  Declarations only.
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+cdef extern from "arraycodec.h" nogil:
+    enum:
+        AC_FORMAT_VERSION
+        AC_MAX_NDIM
+        AC_MAX_BLOCK
+    enum:
+        AC_OK
+        AC_E_PARAM
+        AC_E_MEMORY
+        AC_E_DST_SIZE
+        AC_E_FORMAT
+        AC_E_TRUNCATED
+        AC_E_CHECKSUM
+        AC_E_VERSION
+    enum:
+        AC_FLOAT32
+        AC_FLOAT64
+    enum:
+        AC_MODE_RAW
+        AC_MODE_CONSTANT
+        AC_MODE_WINDOWS
+    ctypedef struct ac_array:
+        uint8_t dtype
+        uint8_t big_endian
+        uint8_t f_order
+        uint8_t ndim
+        uint64_t shape[32]
+    ctypedef struct ac_info:
+        ac_array array
+        double tol
+        double delta
+        uint64_t count
+        uint64_t n_blocks
+        uint32_t block_len
+        uint8_t version
+        uint8_t codec
+        uint64_t header_size
+    ctypedef struct ac_block_info:
+        uint64_t offset
+        uint64_t size
+        uint32_t count
+        uint8_t mode
+        uint8_t n_classes
+        uint8_t lanes
+        uint8_t prob_bits
+        uint8_t group
+        uint32_t window_exceptions
+        uint32_t raw_exceptions
+    ctypedef struct ac_tuning:
+        uint32_t block_len
+        uint8_t group
+        uint8_t lanes
+        uint8_t prob_bits
+    ctypedef struct ac_check:
+        uint64_t violations
+        uint64_t lost
+        double max_error
+    int ac_bound(const ac_array *array, size_t *bound)
+    int ac_encode(const ac_array *array, double tol, const ac_tuning *tuning, const void *src,
+                  size_t src_size, void *dst, size_t capacity, size_t *size)
+    int ac_peek(const void *src, size_t src_size, ac_info *info)
+    int ac_decode(const void *src, size_t src_size, void *dst, size_t dst_size)
+    int ac_decode_range(const void *src, size_t src_size, uint64_t first, uint64_t count, void *dst,
+                        size_t dst_size)
+    int ac_inspect_block(const void *src, size_t src_size, uint64_t i, ac_block_info *info)
+    int ac_check_bound(int dtype, const void *a, const void *b, size_t n, double tol, ac_check *result)
+    const char *ac_error_name(int code)
+    const char *ac_isa()

@@ -1,0 +1,62 @@
+/* kernels.h: the complete list of what is worth vectorising, as one table of functions.
+ *
+ * Each instruction set is one file exporting one const table; dispatch.c chooses among them once.
+ * scalar.c is the meaning of every kernel: all tables give identical bytes and identical floats.
+ * Kernels trust their arguments (the stages above have checked every length), but the decoders
+ * still never read outside [raw, words_end).
+ */
+#ifndef AC_KERNELS_H
+#define AC_KERNELS_H
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../core/quantize.h"
+#include "../core/windows.h"
+
+/* Coder input of one block: tokens and raw bits of every group, in order. */
+typedef struct {
+  const ac_windows *windows;
+  const uint8_t *group_class;
+  uint32_t n; /* values */
+  /* decoder */
+  const uint32_t *tables; /* class c at c << prob_bits */
+  const uint8_t *raw, *words, *words_end; /* raw plane, ..., words: in this order in one buffer */
+  double delta;
+} ac_coded;
+
+typedef struct {
+  const char *name;
+
+  /* Quantize n values.  Refused values get the integer of the value before them (0 at the start)
+   * and their index goes to refused[]; returns how many. */
+  uint32_t (*quantize_f32)(const float *x, uint32_t n, const ac_lattice *lattice, int32_t *q, uint32_t *refused);
+  uint32_t (*quantize_f64)(const double *x, uint32_t n, const ac_lattice *lattice, int32_t *q, uint32_t *refused);
+
+  void (*group_stats)(const int32_t *q, uint32_t n, unsigned group, ac_group_stats *stats);
+
+  /* Add every group's values to the histogram of its class. */
+  void (*count)(const int32_t *q, uint32_t n, unsigned group, const uint8_t *group_class, ac_histogram *histograms);
+
+  /* Integers to tokens and the raw plane.  Values outside their window become (filler, zero bits)
+   * and their index goes to outside[]; returns how many. */
+  uint32_t (*split)(const int32_t *q, uint32_t n, const ac_windows *windows, const uint8_t *group_class,
+                    uint8_t *tokens, uint8_t *raw, uint32_t *outside);
+
+  /* rANS, backwards: words end at `end`, lane states first; returns where they start.  Needs room
+   * for one word a token and 4 bytes a lane. */
+  uint8_t *(*encode)(const ac_windows *windows, const uint8_t *group_class, uint32_t n, const uint8_t *tokens,
+                     const ac_symbol (*symbols)[AC_MAX_TOKENS], uint8_t *end);
+
+  /* rANS, raw bits and dequantization fused; 0, or AC_E_FORMAT if the words do not end where and
+   * how they must. */
+  int (*decode_f32)(const ac_coded *coded, float *out);
+  int (*decode_f64)(const ac_coded *coded, double *out);
+
+  uint32_t (*crc32c)(const void *data, size_t size);
+} ac_kernels;
+
+extern const ac_kernels ac_kernels_scalar;
+
+/* The table in use. */
+const ac_kernels *ac_active_kernels(void);
+#endif
