@@ -29,6 +29,7 @@ enum {
   AC_E_PARAM = 10,       /* an argument is out of range */
   AC_E_MEMORY = 12,      /* out of memory */
   AC_E_DST_SIZE = 14,    /* the destination is too small, or does not fit the header */
+  AC_E_ISA = 16,         /* ARRAYCODEC_ISA names no instruction set that this machine runs */
   AC_E_FORMAT = 20,      /* not an arraycodec chunk, or its structure is invalid */
   AC_E_TRUNCATED = 22,   /* the chunk ends too early */
   AC_E_CHECKSUM = 24,    /* a CRC32C does not match */
@@ -115,7 +116,7 @@ int ac_inspect_block(const void *src, size_t src_size, uint64_t i, ac_block_info
 int ac_check_bound(int dtype, const void *a, const void *b, size_t n, double tol, ac_check *result);
 
 const char *ac_error_name(int code);
-const char *ac_isa(void); /* name of the kernel table in use */
+const char *ac_isa(void); /* name of the kernel table in use; NULL where encode says AC_E_ISA */
 
 #ifdef __cplusplus
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "../arraycodec.h"
+#include "../simd/kernels.h"
 #include "block.h"
 #include "fpenv.h"
 #include "frame.h"
@@ -103,6 +104,7 @@ int ac_encode(const ac_array *array, double tol, const ac_tuning *tuning, const 
               size_t capacity, size_t *size) {
   ac_info info;
   if (!tuning) tuning = &AUTOMATIC;
+  if (!ac_active_kernels()) return AC_E_ISA;
   const ac_fpenv saved = ac_fpenv_enter();
   int error = describe(array, tol, tuning, &info);
   if (!error && src_size != info.count * ac_item_size(array->dtype)) error = AC_E_PARAM;
@@ -113,7 +115,9 @@ int ac_encode(const ac_array *array, double tol, const ac_tuning *tuning, const 
 }
 
 /* ---- decode ---- */
-int ac_peek(const void *src, size_t src_size, ac_info *info) { return ac_frame_read_header(src, src_size, info); }
+int ac_peek(const void *src, size_t src_size, ac_info *info) {
+  return ac_active_kernels() ? ac_frame_read_header(src, src_size, info) : AC_E_ISA;
+}
 
 static int decode_range(const uint8_t *src, const ac_info *info, uint64_t first, uint64_t count, uint8_t *dst) {
   const size_t item = ac_item_size(info->array.dtype);
@@ -150,7 +154,7 @@ static int decode_range(const uint8_t *src, const ac_info *info, uint64_t first,
 
 int ac_decode_range(const void *src, size_t src_size, uint64_t first, uint64_t count, void *dst, size_t dst_size) {
   ac_info info;
-  int error = ac_frame_read_header(src, src_size, &info);
+  int error = ac_peek(src, src_size, &info);
   if (!error) error = ac_frame_check_size(src, src_size, &info);
   if (error) return error;
   if (first > info.count || count > info.count - first) return AC_E_PARAM;
@@ -164,13 +168,13 @@ int ac_decode_range(const void *src, size_t src_size, uint64_t first, uint64_t c
 
 int ac_decode(const void *src, size_t src_size, void *dst, size_t dst_size) {
   ac_info info;
-  const int error = ac_frame_read_header(src, src_size, &info);
+  const int error = ac_peek(src, src_size, &info);
   return error ? error : ac_decode_range(src, src_size, 0, info.count, dst, dst_size);
 }
 
 int ac_inspect_block(const void *src, size_t src_size, uint64_t i, ac_block_info *block) {
   ac_info info;
-  int error = ac_frame_read_header(src, src_size, &info);
+  int error = ac_peek(src, src_size, &info);
   if (!error) error = ac_frame_check_size(src, src_size, &info);
   if (error) return error;
   if (i >= info.n_blocks) return AC_E_PARAM;
@@ -189,6 +193,7 @@ const char *ac_error_name(int code) {
     case AC_E_PARAM: return "invalid argument";
     case AC_E_MEMORY: return "out of memory";
     case AC_E_DST_SIZE: return "the chunk holds another number of values than the destination";
+    case AC_E_ISA: return "ARRAYCODEC_ISA names no instruction set of this machine";
     case AC_E_FORMAT: return "not an arraycodec chunk, or a corrupt one";
     case AC_E_TRUNCATED: return "truncated chunk";
     case AC_E_CHECKSUM: return "corrupt chunk (checksum mismatch)";

@@ -12,10 +12,15 @@
 
 #define AC_MAX_TOKENS 64
 
-/* Decoder entry, one gather: freq << (32-P) | bias << (32-2P) | symbol, with bias = slot - start.
+/* Decoder entry, one gather: freq << (32-P) | symbol << P | bias, with bias = slot - start.
  * P <= 13 leaves at least 6 bits for the symbol. */
 static inline uint32_t ac_entry(uint32_t freq, uint32_t bias, uint32_t symbol, unsigned P) {
-  return freq << (32 - P) | bias << (32 - 2 * P) | symbol;
+  return freq << (32 - P) | symbol << P | bias;
+}
+static inline uint32_t ac_entry_symbol(uint32_t e, unsigned P) { return e >> P & ((1u << (32 - 2 * P)) - 1); }
+/* The state after the symbol, before renormalization. */
+static inline uint32_t ac_entry_advance(uint32_t e, uint32_t x, unsigned P) {
+  return (e >> (32 - P)) * (x >> P) + (e & ((1u << P) - 1));
 }
 
 /* Encoder entry: division by freq as a multiplication (see ac_model_encoder). */

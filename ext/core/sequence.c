@@ -136,8 +136,8 @@ void ac_sequence_read(ac_reader *in, unsigned method, uint8_t *classes, uint32_t
   for (uint32_t i = 0; i < n; i++) {
     uint32_t *lane = &x[i % LANES];
     const uint32_t e = tables[context][*lane & mask];
-    uint32_t y = (e >> (32 - P)) * (*lane >> P) + (e >> (32 - 2 * P) & mask);
-    classes[i] = (uint8_t)(e & ((1u << (32 - 2 * P)) - 1));
+    uint32_t y = ac_entry_advance(e, *lane, P);
+    classes[i] = (uint8_t)ac_entry_symbol(e, P);
     if (y < AC_STATE_MIN) {
       const uint8_t *w = ac_take(&words, 2);
       if (!w) goto invalid;

@@ -47,6 +47,9 @@ typedef struct {
 typedef struct {
   int32_t first;   /* bin i counts values with (v >> shift) == first + i */
   uint8_t shift;
+  uint8_t stride;  /* every stride-th group of the class is counted, from its first */
+  uint32_t seen;   /* groups of the class */
+  uint32_t values; /* counted */
   uint32_t count[AC_HISTOGRAM_BINS + 1]; /* the last one counts all others */
 } ac_histogram;
 

@@ -26,6 +26,7 @@ cdef object EXCEPTIONS = {
     AC_E_PARAM: ParameterError,
     AC_E_MEMORY: MemoryError,
     AC_E_DST_SIZE: SizeError,
+    AC_E_ISA: RuntimeError,
     AC_E_FORMAT: FormatError,
     AC_E_TRUNCATED: TruncatedError,
     AC_E_CHECKSUM: ChecksumError,
@@ -52,8 +53,11 @@ cdef int describe(ac_array *array, int dtype, bint big_endian, bint f_order, tup
 
 
 def isa():
-    """Name of the kernel table in use."""
-    return ac_isa().decode()
+    """Name of the instruction set in use (the environment variable ARRAYCODEC_ISA forces one)."""
+    cdef const char *name = ac_isa()
+    if name is NULL:
+        raise EXCEPTIONS[AC_E_ISA](ac_error_name(AC_E_ISA).decode())
+    return name.decode()
 
 
 def bound(int dtype, tuple shape):

@@ -11,6 +11,7 @@ cdef extern from "arraycodec.h" nogil:
         AC_E_PARAM
         AC_E_MEMORY
         AC_E_DST_SIZE
+        AC_E_ISA
         AC_E_FORMAT
         AC_E_TRUNCATED
         AC_E_CHECKSUM

@@ -1,7 +1,46 @@
-/* dispatch.c: which kernel table this process uses.  One table so far. */
+/* dispatch.c: which kernel table this process uses: detected once, behind one atomic pointer.
+ *
+ * Invariant: every thread sees the same table; two threads that detect at the same time store the
+ * same pointer.
+ */
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "../arraycodec.h"
 #include "kernels.h"
 
-const ac_kernels *ac_active_kernels(void) { return &ac_kernels_scalar; }
+typedef struct {
+  const ac_kernels *kernels;
+  int supported;
+} candidate;
 
-const char *ac_isa(void) { return ac_active_kernels()->name; }
+/* Fastest first. */
+static const ac_kernels *detect(void) {
+  const candidate candidates[] = {
+#if defined(__x86_64__)
+      {&ac_kernels_sse42, __builtin_cpu_supports("sse4.2")},
+#endif
+      {&ac_kernels_scalar, 1},
+  };
+  const char *forced = getenv("ARRAYCODEC_ISA");
+  for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++)
+    if (candidates[i].supported && (!forced || !*forced || !strcmp(forced, candidates[i].kernels->name)))
+      return candidates[i].kernels;
+  return NULL;
+}
+
+const ac_kernels *ac_active_kernels(void) {
+  static _Atomic(const ac_kernels *) active;
+  const ac_kernels *kernels = atomic_load_explicit(&active, memory_order_relaxed);
+  if (!kernels) {
+    kernels = detect();
+    atomic_store_explicit(&active, kernels, memory_order_relaxed);
+  }
+  return kernels;
+}
+
+const char *ac_isa(void) {
+  const ac_kernels *kernels = ac_active_kernels();
+  return kernels ? kernels->name : NULL;
+}

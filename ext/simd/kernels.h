@@ -56,7 +56,12 @@ typedef struct {
 } ac_kernels;
 
 extern const ac_kernels ac_kernels_scalar;
+#if defined(__x86_64__)
+extern const ac_kernels ac_kernels_sse42;
+#endif
 
-/* The table in use. */
+/* The table in use, chosen at the first call: the one that the environment variable ARRAYCODEC_ISA
+ * names, else the fastest that this machine runs.  NULL if the variable names none of them; the
+ * entry points check that once (AC_E_ISA). */
 const ac_kernels *ac_active_kernels(void);
 #endif
