@@ -35,12 +35,14 @@ class Config:
             return
         if isinstance(tol, bool) or not isinstance(tol, numbers.Real):
             raise TypeError(f"tol must be a number, not {tol!r}")
-        if not math.isfinite(tol) or tol < 0:
-            raise ParameterError(f"tol must be finite and >= 0, not {tol!r}")
         try:
             value = float(tol)
         except OverflowError:
-            raise ParameterError(f"tol is too large for a double: {tol!r}") from None
+            raise ParameterError(f"tol must fit a double, not {tol!r}") from None
+        if not math.isfinite(value) or value < 0:
+            raise ParameterError(f"tol must be finite and >= 0, not {tol!r}")
+        if value > tol:  # a fraction or long double between two doubles: the promise is for `tol`
+            value = math.nextafter(value, 0)
         object.__setattr__(self, "tol", value + 0.0)  # -0.0 becomes 0.0
 
     def require_tol(self) -> float:

@@ -12,7 +12,7 @@ from zarr.abc.codec import ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin
 from . import codec
 from .ansquant import ZARR3_NAME, AnsQuant
 from .config import Config
-from .errors import ParameterError, SizeError
+from .errors import SizeError
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,127 @@
+"""Arrays that tests share: hypothesis strategies, adversarial arrays, and exact comparison."""
+
+from fractions import Fraction
+
+import hypothesis.extra.numpy as hnp
+import numpy as np
+from hypothesis import strategies as st
+
+DTYPES = [np.dtype("<f4"), np.dtype(">f4"), np.dtype("<f8"), np.dtype(">f8")]
+NATIVE = [np.dtype("f4"), np.dtype("f8")]
+
+
+def bits(a):
+    """The bit patterns of a float array, native byte order."""
+    native = np.ascontiguousarray(a, a.dtype.newbyteorder("="))
+    return native.view(f"u{a.dtype.itemsize}")
+
+
+def assert_within(original, decoded, tol):
+    """The promise in rational arithmetic, sharing no code with the package."""
+    assert original.shape == decoded.shape
+    a, b = original.ravel(), decoded.ravel()
+    finite = np.isfinite(a)
+    assert np.array_equal(bits(a)[~finite], bits(b)[~finite]), "NaN or Inf bits changed"
+    assert np.isfinite(b[finite]).all()
+    limit = Fraction(tol)
+    for x, y in zip(a[finite].tolist(), b[finite].tolist(), strict=True):
+        assert abs(Fraction(x) - Fraction(y)) <= limit, (x, y, tol)
+
+
+def payload_nans(dtype):
+    """Quiet and signalling NaNs of both signs with distinct payloads, and infinities."""
+    if np.dtype(dtype).itemsize == 4:
+        patterns = np.array([0x7FC00000, 0xFFC00001, 0x7F800001, 0xFFBADBAD, 0x7FFFFFFF, 0x7F800000, 0xFF800000], "u4")
+    else:
+        patterns = np.array([0x7FF8000000000000, 0xFFF8000000000001, 0x7FF0000000000001, 0xFFF7BADBADBADBAD,
+                             0x7FFFFFFFFFFFFFFF, 0x7FF0000000000000, 0xFFF0000000000000], "u8")
+    return patterns.view(f"f{np.dtype(dtype).itemsize}")
+
+
+def torture(dtype, n=1000, tol=2**-7):
+    """Named one-dimensional arrays that codecs break on."""
+    dtype = np.dtype(dtype)
+    rng = np.random.default_rng(n)
+    info = np.finfo(dtype)
+    normal = rng.normal(size=n).astype(dtype)
+    with_nan = normal.copy()
+    with_nan[rng.random(n) < 0.1] = np.nan
+    specials = normal.copy()
+    specials[:: max(1, n // 50)] = np.resize(payload_nans(dtype), len(specials[:: max(1, n // 50)]))
+    outliers = normal.copy()
+    outliers[rng.random(n) < 0.01] *= dtype.type(1e20)
+    edges = ((np.arange(n) - n // 2) * dtype.type(tol)).astype(dtype)  # exactly between two lattice points
+    sparse = np.where(rng.random(n) < 0.02, normal, 0).astype(dtype)
+    rows = np.repeat(np.exp(rng.normal(size=n // 100 + 1) * 4), 100)[:n].astype(dtype) * normal
+    return {
+        "zeros": np.zeros(n, dtype),
+        "negative zeros": np.full(n, -0.0, dtype),
+        "constant": np.full(n, 3.14159, dtype),
+        "all nan": np.full(n, np.nan, dtype),
+        "all inf": np.full(n, -np.inf, dtype),
+        "normal": normal,
+        "offset": normal + dtype.type(1000),
+        "nan": with_nan,
+        "specials": specials,
+        "only specials": np.resize(payload_nans(dtype), n),
+        "outliers": outliers,
+        "ramp": np.linspace(-5, 5, n).astype(dtype),
+        "steps": np.repeat(rng.normal(size=n // 64 + 1), 64)[:n].astype(dtype) * dtype.type(10),
+        "edges": edges,
+        "next to edges": np.nextafter(edges, np.resize(np.array([np.inf, -np.inf], dtype), n)).astype(dtype),
+        "sparse": sparse,
+        "scales": rows,
+        "tiny": normal * info.tiny,
+        "denormal": (normal * info.smallest_subnormal * 100).astype(dtype),
+        "huge": np.where(rng.random(n) < 0.5, info.max, -info.max).astype(dtype),
+        "random bits": rng.integers(0, 2**64, n, "u8").astype(f"u{dtype.itemsize}").view(dtype),
+        "uniform": rng.uniform(-1, 1, n).astype(dtype),
+        "two values": rng.choice(np.array([0.25, 0.75], dtype), n),
+    }
+
+
+tolerances = st.one_of(
+    st.sampled_from([2.0**-17, 1e-3, 0.1, 0.5, 1.0, 1e-6, 1e30, 1e-42, 5e-324, 1e300, 0.0]),
+    st.floats(min_value=0, max_value=1e308, allow_subnormal=True),
+    st.floats(min_value=1e-6, max_value=1e3),
+)
+
+
+def elements(dtype, tol):
+    """Floats of all kinds, many of them on or beside lattice points and their midpoints."""
+    width = dtype.itemsize * 8
+    anything = st.floats(width=width, allow_nan=True, allow_infinity=True)
+    if not 0 < tol < 1e300:
+        return anything
+
+    def near(i, ulps):
+        with np.errstate(all="ignore"):
+            v = dtype.type(float(i) * tol)
+            for _ in range(abs(ulps)):
+                v = np.nextafter(v, dtype.type(np.inf if ulps > 0 else -np.inf))
+        return v.item()
+
+    return st.one_of(anything, st.builds(near, st.integers(-(2**31), 2**31), st.integers(-2, 2)),
+                     st.builds(near, st.integers(-9, 9), st.integers(-2, 2)))
+
+
+@st.composite
+def array_and_tol(draw, max_side=40):
+    """A float array of any dtype, shape (0-d, empty, to 5-D), order and stride, and a tolerance."""
+    dtype = draw(st.sampled_from(DTYPES))
+    tol = draw(tolerances)
+    shape = draw(hnp.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=max_side if draw(st.booleans()) else 5))
+    while np.prod(shape, dtype=int) > 4000:
+        shape = shape[:-1]
+    native = dtype.newbyteorder("=")
+    a = draw(hnp.arrays(native, shape, elements=elements(native, tol), fill=elements(native, tol))).astype(dtype)
+    layout = draw(st.sampled_from("CFRS"))
+    if layout == "F":
+        a = np.asfortranarray(a)
+    elif layout == "R":
+        a = a[tuple(slice(None, None, -1) for _ in a.shape)]
+    elif layout == "S":
+        wide = np.zeros(tuple(2 * n for n in a.shape), a.dtype)
+        wide[tuple(slice(None, None, 2) for _ in a.shape)] = a
+        a = wide[tuple(slice(None, None, 2) for _ in a.shape)]
+    return a, tol

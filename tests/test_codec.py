@@ -1,0 +1,280 @@
+"""Arrays in, arrays out: dtypes, shapes, strides, memory order, `out`, parameters, determinism."""
+
+import copy
+import json
+import os
+import pickle
+import subprocess
+import sys
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from arrays import DTYPES, NATIVE, bits, torture
+
+import arraycodec
+from arraycodec import AnsQuant, ArraycodecError, ParameterError, SizeError, _core, decode, encode, inspect, peek
+
+TOL = 2**-10
+
+
+def sample(shape, dtype="f4", seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("shape", [(), (0,), (3, 0, 2), (1,), (1, 1, 1), (7,), (5, 13), (2, 3, 4, 5, 6), (1, 999)])
+def test_shape_dtype_and_byte_order_come_back(dtype, shape):
+    x = sample(shape, dtype)
+    back = decode(encode(x, TOL))
+    assert back.dtype == dtype and back.shape == shape
+    assert x.size == 0 or np.abs(back - x).max() <= TOL
+    header = peek(encode(x, TOL))
+    assert (header.dtype, header.shape, header.tol, header.count) == (dtype, shape, TOL, x.size)
+
+
+def test_memory_orders_and_strides():
+    x = sample((30, 40, 5))
+    expected = decode(encode(x, TOL))
+    strided = np.zeros((60, 40, 10), "f4")[::2, :, ::2]
+    strided[...] = x
+    unaligned = np.frombuffer(b"\0" + x.tobytes(), np.uint8)[1:].view("f4").reshape(x.shape)
+    assert not unaligned.flags.aligned
+    readonly = x.copy()
+    readonly.flags.writeable = False
+    for same in (strided, unaligned, readonly, x[::-1][::-1]):
+        assert encode(same, TOL) == encode(x, TOL)
+    f = np.asfortranarray(x)
+    back = decode(encode(f, TOL))
+    assert back.flags.f_contiguous and np.array_equal(back, expected)
+    assert peek(encode(f, TOL)).order == "F"
+    assert np.array_equal(decode(encode(x.T, TOL)), expected.T)
+    assert np.array_equal(decode(encode(x[::-1], TOL)), expected[::-1])
+
+
+def test_same_input_same_bytes():
+    x = sample(100_000)
+    assert len({encode(x.copy(), TOL) for _ in range(3)}) == 1
+    assert encode(x.astype(">f4"), TOL) != encode(x, TOL)  # the byte order is part of the chunk
+    assert np.array_equal(decode(encode(x.astype(">f4"), TOL)), decode(encode(x, TOL)))
+
+
+@pytest.mark.parametrize("order", "CF")
+def test_decode_into_out(order):
+    x = np.asarray(sample((50, 60)), order=order)
+    chunk = encode(x, TOL)
+    expected = decode(chunk)
+    for out in (
+        np.empty((50, 60), "f4"), np.empty((50, 60), "f4", order="F"), np.empty((50, 60), ">f4"),
+        np.empty((50, 60), "f8"), np.empty((100, 120), "f4")[::2, ::2],
+    ):
+        assert decode(chunk, out) is out
+        assert np.array_equal(out, expected)
+    memory = expected.tobytes(order="A")
+    for out in (bytearray(x.nbytes), np.empty(x.nbytes, "u1"), np.empty(3000, "f4"), memoryview(bytearray(x.nbytes))):
+        decode(chunk, out)
+        assert bytes(out) == memory
+    shifted = np.empty(x.nbytes + 1, "u1")[1:]  # not aligned to an element
+    decode(chunk, shifted)
+    assert shifted.tobytes() == memory
+
+
+def test_out_of_the_wrong_kind_is_refused():
+    chunk = encode(sample((10, 10)), TOL)
+    readonly = np.empty((10, 10), "f4")
+    readonly.flags.writeable = False
+    for out in (np.empty(99, "f4"), bytearray(401), readonly, np.empty((10, 20), "f2")[:, ::2][:, :9]):
+        with pytest.raises(ValueError):
+            decode(chunk, out)
+
+
+def test_decode_range():
+    x = sample((100, 1000))
+    chunk = encode(x, TOL)
+    small = _core.encode(x.reshape(-1).view("u1"), 1, False, False, x.shape, TOL, block_len=999)
+    flat = decode(chunk).ravel()
+    for first, count in [(0, 0), (0, 1), (998, 3), (1500, 50_000), (99_999, 1), (0, 100_000), (100_000, 0)]:
+        assert np.array_equal(arraycodec.decode_range(chunk, first, count), flat[first:first + count])
+        assert np.array_equal(arraycodec.decode_range(small, first, count), flat[first:first + count])
+    for first, count in [(-1, 2), (0, 100_001), (100_001, 0), (5, -1)]:
+        with pytest.raises(ParameterError):
+            arraycodec.decode_range(chunk, first, count)
+
+
+def test_a_range_reads_only_its_blocks():
+    """Damage elsewhere in the chunk goes unnoticed; damage in the range does not."""
+    x = sample(10_000)
+    chunk = bytearray(_core.encode(x.view("u1"), 1, False, False, x.shape, TOL, block_len=1000))
+    blocks = inspect(bytes(chunk)).blocks
+    chunk[blocks[7].offset + 5] ^= 1
+    arraycodec.decode_range(chunk, 2000, 5000)
+    with pytest.raises(arraycodec.ChecksumError):
+        arraycodec.decode_range(chunk, 7999, 1)
+
+
+def test_max_output_is_decided_before_allocation():
+    x = np.zeros(1 << 22, "f8")
+    chunk = encode(x, 0)
+    assert len(chunk) < 500
+    with pytest.raises(SizeError, match="33554432"):
+        decode(chunk, max_output=1 << 20)
+    assert decode(chunk, max_output=1 << 25).nbytes == 1 << 25
+    # a short chunk cannot claim much: its index has 8 bytes for every 2**18 values
+    assert peek(chunk).nbytes / len(chunk) < 8 * 2**18 / 8
+
+
+@pytest.mark.parametrize("tol", [-1e-3, float("nan"), float("inf"), -float("inf"), 10**400], ids=["negative", "nan", "inf", "-inf", "1e400"])
+def test_bad_tolerances(tol):
+    for make in (AnsQuant, lambda tol: encode(np.zeros(3), tol)):
+        with pytest.raises(ValueError) as error:
+            make(tol)
+        assert str(tol)[:20] in str(error.value)
+
+
+@pytest.mark.parametrize("tol", ["1e-3", b"1", [1e-3], 1j, True, np.array([1.0, 2.0])])
+def test_tolerances_that_are_no_numbers(tol):
+    with pytest.raises(TypeError, match="tol must be a number"):
+        AnsQuant(tol=tol)
+
+
+def test_tolerances_between_two_doubles_are_rounded_down():
+    tenth = Fraction(1, 10)
+    assert Fraction(AnsQuant(tol=tenth).tol) <= tenth < Fraction(0.1)
+
+
+def test_tolerances_of_numpy_types():
+    x = sample(1000)
+    for tol in (np.float32(0.5), np.float64(0.5), np.int64(1), 1):
+        assert isinstance(AnsQuant(tol=tol).tol, float)
+        assert np.abs(decode(encode(x, tol)) - x).max() <= float(tol)
+
+
+@pytest.mark.parametrize("array", [
+    np.zeros(3, "f2"), np.zeros(3, "i4"), np.zeros(3, "c8"), np.zeros(3, "?"), np.array(["a"]), np.array([None]),
+    b"bytes", np.zeros(3, "M8[s]"), np.zeros(3, np.longdouble), np.zeros(3, [("a", "f4")]),
+], ids=lambda a: str(getattr(a, "dtype", type(a))))
+def test_unsupported_dtypes(array):
+    with pytest.raises(TypeError, match="float32 and float64"):
+        encode(array, 1)
+
+
+def test_masked_arrays_are_refused():
+    with pytest.raises(TypeError, match="mask"):
+        encode(np.ma.masked_invalid([1.0, np.nan]), 1)
+
+
+def test_too_many_dimensions():
+    assert decode(encode(np.ones((1,) * 32), 1)).shape == (1,) * 32
+    with pytest.raises(ParameterError, match="33"):
+        encode(np.ones((1,) * 33), 1)
+
+
+@pytest.mark.parametrize("dtype", NATIVE, ids=str)
+def test_no_input_grows_by_more_than_the_stated_bound(dtype):
+    for n in (0, 1, 2, 100, 5000):
+        for name, x in torture(dtype, max(n, 1)).items():
+            x = x[:n]
+            for tol in (0, 2**-20, 1.0):
+                size = len(encode(x, tol))
+                assert size <= x.nbytes + 24 + 10 * 2 + 9 + 4, (name, n, tol)
+                assert size <= _core.bound(1 if dtype.itemsize == 4 else 2, x.shape)
+
+
+def test_modes():
+    rng = np.random.default_rng(0)
+
+    def mode(x, tol=1e-3):
+        return inspect(encode(np.asarray(x, "f4"), tol)).mode
+
+    assert mode(np.full(1000, np.nan)) == "constant"
+    assert mode(np.full(1000, 1.5), 0) == "constant"
+    assert mode(rng.normal(size=1000), 0) == "raw"
+    assert mode(rng.integers(0, 2**32, 1000, "u4").view("f4")) == "raw"
+    assert mode(rng.normal(size=1000)) == "windows"
+    assert mode([]) == "empty"
+    packed = inspect(encode(rng.integers(0, 256, 4000).astype("f4"), 0.5)).blocks[0]
+    assert (packed.mode, packed.lanes, packed.classes) == ("windows", 0, 1)  # bit-packing: no tokens
+    assert packed.size < 4000 + 20
+    nearly = inspect(encode(rng.normal(0, 1e-6, 100_000).astype("f4"), 1.0))
+    assert nearly.size < 80 and nearly.mode == "windows"  # one token, no bits
+
+
+def test_bits_per_value_of_simple_sources():
+    """Near the entropy: uniform, Laplace, sparse."""
+    rng = np.random.default_rng(0)
+    n = 1 << 18
+    assert inspect(encode(rng.uniform(0, 1, n).astype("f4"), 2**-11)).bits_per_value < 10.03
+    laplace = np.round(rng.laplace(0, 3, n)).astype("f4")
+    _, counts = np.unique(laplace, return_counts=True)
+    entropy = -(counts / n * np.log2(counts / n)).sum()
+    assert inspect(encode(laplace, 0.5)).bits_per_value < entropy + 0.02
+
+
+def test_config_round_trips():
+    for q in (AnsQuant(), AnsQuant(tol=0), AnsQuant(tol=2**-17), AnsQuant(0.1)):
+        assert eval(repr(q)) == q
+        assert AnsQuant(**{k: v for k, v in json.loads(json.dumps(q.get_config())).items() if k != "id"}) == q
+        assert pickle.loads(pickle.dumps(q)) == q
+        assert copy.copy(q) == copy.deepcopy(q) == q
+        assert len({q, pickle.loads(pickle.dumps(q))}) == 1
+        assert dict(q) == json.loads(json.dumps(q))
+    assert AnsQuant(tol=1) != AnsQuant(tol=2) and AnsQuant(tol=1) != AnsQuant()
+    assert AnsQuant(tol=1) == AnsQuant(tol=1.0) and AnsQuant(tol=-0.0).tol == 0
+    assert dict(AnsQuant(tol=0.5)) == {"name": "arraycodec.ansquant", "configuration": {"tol": 0.5}}
+
+
+def test_the_object_is_immutable():
+    q = AnsQuant(tol=1)
+    with pytest.raises(AttributeError):
+        q.tol = 2
+    for change in (lambda: q.update(tol=2), lambda: q.pop("name"), lambda: q.clear(), lambda: q.__setitem__("name", 1)):
+        with pytest.raises(TypeError):
+            change()
+
+
+def test_without_a_tolerance_it_decodes_only():
+    x = sample(100)
+    assert np.array_equal(AnsQuant().decode(AnsQuant(tol=TOL).encode(x)), decode(encode(x, TOL)))
+    with pytest.raises(ValueError, match="tolerance"):
+        AnsQuant().encode(x)
+
+
+def test_buffers_that_decode_accepts():
+    x = sample(100)
+    chunk = encode(x, TOL)
+    expected = decode(chunk)
+    for buf in (bytearray(chunk), memoryview(chunk), np.frombuffer(chunk, "u1"), np.frombuffer(chunk, "i1"),
+                memoryview(b"-" + chunk)[1:]):
+        assert np.array_equal(decode(buf), expected)
+    with pytest.raises(ValueError):
+        decode(np.frombuffer(chunk + b"\0" * (len(chunk) % 2), "u1")[::2])
+
+
+def test_errors_are_value_errors():
+    for name in ("FormatError", "TruncatedError", "ChecksumError", "VersionError", "SizeError", "ParameterError"):
+        assert issubclass(getattr(arraycodec, name), ArraycodecError)
+    assert issubclass(ArraycodecError, ValueError)
+
+
+IMPORTS = """
+import sys, arraycodec
+heavy = [m for m in ("zarr", "h5py", "netCDF4", "numcodecs") if m in sys.modules]
+arraycodec.AnsQuant(tol=1)
+print(heavy, "numcodecs" in sys.modules)
+"""
+
+
+def test_import_is_light():
+    done = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[0] == "[] True"
+
+
+@pytest.mark.parametrize("name", ["scalar", "sse4.2", "nonsense"])
+def test_isa_can_be_forced(name):
+    code = "import arraycodec, numpy; print(arraycodec.isa()); arraycodec.encode(numpy.zeros(3), 1)"
+    env = {**os.environ, "ARRAYCODEC_ISA": name}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+    if done.returncode == 0:
+        assert done.stdout.strip() == name != "nonsense"
+    else:
+        assert "ARRAYCODEC_ISA" in done.stderr and name != "scalar"

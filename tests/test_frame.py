@@ -1,0 +1,238 @@
+"""Corrupt chunks: every cut, every bit, absurd sizes, structures that no encoder writes.
+
+Damaged bytes meet a checksum first; `reseal` puts the checksums right again, so that the parsers
+behind them are tested too.  Whatever happens must be a `DecodeError` or a decoded array.
+"""
+
+import struct
+
+import numpy as np
+import pytest
+from arrays import payload_nans, torture
+
+from arraycodec import (
+    ChecksumError, DecodeError, FormatError, SizeError, TruncatedError, VersionError, _core, decode, encode, inspect, peek,
+)
+
+TABLE = [0] * 256
+for i in range(256):
+    c = i
+    for _ in range(8):
+        c = c >> 1 ^ (0x82F63B78 if c & 1 else 0)
+    TABLE[i] = c
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = crc >> 8 ^ TABLE[(crc ^ byte) & 255]
+    return crc ^ 0xFFFFFFFF
+
+
+def test_checksum_is_crc32c():
+    """Check value of the polynomial (RFC 3720), against the first block of a chunk."""
+    assert crc32c(b"123456789") == 0xE3069283
+    chunk = encode(np.arange(100, dtype="f4"), 0.5)
+    header = peek(chunk).header_size
+    size, stored = struct.unpack_from("<II", chunk, header - 12)
+    assert (size, stored) == (len(chunk) - header, crc32c(chunk[header:]))
+    assert struct.unpack_from("<I", chunk, header - 4)[0] == crc32c(chunk[: header - 4])
+
+
+def reseal(header, block):
+    """A one-block chunk from a header (with any index) and a block, with valid checksums."""
+    fixed = header[:-12] + struct.pack("<II", len(block), crc32c(block))
+    return fixed + struct.pack("<I", crc32c(fixed)) + block
+
+
+def chunks():
+    """Small chunks of every mode and section."""
+    rng = np.random.default_rng(0)
+    normal = rng.normal(size=300).astype("f4")
+    scales = (np.repeat([0.01, 1, 100, 0, 0.01, 1], 64) * rng.normal(size=384)).astype("f4")
+    special = normal.copy()
+    special[::40] = np.resize(payload_nans("f4"), 8)
+    special[5] = 1e30
+    far = normal.copy()
+    far[::60] *= 1e4
+    yield "empty", encode(np.zeros((0, 3), "f4"), 0.1)
+    yield "scalar", encode(np.float32(3.5), 0.1)
+    yield "constant", encode(np.full(50, 2.5), 0.1)
+    yield "raw", encode(normal[:20], 0)
+    yield "packed", encode(rng.integers(0, 7, 90).astype("f8"), 0.5)
+    yield "windows", encode(normal, 0.01)
+    yield "float64", encode(normal.astype("f8").reshape(3, 100), 0.01)
+    yield "big endian", encode(normal.astype(">f4")[:100], 0.01)
+    yield "fortran", encode(np.asfortranarray(normal.reshape(15, 20)), 0.01)
+    yield "special", encode(special, 0.01)
+    yield "outside", encode(far, 0.05)
+    yield "classes", _core.encode(scales.view("u1"), 1, False, False, scales.shape, 0.01, group=64, lanes=4)
+    many = (np.repeat(np.tile([0.1, 50.0], 40), 64) * rng.normal(size=5120)).astype("f4")
+    yield "sequence", _core.encode(many.view("u1"), 1, False, False, many.shape, 0.05, group=64)
+    yield "blocks", _core.encode(normal.view("u1"), 1, False, False, normal.shape, 0.01, block_len=100)
+
+
+CHUNKS = dict(chunks())
+
+
+def test_the_chunks_cover_every_path():
+    found = {name: inspect(chunk) for name, chunk in CHUNKS.items()}
+    assert {"constant", "raw", "windows", "empty"} == {info.mode for info in found.values()}
+    assert found["packed"].blocks[0].lanes == 0
+    assert found["special"].blocks[0].raw_exceptions == 9
+    assert found["outside"].blocks[0].window_exceptions > 0
+    assert found["classes"].blocks[0].classes > 2
+    assert found["sequence"].blocks[0].classes == 2
+    assert len(found["blocks"].blocks) == 3
+
+
+@pytest.mark.parametrize("name", CHUNKS)
+def test_every_cut_is_truncated(name):
+    chunk = CHUNKS[name]
+    decode(chunk)
+    for n in range(len(chunk)):
+        with pytest.raises(TruncatedError):
+            decode(chunk[:n])
+        with pytest.raises(TruncatedError):
+            inspect(chunk[:n])
+
+
+@pytest.mark.parametrize("name", CHUNKS)
+def test_every_flipped_bit_is_noticed(name):
+    chunk = CHUNKS[name]
+    for at in range(len(chunk)):
+        for bit in range(8):
+            damaged = bytearray(chunk)
+            damaged[at] ^= 1 << bit
+            with pytest.raises(DecodeError):
+                decode(damaged)
+
+
+def test_which_error():
+    chunk = bytearray(CHUNKS["windows"])
+    for at, error in [(0, FormatError), (2, FormatError), (3, VersionError), (4, VersionError), (12, ChecksumError), (-1, ChecksumError)]:
+        damaged = bytearray(chunk)
+        damaged[at] ^= 0x40
+        with pytest.raises(error):
+            decode(damaged)
+    with pytest.raises(FormatError):
+        decode(chunk + b"\0")
+    with pytest.raises(FormatError):
+        decode(b"not a chunk at all")
+    with pytest.raises(TruncatedError):
+        decode(b"")
+
+
+def attempt(chunk):
+    """Decode and inspect; nothing but an array or a DecodeError may come of it."""
+    for read in (decode, inspect):
+        try:
+            read(chunk)
+        except DecodeError:
+            pass
+
+
+@pytest.mark.parametrize("name", [n for n in CHUNKS if n not in ("empty", "blocks")])
+def test_damage_behind_valid_checksums(name):
+    """Every bit flip, byte 00, byte ff and cut of a block, with its checksums made right."""
+    chunk = CHUNKS[name]
+    at = peek(chunk).header_size
+    header, block = chunk[:at], chunk[at:]
+    assert reseal(header, block) == chunk
+    step = max(1, len(block) // 400)
+    for i in range(0, len(block), step if len(block) > 1200 else 1):
+        for value in {block[i] ^ 1 << bit for bit in range(8)} | {0, 255}:
+            attempt(reseal(header, block[:i] + bytes([value]) + block[i + 1 :]))
+        attempt(reseal(header, block[:i]) if i else b"")
+        attempt(reseal(header, block[: i + 1] + block[i:]))
+    attempt(reseal(header, block + b"\0"))
+
+
+@pytest.mark.parametrize("name", CHUNKS)
+def test_damage_in_headers_behind_valid_checksums(name):
+    chunk = CHUNKS[name]
+    size = peek(chunk).header_size
+    for i in range(size - 4):
+        for value in {chunk[i] ^ 1 << bit for bit in range(8)} | {0, 127, 128, 255}:
+            header = chunk[:i] + bytes([value]) + chunk[i + 1 : size - 4]
+            attempt(header + struct.pack("<I", crc32c(header)) + chunk[size:])
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_damage_behind_valid_checksums(seed):
+    rng = np.random.default_rng(seed)
+    for name in ("windows", "classes", "special", "outside", "sequence"):
+        chunk = CHUNKS[name]
+        at = peek(chunk).header_size
+        for _ in range(25):
+            block = bytearray(chunk[at:])
+            for _ in range(rng.integers(1, 6)):
+                block[rng.integers(min(len(block), 120) if rng.random() < 0.7 else len(block))] = rng.integers(256)
+            attempt(reseal(chunk[:at], bytes(block)))
+
+
+def header(shape=(8,), dtype=1, flags=0, tol=0.5, delta=1.0, block_len=8, n_blocks=1, version=0, codec=1, magic=b"\xacAC"):
+    def varint(v):
+        out = b""
+        while v > 127:
+            out += bytes([v & 127 | 128])
+            v >>= 7
+        return out + bytes([v])
+
+    head = magic + bytes([version, codec, dtype, flags, len(shape)]) + struct.pack("<dd", tol, delta)
+    head += b"".join(varint(n) for n in shape) + varint(block_len) + bytes(8 * n_blocks)
+    return head + bytes(4)
+
+
+RAW = b"\0" + np.arange(8, dtype="<f4").tobytes()
+
+
+def test_the_handmade_chunk_is_valid():
+    assert np.array_equal(decode(reseal(header(), RAW)), np.arange(8))
+
+
+@pytest.mark.parametrize("fields", [
+    {"dtype": 0}, {"dtype": 3}, {"flags": 4}, {"flags": 128}, {"block_len": 0}, {"block_len": 2**18 + 1},
+    {"tol": -1.0}, {"tol": float("nan")}, {"tol": float("inf")},
+    {"delta": -1.0}, {"delta": -0.0}, {"delta": float("nan")}, {"delta": float("inf")}, {"delta": 0.1}, {"delta": 1e-40},
+    {"shape": (2**63, 2**63)}, {"shape": (2**62,)}, {"shape": (1,) * 33},
+], ids=str)
+def test_headers_no_encoder_writes(fields):
+    with pytest.raises((FormatError, TruncatedError)):
+        decode(reseal(header(**fields), RAW))
+
+
+def test_absurd_shapes_demand_nothing():
+    """A claim of petabytes in a few bytes is refused before anything is allocated."""
+    for shape in [(2**40,), (2**20, 2**20), (2**60,)]:
+        with pytest.raises(DecodeError):
+            decode(reseal(header(shape, block_len=2**18), RAW))
+
+
+def test_the_hosts_size_must_agree():
+    chunk = reseal(header(), RAW)
+    with pytest.raises(SizeError):
+        decode(chunk, np.empty(9, "f4"))
+    with pytest.raises(SizeError):
+        decode(chunk, max_output=31)
+
+
+def test_varints_have_one_spelling():
+    good = header()
+    at = 24  # the shape's varint
+    for spelling in (b"\x88\x00", b"\x88" * 10 + b"\x01", b"\xff" * 9 + b"\x02"):
+        bad = good[:at] + spelling + good[at + 1 :]
+        with pytest.raises(FormatError):
+            decode(reseal(bad, RAW))
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_torture_chunks_survive_damage(dtype):
+    rng = np.random.default_rng(1)
+    for x in torture(dtype, 200).values():
+        chunk = encode(x, 1e-2)
+        at = peek(chunk).header_size
+        for _ in range(10):
+            block = bytearray(chunk[at:])
+            block[rng.integers(len(block))] ^= 1 << rng.integers(8)
+            attempt(reseal(chunk[:at], bytes(block)))

@@ -1,0 +1,200 @@
+"""Zarr format 3: the codec `arraycodec.ansquant` as a serializer."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from arrays import assert_within, bits, payload_nans
+
+from arraycodec import AnsQuant, ArraycodecError, encode, peek, verify
+
+zarr = pytest.importorskip("zarr")
+if int(zarr.__version__.split(".")[0]) < 3:
+    pytest.skip("needs zarr-python 3", allow_module_level=True)
+
+from arraycodec import zarr3  # noqa: E402
+
+TOL = 2**-12
+
+
+def data(shape=(70, 90), dtype="f4", seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+
+
+def create(path, x, chunks, tol=TOL, **kwargs):
+    z = zarr.create_array(str(path), shape=x.shape, chunks=chunks, dtype=x.dtype, serializer=AnsQuant(tol=tol),
+                          compressors=None, **kwargs)
+    z[...] = x
+    return z
+
+
+@pytest.fixture(params=["batched", "fused"])
+def pipeline(request):
+    """Both of zarr's codec pipelines, where it has both."""
+    if request.param == "batched":
+        yield
+        return
+    try:
+        from zarr.core.codec_pipeline import FusedCodecPipeline  # noqa: F401
+    except ImportError:
+        pytest.skip("this zarr has no fused pipeline")
+    with zarr.config.set({"codec_pipeline.path": "zarr.core.codec_pipeline.FusedCodecPipeline"}):
+        yield
+
+
+@pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", ">f8"])
+def test_round_trip(tmp_path, dtype, pipeline):
+    x = data(dtype=dtype)
+    create(tmp_path / "a.zarr", x, (30, 40))
+    z = zarr.open(str(tmp_path / "a.zarr"), mode="r")
+    back = z[...]
+    assert verify(x, back, TOL)
+    assert np.array_equal(z[3:50:7, 11], back[3:50:7, 11])
+
+
+def test_metadata_and_stored_bytes(tmp_path):
+    x = data()
+    create(tmp_path / "a.zarr", x, (30, 40))
+    meta = json.loads((tmp_path / "a.zarr" / "zarr.json").read_text())
+    assert meta["codecs"] == [{"name": "arraycodec.ansquant", "configuration": {"tol": TOL}}]
+    assert (tmp_path / "a.zarr" / "c" / "0" / "1").read_bytes() == encode(x[:30, 40:80], TOL)
+
+
+def test_chunks_are_in_c_order_whatever_the_memory(tmp_path):
+    x = np.asfortranarray(data())
+    create(tmp_path / "a.zarr", x, (70, 90), config={"order": "F"})
+    stored = (tmp_path / "a.zarr" / "c" / "0" / "0").read_bytes()
+    assert peek(stored).order == "C" and stored == encode(np.ascontiguousarray(x), TOL)
+    assert verify(x, zarr.open(str(tmp_path / "a.zarr"), mode="r")[...], TOL)
+
+
+@pytest.mark.parametrize("kwargs", [{"shards": (60, 80)}, {"filters": [{"name": "transpose", "configuration": {"order": [1, 0]}}]}],
+                         ids=["shards", "transpose"])
+def test_with_other_codecs(tmp_path, kwargs, pipeline):
+    x = data((60, 80))
+    create(tmp_path / "a.zarr", x, (30, 40), **kwargs)
+    z = zarr.open(str(tmp_path / "a.zarr"), mode="r")
+    assert verify(x, z[...], TOL)
+    assert np.array_equal(z[31, 5:70:3], z[...][31, 5:70:3])
+
+
+def test_through_open_and_dicts(tmp_path):
+    x = data()
+    q = AnsQuant(tol=TOL)
+    for i, codecs in enumerate([[q], [dict(q)], [q, {"name": "zstd", "configuration": {"level": 1, "checksum": False}}]]):
+        z = zarr.open(str(tmp_path / f"{i}.zarr"), mode="w", shape=x.shape, chunks=(30, 40), dtype="f4", codecs=codecs)
+        z[...] = x
+        assert verify(x, zarr.open(str(tmp_path / f"{i}.zarr"), mode="r")[...], TOL)
+
+
+def test_read_in_a_process_that_imports_only_zarr(tmp_path):
+    x = data()
+    create(tmp_path / "a.zarr", x, (30, 40), shards=(60, 80))
+    code = f"import numpy as np, zarr; np.save({str(tmp_path / 'b.npy')!r}, zarr.open({str(tmp_path / 'a.zarr')!r}, mode='r')[...])"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+    assert verify(x, np.load(tmp_path / "b.npy"), TOL)
+
+
+SELECTIONS = [
+    np.s_[...], np.s_[17], np.s_[5:6], np.s_[-3:], np.s_[10:300:37], np.s_[:, 3], np.s_[40:41, 7, 2:], np.s_[399, 49, 5],
+    np.s_[100:100], np.s_[0:400, ::7, -1],
+]
+
+
+@pytest.mark.parametrize("selection", SELECTIONS, ids=str)
+def test_partial_decode(tmp_path, selection):
+    """A chunk of several blocks: basic, strided and empty selections."""
+    x = data((400, 500, 6))
+    create(tmp_path / "a.zarr", x, x.shape)
+    z = zarr.open(str(tmp_path / "a.zarr"), mode="r")
+    assert peek((tmp_path / "a.zarr" / "c" / "0" / "0" / "0").read_bytes()).n_blocks == 5
+    whole = z[...]
+    assert verify(x, whole, TOL)
+    assert np.array_equal(z[selection], whole[selection])
+
+
+def test_partial_decode_of_advanced_selections(tmp_path):
+    x = data((400, 500, 6))
+    create(tmp_path / "a.zarr", x, x.shape)
+    z = zarr.open(str(tmp_path / "a.zarr"), mode="r")
+    whole = z[...]
+    rows = [399, 3, 3, 200]
+    assert np.array_equal(z.oindex[rows, 5], whole[rows, 5])
+    assert np.array_equal(z.oindex[rows, [1, 7]], whole[np.ix_(rows, [1, 7])])
+    assert np.array_equal(z.vindex[rows, [1, 2, 3, 4], [0, 1, 2, 3]], whole[rows, [1, 2, 3, 4], [0, 1, 2, 3]])
+    mask = whole > 3
+    assert np.array_equal(z[mask], whole[mask])
+
+
+def test_partial_decode_leaves_other_blocks_alone(tmp_path):
+    """Damage to the last block is noticed only by who reads it."""
+    x = data((400, 3000))
+    create(tmp_path / "a.zarr", x, x.shape)
+    path = tmp_path / "a.zarr" / "c" / "0" / "0"
+    stored = bytearray(path.read_bytes())
+    stored[-1] ^= 1
+    path.write_bytes(stored)
+    z = zarr.open(str(tmp_path / "a.zarr"), mode="r")
+    assert verify(x[10:20], z[10:20], TOL)
+    with pytest.raises(ArraycodecError):
+        z[399]
+
+
+def test_missing_chunks_scalars_and_special_values(tmp_path):
+    z = zarr.create_array(str(tmp_path / "a.zarr"), shape=(40, 40), chunks=(20, 20), dtype="f4", fill_value=np.nan,
+                          serializer=AnsQuant(tol=TOL), compressors=None)
+    assert np.isnan(z[...]).all() and np.isnan(z[3, 4:6]).all()
+    x = data((20, 20))
+    x[::5, ::3] = np.resize(payload_nans("f4"), x[::5, ::3].shape)
+    z[20:, 20:] = x
+    assert_within(x, z[20:, 20:], TOL)
+    scalar = zarr.create_array(str(tmp_path / "s.zarr"), shape=(), dtype="f8", serializer=AnsQuant(tol=TOL), compressors=None)
+    scalar[...] = 0.3
+    assert abs(float(scalar[...]) - 0.3) <= TOL
+
+
+def test_rewriting_slices_never_drifts(tmp_path):
+    rng = np.random.default_rng(0)
+    x = np.cumsum(data((64, 64)), axis=1)
+    z = create(tmp_path / "a.zarr", x, (32, 32), tol=1e-2, shards=(64, 64))
+    first = z[...]
+    touched = np.zeros(x.shape, bool)
+    for _ in range(30):
+        i, j = rng.integers(0, 60, 2)
+        x[i : i + 2, j : j + 3] = z[i : i + 2, j : j + 3] = rng.normal(size=(2, 3)).astype("f4")
+        touched[i : i + 2, j : j + 3] = True
+        assert verify(x, z[...], 1e-2)
+    assert np.array_equal(bits(z[...])[~touched], bits(first)[~touched])
+
+
+@pytest.mark.parametrize("dtype", ["i4", "f2", "c8", "?"])
+def test_other_dtypes_are_refused_at_creation(tmp_path, dtype):
+    with pytest.raises(TypeError, match="float32 and float64"):
+        zarr.create_array(str(tmp_path / "a.zarr"), shape=(4,), chunks=(4,), dtype=dtype, serializer=AnsQuant(tol=1), compressors=None)
+
+
+def test_a_tolerance_is_needed_to_write(tmp_path):
+    z = zarr.create_array(str(tmp_path / "a.zarr"), shape=(4,), chunks=(4,), dtype="f4", serializer=AnsQuant(), compressors=None)
+    with pytest.raises(ValueError, match="tolerance"):
+        z[...] = np.arange(1, 5)
+
+
+def test_a_chunk_of_another_shape_is_an_error(tmp_path):
+    x = data((20, 30))
+    create(tmp_path / "a.zarr", x, (20, 30))
+    path = tmp_path / "a.zarr" / "c" / "0" / "0"
+    for other in (np.zeros((30, 20), "f4"), np.zeros((20, 30), "f8"), np.zeros((5, 5), "f4")):
+        path.write_bytes(encode(other + 1, 0.5))
+        with pytest.raises(ValueError, match="expects"):
+            zarr.open(str(tmp_path / "a.zarr"), mode="r")[...]
+
+
+def test_serializer_object():
+    codec = zarr3.AnsQuantSerializer.from_dict({"name": "arraycodec.ansquant", "configuration": {"tol": 0.5}})
+    assert codec == zarr3.AnsQuantSerializer(tol=0.5) and codec.to_dict() == dict(AnsQuant(tol=0.5))
+    assert hash(codec) == hash(zarr3.AnsQuantSerializer(tol=0.5))
+    with pytest.raises(NotImplementedError):
+        codec.compute_encoded_size(4, None)
+    assert zarr3.AnsQuantSerializer.from_dict({"name": "arraycodec.ansquant"}) == zarr3.AnsQuantSerializer()
