@@ -112,16 +112,15 @@ static size_t encode_windows(int dtype, const void *src, uint32_t n, const ac_la
                              ac_encode_scratch *s, uint8_t *dst) {
   const ac_kernels *kernels = ac_active_kernels();
   const size_t raw_size = n * ac_item_size(dtype);
-  const uint32_t n_refused = dtype == AC_FLOAT32 ? kernels->quantize_f32(src, n, lattice, s->q, s->index)
-                                                 : kernels->quantize_f64(src, n, lattice, s->q, s->index);
-  if (n_refused * (1 + ac_item_size(dtype)) >= raw_size) return 0;
-
   ac_plan plan;
   ac_windows *w = &plan.windows;
   w->group = tuning->group ? tuning->group : 128;
   w->prob_bits = tuning->prob_bits;
-  const ac_plan_scratch plan_scratch = {s->stats, s->histograms};
-  ac_windows_plan(s->q, n, &plan_scratch, s->group_class, &plan);
+  const uint32_t n_refused = dtype == AC_FLOAT32
+                                 ? kernels->quantize_f32(src, n, lattice, w->group, s->q, s->stats, s->index)
+                                 : kernels->quantize_f64(src, n, lattice, w->group, s->q, s->stats, s->index);
+  if (n_refused * (1 + ac_item_size(dtype)) >= raw_size) return 0;
+  ac_windows_plan(s->q, n, s->stats, s->histograms, s->group_class, &plan);
   if (plan.total_bits / 8 + n_refused * (1 + ac_item_size(dtype)) >= raw_size) return 0;
   w->lanes = tuning->lanes ? tuning->lanes : lanes_for(plan.token_bits);
 

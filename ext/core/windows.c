@@ -273,32 +273,32 @@ static void consider_bit_packing(const int32_t *q, uint32_t n, uint8_t *group_cl
   plan->token_bits = 0;
 }
 
-void ac_windows_plan(const int32_t *q, uint32_t n, const ac_plan_scratch *scratch, uint8_t *group_class, ac_plan *plan) {
+void ac_windows_plan(const int32_t *q, uint32_t n, const ac_group_stats *stats, ac_histogram *histograms,
+                     uint8_t *group_class, ac_plan *plan) {
   const ac_kernels *kernels = ac_active_kernels();
   ac_windows *w = &plan->windows;
   const uint32_t n_groups = ac_groups(n, w->group);
   cluster clusters[N_KEYS];
-  kernels->group_stats(q, n, w->group, scratch->stats);
-  const unsigned n_classes = cluster_groups(scratch->stats, n, w->group, group_class, clusters);
+  const unsigned n_classes = cluster_groups(stats, n, w->group, group_class, clusters);
   w->n_classes = (uint8_t)n_classes;
   /* One or two tables of 4096 entries stay in L1 and are closer to the entropy; with more classes
    * each is so narrow that 11 bits do as well. */
   if (!w->prob_bits) w->prob_bits = n_classes <= 2 ? 12 : 11;
 
-  for (unsigned c = 0; c < n_classes; c++) aim_histogram(&clusters[c], &scratch->histograms[c]);
-  kernels->count(q, n, w->group, group_class, scratch->histograms);
+  for (unsigned c = 0; c < n_classes; c++) aim_histogram(&clusters[c], &histograms[c]);
+  kernels->count(q, n, w->group, group_class, histograms);
   double bits = 24;
   plan->token_bits = 0;
   uint32_t magnitude = 0, centred = 0;
   for (unsigned c = 0; c < n_classes; c++) {
-    bits += fit_window(&scratch->histograms[c], &clusters[c], w->prob_bits, &w->classes[c], &plan->token_bits);
+    bits += fit_window(&histograms[c], &clusters[c], w->prob_bits, &w->classes[c], &plan->token_bits);
     if (n_classes > 1)
       bits += clusters[c].groups * ((ac_log2(n_groups) - ac_log2(clusters[c].groups)) * 0x1p-16) + 8;
   }
   plan->total_bits = (uint64_t)bits;
   for (uint32_t g = 0; g < n_groups; g++) {
-    magnitude |= scratch->stats[g].magnitude;
-    centred |= (uint64_t)fabs((double)scratch->stats[g].mean) <= scratch->stats[g].deviation / w->group;
+    magnitude |= stats[g].magnitude;
+    centred |= (uint64_t)fabs((double)stats[g].mean) <= stats[g].deviation / w->group;
   }
   /* Bit-packing needs the bits of the range, at least those of the largest magnitude unless all
    * values lie on one side: look at the range only where it could win. */

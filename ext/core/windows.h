@@ -60,14 +60,11 @@ typedef struct {
   uint64_t token_bits;  /* of its entropy-coded part */
 } ac_plan;
 
-typedef struct {
-  ac_group_stats *stats;    /* one per group */
-  ac_histogram *histograms; /* AC_MAX_CLASSES */
-} ac_plan_scratch;
-
-/* Choose windows for q[0 .. n) and the class of every group.  windows.group must be set;
- * prob_bits is chosen unless it is set.  lanes is left alone. */
-void ac_windows_plan(const int32_t *q, uint32_t n, const ac_plan_scratch *scratch, uint8_t *group_class, ac_plan *plan);
+/* Choose windows for q[0 .. n) and the class of every group, given the groups' statistics.
+ * windows.group must be set; prob_bits is chosen unless it is set; lanes is left alone.
+ * histograms is scratch for AC_MAX_CLASSES. */
+void ac_windows_plan(const int32_t *q, uint32_t n, const ac_group_stats *stats, ac_histogram *histograms,
+                     uint8_t *group_class, ac_plan *plan);
 
 /* ---- stream ---- */
 /* The class headers and tables of a block. */

@@ -27,12 +27,13 @@ typedef struct {
 typedef struct {
   const char *name;
 
-  /* Quantize n values.  Refused values get the integer of the value before them (0 at the start)
-   * and their index goes to refused[]; returns how many. */
-  uint32_t (*quantize_f32)(const float *x, uint32_t n, const ac_lattice *lattice, int32_t *q, uint32_t *refused);
-  uint32_t (*quantize_f64)(const double *x, uint32_t n, const ac_lattice *lattice, int32_t *q, uint32_t *refused);
-
-  void (*group_stats)(const int32_t *q, uint32_t n, unsigned group, ac_group_stats *stats);
+  /* Quantize n values and gather the statistics of every group, while it is in L1.  Refused values
+   * get the integer of the value before them (0 at the start) and their index goes to refused[];
+   * returns how many. */
+  uint32_t (*quantize_f32)(const float *x, uint32_t n, const ac_lattice *lattice, unsigned group, int32_t *q,
+                           ac_group_stats *stats, uint32_t *refused);
+  uint32_t (*quantize_f64)(const double *x, uint32_t n, const ac_lattice *lattice, unsigned group, int32_t *q,
+                           ac_group_stats *stats, uint32_t *refused);
 
   /* Add every group's values to the histogram of its class. */
   void (*count)(const int32_t *q, uint32_t n, unsigned group, const uint8_t *group_class, ac_histogram *histograms);

@@ -15,6 +15,34 @@
 
 static inline uint32_t min_u32(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
+/* ---- statistics for the class choice ---- */
+static ac_group_stats group_stats(const int32_t *q, uint32_t m) {
+  uint32_t magnitude = 0, small_sum = 0;
+  for (uint32_t j = 0; j < m; j++) {
+    magnitude |= (uint32_t)(q[j] ^ (q[j] >> 31));
+    small_sum += (uint32_t)q[j];
+  }
+  ac_group_stats s = {0, magnitude, 0};
+  if (LIKELY(!(magnitude >> 23))) { /* 128 values below 2^23 cannot overflow 32 bits */
+    uint32_t deviation = 0;
+    s.mean = (int32_t)small_sum / (int32_t)m;
+    for (uint32_t j = 0; j < m; j++) {
+      const int32_t d = q[j] - s.mean;
+      deviation += (uint32_t)((d ^ (d >> 31)) - (d >> 31));
+    }
+    s.deviation = deviation;
+  } else {
+    int64_t sum = 0;
+    for (uint32_t j = 0; j < m; j++) sum += q[j];
+    s.mean = (int32_t)(sum / (int64_t)m);
+    for (uint32_t j = 0; j < m; j++) {
+      const int64_t d = (int64_t)q[j] - s.mean;
+      s.deviation += (uint64_t)(d < 0 ? -d : d);
+    }
+  }
+  return s;
+}
+
 /* ---- quantize ---- */
 enum { RUN = 16 }; /* values quantized between two looks at the verdict */
 
@@ -26,75 +54,45 @@ enum { RUN = 16 }; /* values quantized between two looks at the verdict */
  * the case |x - r| = tol. */
 #define DEFINE_RUN(T, F, MAGIC, ABS, QMAX)                                                                    \
   AC_ALWAYS_INLINE unsigned quantize_run_##F(const T *x, int32_t *q, T inv, T delta, T limit) {               \
-    unsigned unsure = 0;                                                                                      \
+    int32_t unsure = 0;                                                                                       \
     for (int j = 0; j < RUN; j++) {                                                                           \
       const T v = (x[j] * inv + MAGIC) - MAGIC; /* to nearest even, where |v| is small enough */              \
-      const int near = (ABS(x[j] - v * delta) < limit) & (ABS(v) <= QMAX);                                    \
-      const int32_t i = (int32_t)(near ? v : (T)0);                                                           \
-      q[j] = near ? i : UNSURE;                                                                               \
-      unsure |= !near;                                                                                        \
+      const int32_t far = -(!((ABS(x[j] - v * delta) < limit) & (ABS(v) <= QMAX))); /* a mask */              \
+      q[j] = (int32_t)(far ? (T)0 : v) | (far & UNSURE);                                                      \
+      unsure |= far;                                                                                          \
     }                                                                                                         \
-    return unsure;                                                                                            \
+    return (unsigned)unsure;                                                                                  \
   }
 DEFINE_RUN(float, f32, 12582912.0f /* 1.5 * 2^23 */, __builtin_fabsf, 16384.0f)
 DEFINE_RUN(double, f64, 6755399441055744.0 /* 1.5 * 2^52 */, __builtin_fabs, AC_QMAX)
 
 #define DEFINE_QUANTIZE(T, F, INV, DELTA, LIMIT)                                                              \
-  static uint32_t quantize_##F(const T *x, uint32_t n, const ac_lattice *l, int32_t *q, uint32_t *refused) {  \
+  static uint32_t quantize_##F(const T *x, uint32_t n, const ac_lattice *l, unsigned group, int32_t *q,       \
+                               ac_group_stats *stats, uint32_t *refused) {                                    \
     const ac_lattice lattice = *l; /* a copy: stores to q cannot change it */                                 \
     uint32_t n_refused = 0;                                                                                   \
-    for (uint32_t i = 0; i < n; i += RUN) {                                                                   \
-      const uint32_t end = min_u32(i + RUN, n);                                                               \
-      if (end - i < RUN)                                                                                      \
-        for (uint32_t j = i; j < end; j++) q[j] = UNSURE;                                                     \
-      else if (LIKELY(!quantize_run_##F(x + i, q + i, lattice.INV, lattice.DELTA, lattice.LIMIT)))            \
-        continue;                                                                                             \
-      for (uint32_t j = i; j < end; j++)                                                                      \
-        if (q[j] == UNSURE && !ac_quantize_##F(x[j], &lattice, &q[j])) {                                      \
-          q[j] = j ? q[j - 1] : 0;                                                                            \
-          refused[n_refused++] = j;                                                                           \
-        }                                                                                                     \
+    for (uint32_t first = 0; first < n; first += group) {                                                     \
+      const uint32_t last = min_u32(first + group, n);                                                        \
+      for (uint32_t i = first; i < last; i += RUN) {                                                          \
+        const uint32_t end = min_u32(i + RUN, last);                                                          \
+        if (end - i < RUN)                                                                                    \
+          for (uint32_t j = i; j < end; j++) q[j] = UNSURE;                                                   \
+        else if (LIKELY(!quantize_run_##F(x + i, q + i, lattice.INV, lattice.DELTA, lattice.LIMIT)))          \
+          continue;                                                                                           \
+        for (uint32_t j = i; j < end; j++)                                                                    \
+          if (q[j] == UNSURE && !ac_quantize_##F(x[j], &lattice, &q[j])) {                                    \
+            q[j] = j ? q[j - 1] : 0;                                                                          \
+            refused[n_refused++] = j;                                                                         \
+          }                                                                                                   \
+      }                                                                                                       \
+      *stats++ = group_stats(q + first, last - first);                                                        \
     }                                                                                                         \
     return n_refused;                                                                                         \
   }
 DEFINE_QUANTIZE(float, f32, inv_f, delta_f, limit_f)
 DEFINE_QUANTIZE(double, f64, inv, delta, tol)
 
-/* ---- statistics for the class choice ---- */
-static void group_stats(const int32_t *q, uint32_t n, unsigned group, ac_group_stats *stats) {
-  for (uint32_t i = 0; i < n; i += group, q += group, stats++) {
-    const uint32_t m = min_u32(n - i, group);
-    uint32_t magnitude = 0, small_sum = 0;
-    for (uint32_t j = 0; j < m; j++) {
-      magnitude |= (uint32_t)(q[j] ^ (q[j] >> 31));
-      small_sum += (uint32_t)q[j];
-    }
-    int64_t sum = (int32_t)small_sum;
-    if (UNLIKELY(magnitude >> 23)) { /* 128 values below 2^23 cannot overflow 32 bits */
-      sum = 0;
-      for (uint32_t j = 0; j < m; j++) sum += q[j];
-    }
-    const int32_t mean = (int32_t)(sum / (int64_t)m);
-    uint64_t deviation = 0;
-    if (LIKELY(!(magnitude >> 23))) {
-      uint32_t small = 0;
-      for (uint32_t j = 0; j < m; j++) {
-        const int32_t d = q[j] - mean;
-        small += (uint32_t)((d ^ (d >> 31)) - (d >> 31));
-      }
-      deviation = small;
-    } else {
-      for (uint32_t j = 0; j < m; j++) {
-        const int64_t d = (int64_t)q[j] - mean;
-        deviation += (uint64_t)(d < 0 ? -d : d);
-      }
-    }
-    stats->mean = mean;
-    stats->magnitude = magnitude;
-    stats->deviation = deviation;
-  }
-}
-
+/* ---- histograms ---- */
 static void count(const int32_t *q, uint32_t n, unsigned group, const uint8_t *group_class, ac_histogram *histograms) {
   for (uint32_t i = 0; i < n; i += group, q += group) {
     const uint32_t m = min_u32(n - i, group);
@@ -316,7 +314,7 @@ static int decode_f64(const ac_coded *in, double *out) {
 }
 
 #define TABLE(name, crc) \
-  {name, quantize_f32, quantize_f64, group_stats, count, split, encode, decode_f32, decode_f64, crc}
+  {name, quantize_f32, quantize_f64, count, split, encode, decode_f32, decode_f64, crc}
 
 const ac_kernels ac_kernels_scalar = TABLE("scalar", ac_crc32c);
 

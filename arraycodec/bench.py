@@ -1,0 +1,163 @@
+"""Benchmark on the user's arrays: size, speed and exact violations, beside memcpy and peers.
+
+Method: arrays are cut into chunks and encoded and decoded chunk by chunk through the public Python
+API, on one core, with the bound verified in exact arithmetic.  A round goes over all chunks; the
+fastest and the median round are reported.  GB/s are bytes of the array per second (1e9).  Every
+result is decoded into the same preallocated array, memcpy included, so no codec gains by reusing
+warm memory that others do not have.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import codec
+from ._core import isa
+
+
+@dataclass(frozen=True)
+class Row:
+    """One codec on one array."""
+
+    array: str
+    tol: float
+    codec: str
+    ratio: float
+    bits_per_value: float
+    encode_best: float
+    encode_median: float
+    decode_best: float
+    decode_median: float
+    max_error: float  # in units of tol
+    violations: int
+
+
+FIELDS = tuple(Row.__dataclass_fields__)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A codec as the benchmark sees it: encode a chunk to bytes, decode bytes into an array."""
+
+    name: str
+    encode: Callable[[np.ndarray], object]
+    decode: Callable[[object, np.ndarray], object]
+    size: Callable[[object], int] = len  # type: ignore[assignment]
+
+
+def _memcpy() -> Contender:
+    return Contender("memcpy", lambda x: x.copy(), lambda b, out: np.copyto(out, b), lambda b: b.nbytes)
+
+
+def _ours(tol: float) -> Contender:
+    return Contender("arraycodec", lambda x: codec.encode(x, tol), lambda b, out: codec.decode(b, out))
+
+
+def _zstd() -> Contender:
+    from numcodecs import Zstd
+
+    z = Zstd(level=3)
+    return Contender("zstd -3 (lossless)", z.encode, lambda b, out: z.decode(b, out))
+
+
+def _pcodec(tol: float) -> Contender | None:
+    """pcodec on integers quantized in the array's own precision: what people do; the bound is not checked."""
+    try:
+        from numcodecs.pcodec import PCodec
+
+        p = PCodec(level=8)
+        p.encode(np.zeros(8, "i4"))
+    except Exception:  # not installed, or a build that does not work here
+        return None
+
+    def encode(x: np.ndarray) -> object:
+        return p.encode(np.rint(x * x.dtype.type(0.5 / tol)).astype(np.int32))
+
+    def decode(b: object, out: np.ndarray) -> None:
+        np.multiply(p.decode(b).view(np.int32).reshape(out.shape), out.dtype.type(2 * tol), out=out, casting="unsafe")
+
+    return Contender("quantize + pcodec -8 (unchecked)", encode, decode)
+
+
+def contenders(tol: float, peers: bool = True) -> Iterator[Contender]:
+    """memcpy, this package, and whichever peers are installed."""
+    yield _memcpy()
+    yield _ours(tol)
+    if peers:
+        yield _zstd()
+        pcodec = _pcodec(tol) if tol > 0 else None
+        if pcodec:
+            yield pcodec
+
+
+def _timed(action: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def measure(name: str, array: np.ndarray, tol: float, chunk: int, repeat: int, contender: Contender) -> Row:
+    """Measure one contender on one array, cut into chunks of `chunk` values."""
+    flat = np.ascontiguousarray(array).reshape(-1)
+    parts = [flat[i : i + chunk] for i in range(0, flat.size, chunk)]
+    out = np.empty_like(flat)
+    outs = [out[i : i + chunk] for i in range(0, flat.size, chunk)]
+    encoded = [contender.encode(part) for part in parts]  # also the warm-up
+
+    def encode() -> None:
+        for part in parts:
+            contender.encode(part)
+
+    def decode() -> None:
+        for data, target in zip(encoded, outs, strict=True):
+            contender.decode(data, target)
+
+    decode()
+    check = codec.verify(flat, out, tol)
+    encodes, decodes = ([_timed(action) for _ in range(repeat)] for action in (encode, decode))
+    size = sum(contender.size(data) for data in encoded)
+    gigabytes = flat.nbytes / 1e9
+    return Row(name, tol, contender.name, flat.nbytes / size, 8 * size / flat.size,
+               gigabytes / min(encodes), gigabytes / statistics.median(encodes),
+               gigabytes / min(decodes), gigabytes / statistics.median(decodes),
+               check.max_error / tol if tol else check.max_error, check.violations)
+
+
+def pin_to_one_core() -> None:
+    """Keep this process on one core, where the system lets it."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
+def machine() -> str:
+    """The processor's name, the instruction set in use, and the Python version."""
+    name = platform.processor() or platform.machine()
+    try:
+        with open("/proc/cpuinfo") as f:
+            name = next(line.split(":", 1)[1].strip() for line in f if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    return f"{name}, {isa()}, Python {platform.python_version()}, NumPy {np.__version__}"
+
+
+def table(rows: list[Row]) -> str:
+    """The rows as text, aligned."""
+    head = ("array", "tol", "codec", "ratio", "bits", "enc GB/s", "(median)", "dec GB/s", "(median)", "err/tol", "viol.")
+    cells = [
+        (r.array, f"{r.tol:.3g}", r.codec, f"{r.ratio:.2f}", f"{r.bits_per_value:.3f}", f"{r.encode_best:.2f}",
+         f"{r.encode_median:.2f}", f"{r.decode_best:.2f}", f"{r.decode_median:.2f}", f"{r.max_error:.4f}", str(r.violations))
+        for r in rows
+    ]
+    widths = [max(len(row[i]) for row in [head, *cells]) for i in range(len(head))]
+    left = (0, 2)
+    return "\n".join(
+        "  ".join(c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))).rstrip()
+        for row in [head, *cells]
+    )
