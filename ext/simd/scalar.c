@@ -155,7 +155,7 @@ static uint32_t split(const int32_t *restrict q, uint32_t n, const ac_windows *w
  * limit: that is random, so the mask must not become a branch. */
 AC_ALWAYS_INLINE uint8_t *push(uint32_t *x, const ac_symbol *e, uint8_t *end) {
   uint32_t y = *x;
-  size_t emit = 0u - (size_t)(e->limit < y);
+  ptrdiff_t emit = -(ptrdiff_t)(e->limit < y);
   __asm__("" : "+r"(emit));
   ac_store16(end - 2, (uint16_t)y);
   end += 2 * emit;
