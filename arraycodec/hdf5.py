@@ -1,8 +1,14 @@
 """HDF5: where the filter plugin is, and making it known to the HDF5 libraries of this process.
 
-The filter itself (`ext/hdf5/h5z_arraycodec.c`) is a shared library of its own; programs without
-Python need only ``HDF5_PLUGIN_PATH`` set to `plugin_path`.  Here are no codecs and no h5py: the
-module is imported with the package and costs next to nothing.
+The filter itself (`ext/hdf5/h5z_arraycodec.c`) is a shared library of its own; programs that know
+nothing of this package need only ``HDF5_PLUGIN_PATH`` set to `plugin_path`.  There the tolerance is
+typed as ``2,k`` for 2^-k or ``3,m,e`` for m*10^-e, 0 is lossless::
+
+    export HDF5_PLUGIN_PATH=$(python -c "import arraycodec; print(arraycodec.hdf5.plugin_path())")
+    h5repack -f var:UD=35117,0,2,2,17 in.h5 out.h5      # 2 values: form 2, k = 17
+    nccopy -F "var,35117,3,1,3" in.nc out.nc            # tolerance 1e-3
+
+Here are no codecs and no h5py: the module is imported with the package and costs next to nothing.
 """
 
 from __future__ import annotations

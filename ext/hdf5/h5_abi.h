@@ -12,20 +12,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef int64_t h5_id;   /* hid_t */
-typedef int h5_error;    /* herr_t: negative is failure */
+typedef int64_t h5_id;    /* hid_t */
+typedef int h5_error;     /* herr_t: negative is failure */
 typedef uint64_t h5_size; /* hsize_t */
 
 enum {
   H5_MAX_RANK = 32,
   H5_FILTER_CLASS_VERSION = 1,
-  H5_PLUGIN_IS_FILTER = 0,     /* H5PL_TYPE_FILTER */
-  H5_FLAG_REVERSE = 0x0100,    /* the filter is to decode */
-  H5_DEFAULT_ERROR_STACK = 0,
-  H5_CLASS_FLOAT = 1,
-  H5_ORDER_LITTLE = 0,
-  H5_ORDER_BIG = 1,
-  H5_NORM_IMPLIED = 0,         /* the mantissa's leading 1 is not stored */
+  H5_PLUGIN_IS_FILTER = 0,  /* H5PL_TYPE_FILTER */
+  H5_FLAG_REVERSE = 0x0100, /* the filter is to decode */
   H5_FILTER_NBIT = 5,
   H5_FILTER_SCALEOFFSET = 6
 };
@@ -53,14 +48,13 @@ typedef struct {
   int (*Pget_chunk)(h5_id plist, int max_rank, h5_size dims[]);
   int (*Tget_class)(h5_id type);
   size_t (*Tget_size)(h5_id type);
-  int (*Tget_order)(h5_id type);
-  h5_error (*Tget_fields)(h5_id type, size_t *sign, size_t *exponent, size_t *exponent_size, size_t *mantissa,
-                          size_t *mantissa_size);
-  size_t (*Tget_ebias)(h5_id type);
-  int (*Tget_norm)(h5_id type);
+  int (*Tequal)(h5_id type, h5_id other);
+  h5_id (*Ecreate_stack)(void);
+  h5_error (*Eset_current_stack)(h5_id stack); /* and closes it */
   h5_error (*Epush2)(h5_id stack, const char *file, const char *function, unsigned line, h5_id error_class,
                      h5_id major, h5_id minor, const char *format, ...);
-  /* variables, valid once the library runs: error class, "data filters", "filter operation failed" */
+  /* variables, valid once the library runs: the types we take; error class, "data filters", "filter operation failed" */
+  const h5_id *T_IEEE_F32LE_g, *T_IEEE_F32BE_g, *T_IEEE_F64LE_g, *T_IEEE_F64BE_g;
   const h5_id *E_ERR_CLS_g, *E_PLINE_g, *E_CANTFILTER_g;
 } h5_api;
 #endif

@@ -42,9 +42,9 @@ static const struct {
   size_t offset;
 } SYMBOLS[] = {
     SYMBOL(Pget_nfilters), SYMBOL(Pget_filter2), SYMBOL(Pget_filter_by_id2), SYMBOL(Pmodify_filter),
-    SYMBOL(Pget_chunk), SYMBOL(Tget_class), SYMBOL(Tget_size), SYMBOL(Tget_order), SYMBOL(Tget_fields),
-    SYMBOL(Tget_ebias), SYMBOL(Tget_norm), SYMBOL(Epush2), SYMBOL(E_ERR_CLS_g), SYMBOL(E_PLINE_g),
-    SYMBOL(E_CANTFILTER_g),
+    SYMBOL(Pget_chunk), SYMBOL(Tget_class), SYMBOL(Tget_size), SYMBOL(Tequal), SYMBOL(T_IEEE_F32LE_g),
+    SYMBOL(T_IEEE_F32BE_g), SYMBOL(T_IEEE_F64LE_g), SYMBOL(T_IEEE_F64BE_g), SYMBOL(Ecreate_stack),
+    SYMBOL(Eset_current_stack), SYMBOL(Epush2), SYMBOL(E_ERR_CLS_g), SYMBOL(E_PLINE_g), SYMBOL(E_CANTFILTER_g),
 };
 
 static int load_symbols(void *scope, h5_api *api) {
@@ -72,10 +72,15 @@ static int find_api(void *return_address, h5_api *api) {
   return found || load_symbols(RTLD_DEFAULT, api) == 0 ? 0 : -1;
 }
 
-/* Pushes onto HDF5's error stack.  Must come after all other calls: most of them clear it. */
+/* Puts the reason on HDF5's error stack, below what the library will add.  Must come after all other
+ * calls: most of them clear the stack.  HDF5 2 pauses its current stack around filters and drops
+ * what is pushed there, but takes a stack made elsewhere. */
 static void push_error(const h5_api *api, const char *function, unsigned line, const char *text) {
-  api->Epush2(H5_DEFAULT_ERROR_STACK, "h5z_arraycodec.c", function, line, *api->E_ERR_CLS_g, *api->E_PLINE_g,
-              *api->E_CANTFILTER_g, "arraycodec: %s", text);
+  const h5_id stack = api->Ecreate_stack();
+  if (stack < 0) return;
+  api->Epush2(stack, "h5z_arraycodec.c", function, line, *api->E_ERR_CLS_g, *api->E_PLINE_g, *api->E_CANTFILTER_g,
+              "arraycodec: %s", text);
+  api->Eset_current_stack(stack);
 }
 
 __attribute__((format(printf, 3, 4))) static h5_error refuse(const h5_api *api, unsigned line, const char *format, ...) {
@@ -174,22 +179,25 @@ static const char *class_name(int type_class) {
   return type_class >= 0 && (size_t)type_class < known ? names[type_class] : "unknown";
 }
 
+/* The type must be one of HDF5's own IEEE types in every respect: float16, bfloat16 and hand-made
+ * float types have the class, some even the size. */
 static h5_error read_type(const h5_api *api, h5_id type, unsigned *code) {
+  const struct {
+    h5_id type;
+    unsigned code;
+  } known[] = {{*api->T_IEEE_F32LE_g, AC_FLOAT32},
+               {*api->T_IEEE_F64LE_g, AC_FLOAT64},
+               {*api->T_IEEE_F32BE_g, AC_FLOAT32 | TYPE_BIG_ENDIAN},
+               {*api->T_IEEE_F64BE_g, AC_FLOAT64 | TYPE_BIG_ENDIAN}};
+  for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+    if (api->Tequal(type, known[i].type) > 0) {
+      *code = known[i].code;
+      return 0;
+    }
   const int type_class = api->Tget_class(type);
   const size_t size = api->Tget_size(type);
-  if (type_class != H5_CLASS_FLOAT || (size != 4 && size != 8))
-    return REFUSE("only float32 and float64 datasets can be compressed, not a %zu-byte %s type", size,
-                  class_name(type_class));
-  const int order = api->Tget_order(type), is_double = size == 8;
-  size_t sign, exponent, exponent_size, mantissa, mantissa_size;
-  if (api->Tget_fields(type, &sign, &exponent, &exponent_size, &mantissa, &mantissa_size) < 0 ||
-      sign != (is_double ? 63 : 31) || exponent != (is_double ? 52 : 23) || exponent_size != (is_double ? 11 : 8) ||
-      mantissa != 0 || mantissa_size != exponent || api->Tget_ebias(type) != (is_double ? 1023 : 127) ||
-      api->Tget_norm(type) != H5_NORM_IMPLIED || (order != H5_ORDER_LITTLE && order != H5_ORDER_BIG))
-    return REFUSE("only float32 and float64 datasets can be compressed, not a %zu-byte float type of another layout",
-                  size);
-  *code = (unsigned)(is_double ? AC_FLOAT64 : AC_FLOAT32) | (order == H5_ORDER_BIG ? TYPE_BIG_ENDIAN : 0);
-  return 0;
+  return REFUSE("only IEEE float32 and float64 datasets can be compressed, not a type of %zu bytes and class %s", size,
+                class_name(type_class));
 }
 
 /* Bytes from another filter are no floats any more: quantizing them would destroy the data. */
