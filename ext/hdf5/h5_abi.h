@@ -53,7 +53,8 @@ typedef struct {
   h5_error (*Eset_current_stack)(h5_id stack); /* and closes it */
   h5_error (*Epush2)(h5_id stack, const char *file, const char *function, unsigned line, h5_id error_class,
                      h5_id major, h5_id minor, const char *format, ...);
-  /* variables, valid once the library runs: the types we take; error class, "data filters", "filter operation failed" */
+  /* variables, valid once the library runs: the types we take; error class, "data filters", "filter
+   * operation failed" */
   const h5_id *T_IEEE_F32LE_g, *T_IEEE_F32BE_g, *T_IEEE_F64LE_g, *T_IEEE_F64BE_g;
   const h5_id *E_ERR_CLS_g, *E_PLINE_g, *E_CANTFILTER_g;
 } h5_api;

@@ -83,7 +83,8 @@ static void push_error(const h5_api *api, const char *function, unsigned line, c
   api->Eset_current_stack(stack);
 }
 
-__attribute__((format(printf, 3, 4))) static h5_error refuse(const h5_api *api, unsigned line, const char *format, ...) {
+__attribute__((format(printf, 3, 4)))
+static h5_error refuse(const h5_api *api, unsigned line, const char *format, ...) {
   char text[400];
   va_list arguments;
   va_start(arguments, format);
