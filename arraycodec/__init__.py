@@ -3,15 +3,17 @@
 >>> from arraycodec import AnsQuant
 >>> q = AnsQuant(tol=2**-17)   # Zarr v2: compressors=q; Zarr v3: serializer=q; h5py: compression=q
 
-Importing the package makes the HDF5 filter known to the HDF5 libraries of this process and to
-programs it starts (through HDF5_PLUGIN_PATH); nothing else happens, and neither h5py nor zarr is
-imported.
+Importing the package makes the HDF5 filter known: it puts the plugin's folder into the environment
+variable HDF5_PLUGIN_PATH (for HDF5 libraries loaded later, and for programs started from here) and
+registers the filter in HDF5 libraries already loaded; see `arraycodec.hdf5.register`.  Nothing else
+happens, and neither h5py nor zarr nor numcodecs is imported.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from . import hdf5
 from ._core import isa
 from .codec import decode, decode_range, encode, inspect, peek, verify
 from .errors import (
@@ -26,8 +28,10 @@ __version__ = "0.1.0.dev0"
 
 __all__ = [
     "AnsQuant", "ArraycodecError", "ChecksumError", "DecodeError", "FormatError", "ParameterError", "SizeError",
-    "TruncatedError", "VersionError", "decode", "decode_range", "encode", "inspect", "isa", "peek", "verify",
+    "TruncatedError", "VersionError", "decode", "decode_range", "encode", "hdf5", "inspect", "isa", "peek", "verify",
 ]
+
+hdf5.register()
 
 
 def __getattr__(name: str) -> Any:

@@ -1,5 +1,187 @@
-"""HDF5: where the filter plugin is, and making it known to the HDF5 libraries of this process."""
+"""HDF5: where the filter plugin is, and making it known to the HDF5 libraries of this process.
+
+The filter itself (`ext/hdf5/h5z_arraycodec.c`) is a shared library of its own; programs that know
+nothing of this package need only ``HDF5_PLUGIN_PATH`` set to `plugin_path`.  There the tolerance is
+typed as ``2,k`` for 2^-k or ``3,m,e`` for m*10^-e, 0 is lossless::
+
+    export HDF5_PLUGIN_PATH=$(python -c "import arraycodec; print(arraycodec.hdf5.plugin_path())")
+    h5repack -f var:UD=35117,0,2,2,17 in.h5 out.h5      # 2 values: form 2, k = 17
+    nccopy -F "var,35117,3,1,3" in.nc out.nc            # tolerance 1e-3
+
+Here are no codecs and no h5py: the module is imported with the package and costs next to nothing.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import struct
+import sys
+from typing import Any
+
+from .config import CD_TOLERANCE
+
+#: The filter's number, also in `ext/hdf5/h5z_arraycodec.c`.  From the range that HDF5 leaves to
+#: unregistered filters.
 FILTER_ID = 35117
+
+_VARIABLE = "HDF5_PLUGIN_PATH"
+_PLUGIN = "libh5arraycodec" + (".dylib" if sys.platform == "darwin" else ".so")
+
+
+def plugin_path() -> str:
+    """The folder of the filter plugin, for ``HDF5_PLUGIN_PATH``."""
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), "plugins")
+
+
+def register() -> list[str]:
+    """Make the filter known to HDF5; `import arraycodec` has already done so.
+
+    HDF5 libraries loaded later, and programs started from here, find the plugin through the
+    environment variable ``HDF5_PLUGIN_PATH``; in libraries already loaded (by h5py, netCDF4, ...)
+    it is registered directly.  Calling it again is harmless, and useful where a library was loaded
+    in between after the variable had been overwritten.
+
+    Returns
+    -------
+    list of str
+        The loaded HDF5 libraries that now have the filter.
+
+    Notes
+    -----
+    It never raises: what cannot be done (no plugin built, no ``/proc``) is left out, and HDF5 then
+    reports the filter as missing when it is used.  Neither h5py nor netCDF4 is imported.
+    """
+    if not os.path.isfile(os.path.join(plugin_path(), _PLUGIN)):
+        return []
+    done: list[str] = []
+    for step in (_extend_plugin_path, lambda: _register_in_loaded(done), lambda: _register_in_h5py(done)):
+        # a broken environment must not break `import arraycodec` for those who never use HDF5
+        with contextlib.suppress(Exception):
+            step()
+    return done
+
+
+def _extend_plugin_path() -> None:
+    """Put our folder first in ``HDF5_PLUGIN_PATH`` unless it is there, and lose nobody else's.
+
+    Setting the variable replaces what applies without it: netCDF4 sets it to its own folder only if
+    it finds none, and HDF5 has default folders.
+    """
+    old = os.environ.get(_VARIABLE, "")
+    parts = old.split(os.pathsep) if old else _default_folders()
+    # in front of the old value, as netCDF4 looks for its own plugins nowhere else
+    new = [folder for folder in (plugin_path(), _netcdf4_folder()) if folder and folder not in parts]
+    if new:
+        os.environ[_VARIABLE] = os.pathsep.join(new + parts)
+
+
+def _netcdf4_folder() -> str | None:
+    from importlib.util import find_spec
+
+    with contextlib.suppress(Exception):  # find_spec raises for half-initialized modules
+        spec = find_spec("netCDF4")
+        if spec is not None and spec.origin:
+            folder = os.path.join(os.path.dirname(spec.origin), "plugins")
+            return folder if os.path.isdir(folder) else None
+    return None
+
+
+def _default_folders() -> list[str]:
+    """The folders, where they exist, that HDF5 builds look into while the variable is not set."""
+    multiarch = getattr(sys.implementation, "_multiarch", "")
+    folders = [
+        "/usr/local/hdf5/lib/plugin",  # HDF5's own default
+        "/usr/local/lib/plugin",  # the wheels of h5py
+        "/usr/local/lib/hdf5/plugin",  # the wheels of netCDF4
+        os.path.join(sys.prefix, "lib", "hdf5", "plugin"),  # conda
+        f"/usr/lib/{multiarch}/hdf5/serial/plugins",  # Debian
+    ]
+    return [folder for folder in folders if os.path.isdir(folder)]
+
+
+def _loaded_libraries() -> list[str]:
+    """Paths of the HDF5 libraries mapped into this process."""
+    if not sys.platform.startswith("linux"):
+        return []
+    with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
+        text = maps.read()
+    if "libhdf5" not in text:
+        return []
+    paths = {line.split(None, 5)[5] for line in text.splitlines() if "/" in line}
+    return sorted(p for p in paths if "libhdf5" in os.path.basename(p) and "_hl" not in os.path.basename(p))
+
+
+def _filter_class() -> int:
+    """Load the plugin; the address of its filter class."""
+    import ctypes
+
+    plugin = ctypes.CDLL(os.path.join(plugin_path(), _PLUGIN))  # stays loaded: HDF5 keeps pointers into it
+    plugin.H5PLget_plugin_info.restype = ctypes.c_void_p
+    return plugin.H5PLget_plugin_info()
+
+
+def _register_in_loaded(done: list[str]) -> None:
+    paths = _loaded_libraries()
+    if not paths:
+        return
+    import ctypes
+
+    filter_class = _filter_class()
+    # h5py's lock around its library; without it a thread inside HDF5 might meet us there
+    objects = sys.modules.get("h5py._objects")
+    with getattr(objects, "phil", None) or contextlib.nullcontext():
+        for path in paths:
+            with contextlib.suppress(OSError, AttributeError):  # file replaced since; not HDF5 after all
+                library = ctypes.CDLL(path, mode=os.RTLD_NOLOAD | os.RTLD_LAZY)
+                library.H5Zregister.argtypes = [ctypes.c_void_p]
+                # Not asked first: H5Zfilter_avail would search the plugin folders.  Registering
+                # again replaces the entry by an equal one.
+                if library.H5open() >= 0 and library.H5Zregister(filter_class) >= 0:
+                    done.append(path)
+
+
+def _register_in_h5py(done: list[str]) -> None:
+    """For an h5py whose HDF5 was not found above (linked statically, or no ``/proc``)."""
+    h5z = sys.modules.get("h5py.h5z")
+    if h5z is not None and not h5z.filter_avail(FILTER_ID):
+        h5z.register_filter(_filter_class())
+        done.append(h5z.__file__)
+
+
+def info(dataset: Any) -> dict[str, Any] | None:
+    """What the filter was told about a dataset.
+
+    h5py itself shows ``dataset.compression == "unknown"`` for filters it does not contain.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+
+    Returns
+    -------
+    dict or None
+        None if the dataset does not use this filter.  Otherwise ``filter_id``, ``name``, ``tol``
+        (the absolute tolerance; 0 is lossless; None if it is not readable) and ``cd_values`` (the
+        filter's parameters as stored, which h5py may cut short).  The tolerance applies to what was
+        written through the filter; `arraycodec.peek` says what a single chunk was encoded with.
+    """
+    plist = dataset.id.get_create_plist()
+    for i in range(plist.get_nfilters()):
+        filter_id, _, values, name = plist.get_filter(i)
+        if filter_id == FILTER_ID:
+            name = name.decode("utf-8", "replace") if isinstance(name, bytes) else name
+            return {"filter_id": filter_id, "name": name, "tol": _tolerance(values), "cd_values": tuple(values)}
+    return None
+
+
+def _tolerance(values: tuple[int, ...]) -> float | None:
+    """The tolerance in `cd_values` of any form; only the first is stored where the plugin was at hand."""
+    match values:
+        case (form, low, high, *_) if form == CD_TOLERANCE:
+            return struct.unpack("<d", struct.pack("<II", low, high))[0]
+        case (2, k) if k <= 1022:
+            return 2.0**-k
+        case (3, m, e) if e <= 22:
+            return m / 10**e  # correctly rounded
+    return None
