@@ -90,7 +90,7 @@ def arrays(dtype):
     return {
         "normal": (x, (32, 48)),
         "special": (special, (32, 48)),
-        "far": (x * dtype.type(1e6), (64, 96)),
+        "far": ((x * dtype.type(1e6)).astype(dtype), (64, 96)),
         "uneven": (x, (50, 40)),
         "row": (x[:1], (1, 96)),
         "five axes": (x.reshape(4, 4, 4, 8, 12), (2, 4, 3, 8, 5)),
@@ -106,7 +106,9 @@ def test_bound_and_bytes(front, tmp_path, dtype, name):
     q = AnsQuant(tol=TOL)
     front.write(tmp_path / "store", x, chunks, q)
     back = front.read(tmp_path / "store")
-    assert back.dtype == dtype and verify(x, back, TOL)
+    # a Zarr v3 array has no byte order of its own
+    assert back.dtype == (dtype.newbyteorder("=") if isinstance(front, Zarr3) else dtype)
+    assert verify(x, back, TOL)
     first = tuple(slice(0, c) for c in chunks)
     expected = encode(np.ascontiguousarray(x[first]), TOL)
     assert front.chunk(tmp_path / "store", (0,) * x.ndim) == expected
