@@ -555,7 +555,10 @@ def test_hdf5_things_with_no_copy(tmp_path, capsys):
         layout[:] = h5py.VirtualSource(f["part"])
         f.create_virtual_dataset("virtual", layout, fillvalue=-1)
         f["ref"] = f["part"].ref
-        f["part"].attrs["to"] = f["part"].ref
+        f["refs"] = np.array([[f["part"].ref, f["ref"].ref], [f.ref, h5py.Reference()]], h5py.ref_dtype)
+        f["part"].attrs["to"] = f["ref"].ref
+        f["part"].attrs.create("many", [f["ref"].ref, f["part"].ref], dtype=h5py.ref_dtype)
+        f["region"] = f["part"].regionref[2:4]
         f["enum"] = np.array([1, 0], h5py.enum_dtype({"A": 0, "B": 1}))
         filled = f.create_dataset(
             "strings", (4,), h5py.string_dtype(), chunks=(2,), fillvalue="none", compression="gzip"
@@ -563,13 +566,18 @@ def test_hdf5_things_with_no_copy(tmp_path, capsys):
         filled[:] = ["héllo", "", "a", "b"]
     assert run("compress", source, out, "--tol", TOL, "-q") == 0
     err = capsys.readouterr().err
-    assert "'virtual': its values are in other files" in err and "'ref' holds references" in err
-    assert "attribute 'to' of 'part'" in err and err.count("warning") == 3
+    assert "'virtual': its values are in other files" in err and "'region' holds references" in err
+    assert err.count("warning") == 2
     with h5py.File(out) as f:
+        assert f[f["ref"][()]] == f["part"] and f[f["part"].attrs["to"]] == f["ref"]
+        assert [f[r].name for r in f["part"].attrs["many"]] == ["/ref", "/part"]
+        assert [[bool(r) and f[r].name for r in row] for row in f["refs"][...]] == [["/part", "/ref"], ["/", False]]
         assert not f["virtual"].is_virtual and abs(f["virtual"][...] - np.arange(10)).max() <= TOL
         strings = f["strings"]
         assert strings.asstr()[...].tolist() == ["héllo", "", "a", "b"]
         assert strings.fillvalue in (b"none", "none") and strings.compression == "gzip"
+    assert run("compress", source, tmp_path / "part.h5", "--name", "part", "--tol", TOL, "-q") == 0
+    assert "attribute 'to' of 'part': 1 references" in capsys.readouterr().err
     assert run("compress", source, tmp_path / "o.zarr", "--name", "enum", "--tol", TOL, "-q") == 0
     assert "'enum': its values are kept, their names are not: {'A': 0, 'B': 1}" in capsys.readouterr().err
 
@@ -627,15 +635,15 @@ def test_netcdf(netcdf, tmp_path):
         assert run("verify", netcdf, path, "--tol", TOL, "-q") == 0
 
 
-@pytest.mark.skipif(shutil.which("ncdump") is None, reason="ncdump is not installed")
-def test_ncdump(netcdf, tmp_path):
+def test_ncdump(netcdf, tmp_path, tool):
+    ncdump = tool("ncdump")
     out = tmp_path / "out" / "n.nc"
     out.parent.mkdir()
     assert run("compress", netcdf, out, "--tol", TOL, "-q") == 0
     environment = os.environ | {"HDF5_PLUGIN_PATH": arraycodec.hdf5.plugin_path()}
 
     def dump(path, *options):
-        r = subprocess.run(["ncdump", *options, path], env=environment, capture_output=True, text=True)
+        r = subprocess.run([ncdump, *options, path], env=environment, capture_output=True, text=True)
         assert r.returncode == 0, r.stderr
         return r.stdout
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import hdf5
-from . import attributes, scales
+from . import attributes, references, scales
 from .model import UNNAMED, ArrayInfo, Box, CommandError, GroupInfo, Item, LinkInfo, Sink, Source, Warn
 
 # Attributes that netCDF-4 keeps for itself; the names of dimensions are carried otherwise.
@@ -183,8 +183,8 @@ class Hdf5Sink(Sink):
         """The same dataset with another filter pipeline, or as it is where the pipeline stays."""
         source = info.native
         if self._as_is(info, codec):
-            if scales.has_references(source.dtype):
-                self.warn(f"{info.label} holds references into the file, which are not kept")
+            if scales.has_references(source.dtype) and not references.is_plain(source.dtype):
+                self.warn(f"{info.label} holds references into the file of a kind that is not kept")
             self._parents(name)
             self._like.file.copy(source, self.file["/"], name, without_attrs=True)
             return self.file[name]
@@ -267,7 +267,7 @@ class Hdf5Sink(Sink):
     def _set_attrs(self, node: Any, info: GroupInfo | ArrayInfo) -> None:
         owner = f"group {info.name or '/'!r}" if isinstance(info, GroupInfo) else info.label
         if self._like is not None and info.native is not None:
-            self._native.append((node.name, info.native))
+            self._native.append((info.name or "/", info.native))
             scales.copy_attributes(info.native, node, owner, self.warn)
             return
         for name, value in info.attrs.items():
@@ -295,6 +295,7 @@ class Hdf5Sink(Sink):
     def complete(self) -> None:
         if self._like is not None:
             scales.restore(self._native, self.file, self._like.first_names, self.warn)
+            references.restore(self._native, self.file, self._like.first_names, self.warn)
         else:
             scales.create(self.file, self._dimensions)
 

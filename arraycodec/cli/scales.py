@@ -59,7 +59,8 @@ def copy_attributes(source: Any, target: Any, owner: str, warn: Warn) -> None:
         try:
             dtype = attr.dtype
             if has_references(dtype):
-                warn(f"attribute {name!r} of {owner} holds references into the file, which are not kept")
+                if h5py.check_ref_dtype(dtype) is not h5py.Reference:  # those are made again later
+                    warn(f"attribute {name!r} of {owner} holds references into the file of a kind that is not kept")
                 continue
             space = attr.get_space()
             kind = attr.get_type()
