@@ -1,0 +1,155 @@
+"""The console command ``arraycodec``: arguments, exit codes and signals; the work is in `arraycodec.cli`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from . import __version__
+from .cli.console import Console
+from .cli.formats import FORMATS
+from .cli.interrupt import Signals
+from .errors import ParameterError
+from .hdf5 import plugin_path
+from .tolerance import parse_tolerance
+
+OK, FAILED, ERROR, INTERRUPTED = 0, 1, 2, 130
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(ERROR, f"{self.prog}: error: {message}\n")
+
+
+def _tolerance(text: str) -> float:
+    try:
+        return parse_tolerance(text)
+    except ParameterError as e:
+        raise argparse.ArgumentTypeError(str(e)) from None
+
+
+def _chunks(text: str) -> tuple[int, ...]:
+    parts = text.lower().replace(",", "x").split("x")
+    if not all(p.isascii() and p.isdigit() and 0 < int(p) < 2**32 for p in parts):
+        raise argparse.ArgumentTypeError(f"not a chunk shape: {text!r} (write positive numbers as 64x128x128)")
+    return tuple(map(int, parts))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="arraycodec", description="Error-bounded compression of float arrays in Zarr and HDF5.")
+    parser.add_argument("--version", action="version", version=f"arraycodec {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    tol_help = "absolute tolerance: 1e-3, 2**-17, 2^-17, or 0 for lossless"
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text)
+
+    for name, text in (
+        ("compress", "Code the float arrays of a file or store, into Zarr or HDF5; coordinates stay exact."),
+        ("decompress", "Write the arrays of a file or store without our codec."),
+    ):
+        p = add(name, text)
+        p.add_argument("input", type=Path, metavar="IN", help=".npy, .npz, Zarr or HDF5, recognized by content")
+        p.add_argument("output", type=Path, metavar="OUT", help="format by suffix: .npy .npz .zarr .h5 .nc ...")
+        if name == "compress":
+            p.add_argument("--tol", type=_tolerance, required=True, metavar="T", help=tol_help)
+        p.add_argument("--format", choices=FORMATS, help="format of OUT (.zarr means zarr3)")
+        p.add_argument("--in-format", choices=FORMATS, help="format of IN")
+        p.add_argument("--chunks", type=_chunks, metavar="AxBxC", help="chunks of the arrays with as many axes")
+        p.add_argument("--name", help="convert only this array; or the name for an unnamed one")
+        p.add_argument("--force", action="store_true", help="replace OUT when the new one is complete")
+        p.add_argument("-q", "--quiet", action="store_true", help="no progress, no summary; warnings stay")
+    p = add("inspect", "Describe the arrays of a Zarr store or HDF5 file, or one chunk in a file.")
+    p.add_argument("path", type=Path, metavar="PATH")
+    p.add_argument("--chunks", action="store_true", help="one line for every chunk too")
+    p.add_argument("--json", action="store_true", help="as JSON")
+    p = add("verify", "Check the bound exactly between two files; other dtypes must be equal.")
+    p.add_argument("original", type=Path, metavar="A")
+    p.add_argument("decoded", type=Path, metavar="B")
+    p.add_argument("--tol", type=_tolerance, required=True, metavar="T", help=tol_help)
+    p.add_argument("--name", help="check only this array")
+    p.add_argument("-q", "--quiet", action="store_true", help="exit code only")
+    add("plugin-path", "Print the folder of the HDF5 plugin, for HDF5_PLUGIN_PATH.")
+    p = add("demo", "Store a simulation and trained weights (or FILE) in every host, and check the bound.")
+    p.add_argument("file", nargs="?", type=Path, metavar="FILE", help="your data: .npy, .npz, Zarr or HDF5")
+    p.add_argument("--tol", type=_tolerance, metavar="T", help=tol_help + " (default: by array, std/128)")
+    p.add_argument("--dir", type=Path, metavar="DIR", help="keep the stores in this folder")
+    return parser
+
+
+def _run(args: argparse.Namespace) -> int:
+    console = Console(getattr(args, "quiet", False))
+    if args.command in ("compress", "decompress"):
+        from .cli.convert import Job, convert
+
+        tol = args.tol if args.command == "compress" else None
+        convert(
+            Job(args.input, args.output, tol, args.in_format, args.format, args.chunks, args.name, args.force), console
+        )
+        return OK
+    if args.command == "inspect":
+        from .cli.inspect import inspect_path
+
+        inspect_path(args.path, args.chunks, args.json, console)
+        return OK
+    if args.command == "verify":
+        from .cli.verify import verify_paths
+
+        return OK if verify_paths(args.original, args.decoded, args.tol, args.name, console) else FAILED
+    if args.command == "plugin-path":
+        console.say(plugin_path())
+        return OK
+    from .cli.demo import demo
+
+    return OK if demo(args.file, args.tol, args.dir, console) else FAILED
+
+
+def _report(error: BaseException) -> None:
+    """One line, whatever went wrong."""
+    text = " ".join(str(error).split())
+    if not isinstance(error, ValueError) or not text:
+        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    print(f"arraycodec: error: {text}", file=sys.stderr)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments; default `sys.argv`.
+
+    Returns
+    -------
+    int
+        0: done; 1: a check failed; 2: wrong arguments or data, with one line on stderr; 130
+        (128 + signal number): interrupted, temporary output removed.
+    """
+    try:
+        args = _parser().parse_args(argv)
+        with Signals():
+            status = _run(args)
+        sys.stdout.flush()
+        return status
+    except SystemExit as e:  # argparse
+        return e.code if isinstance(e.code, int) else OK if e.code is None else ERROR
+    except KeyboardInterrupt as e:
+        print("arraycodec: interrupted", file=sys.stderr)
+        return getattr(e, "status", INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output is gone, as in `arraycodec inspect x | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except Exception as e:
+        if os.environ.get("ARRAYCODEC_TRACEBACK"):
+            raise
+        _report(e)
+        return ERROR
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""``arraycodec inspect``: what is stored, array by array or chunk by chunk."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..codec import ChunkInfo, inspect
+from ..errors import DecodeError, FormatError
+from . import interrupt
+from .console import Console
+from .formats import input_format
+from .model import CommandError
+from .stored import StoredArray, StoredChunk, stored_arrays
+
+
+def inspect_path(path: Path, per_chunk: bool, as_json: bool, console: Console) -> None:
+    """Describe every array of a Zarr store or HDF5 file, or a file that is one chunk."""
+    report = _one_chunk(path, per_chunk) or [_array(array, per_chunk) for array in stored_arrays(path)]
+    if as_json:
+        console.say(json.dumps(report, indent=2))
+        return
+    for entry in report:
+        console.say(_line(entry))
+        for chunk in entry.get("chunks", ()):
+            console.say("    " + _chunk_line(chunk))
+    if not report:
+        console.say(f"{path}: no arrays")
+
+
+def _one_chunk(path: Path, per_chunk: bool) -> list[dict[str, Any]] | None:
+    if path.is_dir() or input_format(path) is not None:
+        return None
+    data = path.read_bytes()
+    try:
+        info = inspect(data)
+    except FormatError:
+        return None  # not a chunk at all; the caller says what it may be
+    except DecodeError as e:
+        raise CommandError(f"{path}: a damaged chunk: {e}") from None
+    header = info.header
+    entry = {"name": path.name, "dtype": str(header.dtype), "shape": list(header.shape), "chunk_shape": None,
+             "codec": "ansquant"}
+    stored = StoredChunk((0,) * len(header.shape), len(data), data)
+    entry |= _totals([(stored, info)], header.count, header.nbytes, len(data))
+    if per_chunk:
+        entry["chunks"] = [_chunk(stored, info)]
+    return [entry]
+
+
+def _array(array: StoredArray, per_chunk: bool) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "name": array.name, "dtype": array.dtype, "shape": list(array.shape),
+        "chunk_shape": None if array.chunk_shape is None else list(array.chunk_shape), "codec": array.codec,
+    }  # fmt: skip
+    values = math.prod(array.shape)
+    if not array.ours:
+        return entry | {"bytes": array.size, "ratio": _ratio(values * array.itemsize, array.size)}
+    chunks = []
+    for stored in array.chunks():
+        interrupt.check()
+        try:
+            info = None if stored.data is None else inspect(stored.data)
+        except DecodeError as e:
+            raise CommandError(f"{array.name or 'the array'}: damaged chunk at {stored.corner}: {e}") from None
+        chunks.append((replace(stored, data=None), info))  # not all bytes of the file in memory
+    entry |= _totals(chunks, values, values * array.itemsize, array.size)
+    if per_chunk:
+        entry["chunks"] = [_chunk(stored, info) for stored, info in chunks]
+    return entry
+
+
+def _ratio(before: int, after: int) -> float | None:
+    return before / after if after and before else None
+
+
+def _totals(
+    chunks: list[tuple[StoredChunk, ChunkInfo | None]], values: int, nbytes: int, size: int
+) -> dict[str, Any]:
+    infos = [info for _, info in chunks if info is not None]
+    modes = Counter(block.mode for info in infos for block in info.blocks)
+    as_is = sum(info is None for _, info in chunks)
+    if as_is:
+        modes["uncoded"] = as_is
+    return {
+        "tol": sorted({info.header.tol for info in infos}),
+        "modes": dict(modes),
+        "n_chunks": len(chunks),
+        "exceptions": sum(info.exceptions for info in infos),
+        "bits_per_value": 8 * size / values if values else None,
+        "bytes": size,
+        "ratio": _ratio(nbytes, size),
+    }
+
+
+def _chunk(stored: StoredChunk, info: ChunkInfo | None) -> dict[str, Any]:
+    entry: dict[str, Any] = {"corner": list(stored.corner), "bytes": stored.size}
+    if info is None:
+        return entry | {"mode": "uncoded"}
+    return entry | {
+        "mode": info.mode, "tol": info.header.tol, "shape": list(info.header.shape), "blocks": len(info.blocks),
+        "exceptions": info.exceptions,
+        "bits_per_value": info.bits_per_value if info.header.count else None,
+    }  # fmt: skip
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _line(e: dict[str, Any]) -> str:
+    shape = "x".join(map(str, e["shape"])) or "scalar"
+    chunks = "-" if e["chunk_shape"] is None else "x".join(map(str, e["chunk_shape"])) or "scalar"
+    text = f"{e['name'] or '/'}: {e['dtype']} {shape}, chunks {chunks}, "
+    tail = f"{e['bytes']} bytes, ratio {_number(e['ratio'])}"
+    if "tol" not in e:
+        return text + f"codec {e['codec']}, {tail}"
+    tol = " ".join(f"{t:g}" for t in e["tol"]) or "-"
+    modes = " ".join(f"{mode}:{n}" for mode, n in sorted(e["modes"].items())) or "-"
+    return text + (
+        f"tol {tol}, blocks {modes}, {e['exceptions']} exceptions, {_number(e['bits_per_value'])} bits/value, {tail}"
+    )
+
+
+def _chunk_line(c: dict[str, Any]) -> str:
+    corner = ",".join(map(str, c["corner"])) or "scalar"
+    if c["mode"] == "uncoded":
+        return f"[{corner}] uncoded, {c['bytes']} bytes"
+    return (
+        f"[{corner}] tol {c['tol']:g}, {c['mode']} ({c['blocks']} blocks), {c['exceptions']} exceptions, "
+        f"{_number(c['bits_per_value'])} bits/value, {c['bytes']} bytes"
+    )

@@ -1,0 +1,114 @@
+"""``arraycodec verify``: the bound checked exactly between two files of any formats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..codec import is_supported, verify
+from . import interrupt
+from .boxes import automatic_chunks, box_shape, boxes
+from .console import Console
+from .formats import open_source
+from .model import ArrayInfo, CommandError, Source, plain_dtype
+
+
+def verify_paths(
+    original: Path, decoded: Path, tol: float, name: str | None, console: Console, formats: Any = (None, None)
+) -> bool:
+    """Compare all arrays; True if every one keeps the promise.
+
+    Float32 and float64 arrays must agree within `tol`, all others exactly.  Arrays are matched by
+    name; a single array on each side is matched whatever the names.
+    """
+    with open_source(original, formats[0]) as a, open_source(decoded, formats[1]) as b:
+        pairs = _pairs(_arrays(a), _arrays(b), name, original, decoded)
+        results = [_compare(label, x, y, a, b, tol, console) for label, x, y in pairs]
+    failed = results.count(False)
+    if failed:
+        console.say(f"FAILED: {failed} of {len(results)} arrays")
+    else:
+        console.say(f"ok: {len(results)} array{'s' if len(results) != 1 else ''} within tol={tol:g}")
+    return not failed
+
+
+def _arrays(source: Source) -> dict[str, ArrayInfo]:
+    return {i.name: i for i in source.items() if isinstance(i, ArrayInfo) and not i.hidden}
+
+
+def _pairs(
+    a: dict[str, ArrayInfo], b: dict[str, ArrayInfo], name: str | None, path_a: Path, path_b: Path
+) -> list[tuple[str, ArrayInfo | None, ArrayInfo | None]]:
+    if name is not None:
+        key = name.strip("/")
+        for arrays, path in ((a, path_a), (b, path_b)):
+            if key not in arrays and len(arrays) != 1:
+                raise CommandError(f"{path} has no array named {name!r}")
+        return [(key, a.get(key) or next(iter(a.values())), b.get(key) or next(iter(b.values())))]
+    if len(a) == len(b) == 1:
+        (x,), (y,) = a.values(), b.values()
+        return [(x.name or y.name, x, y)]
+    return [(key, a.get(key), b.get(key)) for key in sorted(a.keys() | b.keys())]
+
+
+def _compare(
+    label: str, x: ArrayInfo | None, y: ArrayInfo | None, a: Source, b: Source, tol: float, console: Console
+) -> bool:
+    label = label or "array"
+    if x is None or y is None:
+        console.say(f"{label}: missing in {'the first' if x is None else 'the second'} file")
+        return False
+    if (x.shape, x.null) != (y.shape, y.null):
+        console.say(f"{label}: shape {x.shape} against {y.shape}")
+        return False
+    bounded = is_supported(x.dtype)
+    if _native(x) != _native(y):
+        console.say(f"{label}: dtype {x.dtype} against {y.dtype}")
+        return False
+    violations, max_error = 0, 0.0
+    unit = y.shards or y.chunks or automatic_chunks(y.shape)
+    for box in boxes(x.shape, box_shape(x.shape, unit, x.chunks)) if not x.null else ():
+        interrupt.check()
+        p, q = a.read(x, box), b.read(y, box)
+        if bounded:
+            check = verify(p, q, tol)
+            violations += check.violations
+            max_error = max(max_error, check.max_error)
+        else:
+            violations += _different(p, q)
+    if bounded:
+        part = f" ({max_error / tol:.4f} tol)" if tol else ""
+        console.say(f"{label}: {violations} violations, max error {max_error:.6g}{part}")
+    else:
+        console.say(f"{label}: {violations} values differ ({x.dtype}, compared exactly)")
+    return violations == 0
+
+
+def _native(info: ArrayInfo) -> Any:
+    """The dtype without byte order; texts of all kinds are the same."""
+    if info.text or info.dtype.kind == "U":
+        return "text"
+    native = info.dtype.newbyteorder("=")
+    return native if native.hasobject else plain_dtype(native)
+
+
+def _different(p: np.ndarray, q: np.ndarray) -> int:
+    """How many values differ; by their bits, so that NaN equals itself and -0.0 is not 0.0."""
+    return int(np.count_nonzero(_differs(p, q)))
+
+
+def _differs(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """Where values differ, flat."""
+    if p.dtype.names is not None:
+        result = np.zeros(p.size, bool)
+        for name in p.dtype.names:  # not the padding between fields; a field may itself be an array
+            result |= _differs(p[name], q[name]).reshape(p.size, -1).any(axis=1)
+        return result
+    if p.dtype.hasobject or p.dtype.kind == "U" or q.dtype.kind == "U":
+        pairs = zip(p.reshape(-1).tolist(), q.reshape(-1).tolist(), strict=True)
+        return np.array([not np.array_equal(u, v) for u, v in pairs], bool)
+    native = p.dtype.newbyteorder("=")
+    rows = [np.ascontiguousarray(x, native).reshape(-1).view(np.uint8).reshape(x.size, -1) for x in (p, q) if x.size]
+    return (rows[0] != rows[1]).any(axis=1) if rows else np.zeros(0, bool)
