@@ -39,6 +39,12 @@ def _chunks(text: str) -> tuple[int, ...]:
     return tuple(map(int, parts))
 
 
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**40):
+        raise argparse.ArgumentTypeError(f"not a positive number: {text!r}")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="arraycodec", description="Error-bounded compression of float arrays in Zarr and HDF5.")
     parser.add_argument("--version", action="version", version=f"arraycodec {__version__}")
@@ -78,6 +84,14 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("file", nargs="?", type=Path, metavar="FILE", help="your data: .npy, .npz, Zarr or HDF5")
     p.add_argument("--tol", type=_tolerance, metavar="T", help=tol_help + " (default: by array, std/128)")
     p.add_argument("--dir", type=Path, metavar="DIR", help="keep the stores in this folder")
+    p = add("bench", "Measure size and speed on your arrays and one core, beside memcpy and installed peers.")
+    p.add_argument("files", nargs="*", type=Path, metavar="FILE", help=".npy, .npz, Zarr or HDF5")
+    p.add_argument("--tol", type=_tolerance, action="append", metavar="T", help=tol_help + "; once, or for each FILE")
+    p.add_argument("--samples", action="store_true", help="measure two synthetic arrays too")
+    p.add_argument("--chunk", type=_positive, default=1 << 18, metavar="N", help="values per chunk (default 2**18)")
+    p.add_argument("--repeat", type=_positive, default=15, metavar="N", help="rounds (default 15)")
+    p.add_argument("--no-peers", action="store_true", help="only memcpy and this package")
+    p.add_argument("--csv", type=Path, metavar="OUT", help="write the rows as CSV too")
     return parser
 
 
@@ -103,6 +117,13 @@ def _run(args: argparse.Namespace) -> int:
     if args.command == "plugin-path":
         console.say(plugin_path())
         return OK
+    if args.command == "bench":
+        from .cli.bench import bench
+
+        if args.files and not args.tol:
+            raise ParameterError("bench needs --tol for the files")
+        held = bench(args.files, args.tol or [0.0], args.samples, args.chunk, args.repeat, not args.no_peers, args.csv, console)
+        return OK if held else FAILED
     from .cli.demo import demo
 
     return OK if demo(args.file, args.tol, args.dir, console) else FAILED

@@ -119,21 +119,12 @@ void ac_model_decoder(const uint16_t *freq, unsigned K, unsigned P, uint32_t *ta
     for (uint32_t i = 0; i < freq[s]; i++) *table++ = ac_entry(freq[s], i, s, P);
 }
 
-/* x / f for x < 2^32, f <= 2^13 as the high word of x * ceil(2^45 / f) * 2^19 (R. Alverson, "Integer
- * division using reciprocals", ARITH 1991): the reciprocal is too large by less than f / 2^45, and
- * 2^32 * 2^13 <= 2^45.  f = 1 would need 2^64; x * (2^64 - 1) >> 64 = x - 1 instead, put right in
- * the bias: x + bias + (x - 1) * (2^P - 1) = x * 2^P + start. */
 void ac_model_encoder(const uint16_t *freq, unsigned K, unsigned P, ac_symbol *table) {
   uint32_t start = 0;
   for (unsigned s = 0; s < K; s++) {
     const uint32_t f = freq[s];
     if (!f) continue; /* never coded */
-    ac_symbol *t = &table[s];
-    t->reciprocal = f == 1 ? ~0ull : ((((1ull << 45) + f - 1) / f) << 19);
-    t->bias = start + (f == 1 ? (1u << P) - 1 : 0);
-    t->limit = (uint32_t)(((uint64_t)f << (32 - P)) - 1);
-    t->complement = (1u << P) - f;
-    t->pad = 0;
+    table[s] = (ac_symbol){((1ull << (32 + P)) + f - 1) / f, (f << (32 - P)) - 1, start, (1u << P) - f, {0}};
     start += f;
   }
 }

@@ -23,14 +23,22 @@ static inline uint32_t ac_entry_advance(uint32_t e, uint32_t x, unsigned P) {
   return (e >> (32 - P)) * (x >> P) + (e & ((1u << P) - 1));
 }
 
-/* Encoder entry: division by freq as a multiplication (see ac_model_encoder). */
+/* Encoder entry.  A state y that is below freq * 2^(32-P) becomes
+ * (y / freq) * 2^P + y % freq + start = y + start + (y / freq) * (2^P - freq),
+ * and the division is a multiplication by ceil(2^(32+P) / freq) (R. Alverson, "Integer division using
+ * reciprocals", ARITH 1991): the reciprocal is too large by less than 1, hence y / freq by less than
+ * y / 2^(32+P) < 1 / freq, and the product stays below 2^64. */
 typedef struct {
   uint64_t reciprocal;
-  uint32_t limit;      /* states above it emit a word first */
-  uint32_t bias;
+  uint32_t limit; /* states above it emit a word first */
+  uint32_t start;
   uint32_t complement; /* 2^P - freq */
-  uint32_t pad;
+  uint32_t pad[3];     /* to 32 bytes: an index is one shift */
 } ac_symbol;
+
+static inline uint32_t ac_symbol_push(const ac_symbol *s, uint32_t y, unsigned P) {
+  return y + s->start + (uint32_t)(y * s->reciprocal >> (32 + P)) * s->complement;
+}
 
 /* Frequencies for counts; count[i] = 0 gives 0, everything else at least 1.  Needs at least two
  * nonzero counts and K <= 2^P. */

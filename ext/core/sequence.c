@@ -91,7 +91,7 @@ void ac_sequence_write(ac_writer *out, unsigned method, const uint8_t *classes, 
       ac_store16(p, (uint16_t)y);
       y >>= 16;
     }
-    x[i % LANES] = y + s->bias + (uint32_t)(((unsigned __int128)y * s->reciprocal) >> 64) * s->complement;
+    x[i % LANES] = ac_symbol_push(s, y, P);
   }
   for (unsigned j = 0; j < LANES; j++) ac_write32(out, x[j]);
   ac_write_varint(out, (uint64_t)(end - p) / 2);

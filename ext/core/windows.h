@@ -40,7 +40,7 @@ static inline uint32_t ac_raw_bytes(uint32_t m, unsigned k) { return (m + 15) / 
 typedef struct {
   int32_t mean;       /* rounded toward zero */
   uint32_t magnitude; /* OR of v ^ (v >> 31): its bit length bounds |v| */
-  uint64_t deviation; /* sum of |v - mean| */
+  uint64_t deviation; /* sum of |v|, or of |v - mean| where |sum of v| is more than a quarter of it */
 } ac_group_stats;
 
 #define AC_HISTOGRAM_BINS 512

@@ -17,30 +17,41 @@ static inline uint32_t min_u32(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
 /* ---- statistics for the class choice ---- */
 static ac_group_stats group_stats(const int32_t *q, uint32_t m) {
-  uint32_t magnitude = 0, small_sum = 0;
+  uint32_t magnitude = 0, wrapped_sum = 0, wrapped_deviation = 0;
   for (uint32_t j = 0; j < m; j++) {
-    magnitude |= (uint32_t)(q[j] ^ (q[j] >> 31));
-    small_sum += (uint32_t)q[j];
+    const int32_t sign = q[j] >> 31;
+    magnitude |= (uint32_t)(q[j] ^ sign);
+    wrapped_sum += (uint32_t)q[j];
+    wrapped_deviation += (uint32_t)((q[j] ^ sign) - sign);
   }
-  ac_group_stats s = {0, magnitude, 0};
-  if (LIKELY(!(magnitude >> 23))) { /* 128 values below 2^23 cannot overflow 32 bits */
-    uint32_t deviation = 0;
-    s.mean = (int32_t)small_sum / (int32_t)m;
+  int64_t sum = (int32_t)wrapped_sum;
+  uint64_t deviation = wrapped_deviation;
+  if (UNLIKELY(magnitude >> 23)) { /* 128 values below 2^23 do not overflow 32 bits, others may */
+    sum = 0;
+    deviation = 0;
     for (uint32_t j = 0; j < m; j++) {
-      const int32_t d = q[j] - s.mean;
-      deviation += (uint32_t)((d ^ (d >> 31)) - (d >> 31));
-    }
-    s.deviation = deviation;
-  } else {
-    int64_t sum = 0;
-    for (uint32_t j = 0; j < m; j++) sum += q[j];
-    s.mean = (int32_t)(sum / (int64_t)m);
-    for (uint32_t j = 0; j < m; j++) {
-      const int64_t d = (int64_t)q[j] - s.mean;
-      s.deviation += (uint64_t)(d < 0 ? -d : d);
+      sum += q[j];
+      deviation += (uint64_t)(q[j] < 0 ? -(int64_t)q[j] : q[j]);
     }
   }
-  return s;
+  const int32_t mean = (int32_t)(sum / (int64_t)m);
+  if (4 * (uint64_t)(sum < 0 ? -sum : sum) > deviation) { /* about 0 is not about the mean */
+    deviation = 0;
+    if (LIKELY(!(magnitude >> 23))) {
+      uint32_t small = 0;
+      for (uint32_t j = 0; j < m; j++) {
+        const int32_t d = q[j] - mean, sign = d >> 31;
+        small += (uint32_t)((d ^ sign) - sign);
+      }
+      deviation = small;
+    } else {
+      for (uint32_t j = 0; j < m; j++) {
+        const int64_t d = (int64_t)q[j] - mean;
+        deviation += (uint64_t)(d < 0 ? -d : d);
+      }
+    }
+  }
+  return (ac_group_stats){mean, magnitude, deviation};
 }
 
 /* ---- quantize ---- */
@@ -153,20 +164,19 @@ static uint32_t split(const int32_t *restrict q, uint32_t n, const ac_windows *w
 /* ---- rANS ---- */
 /* One token onto one lane.  The word is always stored, and kept only where the state is above the
  * limit: that is random, so the mask must not become a branch. */
-AC_ALWAYS_INLINE uint8_t *push(uint32_t *x, const ac_symbol *e, uint8_t *end) {
-  uint32_t y = *x;
+AC_ALWAYS_INLINE ptrdiff_t push(uint32_t *x, const ac_symbol *e, uint8_t *end, ptrdiff_t at, const unsigned P) {
+  const uint32_t y = *x;
   ptrdiff_t emit = -(ptrdiff_t)(e->limit < y);
   __asm__("" : "+r"(emit));
-  ac_store16(end - 2, (uint16_t)y);
-  end += 2 * emit;
-  y >>= emit & 16;
-  *x = y + e->bias + (uint32_t)(((unsigned __int128)y * e->reciprocal) >> 64) * e->complement;
-  return end;
+  ac_store16(end + 2 * at - 2, (uint16_t)y);
+  *x = ac_symbol_push(e, y >> (emit & 16), P);
+  return at + emit;
 }
 
-static uint8_t *encode(const ac_windows *w, const uint8_t *group_class, uint32_t n, const uint8_t *tokens,
-                       const ac_symbol (*symbols)[AC_MAX_TOKENS], uint8_t *end) {
+AC_ALWAYS_INLINE uint8_t *encode(const ac_windows *w, const uint8_t *group_class, uint32_t n, const uint8_t *tokens,
+                                 const ac_symbol (*symbols)[AC_MAX_TOKENS], uint8_t *const end, const unsigned P) {
   uint32_t x[AC_MAX_LANES];
+  ptrdiff_t at = 0; /* words, backwards from the end */
   const uint32_t L = w->lanes, group = w->group;
   for (uint32_t j = 0; j < L; j++) x[j] = AC_STATE_MIN;
   for (uint32_t g = ac_groups(n, group); g-- > 0;) {
@@ -175,20 +185,20 @@ static uint8_t *encode(const ac_windows *w, const uint8_t *group_class, uint32_t
     const ac_symbol *table = symbols[c];
     const uint8_t *t = tokens + (size_t)g * group;
     uint32_t i = min_u32(n - g * group, group);
-    for (; i % L; i--) end = push(&x[(i - 1) % L], &table[t[i - 1]], end); /* a short step: its first lanes */
+    for (; i % L; i--) at = push(&x[(i - 1) % L], &table[t[i - 1]], end, at, P); /* a short step: its first lanes */
     for (const uint8_t *s = t + i; s != t;)
       for (uint32_t *lane = x + L; lane != x;) { /* lanes are a multiple of four */
         lane -= 4;
         s -= 4;
-        end = push(&lane[3], &table[s[3]], end);
-        end = push(&lane[2], &table[s[2]], end);
-        end = push(&lane[1], &table[s[1]], end);
-        end = push(&lane[0], &table[s[0]], end);
+        at = push(&lane[3], &table[s[3]], end, at, P);
+        at = push(&lane[2], &table[s[2]], end, at, P);
+        at = push(&lane[1], &table[s[1]], end, at, P);
+        at = push(&lane[0], &table[s[0]], end, at, P);
       }
   }
-  end -= 4 * L;
-  memcpy(end, x, 4 * (size_t)L);
-  return end;
+  uint8_t *const start = end + 2 * at - 4 * (ptrdiff_t)L;
+  memcpy(start, x, 4 * (size_t)L);
+  return start;
 }
 
 /* Renormalize: if (y < 2^16) { y = y << 16 | *word; at++; }  Whether a word is used is random, so it
@@ -309,25 +319,30 @@ AC_ALWAYS_INLINE int decode(const ac_coded *in, float *out32, double *out64, con
   return AC_OK;
 }
 
-#define DEFINE_DECODE(P) \
-  static int decode_f32_##P(const ac_coded *in, float *out) { return decode(in, out, NULL, P); } \
+/* One instance for every number of probability bits, so that shifts are constants. */
+#define DEFINE_RANS(P)                                                                                       \
+  static uint8_t *encode_##P(const ac_windows *w, const uint8_t *group_class, uint32_t n,                    \
+                             const uint8_t *tokens, const ac_symbol (*symbols)[AC_MAX_TOKENS], uint8_t *end) { \
+    return encode(w, group_class, n, tokens, symbols, end, P);                                               \
+  }                                                                                                          \
+  static int decode_f32_##P(const ac_coded *in, float *out) { return decode(in, out, NULL, P); }             \
   static int decode_f64_##P(const ac_coded *in, double *out) { return decode(in, NULL, out, P); }
-DEFINE_DECODE(10)
-DEFINE_DECODE(11)
-DEFINE_DECODE(12)
-DEFINE_DECODE(13)
+DEFINE_RANS(10)
+DEFINE_RANS(11)
+DEFINE_RANS(12)
+DEFINE_RANS(13)
+#define BY_PROB_BITS(w, f) \
+  ((w)->prob_bits == 10 ? f##_10 : (w)->prob_bits == 11 ? f##_11 : (w)->prob_bits == 12 ? f##_12 : f##_13)
 
-static int decode_f32(const ac_coded *in, float *out) {
-  static int (*const by_bits[])(const ac_coded *, float *) = {decode_f32_10, decode_f32_11, decode_f32_12, decode_f32_13};
-  return by_bits[in->windows->prob_bits - AC_MIN_PROB_BITS](in, out);
+static uint8_t *encode_any(const ac_windows *w, const uint8_t *group_class, uint32_t n, const uint8_t *tokens,
+                           const ac_symbol (*symbols)[AC_MAX_TOKENS], uint8_t *end) {
+  return BY_PROB_BITS(w, encode)(w, group_class, n, tokens, symbols, end);
 }
-static int decode_f64(const ac_coded *in, double *out) {
-  static int (*const by_bits[])(const ac_coded *, double *) = {decode_f64_10, decode_f64_11, decode_f64_12, decode_f64_13};
-  return by_bits[in->windows->prob_bits - AC_MIN_PROB_BITS](in, out);
-}
+static int decode_f32(const ac_coded *in, float *out) { return BY_PROB_BITS(in->windows, decode_f32)(in, out); }
+static int decode_f64(const ac_coded *in, double *out) { return BY_PROB_BITS(in->windows, decode_f64)(in, out); }
 
 #define TABLE(name, crc) \
-  {name, quantize_f32, quantize_f64, count, split, encode, decode_f32, decode_f64, crc}
+  {name, quantize_f32, quantize_f64, count, split, encode_any, decode_f32, decode_f64, crc}
 
 const ac_kernels ac_kernels_scalar = TABLE("scalar", ac_crc32c);
 

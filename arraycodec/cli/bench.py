@@ -1,4 +1,4 @@
-"""Benchmark on the user's arrays: size, speed and exact violations, beside memcpy and peers.
+"""``arraycodec bench``: size, speed and exact violations on the user's arrays, beside memcpy and peers.
 
 Method: arrays are cut into chunks and encoded and decoded chunk by chunk through the public Python
 API, on one core, with the bound verified in exact arithmetic.  Every call is timed by itself;
@@ -10,17 +10,31 @@ codec gains by reusing warm memory that others do not have.
 
 from __future__ import annotations
 
+import csv
+import math
 import os
 import platform
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
-from . import codec
-from ._core import isa
+from .. import codec
+from .._core import isa
+from . import interrupt
+from .console import Console
+from .formats import open_source
+from .model import ArrayInfo, CommandError
+
+#: Arrays for everybody, with their tolerances: weights like a dense layer's (raw bits beside the
+#: tokens), and small integers (tokens only).
+SAMPLES: dict[str, tuple[float, Callable[[np.random.Generator], np.ndarray]]] = {
+    "sample: normal weights": (2**-17, lambda rng: rng.normal(0, 0.05, (1024, 1024)).astype("f4")),
+    "sample: integers 8 N(0,1)": (0.5, lambda rng: np.round(rng.normal(0, 8, (1024, 1024))).astype("f4")),
+}
 
 
 @dataclass(frozen=True)
@@ -87,6 +101,59 @@ def _pcodec(tol: float) -> Contender | None:
     return Contender("quantize + pcodec -8 (unchecked)", encode, decode)
 
 
+def bench(
+    files: list[Path], tols: list[float], samples: bool, chunk: int, repeat: int, peers: bool, csv_file: Path | None,
+    console: Console,
+) -> bool:  # fmt: skip
+    """Measure, print the table, and write it as CSV; True if our bound held everywhere.
+
+    Parameters
+    ----------
+    files : list of Path
+        .npy, .npz, Zarr or HDF5; every float array in them is measured.
+    tols : list of float
+        One for all files, or one for each.
+    samples : bool
+        Measure `SAMPLES` too.
+    chunk, repeat : int
+        Values per chunk, and rounds.
+    peers : bool
+        Measure installed peers too.
+    csv_file : Path or None
+        Where the rows go as well, with machine and versions.
+    """
+    if len(tols) not in (1, len(files)) and files:
+        raise CommandError(f"{len(tols)} tolerances for {len(files)} files: give one for all, or one for each")
+    if not files and not samples:
+        raise CommandError("nothing to measure: name files, or --samples")
+    pin_to_one_core()
+    rows = []
+    for name, array, tol in _arrays(files, tols, samples):
+        for contender in contenders(tol, peers):
+            interrupt.check()
+            rows.append(measure(name, array, tol, chunk, repeat, contender))
+    console.say(f"{machine()}; chunks of {chunk} values; fastest (and median) of {repeat}")
+    console.say(table(rows))
+    if csv_file is not None:
+        with open(csv_file, "w", newline="") as f:
+            writer = csv.writer(f, lineterminator="\n")
+            writer.writerow(["machine", "chunk", "repeat", *FIELDS])
+            writer.writerows([machine(), chunk, repeat, *vars(row).values()] for row in rows)
+    return all(row.violations == 0 for row in rows if row.codec == "arraycodec")
+
+
+def _arrays(files: list[Path], tols: list[float], samples: bool) -> Iterator[tuple[str, np.ndarray, float]]:
+    if samples:
+        for name, (tol, make) in SAMPLES.items():
+            yield name, make(np.random.default_rng(0)), tol
+    for file, tol in zip(files, tols * len(files) if len(tols) == 1 else tols, strict=True):
+        with open_source(file) as source:
+            for info in source.items():
+                if isinstance(info, ArrayInfo) and codec.is_supported(info.dtype) and info.size:
+                    values = source.read(info, (slice(None),) * len(info.shape))
+                    yield info.name or file.stem, values.astype(info.dtype.newbyteorder("="), copy=False), tol
+
+
 def contenders(tol: float, peers: bool = True) -> Iterator[Contender]:
     """memcpy, this package, and whichever peers are installed."""
     yield _memcpy()
@@ -126,7 +193,7 @@ def measure(name: str, array: np.ndarray, tol: float, chunk: int, repeat: int, c
     gigabytes = flat.nbytes / 1e9
     return Row(name, tol, contender.name, flat.nbytes / size, 8 * size / flat.size,
                gigabytes / encode_best, gigabytes / encode_median, gigabytes / decode_best, gigabytes / decode_median,
-               check.max_error / tol if tol else check.max_error, check.violations)
+               check.max_error / tol if tol else math.nan if check.max_error else 0.0, check.violations)
 
 
 def pin_to_one_core() -> None:
