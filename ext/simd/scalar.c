@@ -264,57 +264,71 @@ AC_ALWAYS_INLINE void dequantize(const int32_t *v, uint32_t m, const ac_class *c
   }
 }
 
-AC_ALWAYS_INLINE int decode(const ac_coded *in, float *out32, double *out64, const unsigned P) {
-  const ac_windows *w = in->windows;
-  const uint8_t *raw = in->raw, *words = in->words, *const words_end = in->words_end;
-  const uint32_t L = w->lanes, group = w->group;
-  uint32_t x[AC_MAX_LANES], tokens[AC_MAX_GROUP], low[AC_MAX_GROUP];
+/* Where a decoder stands. */
+typedef struct {
+  const uint8_t *raw, *words;
+  uint32_t x[AC_MAX_LANES];
+} cursor;
+
+/* One group of m values of class `index`. */
+AC_ALWAYS_INLINE int decode_group(const ac_coded *in, cursor *at, unsigned index, uint32_t m, float *out32,
+                                  double *out64, const unsigned P) {
+  const ac_class *c = &in->windows->classes[index];
+  const uint8_t *const words_end = in->words_end;
+  const uint32_t base = (uint32_t)c->base, L = in->windows->lanes;
+  const unsigned k = c->k;
+  uint32_t tokens[AC_MAX_GROUP], low[AC_MAX_GROUP];
   int32_t v[AC_MAX_GROUP];
-  const int coded = words != words_end;
+  if (c->n_tokens > 1) {
+    const uint32_t *table = in->tables + ((size_t)index << P);
+    if (LIKELY((size_t)(words_end - at->words) >= 2 * (size_t)m + 2))
+      at->words = decode_tokens(table, P, at->x, L, m, at->words, tokens);
+    else if (!(at->words = decode_last_tokens(table, P, at->x, L, m, at->words, words_end, tokens)))
+      return AC_E_FORMAT;
+  } else {
+    memset(tokens, 0, m * sizeof *tokens);
+  }
+  if (k) {
+    for (uint32_t j = 0; j < m; j += 16, at->raw += 2 * k) {
+      if (LIKELY((size_t)(words_end - at->raw) >= 2 * (size_t)k + AC_PLANE_SLACK)) {
+        UNPACK16[k](at->raw, low + j);
+      } else { /* the plane ends where the block does */
+        uint8_t last[2 * AC_MAX_RAW_BITS + AC_PLANE_SLACK] = {0};
+        memcpy(last, at->raw, 2 * k);
+        UNPACK16[k](last, low + j);
+      }
+    }
+    for (uint32_t j = 0; j < m; j++) v[j] = (int32_t)(base + ((tokens[j] << k) | low[j]));
+  } else {
+    for (uint32_t j = 0; j < m; j++) v[j] = (int32_t)(base + tokens[j]);
+  }
+  dequantize(v, m, c, in->delta, out32, out64);
+  return AC_OK;
+}
+
+AC_ALWAYS_INLINE int decode(const ac_coded *in, float *out32, double *out64, const unsigned P) {
+  const uint32_t L = in->windows->lanes, group = in->windows->group;
+  const int coded = in->words != in->words_end;
+  cursor at;
+  at.raw = in->raw;
+  at.words = in->words;
   if (coded) {
-    memcpy(x, words, 4 * (size_t)L);
-    words += 4 * (size_t)L;
+    memcpy(at.x, at.words, 4 * (size_t)L);
+    at.words += 4 * (size_t)L;
     for (uint32_t j = 0; j < L; j++)
-      if (x[j] < AC_STATE_MIN) return AC_E_FORMAT;
+      if (at.x[j] < AC_STATE_MIN) return AC_E_FORMAT;
   }
   for (uint32_t i = 0, g = 0; i < in->n; i += group, g++) {
     const uint32_t m = min_u32(in->n - i, group);
-    const unsigned index = in->group_class[g];
-    const ac_class *c = &w->classes[index];
-    const unsigned k = c->k;
-    const uint32_t base = (uint32_t)c->base;
-
-    if (c->n_tokens > 1) {
-      const uint32_t *table = in->tables + ((size_t)index << P);
-      if (LIKELY((size_t)(words_end - words) >= 2 * (size_t)m + 2)) {
-        words = decode_tokens(table, P, x, L, m, words, tokens);
-      } else {
-        words = decode_last_tokens(table, P, x, L, m, words, words_end, tokens);
-        if (!words) return AC_E_FORMAT;
-      }
-    } else {
-      memset(tokens, 0, m * sizeof *tokens);
-    }
-    if (k) {
-      for (uint32_t j = 0; j < m; j += 16, raw += 2 * k) {
-        if (LIKELY((size_t)(words_end - raw) >= 2 * (size_t)k + AC_PLANE_SLACK)) {
-          UNPACK16[k](raw, low + j);
-        } else { /* the plane ends where the block does */
-          uint8_t last[2 * AC_MAX_RAW_BITS + AC_PLANE_SLACK] = {0};
-          memcpy(last, raw, 2 * k);
-          UNPACK16[k](last, low + j);
-        }
-      }
-      for (uint32_t j = 0; j < m; j++) v[j] = (int32_t)(base + ((tokens[j] << k) | low[j]));
-    } else {
-      for (uint32_t j = 0; j < m; j++) v[j] = (int32_t)(base + tokens[j]);
-    }
-    dequantize(v, m, c, in->delta, out32 ? out32 + i : NULL, out64 ? out64 + i : NULL);
+    float *o32 = out32 ? out32 + i : NULL;
+    double *o64 = out64 ? out64 + i : NULL;
+    const int error = decode_group(in, &at, in->group_class[g], m, o32, o64, P);
+    if (error) return error;
   }
   if (coded) {
-    if (words != words_end) return AC_E_FORMAT;
+    if (at.words != in->words_end) return AC_E_FORMAT;
     for (uint32_t j = 0; j < L; j++)
-      if (x[j] != AC_STATE_MIN) return AC_E_FORMAT;
+      if (at.x[j] != AC_STATE_MIN) return AC_E_FORMAT;
   }
   return AC_OK;
 }
