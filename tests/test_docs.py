@@ -1,11 +1,15 @@
 """What the documents show is what the code does."""
 
+import csv
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from arraycodec import encode
+from arraycodec.__main__ import main
 
 ROOT = Path(__file__).parents[1]
 
@@ -15,3 +19,51 @@ def test_worked_example_of_the_format():
     listing = re.search(r"```hex\n(.*?)```", text, re.S).group(1)
     example = b"".join(bytes.fromhex(re.match(r"((?:[0-9a-f]{2} )+) ", line + "  ").group(1)) for line in listing.splitlines())
     assert example == encode(np.array([0, 1, 2, 3, 1, 1, 0, 2], "f4"), tol=0.5)
+
+
+def benchmark_table():
+    """The table of docs/benchmarks.md, made from its CSV."""
+    with open(ROOT / "docs" / "benchmarks" / "scalar-epyc-milan.csv", newline="") as f:
+        rows = list(csv.DictReader(f))
+    lines = ["| array | tol | codec | bits per value | encode GB/s | decode GB/s | violations |", "|---|---|---|---|---|---|---|"]
+    for r in rows:
+        speeds = (f"{float(r[k]):.2f}" for k in ("encode_best", "decode_best"))
+        cells = (r["array"], f"{float(r['tol']):.3g}", r["codec"], f"{float(r['bits_per_value']):.2f}", *speeds, r["violations"])
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def test_the_benchmark_table_is_that_of_its_csv():
+    assert benchmark_table() in (ROOT / "docs" / "benchmarks.md").read_text()
+
+
+def test_readme_python(tmp_path, monkeypatch):
+    """Every Python block of the README, one after the other, in an empty folder."""
+    pytest.importorskip("zarr", minversion="3")
+    pytest.importorskip("h5py")
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    assert len(blocks) >= 4
+    scope = {}
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), scope)
+    assert {"w2.zarr", "w3.zarr", "w.h5"} <= {p.name for p in tmp_path.iterdir()}
+
+
+def test_readme_shell(tmp_path, monkeypatch):
+    """The README's commands, in a folder with the file that they start from."""
+    pytest.importorskip("zarr", minversion="3")
+    pytest.importorskip("h5py")
+    monkeypatch.chdir(tmp_path)
+    np.save("w.npy", np.random.default_rng(0).normal(0, 0.05, (100, 600)).astype("f4"))
+    (block,) = re.findall(r"```sh\n(arraycodec compress.*?)```", (ROOT / "README.md").read_text(), re.S)
+    commands = [shlex.split(line, comments=True) for line in block.splitlines()]
+    assert [c[1] for c in commands] == ["compress", "inspect", "decompress", "verify"]
+    for command in commands:
+        assert command[0] == "arraycodec" and main(command[1:]) == 0
+
+
+def test_links_between_documents():
+    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+            assert "://" in target or (document.parent / target).exists(), (document.name, target)
