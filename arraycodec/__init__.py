@@ -17,7 +17,13 @@ from . import hdf5
 from ._core import isa
 from .codec import decode, decode_range, encode, inspect, peek, verify
 from .errors import (
-    ArraycodecError, ChecksumError, DecodeError, FormatError, ParameterError, SizeError, TruncatedError,
+    ArraycodecError,
+    ChecksumError,
+    DecodeError,
+    FormatError,
+    ParameterError,
+    SizeError,
+    TruncatedError,
     VersionError,
 )
 

@@ -122,7 +122,9 @@ def _run(args: argparse.Namespace) -> int:
 
         if args.files and not args.tol:
             raise ParameterError("bench needs --tol for the files")
-        held = bench(args.files, args.tol or [0.0], args.samples, args.chunk, args.repeat, not args.no_peers, args.csv, console)
+        held = bench(
+            args.files, args.tol or [0.0], args.samples, args.chunk, args.repeat, not args.no_peers, args.csv, console
+        )
         return OK if held else FAILED
     from .cli.demo import demo
 

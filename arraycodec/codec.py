@@ -157,16 +157,24 @@ def peek(buf: Any) -> Header:
     """
     h = _core.peek(_as_buffer(buf))
     dtype = _DTYPES[h["dtype"]].newbyteorder(">" if h["big_endian"] else "<")
-    return Header(dtype, h["shape"], "F" if h["f_order"] else "C", h["tol"], h["delta"], h["count"],
-                  h["block_len"], h["n_blocks"], h["header_size"], h["version"])
+    return Header(
+        dtype,
+        h["shape"],
+        "F" if h["f_order"] else "C",
+        h["tol"],
+        h["delta"],
+        h["count"],
+        h["block_len"],
+        h["n_blocks"],
+        h["header_size"],
+        h["version"],
+    )
 
 
 def _check_output(header: Header, size: int, max_output: int | None) -> None:
     limit = max(DEFAULT_MAX_OUTPUT, 1000 * size) if max_output is None else max_output
     if header.nbytes > limit:
-        raise SizeError(
-            f"a chunk of {size} bytes claims {header.nbytes} bytes of values, more than max_output={limit}"
-        )
+        raise SizeError(f"a chunk of {size} bytes claims {header.nbytes} bytes of values, more than max_output={limit}")
 
 
 def decode(buf: Any, out: Any = None, *, max_output: int | None = None) -> np.ndarray:

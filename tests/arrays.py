@@ -33,8 +33,18 @@ def payload_nans(dtype):
     if np.dtype(dtype).itemsize == 4:
         patterns = np.array([0x7FC00000, 0xFFC00001, 0x7F800001, 0xFFBADBAD, 0x7FFFFFFF, 0x7F800000, 0xFF800000], "u4")
     else:
-        patterns = np.array([0x7FF8000000000000, 0xFFF8000000000001, 0x7FF0000000000001, 0xFFF7BADBADBADBAD,
-                             0x7FFFFFFFFFFFFFFF, 0x7FF0000000000000, 0xFFF0000000000000], "u8")
+        patterns = np.array(
+            [
+                0x7FF8000000000000,
+                0xFFF8000000000001,
+                0x7FF0000000000001,
+                0xFFF7BADBADBADBAD,
+                0x7FFFFFFFFFFFFFFF,
+                0x7FF0000000000000,
+                0xFFF0000000000000,
+            ],
+            "u8",
+        )
     return patterns.view(f"f{np.dtype(dtype).itemsize}")
 
 
@@ -101,8 +111,11 @@ def elements(dtype, tol):
                 v = np.nextafter(v, dtype.type(np.inf if ulps > 0 else -np.inf))
         return v.item()
 
-    return st.one_of(anything, st.builds(near, st.integers(-(2**31), 2**31), st.integers(-2, 2)),
-                     st.builds(near, st.integers(-9, 9), st.integers(-2, 2)))
+    return st.one_of(
+        anything,
+        st.builds(near, st.integers(-(2**31), 2**31), st.integers(-2, 2)),
+        st.builds(near, st.integers(-9, 9), st.integers(-2, 2)),
+    )
 
 
 @st.composite

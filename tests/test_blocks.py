@@ -26,7 +26,23 @@ def test_every_choice_round_trips(choice):
     rng = np.random.default_rng(sum(choice))
     tol = 2**-9
     # lengths on both sides of a group, of a step, of sixteen values
-    for n in (1, 3, 4, 5, 15, 16, 17, lanes - 1, lanes, lanes + 1, group - 1, group, group + 1, 2 * group + lanes + 1, 4099):
+    for n in (
+        1,
+        3,
+        4,
+        5,
+        15,
+        16,
+        17,
+        lanes - 1,
+        lanes,
+        lanes + 1,
+        group - 1,
+        group,
+        group + 1,
+        2 * group + lanes + 1,
+        4099,
+    ):
         x = (rng.standard_t(2, n) * rng.choice([0.01, 1, 30], n)).astype("f4")
         chunk = force(x, tol, group=group, lanes=lanes, prob_bits=prob_bits)
         assert verify(x, decode(chunk), tol)
@@ -63,7 +79,10 @@ def test_blocks_of_full_size():
 
 def test_lanes_follow_the_coded_size():
     rng = np.random.default_rng(0)
-    lanes = [inspect(force(rng.normal(size=n).astype("f4"), 0.05)).blocks[0].lanes for n in (200, 2000, 6000, 20_000, 100_000)]
+    lanes = [
+        inspect(force(rng.normal(size=n).astype("f4"), 0.05)).blocks[0].lanes
+        for n in (200, 2000, 6000, 20_000, 100_000)
+    ]
     assert lanes == [4, 8, 16, 32, 64]
 
 
@@ -114,8 +133,12 @@ print(h.hexdigest())
 def test_every_instruction_set_gives_the_same_bytes_and_floats():
     digests = {}
     for isa in ("scalar", "sse4.2"):
-        done = subprocess.run([sys.executable, "-c", ISA.format(path=sys.path)], capture_output=True, text=True,
-                              env={**os.environ, "ARRAYCODEC_ISA": isa})
+        done = subprocess.run(
+            [sys.executable, "-c", ISA.format(path=sys.path)],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "ARRAYCODEC_ISA": isa},
+        )
         if "names no instruction set" in done.stderr:
             continue
         assert done.returncode == 0, done.stderr

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from arrays import DTYPES, NATIVE, bits, torture
+from arrays import DTYPES, NATIVE, torture
 
 import arraycodec
 from arraycodec import AnsQuant, ArraycodecError, ParameterError, SizeError, _core, decode, encode, inspect, peek
@@ -65,8 +65,11 @@ def test_decode_into_out(order):
     chunk = encode(x, TOL)
     expected = decode(chunk)
     for out in (
-        np.empty((50, 60), "f4"), np.empty((50, 60), "f4", order="F"), np.empty((50, 60), ">f4"),
-        np.empty((50, 60), "f8"), np.empty((100, 120), "f4")[::2, ::2],
+        np.empty((50, 60), "f4"),
+        np.empty((50, 60), "f4", order="F"),
+        np.empty((50, 60), ">f4"),
+        np.empty((50, 60), "f8"),
+        np.empty((100, 120), "f4")[::2, ::2],
     ):
         assert decode(chunk, out) is out
         assert np.array_equal(out, expected)
@@ -94,8 +97,8 @@ def test_decode_range():
     small = _core.encode(x.reshape(-1).view("u1"), 1, False, False, x.shape, TOL, block_len=999)
     flat = decode(chunk).ravel()
     for first, count in [(0, 0), (0, 1), (998, 3), (1500, 50_000), (99_999, 1), (0, 100_000), (100_000, 0)]:
-        assert np.array_equal(arraycodec.decode_range(chunk, first, count), flat[first:first + count])
-        assert np.array_equal(arraycodec.decode_range(small, first, count), flat[first:first + count])
+        assert np.array_equal(arraycodec.decode_range(chunk, first, count), flat[first : first + count])
+        assert np.array_equal(arraycodec.decode_range(small, first, count), flat[first : first + count])
     for first, count in [(-1, 2), (0, 100_001), (100_001, 0), (5, -1)]:
         with pytest.raises(ParameterError):
             arraycodec.decode_range(chunk, first, count)
@@ -123,7 +126,9 @@ def test_max_output_is_decided_before_allocation():
     assert peek(chunk).nbytes / len(chunk) < 8 * 2**18 / 8
 
 
-@pytest.mark.parametrize("tol", [-1e-3, float("nan"), float("inf"), -float("inf"), 10**400], ids=["negative", "nan", "inf", "-inf", "1e400"])
+@pytest.mark.parametrize(
+    "tol", [-1e-3, float("nan"), float("inf"), -float("inf"), 10**400], ids=["negative", "nan", "inf", "-inf", "1e400"]
+)
 def test_bad_tolerances(tol):
     for make in (AnsQuant, lambda tol: encode(np.zeros(3), tol)):
         with pytest.raises(ValueError) as error:
@@ -149,10 +154,22 @@ def test_tolerances_of_numpy_types():
         assert np.abs(decode(encode(x, tol)) - x).max() <= float(tol)
 
 
-@pytest.mark.parametrize("array", [
-    np.zeros(3, "f2"), np.zeros(3, "i4"), np.zeros(3, "c8"), np.zeros(3, "?"), np.array(["a"]), np.array([None]),
-    b"bytes", np.zeros(3, "M8[s]"), np.zeros(3, np.longdouble), np.zeros(3, [("a", "f4")]),
-], ids=lambda a: str(getattr(a, "dtype", type(a))))
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros(3, "f2"),
+        np.zeros(3, "i4"),
+        np.zeros(3, "c8"),
+        np.zeros(3, "?"),
+        np.array(["a"]),
+        np.array([None]),
+        b"bytes",
+        np.zeros(3, "M8[s]"),
+        np.zeros(3, np.longdouble),
+        np.zeros(3, [("a", "f4")]),
+    ],
+    ids=lambda a: str(getattr(a, "dtype", type(a))),
+)
 def test_unsupported_dtypes(array):
     with pytest.raises(TypeError, match="float32 and float64"):
         encode(array, 1)
@@ -243,8 +260,13 @@ def test_buffers_that_decode_accepts():
     x = sample(100)
     chunk = encode(x, TOL)
     expected = decode(chunk)
-    for buf in (bytearray(chunk), memoryview(chunk), np.frombuffer(chunk, "u1"), np.frombuffer(chunk, "i1"),
-                memoryview(b"-" + chunk)[1:]):
+    for buf in (
+        bytearray(chunk),
+        memoryview(chunk),
+        np.frombuffer(chunk, "u1"),
+        np.frombuffer(chunk, "i1"),
+        memoryview(b"-" + chunk)[1:],
+    ):
         assert np.array_equal(decode(buf), expected)
     with pytest.raises(ValueError):
         decode(np.frombuffer(chunk + b"\0" * (len(chunk) % 2), "u1")[::2])

@@ -15,7 +15,12 @@ from arraycodec import decode, encode, inspect, verify
 
 FOLDER = Path(os.environ.get("ARRAYCODEC_DATA", Path(__file__).parents[2] / "shared" / "data"))
 MANIFEST = json.loads((FOLDER / "manifest.json").read_text()) if (FOLDER / "manifest.json").exists() else {}
-FLOATS = [(name, tol) for name, entry in MANIFEST.items() if entry["dtype"] in ("float32", "float64") for tol in entry["tolerances"]]
+FLOATS = [
+    (name, tol)
+    for name, entry in MANIFEST.items()
+    if entry["dtype"] in ("float32", "float64")
+    for tol in entry["tolerances"]
+]
 CHUNK = 1 << 18
 
 pytestmark = pytest.mark.skipif(not FLOATS, reason=f"no data in {FOLDER}")
@@ -45,9 +50,14 @@ def test_lossless_on_real_arrays(name):
     assert back.tobytes() == x.tobytes()
 
 
-@pytest.mark.parametrize(("name", "bits"), [
-    ("w_lc0_maia1500_f32.npy", 10.3), ("w_minilm_l0_ffn_in_f32.npy", 10.40), ("w_minilm_word_emb_f32.npy", 10.46),
-])
+@pytest.mark.parametrize(
+    ("name", "bits"),
+    [
+        ("w_lc0_maia1500_f32.npy", 10.3),
+        ("w_minilm_l0_ffn_in_f32.npy", 10.40),
+        ("w_minilm_word_emb_f32.npy", 10.46),
+    ],
+)
 def test_sizes_on_weights(name, bits):
     x = np.load(FOLDER / name)
     size = sum(len(encode(part, MANIFEST[name]["tolerances"][0])) for part in chunked(x))

@@ -17,7 +17,9 @@ ROOT = Path(__file__).parents[1]
 def test_worked_example_of_the_format():
     text = (ROOT / "docs" / "format.md").read_text()
     listing = re.search(r"```hex\n(.*?)```", text, re.S).group(1)
-    example = b"".join(bytes.fromhex(re.match(r"((?:[0-9a-f]{2} )+) ", line + "  ").group(1)) for line in listing.splitlines())
+    example = b"".join(
+        bytes.fromhex(re.match(r"((?:[0-9a-f]{2} )+) ", line + "  ").group(1)) for line in listing.splitlines()
+    )
     assert example == encode(np.array([0, 1, 2, 3, 1, 1, 0, 2], "f4"), tol=0.5)
 
 
@@ -25,10 +27,20 @@ def benchmark_table():
     """The table of docs/benchmarks.md, made from its CSV."""
     with open(ROOT / "docs" / "benchmarks" / "scalar-epyc-milan.csv", newline="") as f:
         rows = list(csv.DictReader(f))
-    lines = ["| array | tol | codec | bits per value | encode GB/s | decode GB/s | violations |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| array | tol | codec | bits per value | encode GB/s | decode GB/s | violations |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for r in rows:
         speeds = (f"{float(r[k]):.2f}" for k in ("encode_best", "decode_best"))
-        cells = (r["array"], f"{float(r['tol']):.3g}", r["codec"], f"{float(r['bits_per_value']):.2f}", *speeds, r["violations"])
+        cells = (
+            r["array"],
+            f"{float(r['tol']):.3g}",
+            r["codec"],
+            f"{float(r['bits_per_value']):.2f}",
+            *speeds,
+            r["violations"],
+        )
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

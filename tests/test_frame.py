@@ -11,7 +11,17 @@ import pytest
 from arrays import payload_nans, torture
 
 from arraycodec import (
-    ChecksumError, DecodeError, FormatError, SizeError, TruncatedError, VersionError, _core, decode, encode, inspect, peek,
+    ChecksumError,
+    DecodeError,
+    FormatError,
+    SizeError,
+    TruncatedError,
+    VersionError,
+    _core,
+    decode,
+    encode,
+    inspect,
+    peek,
 )
 
 TABLE = [0] * 256
@@ -110,7 +120,14 @@ def test_every_flipped_bit_is_noticed(name):
 
 def test_which_error():
     chunk = bytearray(CHUNKS["windows"])
-    for at, error in [(0, FormatError), (2, FormatError), (3, VersionError), (4, VersionError), (12, ChecksumError), (-1, ChecksumError)]:
+    for at, error in [
+        (0, FormatError),
+        (2, FormatError),
+        (3, VersionError),
+        (4, VersionError),
+        (12, ChecksumError),
+        (-1, ChecksumError),
+    ]:
         damaged = bytearray(chunk)
         damaged[at] ^= 0x40
         with pytest.raises(error):
@@ -171,7 +188,9 @@ def test_random_damage_behind_valid_checksums(seed):
             attempt(reseal(chunk[:at], bytes(block)))
 
 
-def header(shape=(8,), dtype=1, flags=0, tol=0.5, delta=1.0, block_len=8, n_blocks=1, version=0, codec=1, magic=b"\xacAC"):
+def header(
+    shape=(8,), dtype=1, flags=0, tol=0.5, delta=1.0, block_len=8, n_blocks=1, version=0, codec=1, magic=b"\xacAC"
+):
     def varint(v):
         out = b""
         while v > 127:
@@ -191,12 +210,30 @@ def test_the_handmade_chunk_is_valid():
     assert np.array_equal(decode(reseal(header(), RAW)), np.arange(8))
 
 
-@pytest.mark.parametrize("fields", [
-    {"dtype": 0}, {"dtype": 3}, {"flags": 4}, {"flags": 128}, {"block_len": 0}, {"block_len": 2**18 + 1},
-    {"tol": -1.0}, {"tol": float("nan")}, {"tol": float("inf")},
-    {"delta": -1.0}, {"delta": -0.0}, {"delta": float("nan")}, {"delta": float("inf")}, {"delta": 0.1}, {"delta": 1e-40},
-    {"shape": (2**63, 2**63)}, {"shape": (2**62,)}, {"shape": (1,) * 33},
-], ids=str)
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"dtype": 0},
+        {"dtype": 3},
+        {"flags": 4},
+        {"flags": 128},
+        {"block_len": 0},
+        {"block_len": 2**18 + 1},
+        {"tol": -1.0},
+        {"tol": float("nan")},
+        {"tol": float("inf")},
+        {"delta": -1.0},
+        {"delta": -0.0},
+        {"delta": float("nan")},
+        {"delta": float("inf")},
+        {"delta": 0.1},
+        {"delta": 1e-40},
+        {"shape": (2**63, 2**63)},
+        {"shape": (2**62,)},
+        {"shape": (1,) * 33},
+    ],
+    ids=str,
+)
 def test_headers_no_encoder_writes(fields):
     with pytest.raises((FormatError, TruncatedError)):
         decode(reseal(header(**fields), RAW))

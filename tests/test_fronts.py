@@ -33,7 +33,9 @@ class Zarr2:
     def write(self, path, x, chunks, q):
         zarr = pytest.importorskip("zarr")
         options = {"zarr_format": 2} if zarr.__version__ >= "3" else {}
-        z = zarr.open(str(path), mode="w", shape=x.shape, chunks=chunks, dtype=x.dtype, compressor=q, fill_value=None, **options)
+        z = zarr.open(
+            str(path), mode="w", shape=x.shape, chunks=chunks, dtype=x.dtype, compressor=q, fill_value=None, **options
+        )
         z[...] = x
 
     def read(self, path):

@@ -24,8 +24,9 @@ def data(shape=(70, 90), dtype="f4", seed=0):
 
 
 def create(path, x, chunks, tol=TOL, **kwargs):
-    z = zarr.create_array(str(path), shape=x.shape, chunks=chunks, dtype=x.dtype, serializer=AnsQuant(tol=tol),
-                          compressors=None, **kwargs)
+    z = zarr.create_array(
+        str(path), shape=x.shape, chunks=chunks, dtype=x.dtype, serializer=AnsQuant(tol=tol), compressors=None, **kwargs
+    )
     z[...] = x
     return z
 
@@ -70,8 +71,11 @@ def test_chunks_are_in_c_order_whatever_the_memory(tmp_path):
     assert verify(x, zarr.open(str(tmp_path / "a.zarr"), mode="r")[...], TOL)
 
 
-@pytest.mark.parametrize("kwargs", [{"shards": (60, 80)}, {"filters": [{"name": "transpose", "configuration": {"order": [1, 0]}}]}],
-                         ids=["shards", "transpose"])
+@pytest.mark.parametrize(
+    "kwargs",
+    [{"shards": (60, 80)}, {"filters": [{"name": "transpose", "configuration": {"order": [1, 0]}}]}],
+    ids=["shards", "transpose"],
+)
 def test_with_other_codecs(tmp_path, kwargs, pipeline):
     x = data((60, 80))
     create(tmp_path / "a.zarr", x, (30, 40), **kwargs)
@@ -83,7 +87,9 @@ def test_with_other_codecs(tmp_path, kwargs, pipeline):
 def test_through_open_and_dicts(tmp_path):
     x = data()
     q = AnsQuant(tol=TOL)
-    for i, codecs in enumerate([[q], [dict(q)], [q, {"name": "zstd", "configuration": {"level": 1, "checksum": False}}]]):
+    for i, codecs in enumerate(
+        [[q], [dict(q)], [q, {"name": "zstd", "configuration": {"level": 1, "checksum": False}}]]
+    ):
         z = zarr.open(str(tmp_path / f"{i}.zarr"), mode="w", shape=x.shape, chunks=(30, 40), dtype="f4", codecs=codecs)
         z[...] = x
         assert verify(x, zarr.open(str(tmp_path / f"{i}.zarr"), mode="r")[...], TOL)
@@ -92,14 +98,22 @@ def test_through_open_and_dicts(tmp_path):
 def test_read_in_a_process_that_imports_only_zarr(tmp_path):
     x = data()
     create(tmp_path / "a.zarr", x, (30, 40), shards=(60, 80))
-    code = f"import numpy as np, zarr; np.save({str(tmp_path / 'b.npy')!r}, zarr.open({str(tmp_path / 'a.zarr')!r}, mode='r')[...])"
+    code = "import numpy as np, zarr; np.save('b.npy', zarr.open('a.zarr', mode='r')[...])"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
     assert verify(x, np.load(tmp_path / "b.npy"), TOL)
 
 
 SELECTIONS = [
-    np.s_[...], np.s_[17], np.s_[5:6], np.s_[-3:], np.s_[10:300:37], np.s_[:, 3], np.s_[40:41, 7, 2:], np.s_[399, 49, 5],
-    np.s_[100:100], np.s_[0:400, ::7, -1],
+    np.s_[...],
+    np.s_[17],
+    np.s_[5:6],
+    np.s_[-3:],
+    np.s_[10:300:37],
+    np.s_[:, 3],
+    np.s_[40:41, 7, 2:],
+    np.s_[399, 49, 5],
+    np.s_[100:100],
+    np.s_[0:400, ::7, -1],
 ]
 
 
@@ -143,14 +157,23 @@ def test_partial_decode_leaves_other_blocks_alone(tmp_path):
 
 
 def test_missing_chunks_scalars_and_special_values(tmp_path):
-    z = zarr.create_array(str(tmp_path / "a.zarr"), shape=(40, 40), chunks=(20, 20), dtype="f4", fill_value=np.nan,
-                          serializer=AnsQuant(tol=TOL), compressors=None)
+    z = zarr.create_array(
+        str(tmp_path / "a.zarr"),
+        shape=(40, 40),
+        chunks=(20, 20),
+        dtype="f4",
+        fill_value=np.nan,
+        serializer=AnsQuant(tol=TOL),
+        compressors=None,
+    )
     assert np.isnan(z[...]).all() and np.isnan(z[3, 4:6]).all()
     x = data((20, 20))
     x[::5, ::3] = np.resize(payload_nans("f4"), x[::5, ::3].shape)
     z[20:, 20:] = x
     assert_within(x, z[20:, 20:], TOL)
-    scalar = zarr.create_array(str(tmp_path / "s.zarr"), shape=(), dtype="f8", serializer=AnsQuant(tol=TOL), compressors=None)
+    scalar = zarr.create_array(
+        str(tmp_path / "s.zarr"), shape=(), dtype="f8", serializer=AnsQuant(tol=TOL), compressors=None
+    )
     scalar[...] = 0.3
     assert abs(float(scalar[...]) - 0.3) <= TOL
 
@@ -172,11 +195,15 @@ def test_rewriting_slices_never_drifts(tmp_path):
 @pytest.mark.parametrize("dtype", ["i4", "f2", "c8", "?"])
 def test_other_dtypes_are_refused_at_creation(tmp_path, dtype):
     with pytest.raises(TypeError, match="float32 and float64"):
-        zarr.create_array(str(tmp_path / "a.zarr"), shape=(4,), chunks=(4,), dtype=dtype, serializer=AnsQuant(tol=1), compressors=None)
+        zarr.create_array(
+            str(tmp_path / "a.zarr"), shape=(4,), chunks=(4,), dtype=dtype, serializer=AnsQuant(tol=1), compressors=None
+        )
 
 
 def test_a_tolerance_is_needed_to_write(tmp_path):
-    z = zarr.create_array(str(tmp_path / "a.zarr"), shape=(4,), chunks=(4,), dtype="f4", serializer=AnsQuant(), compressors=None)
+    z = zarr.create_array(
+        str(tmp_path / "a.zarr"), shape=(4,), chunks=(4,), dtype="f4", serializer=AnsQuant(), compressors=None
+    )
     with pytest.raises(ValueError, match="tolerance"):
         z[...] = np.arange(1, 5)
 

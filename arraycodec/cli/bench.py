@@ -191,9 +191,19 @@ def measure(name: str, array: np.ndarray, tol: float, chunk: int, repeat: int, c
     decode_best, decode_median = _time(decodes, repeat)
     size = sum(contender.size(data) for data in encoded)
     gigabytes = flat.nbytes / 1e9
-    return Row(name, tol, contender.name, flat.nbytes / size, 8 * size / flat.size,
-               gigabytes / encode_best, gigabytes / encode_median, gigabytes / decode_best, gigabytes / decode_median,
-               check.max_error / tol if tol else math.nan if check.max_error else 0.0, check.violations)
+    return Row(
+        name,
+        tol,
+        contender.name,
+        flat.nbytes / size,
+        8 * size / flat.size,
+        gigabytes / encode_best,
+        gigabytes / encode_median,
+        gigabytes / decode_best,
+        gigabytes / decode_median,
+        check.max_error / tol if tol else math.nan if check.max_error else 0.0,
+        check.violations,
+    )
 
 
 def pin_to_one_core() -> None:
@@ -215,15 +225,40 @@ def machine() -> str:
 
 def table(rows: list[Row]) -> str:
     """The rows as text, aligned."""
-    head = ("array", "tol", "codec", "ratio", "bits", "enc GB/s", "(median)", "dec GB/s", "(median)", "err/tol", "viol.")
+    head = (
+        "array",
+        "tol",
+        "codec",
+        "ratio",
+        "bits",
+        "enc GB/s",
+        "(median)",
+        "dec GB/s",
+        "(median)",
+        "err/tol",
+        "viol.",
+    )
     cells = [
-        (r.array, f"{r.tol:.3g}", r.codec, f"{r.ratio:.2f}", f"{r.bits_per_value:.3f}", f"{r.encode_best:.2f}",
-         f"{r.encode_median:.2f}", f"{r.decode_best:.2f}", f"{r.decode_median:.2f}", f"{r.max_error:.4f}", str(r.violations))
+        (
+            r.array,
+            f"{r.tol:.3g}",
+            r.codec,
+            f"{r.ratio:.2f}",
+            f"{r.bits_per_value:.3f}",
+            f"{r.encode_best:.2f}",
+            f"{r.encode_median:.2f}",
+            f"{r.decode_best:.2f}",
+            f"{r.decode_median:.2f}",
+            f"{r.max_error:.4f}",
+            str(r.violations),
+        )
         for r in rows
     ]
     widths = [max(len(row[i]) for row in [head, *cells]) for i in range(len(head))]
     left = (0, 2)
     return "\n".join(
-        "  ".join(c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))).rstrip()
+        "  ".join(
+            c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
         for row in [head, *cells]
     )

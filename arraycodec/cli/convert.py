@@ -11,7 +11,6 @@ import numbers
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
