@@ -17,7 +17,7 @@ from arraycodec.__main__ import main
 from arraycodec.cli.boxes import automatic_chunks, box_shape, boxes
 from arraycodec.tolerance import parse_tolerance
 
-zarr = pytest.importorskip("zarr")
+zarr = pytest.importorskip("zarr", minversion="3")
 h5py = pytest.importorskip("h5py")
 
 TOL = 2.0**-10

@@ -24,6 +24,8 @@ def require_zarr() -> Any:
         import zarr
     except ImportError:
         raise CommandError('Zarr stores need the zarr package: pip install "arraycodec[cli]"') from None
+    if int(zarr.__version__.split(".")[0]) < 3:
+        raise CommandError(f"Zarr stores need zarr 3, this is {zarr.__version__}")
     return zarr
 
 
