@@ -16,8 +16,13 @@ CORE = sorted(glob("ext/core/*.c") + glob("ext/simd/*.c"))
 HEADERS = sorted(glob("ext/*.h") + glob("ext/*/*.h") + glob("ext/python/*.pxd"))
 
 # The guarantee rests on IEEE arithmetic as written: no contraction into FMA, never -ffast-math,
-# and no -march=native (instruction sets are chosen at run time).
-CFLAGS = ["-std=gnu11", "-O3", "-fvisibility=hidden", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
+# and no -march=native (instruction sets are chosen at run time).  -fno-fast-math and its parts undo
+# what CFLAGS of the environment may have put before them; quantize.h refuses what is left.
+CFLAGS = [
+    *("-std=gnu11", "-O3", "-fvisibility=hidden", "-ffp-contract=off"),
+    *("-fno-fast-math", "-fno-finite-math-only", "-fsigned-zeros", "-fno-associative-math", "-fno-reciprocal-math"),
+    *("-fno-math-errno", "-fno-trapping-math"),
+]
 
 PLUGIN = "libh5arraycodec"
 

@@ -335,12 +335,8 @@ def inspect(buf: Any) -> ChunkInfo:
     """
     buf = _as_buffer(buf)
     header = peek(buf)
-    blocks = tuple(Block(**_core.inspect_block(buf, i)) for i in range(header.n_blocks))
-    size = memoryview(buf).nbytes
-    expected = header.header_size + sum(block.size for block in blocks)
-    if not blocks and size != expected:
-        decode(buf)  # raises what is wrong with it
-    return ChunkInfo(header, size, blocks)
+    blocks = tuple(Block(**block) for block in _core.inspect(buf))
+    return ChunkInfo(header, memoryview(buf).nbytes, blocks)
 
 
 @dataclass(frozen=True)

@@ -88,8 +88,8 @@ typedef struct {
   double max_error;     /* largest |a - b| over finite values, rounded to nearest */
 } ac_check;
 
-/* Largest number of bytes ac_encode can need for this array: a tested promise. */
-int ac_bound(const ac_array *array, size_t *bound);
+/* Largest number of bytes ac_encode can need for this array (tuning as there): a tested promise. */
+int ac_bound(const ac_array *array, const ac_tuning *tuning, size_t *bound);
 
 /* Encode `array->shape` elements at `src` (src_size bytes, aligned to the element) into dst.
  * tol: absolute tolerance, finite and >= 0; 0 is lossless.  *size receives the bytes written. */
@@ -100,7 +100,7 @@ int ac_encode(const ac_array *array, double tol, const ac_tuning *tuning, const 
  * AC_E_TRUNCATED if they are not all there. */
 int ac_peek(const void *src, size_t src_size, ac_info *info);
 
-/* Decode a whole chunk; dst_size must be exactly the size of the array. */
+/* Decode a whole chunk; dst_size must be exactly the size of the array, dst aligned to its element. */
 int ac_decode(const void *src, size_t src_size, void *dst, size_t dst_size);
 
 /* Decode values [first, first + count) in memory order; only the blocks they touch are read and
@@ -108,8 +108,8 @@ int ac_decode(const void *src, size_t src_size, void *dst, size_t dst_size);
 int ac_decode_range(const void *src, size_t src_size, uint64_t first, uint64_t count, void *dst,
                     size_t dst_size);
 
-/* Describe block i of a whole chunk without decoding its values. */
-int ac_inspect_block(const void *src, size_t src_size, uint64_t i, ac_block_info *info);
+/* Describe a whole chunk and its blocks without decoding values; n_blocks must be the chunk's. */
+int ac_inspect(const void *src, size_t src_size, ac_info *info, ac_block_info *blocks, uint64_t n_blocks);
 
 /* Compare n native elements of type dtype in exact arithmetic: is |a - b| <= tol everywhere, and
  * are non-finite values the same bits? */

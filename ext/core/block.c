@@ -87,23 +87,38 @@ static size_t encode_raw(const void *src, size_t bytes, uint8_t *dst) {
   return bytes + 1;
 }
 
-static void write_exceptions(ac_writer *out, int dtype, const void *src, const ac_encode_scratch *s, uint32_t n_refused,
-                             uint32_t n_outside) {
-  const size_t item = ac_item_size(dtype);
+static void write_outside(ac_writer *out, const ac_encode_scratch *s, const uint32_t *index, uint32_t n) {
   uint32_t next = 0;
-  for (uint32_t i = 0; i < n_outside; i++) {
-    const uint32_t at = s->index[n_refused + i];
-    ac_write_varint(out, at - next);
-    ac_write_varint(out, ac_zigzag(s->q[at]));
-    next = at + 1;
+  for (uint32_t i = 0; i < n; i++) {
+    ac_write_varint(out, index[i] - next);
+    ac_write_varint(out, ac_zigzag(s->q[index[i]]));
+    next = index[i] + 1;
   }
-  next = 0;
-  for (uint32_t i = 0; i < n_refused; i++) {
-    const uint32_t at = s->index[i];
-    ac_write_varint(out, at - next);
-    uint8_t *bits = ac_give(out, item);
-    if (bits) memcpy(bits, (const uint8_t *)src + at * item, item);
-    next = at + 1;
+}
+
+/* Refused values are often all the same (NaN, a fill value) and in runs: an entry stands for a run of
+ * neighbours with the same bits, and need not repeat the bits of the entry before it. */
+enum { REFUSED_SAME = 1, REFUSED_RUN = 2, REFUSED_GAP_SHIFT = 2 };
+
+static void write_refused(ac_writer *out, size_t item, const uint8_t *src, const uint32_t *index, uint32_t n) {
+  static const uint8_t zeros[8];
+  const uint8_t *before = zeros;
+  uint32_t next = 0;
+  for (uint32_t i = 0; i < n;) {
+    const uint32_t at = index[i];
+    const uint8_t *bits = src + at * item;
+    uint32_t run = 1;
+    while (i + run < n && index[i + run] == at + run && !memcmp(bits, bits + run * item, item)) run++;
+    const int same = !memcmp(bits, before, item);
+    ac_write_varint(out, (uint64_t)(at - next) << REFUSED_GAP_SHIFT | (run > 1 ? REFUSED_RUN : 0) | (same ? REFUSED_SAME : 0));
+    if (!same) {
+      uint8_t *to = ac_give(out, item);
+      if (to) memcpy(to, bits, item);
+    }
+    if (run > 1) ac_write_varint(out, run - 2);
+    before = bits;
+    next = at + run;
+    i += run;
   }
 }
 
@@ -119,9 +134,9 @@ static size_t encode_windows(int dtype, const void *src, uint32_t n, const ac_la
   const uint32_t n_refused = dtype == AC_FLOAT32
                                  ? kernels->quantize_f32(src, n, lattice, w->group, s->q, s->stats, s->index)
                                  : kernels->quantize_f64(src, n, lattice, w->group, s->q, s->stats, s->index);
-  if (n_refused * (1 + ac_item_size(dtype)) >= raw_size) return 0;
   ac_windows_plan(s->q, n, s->stats, s->histograms, s->group_class, &plan);
-  if (plan.total_bits / 8 + n_refused * (1 + ac_item_size(dtype)) >= raw_size) return 0;
+  /* what the refused values will take is not known yet: at the end, a block that did not fit is raw */
+  if (plan.total_bits / 8 >= raw_size) return 0;
   w->lanes = tuning->lanes ? tuning->lanes : lanes_for(plan.token_bits);
 
   ac_writer out = {dst, dst + raw_size, 0};
@@ -136,7 +151,9 @@ static size_t encode_windows(int dtype, const void *src, uint32_t n, const ac_la
   int has_tokens;
   uint8_t *raw = ac_give(&out, raw_plane_size(w, s->group_class, n, &has_tokens));
   if (!raw) return 0;
-  for (uint32_t i = 0; i < n_refused; i++) { /* their slots hold the likeliest token, no raw bits */
+  /* Slots of refused values hold the likeliest token and no raw bits, so split finds them inside: the
+   * two kinds of exceptions are disjoint. */
+  for (uint32_t i = 0; i < n_refused; i++) {
     const ac_class *c = &w->classes[s->group_class[s->index[i] / w->group]];
     s->q[s->index[i]] = (int32_t)((uint32_t)c->base + ((uint32_t)c->filler << c->k));
   }
@@ -147,7 +164,8 @@ static size_t encode_windows(int dtype, const void *src, uint32_t n, const ac_la
   if (n_outside + n_refused) {
     /* the length goes first: the lists are moved up behind it */
     uint8_t *start = out.p;
-    write_exceptions(&out, dtype, src, s, n_refused, n_outside);
+    write_outside(&out, s, s->index + n_refused, n_outside);
+    write_refused(&out, ac_item_size(dtype), src, s->index, n_refused);
     if (out.failed) return 0;
     const size_t length = (size_t)(out.p - start);
     ac_writer size = {s->sequence, s->sequence + 10, 0};
@@ -195,7 +213,7 @@ typedef struct {
   const uint8_t *words, *words_end;
 } parsed;
 
-static int parse_windows(ac_reader *in, uint32_t n, size_t item, parsed *b) {
+static int parse_windows(ac_reader *in, uint32_t n, parsed *b) {
   ac_windows *w = &b->windows;
   const uint8_t layout = ac_read8(in), classes = ac_read8(in);
   if (in->failed) return in->failed;
@@ -220,8 +238,7 @@ static int parse_windows(ac_reader *in, uint32_t n, size_t item, parsed *b) {
   b->exceptions = (ac_reader){NULL, NULL, 0};
   if (n_outside + n_refused) {
     const uint64_t length = ac_read_varint(in);
-    /* at least two bytes for each outside, one and an element for each refused */
-    if (length < 2 * n_outside + (1 + item) * n_refused || length > ac_remaining(in)) return AC_E_FORMAT;
+    if (length < 2 * n_outside || length > ac_remaining(in)) return AC_E_FORMAT; /* two varints each */
     b->exceptions.p = ac_take(in, (size_t)length);
     b->exceptions.end = in->p;
   }
@@ -244,12 +261,22 @@ static int apply_exceptions(int dtype, parsed *b, uint32_t n, double delta, void
     if (dtype == AC_FLOAT32) ((float *)dst)[at] = ac_reconstruct_f32((int32_t)q, delta);
     else ((double *)dst)[at] = ac_reconstruct_f64((int32_t)q, delta);
   }
+  uint8_t bits[8] = {0};
   at = 0;
-  for (uint32_t i = 0; i < b->n_refused; i++, at++) {
-    const uint64_t gap = ac_read_varint(in);
-    const uint8_t *bits = ac_take(in, item);
-    if (in->failed || gap >= n || (at += gap) >= n) return AC_E_FORMAT;
-    memcpy((uint8_t *)dst + at * item, bits, item);
+  for (uint32_t left = b->n_refused; left;) {
+    const uint64_t head = ac_read_varint(in), gap = head >> REFUSED_GAP_SHIFT;
+    if (!(head & REFUSED_SAME)) {
+      const uint8_t *p = ac_take(in, item);
+      if (p) memcpy(bits, p, item);
+    }
+    const uint64_t more = head & REFUSED_RUN ? ac_read_varint(in) : 0; /* a run of one has no length */
+    if (in->failed || gap >= n || more >= n) return AC_E_FORMAT;
+    const uint64_t run = head & REFUSED_RUN ? more + 2 : 1;
+    at += gap;
+    if (run > left || at + run > n) return AC_E_FORMAT;
+    for (uint64_t j = 0; j < run; j++) memcpy((uint8_t *)dst + (at + j) * item, bits, item);
+    at += run;
+    left -= (uint32_t)run;
   }
   return ac_remaining(in) ? AC_E_FORMAT : AC_OK;
 }
@@ -258,7 +285,7 @@ static int decode_windows(int dtype, ac_reader *in, uint32_t n, double delta, ac
   const ac_kernels *kernels = ac_active_kernels();
   parsed b;
   if (delta == 0) return AC_E_FORMAT;
-  int error = parse_windows(in, n, ac_item_size(dtype), &b);
+  int error = parse_windows(in, n, &b);
   if (error) return error;
   const ac_windows *w = &b.windows;
   const size_t entries = (size_t)w->n_classes << w->prob_bits;
@@ -306,9 +333,10 @@ int ac_block_inspect(int dtype, const uint8_t *src, size_t size, uint32_t n, dou
   info->mode = ac_read8(&in);
   info->n_classes = info->lanes = info->prob_bits = info->group = 0;
   info->window_exceptions = info->raw_exceptions = 0;
-  if (info->mode == AC_MODE_RAW || info->mode == AC_MODE_CONSTANT) return AC_OK;
+  if (info->mode == AC_MODE_RAW) return size == 1 + n * ac_item_size(dtype) ? AC_OK : AC_E_FORMAT;
+  if (info->mode == AC_MODE_CONSTANT) return size == 1 + ac_item_size(dtype) ? AC_OK : AC_E_FORMAT;
   parsed b;
-  if (info->mode != AC_MODE_WINDOWS || delta == 0 || parse_windows(&in, n, ac_item_size(dtype), &b)) return AC_E_FORMAT;
+  if (info->mode != AC_MODE_WINDOWS || delta == 0 || parse_windows(&in, n, &b)) return AC_E_FORMAT;
   info->n_classes = b.windows.n_classes;
   info->group = b.windows.group;
   if (b.words != b.words_end) {

@@ -56,9 +56,9 @@ static int bound_for(const ac_info *info, size_t *bound) {
 
 static const ac_tuning AUTOMATIC = {0, 0, 0, 0};
 
-int ac_bound(const ac_array *array, size_t *bound) {
+int ac_bound(const ac_array *array, const ac_tuning *tuning, size_t *bound) {
   ac_info info;
-  const int error = describe(array, 0, &AUTOMATIC, &info);
+  const int error = describe(array, 0, tuning ? tuning : &AUTOMATIC, &info);
   return error ? error : bound_for(&info, bound);
 }
 
@@ -116,10 +116,17 @@ int ac_encode(const ac_array *array, double tol, const ac_tuning *tuning, const 
 
 /* ---- decode ---- */
 int ac_peek(const void *src, size_t src_size, ac_info *info) {
-  return ac_active_kernels() ? ac_frame_read_header(src, src_size, info) : AC_E_ISA;
+  if (!ac_active_kernels()) return AC_E_ISA;
+  const ac_fpenv saved = ac_fpenv_enter(); /* a subnormal delta is refused, also where DAZ is set */
+  const int error = ac_frame_read_header(src, src_size, info);
+  ac_fpenv_leave(saved);
+  return error;
 }
 
-static int decode_range(const uint8_t *src, const ac_info *info, uint64_t first, uint64_t count, uint8_t *dst) {
+/* Sizes are read from the index once and checked where they are used, not only in
+ * ac_frame_check_size: the caller's buffer may be shared memory that somebody else writes to. */
+static int decode_range(const uint8_t *src, const uint8_t *end, const ac_info *info, uint64_t first, uint64_t count,
+                        uint8_t *dst) {
   const size_t item = ac_item_size(info->array.dtype);
   const uint64_t last = first + count;
   const uint8_t *block = src + info->header_size;
@@ -130,6 +137,10 @@ static int decode_range(const uint8_t *src, const ac_info *info, uint64_t first,
     const uint32_t size = ac_frame_block_size(src, info, i), n = block_values(info, i);
     const uint64_t from = i * info->block_len, to = from + n;
     if (from >= last) break;
+    if (size > (size_t)(end - block)) {
+      error = AC_E_TRUNCATED;
+      break;
+    }
     if (to > first) {
       const int partial = from < first || to > last;
       if (partial && !whole && !(whole = malloc(info->block_len * item))) {
@@ -137,7 +148,7 @@ static int decode_range(const uint8_t *src, const ac_info *info, uint64_t first,
         break;
       }
       uint8_t *values = partial ? whole : dst + (from - first) * item;
-      error = ac_frame_check_block(src, info, i, block);
+      error = ac_frame_check_block(src, info, i, block, size);
       if (!error) error = ac_block_decode(info->array.dtype, block, size, n, info->delta, &scratch, values);
       if (!error && info->array.big_endian) swap_copy(values, values, n, item);
       if (!error && partial) {
@@ -161,7 +172,7 @@ int ac_decode_range(const void *src, size_t src_size, uint64_t first, uint64_t c
   if (dst_size != count * ac_item_size(info.array.dtype)) return AC_E_DST_SIZE;
   if (!count) return AC_OK;
   const ac_fpenv saved = ac_fpenv_enter();
-  error = decode_range(src, &info, first, count, dst);
+  error = decode_range(src, (const uint8_t *)src + src_size, &info, first, count, dst);
   ac_fpenv_leave(saved);
   return error;
 }
@@ -172,19 +183,24 @@ int ac_decode(const void *src, size_t src_size, void *dst, size_t dst_size) {
   return error ? error : ac_decode_range(src, src_size, 0, info.count, dst, dst_size);
 }
 
-int ac_inspect_block(const void *src, size_t src_size, uint64_t i, ac_block_info *block) {
-  ac_info info;
-  int error = ac_peek(src, src_size, &info);
-  if (!error) error = ac_frame_check_size(src, src_size, &info);
-  if (error) return error;
-  if (i >= info.n_blocks) return AC_E_PARAM;
-  block->offset = info.header_size;
-  for (uint64_t j = 0; j < i; j++) block->offset += ac_frame_block_size(src, &info, j);
-  block->size = ac_frame_block_size(src, &info, i);
-  block->count = block_values(&info, i);
-  const uint8_t *p = (const uint8_t *)src + block->offset;
-  error = ac_frame_check_block(src, &info, i, p);
-  return error ? error : ac_block_inspect(info.array.dtype, p, (size_t)block->size, block->count, info.delta, block);
+int ac_inspect(const void *src, size_t src_size, ac_info *info, ac_block_info *blocks, uint64_t n_blocks) {
+  int error = ac_peek(src, src_size, info);
+  if (!error) error = ac_frame_check_size(src, src_size, info);
+  if (!error && n_blocks != info->n_blocks) error = AC_E_PARAM;
+  const uint8_t *p = src, *const end = p + src_size;
+  if (!error) p += info->header_size;
+  for (uint64_t i = 0; i < n_blocks && !error; i++) {
+    ac_block_info *block = &blocks[i];
+    const uint32_t size = ac_frame_block_size(src, info, i);
+    block->offset = (uint64_t)(p - (const uint8_t *)src);
+    block->size = size;
+    block->count = block_values(info, i);
+    if (size > (size_t)(end - p)) error = AC_E_TRUNCATED;
+    if (!error) error = ac_frame_check_block(src, info, i, p, size);
+    if (!error) error = ac_block_inspect(info->array.dtype, p, size, block->count, info->delta, block);
+    p += size;
+  }
+  return error;
 }
 
 const char *ac_error_name(int code) {

@@ -123,7 +123,7 @@ int ac_frame_check_size(const uint8_t *src, size_t size, const ac_info *info) {
   return left ? AC_E_FORMAT : AC_OK;
 }
 
-int ac_frame_check_block(const uint8_t *src, const ac_info *info, uint64_t i, const uint8_t *block) {
+int ac_frame_check_block(const uint8_t *src, const ac_info *info, uint64_t i, const uint8_t *block, uint32_t size) {
   const uint8_t *entry = src + index_offset(info) + INDEX_ENTRY * (size_t)i;
-  return crc32c(block, ac_load32(entry)) == ac_load32(entry + 4) ? AC_OK : AC_E_CHECKSUM;
+  return crc32c(block, size) == ac_load32(entry + 4) ? AC_OK : AC_E_CHECKSUM;
 }

@@ -30,6 +30,6 @@ int ac_frame_check_size(const uint8_t *src, size_t size, const ac_info *info);
 /* Size of block i, from the index. */
 uint32_t ac_frame_block_size(const uint8_t *src, const ac_info *info, uint64_t i);
 
-/* Verify the checksum of block i, which stands at `block`. */
-int ac_frame_check_block(const uint8_t *src, const ac_info *info, uint64_t i, const uint8_t *block);
+/* Verify the checksum of block i, which has `size` bytes at `block`. */
+int ac_frame_check_block(const uint8_t *src, const ac_info *info, uint64_t i, const uint8_t *block, uint32_t size);
 #endif

@@ -11,6 +11,10 @@
 #include <math.h>
 #include <stdint.h>
 
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "arraycodec cannot keep its bound under -ffast-math or -ffinite-math-only"
+#endif
+
 #define AC_QMAX (1 << 30)            /* largest |q| the quantizer accepts */
 #define AC_FLOAT_EXACT_MAX (1 << 24) /* |R| up to here: float32 arithmetic gives the decoder's bits */
 
@@ -26,7 +30,8 @@ double ac_lattice_delta(int dtype, double tol);
 int ac_lattice_valid(int dtype, double delta); /* could ac_lattice_delta have returned it? */
 ac_lattice ac_lattice_make(int dtype, double tol, double delta);
 
-/* The decoder's arithmetic: one exact product (double) and at most one rounding. */
+/* The decoder's arithmetic.  For float32 and |R| <= 2^29 the product of 29 and 24 bits is exact, so
+ * there is one rounding. */
 static inline float ac_reconstruct_f32(int32_t r, double delta) { return (float)((double)r * delta); }
 static inline double ac_reconstruct_f64(int32_t r, double delta) { return (double)r * delta; }
 

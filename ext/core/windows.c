@@ -40,6 +40,7 @@ static unsigned group_key(const ac_group_stats *s, uint32_t m) {
 typedef struct {
   uint32_t values, groups;
   double centre, scale; /* mean, and mean distance from it */
+  double bits;          /* log2_scale(scale) */
 } cluster;
 
 static double log2_scale(double scale) { /* in bits, 0 for 0 */
@@ -50,10 +51,11 @@ static double log2_scale(double scale) { /* in bits, 0 for 0 */
 static double table_bits(double scale) { return 40 + 6 * (scale > 5 ? 64 : 4 + 12 * scale); }
 
 static cluster merged(const cluster *a, const cluster *b) {
-  cluster m = {a->values + b->values, a->groups + b->groups, 0, 0};
+  cluster m = {a->values + b->values, a->groups + b->groups, 0, 0, 0};
   m.centre = (a->centre * a->values + b->centre * b->values) / m.values;
   const double da = a->centre - m.centre, db = m.centre - b->centre;
   m.scale = ((a->scale + fabs(da)) * a->values + (b->scale + fabs(db)) * b->values) / m.values;
+  m.bits = log2_scale(m.scale);
   return m;
 }
 
@@ -61,11 +63,10 @@ static cluster merged(const cluster *a, const cluster *b) {
  * the class sequence that tells them apart. */
 static double merge_loss(const cluster *a, const cluster *b) {
   const cluster m = merged(a, b);
-  const double together = log2_scale(m.scale);
   const double ga = a->groups, gb = b->groups;
   const double sequence =
       ((ga + gb) * ac_log2(a->groups + b->groups) - ga * ac_log2(a->groups) - gb * ac_log2(b->groups)) * 0x1p-16;
-  return a->values * (together - log2_scale(a->scale)) + b->values * (together - log2_scale(b->scale)) - sequence -
+  return a->values * (m.bits - a->bits) + b->values * (m.bits - b->bits) - sequence -
          table_bits(a->scale < b->scale ? a->scale : b->scale);
 }
 
@@ -98,7 +99,8 @@ static unsigned cluster_groups(const ac_group_stats *stats, uint32_t n, unsigned
     if (values[key]) {
       key_cluster[key] = (uint8_t)n_all;
       into[n_all] = (uint8_t)n_all;
-      all[n_all++] = (cluster){values[key], groups[key], (double)sum[key] / values[key], spread[key] / values[key]};
+      const double scale = spread[key] / values[key];
+      all[n_all++] = (cluster){values[key], groups[key], (double)sum[key] / values[key], scale, log2_scale(scale)};
     }
   n_live = n_all;
   /* partner[i]: the live j > i that is cheapest to merge i with */
@@ -164,17 +166,16 @@ static unsigned cluster_groups(const ac_group_stats *stats, uint32_t n, unsigned
 
 static unsigned bit_length(uint64_t v) { return v ? 64 - (unsigned)__builtin_clzll(v) : 0; }
 
-/* Raw bits that the histogram resolves: tokens of a sixteenth of the mean deviation and coarser. */
-static void aim_histogram(const cluster *c, ac_histogram *h) {
-  const unsigned bits = bit_length((uint64_t)c->scale);
+/* Bins of a sixteenth of `scale` and coarser, about `centre`. */
+static void aim_histogram(ac_histogram *h, uint32_t values, double centre, double scale) {
+  const unsigned bits = bit_length((uint64_t)scale);
   unsigned shift = bits > 5 ? bits - 5 : 0;
   if (shift > AC_MAX_RAW_BITS) shift = AC_MAX_RAW_BITS;
-  /* a multiple of 32 bins, so that up to five merges of neighbours stay aligned */
-  const int64_t centre = (int64_t)c->centre >> shift;
   memset(h, 0, sizeof *h);
   h->shift = (uint8_t)shift;
-  h->stride = c->values >= SAMPLE_FROM ? 4 : 1;
-  h->first = (int32_t)(((centre - AC_HISTOGRAM_BINS / 2) >> 5) * 32);
+  h->stride = values >= SAMPLE_FROM ? 4 : 1;
+  /* a multiple of 32 bins, so that up to five merges of neighbours stay aligned */
+  h->first = (int32_t)(((((int64_t)centre >> shift) - AC_HISTOGRAM_BINS / 2) >> 5) * 32);
 }
 
 /* Bits of one exception: gap (one or two bytes), zigzag integer, filler token. */
@@ -183,15 +184,22 @@ static double exception_bits(const cluster *c) {
   return 12 + 8 * ((bits + 6) / 7) + 4;
 }
 
-/* The window that costs least; returns its bits and adds those of its tokens to *token_bits. */
-static double fit_window(const ac_histogram *h, const cluster *c, unsigned P, ac_class *out, uint64_t *token_bits) {
+/* A window and what it is expected to cost. */
+typedef struct {
+  double bits;
+  unsigned k, n_tokens;
+  int64_t lo;
+  uint32_t bins[AC_MAX_TOKENS]; /* counted values of each token */
+  uint32_t counted;             /* all counted values */
+  unsigned stride;
+} window;
+
+/* The window on this histogram that costs least. */
+static void fit_window(const ac_histogram *h, const cluster *c, unsigned P, window *best) {
   const double per_exception = exception_bits(c);
   const double scale = (double)c->values / h->values;
   uint32_t bins[AC_HISTOGRAM_BINS];
   memcpy(bins, h->count, sizeof bins);
-  double best_cost = 0;
-  unsigned best_k = 0, best_from = 0, best_to = 0;
-  uint32_t best_bins[AC_MAX_TOKENS];
   for (unsigned d = 0; d <= 5 && h->shift + d <= AC_MAX_RAW_BITS; d++) {
     const unsigned n_bins = AC_HISTOGRAM_BINS >> d, width = n_bins < AC_MAX_TOKENS ? n_bins : AC_MAX_TOKENS;
     if (d)
@@ -222,36 +230,76 @@ static double fit_window(const ac_histogram *h, const cluster *c, unsigned P, ac
       for (unsigned i = from; i < to; i++) sum -= bins[i] ? (uint64_t)bins[i] * ac_log2(bins[i]) : 0;
       bits = sum * 0x1p-16 * scale + 6.0 * (to - from);
     }
-    const double cost = bits + (double)c->values * (h->shift + d) + (h->values - inside) * scale * per_exception;
-    if (!d || cost < best_cost) {
-      best_cost = cost;
-      best_k = h->shift + d;
-      best_from = from;
-      best_to = to;
-      memcpy(best_bins, bins + from, (to - from) * sizeof *bins);
-      out->n_tokens = (uint8_t)(to - from);
+    bits += (double)c->values * (h->shift + d) + (h->values - inside) * scale * per_exception + 24;
+    if (bits < best->bits) {
+      best->bits = bits;
+      best->k = h->shift + d;
+      best->lo = (int64_t)(h->first >> d) + from;
+      best->n_tokens = to - from;
+      best->counted = h->values;
+      best->stride = h->stride;
+      memcpy(best->bins, bins + from, (to - from) * sizeof *bins);
     }
   }
-  out->k = (uint8_t)best_k;
-  out->base = (int32_t)(((int64_t)(h->first >> (best_k - h->shift)) + best_from) * ((int64_t)1 << best_k));
+}
+
+/* The class of a window: its table, and the likeliest token; adds the bits of its tokens. */
+static void finish_class(const window *w, uint32_t values, unsigned P, ac_class *out, uint64_t *token_bits) {
+  uint32_t counts[AC_MAX_TOKENS], inside = 0;
   unsigned filler = 0;
-  uint32_t inside = 0;
-  for (unsigned i = 0; i < best_to - best_from; i++) {
-    inside += best_bins[i];
-    if (best_bins[i] > best_bins[filler]) filler = i;
+  for (unsigned i = 0; i < w->n_tokens; i++) {
+    /* where the sample missed a token, the data may have it all the same */
+    counts[i] = w->stride > 1 && !w->bins[i] ? 1 : w->bins[i];
+    inside += w->bins[i];
+    if (w->bins[i] > w->bins[filler]) filler = i;
   }
+  out->k = (uint8_t)w->k;
+  out->n_tokens = (uint8_t)w->n_tokens;
   out->filler = (uint8_t)filler;
-  if (out->n_tokens > 1) {
-    best_bins[filler] += h->values - inside; /* exceptions code the filler */
-    if (h->stride > 1)
-      for (unsigned i = 0; i < out->n_tokens; i++) best_bins[i] += !best_bins[i];
-    ac_model_normalize(best_bins, out->n_tokens, P, out->freq);
-    uint64_t sum = 0;
-    for (unsigned i = 0; i < out->n_tokens; i++)
-      if (best_bins[i]) sum += best_bins[i] * (((uint64_t)P << 16) - ac_log2(out->freq[i]));
-    *token_bits += (uint64_t)(sum * 0x1p-16 * scale);
+  out->base = (int32_t)(w->lo * ((int64_t)1 << w->k));
+  if (w->n_tokens < 2) return;
+  counts[filler] += w->counted - inside; /* exceptions code the filler */
+  ac_model_normalize(counts, w->n_tokens, P, out->freq);
+  uint64_t sum = 0;
+  for (unsigned i = 0; i < w->n_tokens; i++)
+    if (counts[i]) sum += counts[i] * (((uint64_t)P << 16) - ac_log2(out->freq[i]));
+  *token_bits += (uint64_t)(sum * 0x1p-16 * ((double)values / w->counted));
+}
+
+/* More than half of the values in two neighbouring bins: the deviation is that of outliers, and the
+ * histogram too coarse for the rest.  Aims it sixteen times finer at those bins. */
+static int narrow_histogram(ac_histogram *h, const cluster *c, double *scale) {
+  unsigned top = 0;
+  for (unsigned i = 1; i + 1 < AC_HISTOGRAM_BINS; i++)
+    if (h->count[i] + h->count[i + 1] > h->count[top] + h->count[top + 1]) top = i;
+  if (!h->shift || 2 * (h->count[top] + h->count[top + 1]) <= h->values) return 0;
+  *scale /= 16;
+  aim_histogram(h, c->values, ((double)h->first + top + 1) * (double)(1u << h->shift), *scale);
+  return 1;
+}
+
+static void fit_windows(const int32_t *q, uint32_t n, unsigned group, const uint8_t *group_class, unsigned P,
+                        const cluster *clusters, unsigned n_classes, ac_histogram *histograms, window *windows) {
+  double scale[AC_MAX_CLASSES];
+  uint8_t open[AC_MAX_CLASSES];
+  unsigned n_open = n_classes;
+  for (unsigned c = 0; c < n_classes; c++) {
+    windows[c].bits = 1e300;
+    scale[c] = clusters[c].scale;
+    open[c] = 1;
+    aim_histogram(&histograms[c], clusters[c].values, clusters[c].centre, scale[c]);
   }
-  return best_cost + 24;
+  for (unsigned round = 0; n_open; round++) {
+    ac_active_kernels()->count(q, n, group, group_class, histograms);
+    for (unsigned c = 0; c < n_classes; c++) {
+      if (!open[c]) continue;
+      fit_window(&histograms[c], &clusters[c], P, &windows[c]);
+      if (round == 5 || !narrow_histogram(&histograms[c], &clusters[c], &scale[c])) {
+        open[c] = 0;
+        n_open--;
+      }
+    }
+  }
 }
 
 /* One class of one token for everything: plain bit-packing of v - min. */
@@ -275,23 +323,23 @@ static void consider_bit_packing(const int32_t *q, uint32_t n, uint8_t *group_cl
 
 void ac_windows_plan(const int32_t *q, uint32_t n, const ac_group_stats *stats, ac_histogram *histograms,
                      uint8_t *group_class, ac_plan *plan) {
-  const ac_kernels *kernels = ac_active_kernels();
   ac_windows *w = &plan->windows;
   const uint32_t n_groups = ac_groups(n, w->group);
   cluster clusters[N_KEYS];
+  window windows[AC_MAX_CLASSES];
   const unsigned n_classes = cluster_groups(stats, n, w->group, group_class, clusters);
   w->n_classes = (uint8_t)n_classes;
   /* One or two tables of 4096 entries stay in L1 and are closer to the entropy; with more classes
    * each is so narrow that 11 bits do as well. */
   if (!w->prob_bits) w->prob_bits = n_classes <= 2 ? 12 : 11;
+  fit_windows(q, n, w->group, group_class, w->prob_bits, clusters, n_classes, histograms, windows);
 
-  for (unsigned c = 0; c < n_classes; c++) aim_histogram(&clusters[c], &histograms[c]);
-  kernels->count(q, n, w->group, group_class, histograms);
   double bits = 24;
   plan->token_bits = 0;
   uint32_t magnitude = 0, centred = 0;
   for (unsigned c = 0; c < n_classes; c++) {
-    bits += fit_window(&histograms[c], &clusters[c], w->prob_bits, &w->classes[c], &plan->token_bits);
+    finish_class(&windows[c], clusters[c].values, w->prob_bits, &w->classes[c], &plan->token_bits);
+    bits += windows[c].bits;
     if (n_classes > 1)
       bits += clusters[c].groups * ((ac_log2(n_groups) - ac_log2(clusters[c].groups)) * 0x1p-16) + 8;
   }

@@ -260,7 +260,7 @@ static const char *encode(const unsigned *values, size_t n_values, const void *s
   if (size != src_size) return "a chunk of another size than the dataset's";
   const size_t item = array.dtype == AC_FLOAT32 ? 4 : 8;
   void *aligned = NULL;
-  int error = ac_bound(&array, &out->allocated);
+  int error = ac_bound(&array, NULL, &out->allocated);
   if (error) return ac_error_name(error);
   if ((uintptr_t)src % item) { /* HDF5's own buffers are aligned; another filter's may not be */
     if (!(aligned = malloc(src_size))) return ac_error_name(AC_E_MEMORY);

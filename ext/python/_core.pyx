@@ -65,7 +65,7 @@ def bound(int dtype, tuple shape):
     cdef ac_array array
     cdef size_t size = 0
     describe(&array, dtype, False, False, shape)
-    check(ac_bound(&array, &size))
+    check(ac_bound(&array, NULL, &size))
     return size
 
 
@@ -80,11 +80,12 @@ def encode(src, int dtype, bint big_endian, bint f_order, tuple shape, double to
     cdef void *dst
     describe(&array, dtype, big_endian, f_order, shape)
     tuning.block_len = block_len
+    if not (0 <= group < 256 and 0 <= lanes < 256 and 0 <= prob_bits < 256):
+        raise ParameterError(f"group={group}, lanes={lanes}, prob_bits={prob_bits} are not all valid")
     tuning.group = <unsigned char>group
     tuning.lanes = <unsigned char>lanes
     tuning.prob_bits = <unsigned char>prob_bits
-    check(ac_bound(&array, &capacity))
-    capacity += block_bytes(&array, block_len)
+    check(ac_bound(&array, &tuning, &capacity))
     PyObject_GetBuffer(src, &buf, PyBUF_SIMPLE)
     try:
         dst = PyMem_RawMalloc(capacity)
@@ -99,16 +100,6 @@ def encode(src, int dtype, bint big_endian, bint f_order, tuple shape, double to
             PyMem_RawFree(dst)
     finally:
         PyBuffer_Release(&buf)
-
-
-cdef size_t block_bytes(const ac_array *array, uint32_t block_len) noexcept:
-    """What a forced block length can add to ac_bound: one index entry and mode byte a block."""
-    cdef uint64_t n = 1
-    if block_len == 0:
-        return 0
-    for i in range(array.ndim):
-        n *= array.shape[i]
-    return 9 * (n // block_len + 1)
 
 
 def peek(src):
@@ -163,20 +154,37 @@ def decode_range_into(src, uint64_t first, uint64_t count, out):
         PyBuffer_Release(&a)
 
 
-def inspect_block(src, uint64_t i):
-    """Describe block `i` of a chunk, as a dict."""
+def inspect(src):
+    """Describe all blocks of a chunk, as a list of dicts."""
     cdef Py_buffer buf
-    cdef ac_block_info info
+    cdef ac_info info
+    cdef ac_block_info *blocks
+    cdef ac_block_info b
+    cdef uint64_t i
+    cdef int code
     PyObject_GetBuffer(src, &buf, PyBUF_SIMPLE)
     try:
-        check(ac_inspect_block(buf.buf, buf.len, i, &info))
+        check(ac_peek(buf.buf, buf.len, &info))
+        blocks = <ac_block_info *>PyMem_RawMalloc((info.n_blocks + 1) * sizeof(ac_block_info))
+        if blocks is NULL:
+            raise MemoryError(f"no memory for the description of {info.n_blocks} blocks")
+        try:
+            with nogil:
+                code = ac_inspect(buf.buf, buf.len, &info, blocks, info.n_blocks)
+            check(code)
+            result = []
+            for i in range(info.n_blocks):
+                b = blocks[i]
+                result.append({
+                    "mode": MODES[b.mode], "offset": b.offset, "size": b.size, "count": b.count,
+                    "classes": b.n_classes, "lanes": b.lanes, "prob_bits": b.prob_bits, "group": b.group,
+                    "window_exceptions": b.window_exceptions, "raw_exceptions": b.raw_exceptions,
+                })
+            return result
+        finally:
+            PyMem_RawFree(blocks)
     finally:
         PyBuffer_Release(&buf)
-    return {
-        "mode": MODES[info.mode], "offset": info.offset, "size": info.size, "count": info.count,
-        "classes": info.n_classes, "lanes": info.lanes, "prob_bits": info.prob_bits, "group": info.group,
-        "window_exceptions": info.window_exceptions, "raw_exceptions": info.raw_exceptions,
-    }
 
 
 def check_bound(int dtype, a, b, double tol):
