@@ -17,7 +17,17 @@ from .config import Config
 ZARR3_NAME = "arraycodec.ansquant"
 
 
-class AnsQuant(Codec, dict):
+class _Frozen(dict):
+    """A mapping that nobody changes: the fronts must not disagree about a configuration."""
+
+    def _immutable(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError("AnsQuant objects are immutable")
+
+    __setitem__ = __delitem__ = __ior__ = _immutable
+    clear = pop = popitem = setdefault = update = _immutable
+
+
+class AnsQuant(Codec, _Frozen):
     """Error-bounded codec for float arrays: quantization, class windows, interleaved rANS.
 
     Parameters
@@ -48,9 +58,12 @@ class AnsQuant(Codec, dict):
 
     codec_id = "ansquant"
 
+    def __init_subclass__(cls) -> None:
+        raise TypeError("AnsQuant cannot be subclassed: stored chunks name it, not the subclass")
+
     def __init__(self, tol: float | None = None) -> None:
         self._config = Config(tol)
-        dict.__init__(self, name=ZARR3_NAME, configuration=self._config.to_json())
+        dict.__init__(self, name=ZARR3_NAME, configuration=_Frozen(self._config.to_json()))
 
     @property
     def tol(self) -> float | None:
@@ -109,9 +122,3 @@ class AnsQuant(Codec, dict):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> AnsQuant:
         return self
-
-    def _immutable(self, *args: Any, **kwargs: Any) -> Any:
-        raise TypeError("AnsQuant objects are immutable")
-
-    __setitem__ = __delitem__ = __ior__ = _immutable
-    clear = pop = popitem = setdefault = update = _immutable

@@ -6,6 +6,7 @@ else in the package (Zarr v2 and v3, HDF5, the command line) goes through these 
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,9 +137,12 @@ class Header:
 
 def _as_buffer(buf: Any) -> Any:
     """A flat, contiguous byte view of anything with a buffer."""
-    view = memoryview(buf)
-    if not view.contiguous:
-        raise ParameterError("the chunk's buffer is not contiguous")
+    try:
+        view = memoryview(buf)
+    except TypeError:
+        raise TypeError(f"a chunk must be bytes or a buffer of them, not {type(buf).__name__}") from None
+    if not view.c_contiguous or "O" in view.format:
+        raise ParameterError("a chunk's buffer must be contiguous bytes")
     return buf if view.ndim == 1 and view.format == "B" else np.frombuffer(view, np.uint8)
 
 
@@ -185,8 +189,8 @@ def decode(buf: Any, out: Any = None, *, max_output: int | None = None) -> np.nd
     buf : bytes-like
         A chunk made by `encode`, by any front.
     out : writable buffer, optional
-        Where to put the values: an array of the chunk's shape (any dtype that its values can be
-        assigned to), or any contiguous buffer of its size in bytes, filled in memory order.
+        Where to put the values: a float array of the chunk's shape, or contiguous memory of its size
+        (bytes, or an array of the chunk's dtype), which is filled in memory order.
     max_output : int, optional
         Refuse chunks that claim more bytes of values than this, before anything is allocated.
         Default: 4 GiB, or 1000 times the chunk's own size where that is more.
@@ -211,30 +215,44 @@ def decode(buf: Any, out: Any = None, *, max_output: int | None = None) -> np.nd
         result = np.empty(header.shape, header.dtype, order=header.order)
         _core.decode_into(buf, _memory(result))
         return result
-    target = out if isinstance(out, np.ndarray) else np.frombuffer(out, np.uint8)
-    if not target.flags.writeable:
+    _decode_out(buf, header, out)
+    return out
+
+
+def _decode_out(buf: Any, header: Header, out: Any) -> None:
+    """Decode into the caller's `out`: straight into its memory where that is possible."""
+    if isinstance(out, np.ma.MaskedArray):
+        raise TypeError("out is a masked array: pass its data (out.data)")
+    if not isinstance(out, np.ndarray):
+        view = memoryview(out)
+        if not view.c_contiguous or view.readonly:
+            raise ParameterError("out must be a writable contiguous buffer")
+        out = np.frombuffer(view, np.uint8)
+    if not out.flags.writeable:
         raise ParameterError("out is read-only")
-    same_shape = target.shape == header.shape and target.dtype != np.uint8
-    if target.nbytes != header.nbytes and not same_shape:
-        raise SizeError(f"the chunk holds {header.nbytes} bytes of values, out has room for {target.nbytes}")
-    in_order = target.flags.f_contiguous if header.order == "F" else target.flags.c_contiguous
-    if target.flags.aligned and (
-        (same_shape and in_order and target.dtype == header.dtype)
-        or (not same_shape and (target.flags.c_contiguous or target.flags.f_contiguous))
-    ):
-        memory = _memory(target)
-        if memory.ctypes.data % header.dtype.itemsize == 0:
-            _core.decode_into(buf, memory)
-            return out
+    memory_order = out.flags.c_contiguous or out.flags.f_contiguous
+    is_bytes = out.dtype.itemsize == 1 and out.dtype.kind in "uiVS"
+    if out.shape == header.shape and out.dtype.kind == "f":
+        in_order = out.flags.f_contiguous if header.order == "F" else out.flags.c_contiguous
+        as_memory = in_order and out.dtype == header.dtype
+    elif memory_order and (is_bytes or out.dtype == header.dtype):
+        as_memory = True
+        if out.nbytes != header.nbytes:
+            raise SizeError(f"the chunk holds {header.nbytes} bytes of values, out has room for {out.nbytes}")
+    else:
+        raise ParameterError(
+            f"out ({out.dtype}, shape {out.shape}) is neither a float array of the chunk's shape {header.shape} "
+            f"nor contiguous memory for {header.dtype} values"
+        )
+    if as_memory and _memory(out).ctypes.data % header.dtype.itemsize == 0:
+        _core.decode_into(buf, _memory(out))
+        return
     values = np.empty(header.shape, header.dtype, order=header.order)
     _core.decode_into(buf, _memory(values))
-    if same_shape:
-        target[...] = values
-    elif target.flags.c_contiguous or target.flags.f_contiguous:
-        _memory(target)[...] = _memory(values)
+    if as_memory:
+        _memory(out)[...] = _memory(values)
     else:
-        raise ParameterError("out is neither contiguous nor of the chunk's shape")
-    return out
+        out[...] = values
 
 
 def _memory(a: np.ndarray) -> np.ndarray:
@@ -259,6 +277,7 @@ def decode_range(buf: Any, first: int, count: int) -> np.ndarray:
     ParameterError
         If the range leaves the chunk.
     """
+    first, count = operator.index(first), operator.index(count)
     buf = _as_buffer(buf)
     header = peek(buf)
     if first < 0 or count < 0 or first + count > header.count:
@@ -383,6 +402,8 @@ def verify(original: Any, decoded: Any, tol: float) -> Check:
     ParameterError
         If the shapes differ, or `tol` is not valid.
     """
+    if tol is None:
+        raise TypeError("tol must be a number, not None")
     tol = Config(tol).require_tol()
     a, b = np.asarray(original), np.asarray(decoded)
     code = _dtype_code(a.dtype)

@@ -10,7 +10,7 @@ import numpy as np
 from zarr.abc.codec import ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin
 
 from . import codec
-from .ansquant import ZARR3_NAME, AnsQuant
+from .ansquant import ZARR3_NAME
 from .config import Config
 from .errors import SizeError
 
@@ -41,7 +41,7 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin):
         return cls(**data.get("configuration", {}))
 
     def to_dict(self) -> dict[str, Any]:
-        return dict(AnsQuant(self.config.tol))
+        return {"name": ZARR3_NAME, "configuration": self.config.to_json()}
 
     def compute_encoded_size(self, input_byte_length: int, chunk_spec: Any) -> int:
         raise NotImplementedError("the encoded size depends on the data")

@@ -4,9 +4,11 @@ import copy
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -244,7 +246,13 @@ def test_the_object_is_immutable():
     q = AnsQuant(tol=1)
     with pytest.raises(AttributeError):
         q.tol = 2
-    for change in (lambda: q.update(tol=2), lambda: q.pop("name"), lambda: q.clear(), lambda: q.__setitem__("name", 1)):
+    for change in (
+        lambda: q["configuration"].update(tol=2),
+        lambda: q.update(tol=2),
+        lambda: q.pop("name"),
+        lambda: q.clear(),
+        lambda: q.__setitem__("name", 1),
+    ):
         with pytest.raises(TypeError):
             change()
 
@@ -300,3 +308,57 @@ def test_isa_can_be_forced(name):
         assert done.stdout.strip() == name != "nonsense"
     else:
         assert "ARRAYCODEC_ISA" in done.stderr and name != "scalar"
+
+
+def test_an_out_that_values_cannot_go_into_is_refused():
+    chunk = encode(sample((10, 10)), TOL)
+    for out in (np.empty((10, 10), "i4"), np.empty((5, 20), "f8"), np.empty((5, 20), ">f4"), np.empty((10, 10), "c8")):
+        with pytest.raises(ParameterError, match="out"):
+            decode(chunk, out)
+    with pytest.raises(TypeError, match="masked"):
+        decode(chunk, np.ma.zeros((10, 10), "f4"))
+    for buffer in (np.asfortranarray(np.zeros((4, 5), "u1")), np.array([None, 1])):
+        with pytest.raises(ValueError, match="contiguous"):
+            decode(buffer)
+    with pytest.raises(TypeError, match="chunk"):
+        decode("text")
+    with pytest.raises(TypeError):
+        arraycodec.decode_range(chunk, 0.5, 3)
+    with pytest.raises(TypeError, match="None"):
+        arraycodec.verify(sample(3), sample(3), None)
+
+
+def test_subclasses_are_refused():
+    with pytest.raises(TypeError, match="subclass"):
+
+        class Mine(AnsQuant):
+            pass
+
+
+def test_rare_outliers_do_not_coarsen_the_rest():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=1 << 17)
+    plain = inspect(encode(x, 0.005)).bits_per_value
+    x[rng.random(x.size) < 1 / 128] *= 1e5
+    assert inspect(encode(x, 0.005)).bits_per_value < plain + 0.5  # an exception every 128 values
+
+
+def test_missing_values_in_runs_are_cheap():
+    rng = np.random.default_rng(0)
+    x = np.cumsum(rng.normal(size=60_000)).astype("f4")
+    dense = len(encode(x, 0.01))
+    for hole in (np.nan, 9.97e36):
+        y = np.insert(x, 20_000, np.full(40_000, hole, "f4"))
+        assert len(encode(y, 0.01)) < dense + 600
+
+
+def test_fast_math_is_refused_by_the_build(tmp_path):
+    compiler = shutil.which("cc")
+    header = Path(__file__).parents[1] / "ext" / "core" / "quantize.h"
+    if not compiler or not header.exists():
+        pytest.skip("no compiler or no sources")
+    source = tmp_path / "x.c"
+    source.write_text(f'#include "{header}"\n')
+    for flags, fine in (["-O2"], True), (["-O2", "-ffast-math"], False), (["-Ofast", "-fno-fast-math"], True):
+        done = subprocess.run([compiler, *flags, "-fsyntax-only", source], capture_output=True, text=True)
+        assert (done.returncode == 0) == fine, done.stderr

@@ -28,8 +28,8 @@ typedef struct {
   const char *name;
 
   /* Quantize n values and gather the statistics of every group, while it is in L1.  Refused values
-   * get the integer of the value before them (0 at the start) and their index goes to refused[];
-   * returns how many. */
+   * get the integer of the value before them (0 at the start, and in groups of nothing else) and
+   * their index goes to refused[]; returns how many. */
   uint32_t (*quantize_f32)(const float *x, uint32_t n, const ac_lattice *lattice, unsigned group, int32_t *q,
                            ac_group_stats *stats, uint32_t *refused);
   uint32_t (*quantize_f64)(const double *x, uint32_t n, const ac_lattice *lattice, unsigned group, int32_t *q,

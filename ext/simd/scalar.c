@@ -83,7 +83,7 @@ DEFINE_RUN(double, f64, 6755399441055744.0 /* 1.5 * 2^52 */, __builtin_fabs, AC_
     const ac_lattice lattice = *l; /* a copy: stores to q cannot change it */                                 \
     uint32_t n_refused = 0;                                                                                   \
     for (uint32_t first = 0; first < n; first += group) {                                                     \
-      const uint32_t last = min_u32(first + group, n);                                                        \
+      const uint32_t last = min_u32(first + group, n), refused_before = n_refused;                            \
       for (uint32_t i = first; i < last; i += RUN) {                                                          \
         const uint32_t end = min_u32(i + RUN, last);                                                          \
         if (end - i < RUN)                                                                                    \
@@ -96,6 +96,8 @@ DEFINE_RUN(double, f64, 6755399441055744.0 /* 1.5 * 2^52 */, __builtin_fabs, AC_
             refused[n_refused++] = j;                                                                         \
           }                                                                                                   \
       }                                                                                                       \
+      if (n_refused - refused_before == last - first) /* the class of zeros costs nothing */                  \
+        memset(q + first, 0, (last - first) * sizeof *q);                                                     \
       *stats++ = group_stats(q + first, last - first);                                                        \
     }                                                                                                         \
     return n_refused;                                                                                         \
