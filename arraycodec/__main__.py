@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     add("plugin-path", "Print the folder of the HDF5 plugin, for HDF5_PLUGIN_PATH.")
     p = add("demo", "Store a simulation and trained weights (or FILE) in every host, and check the bound.")
     p.add_argument("file", nargs="?", type=Path, metavar="FILE", help="your data: .npy, .npz, Zarr or HDF5")
-    p.add_argument("--tol", type=_tolerance, metavar="T", help=tol_help + " (default: by array, std/128)")
+    p.add_argument("--tol", type=_tolerance, metavar="T", help=tol_help + " (default: by array, its spread/128)")
     p.add_argument("--dir", type=Path, metavar="DIR", help="keep the stores in this folder")
     p = add("bench", "Measure size and speed on your arrays and one core, beside memcpy and installed peers.")
     p.add_argument("files", nargs="*", type=Path, metavar="FILE", help=".npy, .npz, Zarr or HDF5")

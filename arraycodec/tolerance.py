@@ -1,11 +1,16 @@
-"""Tolerances as people type them: ``2**-17``, ``2^-17``, ``1e-3``, ``0``."""
+"""Tolerances: as people type them (``2**-17``, ``1e-3``), and chosen so that marked values stay exact."""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from fractions import Fraction
+from typing import Any
 
+import numpy as np
+
+from .config import Config
 from .errors import ParameterError
 
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,6})?", re.ASCII)
@@ -60,3 +65,71 @@ def parse_tolerance(text: str) -> float:
     if value == 0 and nonzero:  # it would silently ask for lossless
         raise ParameterError(f"tolerance too small for a double: {text!r} (write 0 for lossless)")
     return value + 0.0
+
+
+_QMAX = 1 << 30  # values farther than this many steps from zero are stored bit for bit
+_TRIALS = 4096
+
+
+def _step(tol: float, dtype: np.dtype) -> float:
+    """The width of a quantization step: the core's ``ac_lattice_delta``."""
+    info = np.finfo(dtype)
+    step = min(2 * tol, float(info.max))
+    rounded = dtype.type(step)
+    if float(rounded) > step:
+        rounded = np.nextafter(rounded, dtype.type(0))
+    return float(rounded) if rounded >= info.tiny else 0.0
+
+
+def _is_kept(value: float, step: float, dtype: np.dtype) -> bool:
+    if step == 0 or not math.isfinite(value) or abs(value / step) > _QMAX:
+        return True  # stored bit for bit
+    return float(dtype.type(float(np.rint(value / step)) * step)) == value
+
+
+def keeping(tol: float, values: Iterable[float], dtype: Any = "f4") -> float:
+    """A tolerance at most `tol` under which some values come back exactly.
+
+    Fill values such as -9999 are compared for equality by those who read them, so being within a
+    tolerance is not enough.  Such a value is exact if it lies on the quantization lattice, which a
+    slightly smaller step can always arrange for one value (the bound then holds a fortiori, and the
+    cost is nil).
+
+    Parameters
+    ----------
+    tol : float
+        Absolute tolerance, >= 0.
+    values : iterable of float
+        What must come back exactly, such as ``_FillValue``; NaN and infinities always do.
+    dtype : dtype_like
+        float32 or float64: that of the array.
+
+    Returns
+    -------
+    float
+        `tol` itself if it keeps the values, else the largest found below it.
+
+    Raises
+    ------
+    ParameterError
+        If none is found (several values that no common step reaches), or `tol` is not valid.
+
+    Examples
+    --------
+    >>> keeping(0.25, [-9999.0])
+    0.25
+    >>> 0.000999 < keeping(1e-3, [-9999.0]) < 1e-3
+    True
+    """
+    tol = Config(tol).require_tol()
+    dtype = np.dtype(dtype).newbyteorder("=")
+    wanted = [float(dtype.type(v)) for v in values]
+    if all(_is_kept(v, _step(tol, dtype), dtype) for v in wanted):
+        return tol
+    for value in sorted((abs(v) for v in wanted if math.isfinite(v) and v), reverse=True):
+        first = math.ceil(value / (2 * tol))
+        for k in range(first, min(first + _TRIALS, _QMAX)):
+            step = float(dtype.type(value / k))
+            if step <= 2 * tol and all(_is_kept(v, _step(step / 2, dtype), dtype) for v in wanted):
+                return step / 2
+    raise ParameterError(f"no tolerance just below {tol:g} keeps {', '.join(f'{v:g}' for v in wanted)} exactly")

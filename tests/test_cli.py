@@ -15,7 +15,7 @@ import arraycodec
 from arraycodec import AnsQuant, ParameterError
 from arraycodec.__main__ import main
 from arraycodec.cli.boxes import automatic_chunks, box_shape, boxes
-from arraycodec.tolerance import parse_tolerance
+from arraycodec.tolerance import keeping, parse_tolerance
 
 zarr = pytest.importorskip("zarr", minversion="3")
 h5py = pytest.importorskip("h5py")
@@ -463,15 +463,94 @@ def test_attributes_that_do_not_fit(tmp_path, capsys):
     assert "'matrix'" in err and "'data'" in err
 
 
-def test_fill_value_that_moves_is_reported(tmp_path, capsys):
-    with h5py.File(tmp_path / "s.h5", "w") as f:
-        f.create_dataset("x", data=np.full(8, -9999, "f4"), fillvalue=-9999).attrs["_FillValue"] = np.float32(-9999)
-    assert run("compress", tmp_path / "s.h5", tmp_path / "a.h5", "--tol", "1e-3", "-q") == 0
-    assert "-9999.0 comes back as" in capsys.readouterr().err
-    assert run("compress", tmp_path / "s.h5", tmp_path / "b.h5", "--tol", "2**-10", "-q") == 0
-    assert capsys.readouterr().err == ""
-    assert run("compress", tmp_path / "b.h5", tmp_path / "c.h5", "--tol", "2**-10", "-q") == 0
-    assert "already coded with tol=0.000976562" in capsys.readouterr().err
+def test_fill_values_stay_exact(tmp_path, capsys):
+    """_FillValue and missing_value are compared for equality: they come back as they were."""
+    netCDF4 = pytest.importorskip("netCDF4")
+    x = field((40, 50))
+    x[np.isnan(x)] = 0
+    x[::3, ::4] = -9999
+    with netCDF4.Dataset(tmp_path / "in.nc", "w") as f:
+        f.createDimension("y", 40)
+        f.createDimension("x", 50)
+        f.createVariable("fill", "f4", ("y", "x"), fill_value=np.float32(-9999))[...] = x
+        v = f.createVariable("missing", "f8", ("y", "x"))
+        v.missing_value = -9999.0
+        v[...] = x
+    for tol in ("1e-3", "1", "0.07"):
+        for out in ("out.nc", "out.zarr"):
+            assert run("compress", tmp_path / "in.nc", tmp_path / out, "--tol", tol, "--force", "-q") == 0
+            assert capsys.readouterr().err == ""
+            assert run("decompress", tmp_path / out, tmp_path / "back.npz", "--force", "-q") == 0
+            capsys.readouterr()
+            with np.load(tmp_path / "back.npz") as back:
+                for name in ("fill", "missing"):
+                    assert np.array_equal(back[name] == -9999, x == -9999)
+                    assert np.abs(back[name].astype("f8") - x).max() <= float(tol)
+
+
+def test_zarr2_fill_values_are_missing_data_elsewhere_too(tmp_path, capsys):
+    """xarray's convention for Zarr v2: the array's fill value is the attribute _FillValue."""
+    x = field((20, 30))
+    x[np.isnan(x)] = 0
+    x[::3] = -9999
+    z = zarr.create_array(
+        str(tmp_path / "in.zarr"), shape=x.shape, dtype="f4", zarr_format=2, fill_value=-9999.0,
+        attributes={"_ARRAY_DIMENSIONS": ["y", "x"]},
+    )  # fmt: skip
+    z[...] = x
+    assert run("compress", tmp_path / "in.zarr", tmp_path / "o.h5", "--tol", "1e-3", "-q") == 0
+    with h5py.File(tmp_path / "o.h5") as f:
+        assert f["data"].attrs["_FillValue"] == -9999
+        assert np.array_equal(f["data"][...] == -9999, x == -9999)
+    assert run("compress", tmp_path / "o.h5", tmp_path / "o.zarr", "--format", "zarr2", "--tol", "1e-3", "-q") == 0
+    back = zarr.open_group(str(tmp_path / "o.zarr"), mode="r")["data"]
+    assert back.fill_value == -9999
+
+
+def test_what_cf_attributes_refer_to_stays_exact(tmp_path):
+    with h5py.File(tmp_path / "in.h5", "w") as f:
+        for name in ("data", "lat2d", "area", "time_bnds", "plain"):
+            f[name] = np.random.default_rng(1).normal(size=(30, 40)).astype("f4")
+        f["data"].attrs["coordinates"] = "lat2d elsewhere"
+        f["data"].attrs["cell_measures"] = "area: area"
+        f["plain"].attrs["bounds"] = "time_bnds"
+    assert run("compress", tmp_path / "in.h5", tmp_path / "out.h5", "--tol", "0.1", "-q") == 0
+    with h5py.File(tmp_path / "in.h5") as a, h5py.File(tmp_path / "out.h5") as b:
+        exact = {name for name in a if np.array_equal(a[name][...], b[name][...])}
+    assert exact == {"lat2d", "area", "time_bnds"}
+
+
+def test_an_array_smaller_than_the_tolerance_is_reported(tmp_path, capsys):
+    np.save(tmp_path / "a.npy", np.linspace(0, 1e-4, 1000, dtype="f4"))
+    assert run("compress", tmp_path / "a.npy", tmp_path / "a.zarr", "--tol", "0.01") == 0
+    assert "leaves little or nothing" in capsys.readouterr().err
+
+
+def test_a_damaged_chunk_is_named(tmp_path, capsys):
+    np.save(tmp_path / "a.npy", field((40, 50)))
+    assert run("compress", tmp_path / "a.npy", tmp_path / "a.zarr", "--tol", "0.01", "--chunks", "20x50", "-q") == 0
+    chunk = tmp_path / "a.zarr" / "c" / "1" / "0"
+    data = bytearray(chunk.read_bytes())
+    data[-3] ^= 1
+    chunk.write_bytes(data)
+    assert run("decompress", tmp_path / "a.zarr", tmp_path / "b.npy", "-q") == 2
+    err = capsys.readouterr().err
+    assert "40" in err and "checksum" in err and not (tmp_path / "b.npy").exists()
+
+
+def test_tolerances_that_keep_values():
+    for tol, values, dtype in ((1e-3, [-9999.0], "f4"), (0.3, [1e5], "f4"), (1e-6, [-999.9, 0.0, np.nan], "f8"), (1.0, [1e20], "f4")):
+        kept = keeping(tol, values, dtype)
+        assert 0.999 * tol < kept <= tol
+        probe = np.array([*values, 0.3 * tol, 7 * tol] * 50, dtype)
+        back = arraycodec.decode(arraycodec.encode(probe, kept))
+        n = len(values)
+        assert np.array_equal(back[:n], probe[:n], equal_nan=True)
+    assert keeping(0.25, [-9999.0, 3.5]) == 0.25
+    with pytest.raises(ParameterError, match="keeps"):
+        keeping(1.0, [0.1, 1 / 3, np.pi, 7.77], "f8")
+    with pytest.raises(ParameterError):
+        keeping(-1, [1.0])
 
 
 def test_hdf5_structure_is_kept(tmp_path, capsys):
@@ -663,7 +742,7 @@ def test_verify(sources, tmp_path, capsys):
     capsys.readouterr()
     assert run("verify", a, b, "--tol", "1e-3") == 1
     out = capsys.readouterr().out
-    assert "x: 2 violations, max error 0.5" in out and "FAILED: 1 of 2" in out
+    assert "x: 2 violations (1 of them NaN or Inf), max error 0.5" in out and "FAILED: 1 of 2" in out
     assert run("verify", a, b, "--tol", "1e-3", "--name", "n") == 0
     assert run("verify", a, b, "--tol", "1e-3", "-q") == 1
     np.savez(b, x=x, n=np.array([0, 1, 5]))

@@ -132,6 +132,8 @@ def bench(
         for contender in contenders(tol, peers):
             interrupt.check()
             rows.append(measure(name, array, tol, chunk, repeat, contender))
+    if not rows:
+        raise CommandError("no float32 or float64 values in " + ", ".join(map(str, files)))
     console.say(f"{machine()}; chunks of {chunk} values; fastest (and median) of {repeat}")
     console.say(table(rows))
     if csv_file is not None:

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from ..ansquant import AnsQuant
-from ..codec import decode, encode
+from ..errors import ParameterError
+from ..tolerance import keeping
 from . import interrupt, output
 from .boxes import automatic_chunks, box_shape, boxes
 from .console import Console
@@ -60,9 +61,8 @@ def convert(job: Job, console: Console) -> None:
         items = _select(list(source.items()), job, kind, keep_hidden=kind == source.kind)
         arrays = [item for item in items if isinstance(item, ArrayInfo)]
         _check_chunks(job.chunks, arrays)
-        for info in arrays:
-            if codec is not None and info.lossy:
-                _warn_about_meaning(info, codec, console)
+        referenced = _referenced(arrays)
+        items = [i.with_(coordinate=True) if isinstance(i, ArrayInfo) and i.name in referenced else i for i in items]
         totals = Totals()
         with out:
             sink = open_sink(out.temporary, kind, console.warn, source)
@@ -113,23 +113,46 @@ def _check_chunks(chunks: tuple[int, ...] | None, arrays: list[ArrayInfo]) -> No
         )
 
 
-def _warn_about_meaning(info: ArrayInfo, codec: AnsQuant, console: Console) -> None:
-    """Two ways in which a kept bound is not what the user wants."""
+# CF attributes whose values name variables that say where, when or on what the data are.
+_CF_REFERENCES = ("coordinates", "bounds", "climatology", "cell_measures", "grid_mapping", "formula_terms")
+
+
+def _referenced(arrays: list[ArrayInfo]) -> set[str]:
+    """Names of arrays that others refer to as coordinates, cell bounds and the like: kept exact."""
+    names = {i.name for i in arrays}
+    found: set[str] = set()
+    for info in arrays:
+        for attribute in _CF_REFERENCES:
+            value = info.attrs.get(attribute)
+            if not isinstance(value, str):
+                continue
+            folder = info.name.rpartition("/")[0]
+            for word in value.split():
+                path = word.strip("/") if word.startswith("/") else f"{folder}/{word}".strip("/")
+                while path not in names and folder:  # CF looks in the group, then in those above it
+                    folder = folder.rpartition("/")[0]
+                    path = f"{folder}/{word}".strip("/")
+                found.update({path} & names)
+    return found
+
+
+def _fill_values(info: ArrayInfo) -> list[float]:
+    """What marks missing data in an array: values that readers compare for equality."""
+    marks = [info.attrs.get("_FillValue"), info.attrs.get("missing_value"), info.fill_value]
+    flat = [v for mark in marks if mark is not None and not isinstance(mark, str) for v in np.ravel(mark).tolist()]
+    return [float(v) for v in flat if isinstance(v, (int, float)) and np.isfinite(v)]
+
+
+def _codec_for(info: ArrayInfo, codec: AnsQuant, console: Console) -> AnsQuant | None:
+    """The codec for one array; None to keep it exact."""
     if info.coded and info.tol and codec.tol:
         console.warn(f"{info.label} was already coded with tol={info.tol:g}; the errors add up")
-    fill = info.attrs.get("_FillValue", info.fill_value)
-    native = info.dtype.newbyteorder("=")
-    if not isinstance(fill, numbers.Real) or not np.isfinite(fill):
-        return
-    # Beside other values, so that the chunk is not a constant one; the step depends on tol only.
-    with np.errstate(over="ignore"):
-        probe = np.array([fill, fill, 0.3 * codec.tol, 9 * codec.tol] * 64, native)
-    back = decode(encode(probe, codec.tol))[0]
-    if back != probe[0]:
-        console.warn(
-            f"{info.label}: its fill value {probe[0]!s} comes back as {back!s} with tol={codec.tol:g}; "
-            "a power of two such as 2**-10 may keep it"
-        )
+    fills = _fill_values(info)
+    try:
+        return AnsQuant(tol=keeping(codec.tol, fills, info.dtype))
+    except ParameterError:
+        console.warn(f"{info.label} is kept exact: tol={codec.tol:g} would change its fill values {fills}")
+        return None
 
 
 def _plan(info: ArrayInfo, job: Job, console: Console) -> ArrayInfo:
@@ -154,6 +177,9 @@ def _convert_item(
     planned = _plan(item, job, console) if sink.can_chunk(item) else item.with_(chunks=None, shards=None)
     if not item.lossy or planned.chunks is None:
         codec = None
+    if codec is not None:
+        codec = _codec_for(item, codec, console)
+    low, high = np.inf, -np.inf
     handle = sink.create(planned, codec)
     totals.arrays += 1
     totals.nbytes += item.nbytes
@@ -164,9 +190,14 @@ def _convert_item(
         interrupt.check()
         values = source.read(item, box)
         sink.write(handle, box, values)
+        if codec is not None:
+            finite = values[np.isfinite(values)]
+            low, high = min(low, finite.min(initial=np.inf)), max(high, finite.max(initial=-np.inf))
         console.advance(values.nbytes, item.name)
     sink.finish(handle)
     if codec is not None:
+        if 0 < high - low <= codec.tol:
+            console.warn(f"{item.label} lies within [{low:g}, {high:g}]: tol={codec.tol:g} leaves little or nothing of it")
         totals.coded += 1
         totals.coded_values += item.size
         totals.coded_bytes += sink.stored(handle)

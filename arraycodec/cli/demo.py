@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..ansquant import AnsQuant
-from ..codec import is_supported, verify
+from ..codec import verify
 from ..hdf5 import plugin_path
 from . import interrupt, samples
 from .boxes import automatic_chunks
@@ -56,7 +56,7 @@ def demo(file: Path | None, tol: float | None, folder: Path | None, console: Con
     file : Path or None
         The user's data instead of the samples.
     tol : float or None
-        For all arrays; default for each: the power of two below its standard deviation / 128.
+        For all arrays; default for each: the power of two below its spread / 128.
     folder : Path or None
         Where the stores are kept; default is a temporary folder.
     """
@@ -96,7 +96,7 @@ def _arrays(file: Path | None) -> Iterator[tuple[str, np.ndarray]]:
     with open_source(file) as source:
         found = False
         for info in source.items():
-            if isinstance(info, ArrayInfo) and is_supported(info.dtype) and info.size and not info.hidden:
+            if isinstance(info, ArrayInfo) and info.lossy and info.size and info.same_as is None:
                 found = True
                 yield info.name or file.stem, source.read(info, (slice(None),) * len(info.shape))
         if not found:
@@ -104,8 +104,10 @@ def _arrays(file: Path | None) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _default_tolerance(values: np.ndarray) -> float:
+    """From the spread of the middle half, which fill values and outliers do not reach."""
     finite = values[np.isfinite(values)]
-    spread = float(finite.std(dtype="f8")) if finite.size else 0.0
+    low, high = np.percentile(finite, [25, 75]).astype("f8") if finite.size else (0.0, 0.0)
+    spread = float(high - low) / 1.349  # the standard deviation, were it normal
     return 2.0 ** math.floor(math.log2(spread / 128)) if 0 < spread < math.inf else 0.0
 
 

@@ -67,7 +67,7 @@ def _compare(
     if _native(x) != _native(y):
         console.say(f"{label}: dtype {x.dtype} against {y.dtype}")
         return False
-    violations, max_error = 0, 0.0
+    violations, lost, max_error = 0, 0, 0.0
     unit = y.shards or y.chunks or automatic_chunks(y.shape)
     for box in boxes(x.shape, box_shape(x.shape, unit, x.chunks)) if not x.null else ():
         interrupt.check()
@@ -75,12 +75,14 @@ def _compare(
         if bounded:
             check = verify(p, q, tol)
             violations += check.violations
+            lost += check.lost
             max_error = max(max_error, check.max_error)
         else:
             violations += _different(p, q)
     if bounded:
-        part = f" ({max_error / tol:.4f} tol)" if tol else ""
-        console.say(f"{label}: {violations} violations, max error {max_error:.6g}{part}")
+        part = f" ({max_error / tol:.9g} tol)" if tol else ""
+        lost_part = f" ({lost} of them NaN or Inf)" if lost else ""
+        console.say(f"{label}: {violations} violations{lost_part}, max error {max_error:.6g}{part}")
     else:
         console.say(f"{label}: {violations} values differ ({x.dtype}, compared exactly)")
     return violations == 0

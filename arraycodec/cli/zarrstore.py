@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..ansquant import ZARR3_NAME, AnsQuant
+from ..errors import ArraycodecError
 from . import attributes
 from .model import ArrayInfo, Box, CommandError, GroupInfo, Item, Sink, Source, Warn, plain_dtype
 
@@ -99,8 +100,10 @@ class ZarrSource(Source):
         names = metadata.get("dimension_names")
         if metadata["zarr_format"] == 2 and _is_names(attrs.get(DIMENSIONS_V2), node.shape):
             names = attrs.pop(DIMENSIONS_V2)
+            if node.metadata.fill_value is not None:  # xarray keeps the attribute _FillValue there
+                attrs.setdefault("_FillValue", node.metadata.fill_value)
         names = tuple(names) if names is not None and any(names) else None
-        if "_FillValue" in attrs:
+        if isinstance(attrs.get("_FillValue"), (str, list)) or metadata["zarr_format"] == 3 and "_FillValue" in attrs:
             attrs["_FillValue"] = attributes.decode_fill_attribute(attrs["_FillValue"], dtype)
         config = own_codec(metadata)
         text = dtype.kind == "T" or dtype == object
@@ -122,7 +125,11 @@ class ZarrSource(Source):
         )
 
     def read(self, info: ArrayInfo, box: Box) -> np.ndarray:
-        values = info.native[box]
+        try:
+            values = info.native[box]
+        except ArraycodecError as e:
+            where = ", ".join(f"{s.start}:{s.stop}" for s in box)
+            raise CommandError(f"cannot read {info.label}[{where}]: {e}") from None
         return np.asarray(values, object if info.text else None)
 
 
@@ -192,6 +199,8 @@ class ZarrSink(Sink):
 
     def _options(self, info: ArrayInfo) -> dict[str, Any]:
         attrs = dict(info.attrs)
+        if self._format == 2 and attrs.get("_FillValue") is not None and info.dtype.kind in "biufcmM":
+            info = info.with_(fill_value=attrs.pop("_FillValue"))  # where xarray looks for it in v2
         if "_FillValue" in attrs:
             attrs["_FillValue"] = attributes.encode_fill_attribute(attrs["_FillValue"], info.dtype, self._format)
             if attrs["_FillValue"] == "NaN" and _is_nan(info.fill_value):
