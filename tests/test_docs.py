@@ -3,6 +3,7 @@
 import csv
 import re
 import shlex
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,18 @@ def test_readme_python(tmp_path, monkeypatch):
     for block in blocks:
         exec(compile(block, "README.md", "exec"), scope)
     assert {"w2.zarr", "w3.zarr", "w.h5"} <= {p.name for p in tmp_path.iterdir()}
+
+
+def test_usage_python(tmp_path, monkeypatch):
+    """The Python blocks of docs/usage.md; those for packages that are not installed are left out."""
+    pytest.importorskip("h5py")
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "usage.md").read_text(), re.S)
+    assert len(blocks) == 2
+    for block in blocks:
+        if "xarray" in block and not (find_spec("xarray") and find_spec("h5netcdf")):
+            continue
+        exec(compile(block, "usage.md", "exec"), {})
 
 
 def test_readme_shell(tmp_path, monkeypatch):
