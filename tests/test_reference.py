@@ -1,0 +1,501 @@
+"""The decoder in C against one written from docs/format.md alone (reference.py).
+
+Both must give the same bits for what the encoder writes, for blocks of `random_block`, which use
+the format as no encoder does, and for damage behind valid checksums: there both refuse, or both
+accept and agree on every bit.
+"""
+
+import struct
+
+import numpy as np
+import pytest
+import reference
+from arrays import NATIVE, bits, torture
+from test_blocks import CHOICES, force
+from test_data import FOLDER, MANIFEST
+from test_frame import CHUNKS, RAW, crc32c, header, reseal
+
+from arraycodec import DecodeError, decode, encode, inspect, peek
+
+
+def agree(chunk):
+    """The array, if both decoders accept the chunk, with the same bits; None if both refuse it."""
+    try:
+        expected = reference.decode(chunk)
+    except reference.Invalid as refusal:
+        with pytest.raises(DecodeError):
+            decode(chunk)
+            pytest.fail(f"only the reference refuses ({refusal}): {bytes(chunk).hex()}")
+        return None
+    try:
+        decoded = decode(chunk)
+    except DecodeError as refusal:
+        pytest.fail(f"the reference accepts ({refusal!r}): {bytes(chunk).hex()}")
+    assert (decoded.dtype, decoded.shape) == (expected.dtype, expected.shape)
+    assert decoded.flags.c_contiguous == expected.flags.c_contiguous
+    assert decoded.flags.f_contiguous == expected.flags.f_contiguous
+    assert np.array_equal(bits(decoded), bits(expected)), bytes(chunk).hex()
+    return decoded
+
+
+def valid(chunk):
+    decoded = agree(chunk)
+    assert decoded is not None, "both refuse a valid chunk"
+    return decoded
+
+
+# ---- what the encoder writes ----
+@pytest.mark.parametrize("name", CHUNKS)
+def test_chunks_of_every_kind(name):
+    valid(CHUNKS[name])
+
+
+@pytest.mark.parametrize("tol", [0, 1e-4, 2**-7, 3.0, 1e30])
+@pytest.mark.parametrize("dtype", NATIVE, ids=str)
+def test_torture(dtype, tol):
+    for x in torture(dtype, 700).values():
+        valid(encode(x, tol))
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=lambda c: "-".join(map(str, c)))
+def test_every_choice(choice):
+    group, lanes, prob_bits = choice
+    rng = np.random.default_rng(sum(choice))
+    scales = np.repeat(np.exp(rng.normal(size=20) * 3), 64)
+    for dtype, n in [("f4", 1279), ("f8", 1280), ("f4", lanes + 1)]:
+        x = (scales[:n] * rng.standard_t(3, n)).astype(dtype)
+        valid(force(x, 2**-6, group=group, lanes=lanes, prob_bits=prob_bits))
+
+
+@pytest.mark.parametrize("block_len", [1, 7, 64, 129, 1000])
+@pytest.mark.parametrize("dtype", NATIVE, ids=str)
+def test_block_lengths(dtype, block_len):
+    x = torture(dtype, 1001)["scales"]
+    for n in (0, 1, 999, 1000, 1001):
+        valid(force(x[:n], 1e-3, block_len=block_len))
+
+
+@pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", ">f8"])
+@pytest.mark.parametrize("order", "CF")
+def test_layouts(dtype, order):
+    x = torture(np.dtype(dtype).newbyteorder("="), 600)["specials"].astype(dtype)
+    for shape in [(600,), (20, 30), (2, 3, 4, 25), (1, 600, 1)]:
+        for tol in (0, 0.01):
+            decoded = valid(encode(np.array(x.reshape(shape), order=order), tol))
+            assert decoded.dtype == np.dtype(dtype)
+
+
+@pytest.mark.skipif(not MANIFEST, reason=f"no data in {FOLDER}")
+def test_real_arrays():
+    classes = set()
+    for name, entry in MANIFEST.items():
+        if entry["dtype"] in ("float32", "float64"):
+            x = np.load(FOLDER / name, mmap_mode="r").ravel()
+            x = np.array(x[len(x) // 3 :][:12_000])
+            for tol in entry["tolerances"]:
+                chunk = encode(x, tol)
+                classes |= {block.classes for block in inspect(chunk).blocks}
+                valid(chunk)
+    assert max(classes) > 3
+
+
+# ---- what no encoder writes ----
+class Bits:
+    """A bit string, least significant bit first."""
+
+    def __init__(self):
+        self.value = self.n = 0
+
+    def put(self, value, n):
+        self.value |= value << self.n
+        self.n += n
+
+    def bytes(self):
+        return self.value.to_bytes(-(-self.n // 8), "little")
+
+
+def varint(v):
+    out = b""
+    while v > 127:
+        out += bytes([v & 127 | 128])
+        v >>= 7
+    return out + bytes([v])
+
+
+def zigzag(v):
+    return 2 * v if v >= 0 else -2 * v - 1
+
+
+def random_table(rng, K, prob_bits):
+    """Frequencies of K symbols, at least two of them not zero."""
+    seen = np.sort(rng.choice(K, rng.integers(2, K + 1), replace=False))
+    cuts = np.sort(rng.choice(np.arange(1, 1 << prob_bits), len(seen) - 1, replace=False))
+    table = [0] * K
+    for s, f in zip(seen, np.diff([0, *cuts, 1 << prob_bits]), strict=True):
+        table[s] = int(f)
+    return table
+
+
+def put_table(out, table, order):
+    out.put(order, 3)
+    before = 0
+    for f in table:
+        u = zigzag(f - before) + (1 << order)
+        t = u.bit_length() - 1
+        out.put(1 << (t - order), t - order + 1)
+        out.put(u & (1 << t) - 1, t)
+        before = f
+
+
+def rans(steps, n_lanes, prob_bits):
+    """States and words of (lane, table, symbol) in the order of decoding."""
+    x, words = [2**16] * n_lanes, []
+    for lane, table, s in reversed(steps):
+        f, first = table[s], sum(table[:s])
+        if x[lane] >= f << (32 - prob_bits):
+            words.append(x[lane] & 0xFFFF)
+            x[lane] >>= 16
+        x[lane] = (x[lane] // f << prob_bits) + x[lane] % f + first
+    return struct.pack(f"<{n_lanes}I", *x), struct.pack(f"<{len(words)}H", *words[::-1]), len(words)
+
+
+def any_symbol(rng, table):
+    return int(rng.choice(np.flatnonzero(table)))
+
+
+def random_class(rng):
+    """k, K and lo of a window anywhere in the 32-bit integers, often at their ends."""
+    k = int(rng.choice([0, 25, rng.integers(26)]))
+    K = int(rng.choice([1, 64, rng.integers(1, 65)]))
+    first, last = -(2**31) >> k, (2**31 >> k) - K
+    return k, K, int(rng.choice([first, last, 0, rng.integers(first, last + 1)]))
+
+
+def random_block(rng, count, dtype):
+    """A block of mode windows and what its values are: integers, and elements in their place."""
+    lanes_code, group_code, prob_code = rng.integers(5), rng.integers(2), rng.integers(4)
+    n_lanes, group, prob_bits = 4 << int(lanes_code), 64 if group_code else 128, 10 + int(prob_code)
+    n_classes = int(rng.choice([1, 2, 16, rng.integers(1, 17)]))
+    coding = int(rng.integers(3)) if n_classes > 1 else 0
+    classes = [random_class(rng) for _ in range(n_classes)]
+    out = bytes([2, lanes_code | group_code << 3 | prob_code << 4, n_classes - 1 | coding << 4])
+    out += b"".join(bytes([k, K - 1]) + varint(zigzag(lo)) for k, K, lo in classes)
+    tables, packed = [random_table(rng, K, prob_bits) if K > 1 else None for _, K, _ in classes], Bits()
+    for table in filter(None, tables):
+        put_table(packed, table, int(rng.integers(8)))
+    out += packed.bytes()
+
+    n_groups = -(-count // group)
+    if coding == 0:
+        sequence, packed = rng.integers(n_classes, size=n_groups).tolist(), Bits()
+        if n_classes > 1:
+            for c in sequence:
+                packed.put(c, (n_classes - 1).bit_length())
+        out += packed.bytes()
+    else:
+        contexts, packed = [random_table(rng, n_classes, 8) for _ in range(n_classes if coding == 2 else 1)], Bits()
+        for table in contexts:
+            put_table(packed, table, int(rng.integers(8)))
+        sequence, steps, context = [], [], 0
+        for i in range(n_groups):
+            sequence.append(any_symbol(rng, contexts[context]))
+            steps.append((i % 4, contexts[context], sequence[-1]))
+            context = sequence[-1] if coding == 2 else 0
+        states, words, n_words = rans(steps, 4, 8)
+        out += packed.bytes() + states + varint(n_words) + words
+
+    integers, steps, packed = [], [], Bits()
+    for g, c in enumerate(sequence):
+        (k, K, lo), n = classes[c], min(group, count - g * group)
+        for i in range(-(-n // 16) * 16):
+            raw = int(rng.integers(1 << k))  # in the padding too
+            packed.put(raw, k)
+            if i < n:
+                token = any_symbol(rng, tables[c]) if K > 1 else 0
+                if K > 1:
+                    steps.append((i % n_lanes, tables[c], token))
+                integers.append((lo + token << k) | raw)
+    out += packed.bytes()
+
+    outside, refused, lists, before = {}, {}, b"", -1
+    for at in np.flatnonzero(rng.random(count) < rng.choice([0, 0.02])).tolist():
+        outside[at] = int(rng.choice([2**30, -(2**30), rng.integers(-(2**30), 2**30)]))
+        lists += varint(at - before - 1) + varint(zigzag(outside[at]))
+        before = at
+    next_at, element = 0, bytes(dtype.itemsize)
+    for at in np.flatnonzero(rng.random(count) < rng.choice([0, 0.02])).tolist():
+        if at < next_at:
+            continue
+        same, run = rng.integers(2), min(int(rng.integers(1, 9)), count - at)
+        element = element if same else rng.bytes(dtype.itemsize)
+        lists += varint(at - next_at << 2 | (run > 1) << 1 | int(same))
+        lists += (b"" if same else element) + (varint(run - 2) if run > 1 else b"")
+        refused |= dict.fromkeys(range(at, at + run), element)
+        next_at = at + run
+    out += varint(len(outside)) + varint(len(refused))
+    if lists:
+        out += varint(len(lists)) + lists
+    if steps:
+        states, words, _ = rans(steps, n_lanes, prob_bits)
+        out += states + words
+    for at, v in outside.items():
+        integers[at] = v
+    return out, integers, refused
+
+
+def random_chunk(seed):
+    """A chunk of one random block, and its values."""
+    rng = np.random.default_rng(seed)
+    dtype = NATIVE[rng.integers(2)]
+    info = np.finfo(dtype)
+    delta = float(rng.choice([info.tiny, info.max, 1.0, np.exp(rng.normal() * 20)]).astype(dtype))
+    count = int(rng.choice([1, 15, 64, 128, 130, rng.integers(1, 700)]))
+    block, integers, refused = random_block(rng, count, dtype)
+    with np.errstate(over="ignore"):
+        values = (np.array(integers, "f8") * delta).astype(dtype)
+    for at, element in refused.items():
+        values.view(f"V{dtype.itemsize}")[at] = np.void(element)
+    return reseal(header((count,), dtype.itemsize // 4, delta=delta, block_len=2**18), block), values
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_blocks(seed):
+    for i in range(5):
+        chunk, values = random_chunk([seed, i])
+        assert np.array_equal(bits(valid(chunk)), bits(values))
+
+
+# ---- corners ----
+def pack(*numbers):
+    """A bit string of (value, width)."""
+    out = Bits()
+    for value, width in numbers:
+        out.put(value, width)
+    return out.bytes()
+
+
+def packed_table(table, order=0):
+    out = Bits()
+    put_table(out, table, order)
+    return out.bytes()
+
+
+def block(layout=0x20, classes=0, heads=b"\2\0\0", tables=b"", sequence=b"", raw=b"\xe4\x85\0\0", lists=b"\0\0",
+          coded=b""):
+    """A windows block of eight values in its parts; if not told otherwise, the worked example of the document."""
+    return b"\2" + bytes([layout, classes]) + heads + tables + sequence + raw + lists + coded
+
+
+def constant(lo, k=0):
+    return {"heads": bytes([k, 0]) + varint(zigzag(lo)), "raw": bytes(2 * k)}
+
+
+def exceptions(outside=(), refused=(), surplus=b"", size=None):
+    lists = b"".join(varint(gap) + varint(zigzag(v)) for gap, v in outside)
+    lists += b"".join(varint(gap << 2) + b"some" for gap in refused) + surplus
+    return varint(len(outside)) + varint(len(refused)) + varint(len(lists) if size is None else size) + lists
+
+
+def runs(n, head, element, length):
+    """Lists of one entry of refused values: `n` of them, its head, bits and run."""
+    lists = varint(head) + element + varint(length)
+    return varint(0) + varint(n) + varint(len(lists)) + lists
+
+
+def tokens(K=2, table=None, k=0, layout=0, **parts):
+    """A block of eight tokens 0 and 1 in turn."""
+    table = table or [512, 512] + [0] * (K - 2)
+    states, words, _ = rans([(i % 4, [512, 512], i % 2) for i in range(8)], 4, 10)
+    return {"layout": layout, "heads": bytes([k, K - 1, 0]), "tables": packed_table(table), "raw": bytes(2 * k),
+            "coded": states + words, **parts}
+
+
+def sequence(coding, table, steps=((0, 0),), surplus=b"", n_words=None):
+    """Two classes of constants, and a coded class sequence for the one group."""
+    states, words, n = rans([(lane, table, s) for lane, s in steps], 4, 8)
+    tables = pack() if coding == 0 else packed_table(table)
+    n_words = n + len(surplus) // 2 if n_words is None else n_words
+    return {"classes": 1 | coding << 4, "heads": b"\0\0\0\0\0\2", "raw": b"",
+            "sequence": tables + states + varint(n_words) + words + surplus}
+
+
+def three_classes(bits):
+    return {"classes": 2, "heads": b"\0\0\0\0\0\2\0\0\4", "raw": b"", "sequence": pack(bits)}
+
+
+CODED = tokens()["coded"]
+STATES = CODED[:16]
+IDLE = rans([(i, [512, 512], i % 2) for i in range(8)], 16, 10)  # eight of sixteen lanes
+GOOD_BLOCKS = {
+    "worked example": block(),
+    "padding of the raw plane": block(raw=b"\xe4\x85\xff\xff"),
+    "least integer": block(**constant(-(2**31))),
+    "largest integer": block(**constant(2**31 - 1)),
+    "25 raw bits": block(**constant(-64, k=25)),
+    "64 tokens": block(**tokens(64)),
+    "64 lanes for nothing": block(layout=0x3C),
+    "classes": block(**three_classes((2, 2))),
+    "class sequence": block(**sequence(1, [128, 128])),
+    "one position twice": block(lists=exceptions([(0, 5), (0, 6)], [1, 5])),
+    "largest outside": block(lists=exceptions([(0, 2**30), (6, -(2**30))])),
+    "all outside and refused": block(lists=exceptions([(0, 1)] * 8, [0] * 8)),
+    "a run of all": block(lists=runs(8, 2, b"some", 6)),
+    "same as nothing": block(lists=runs(2, 3, b"", 0)),
+    "tokens": block(**tokens()),
+    "idle lanes": block(**tokens(layout=2, coded=IDLE[0] + IDLE[1])),
+}
+BAD_BLOCKS = {
+    "empty": b"", "mode 3": b"\3" + block()[1:], "raw, too short": RAW[:-1], "raw, too long": RAW + b"\0",
+    "constant, too short": b"\1\0\0\0", "constant, too long": b"\1\0\0\0\0\0",
+    "windows, too long": block() + b"\0",
+    "128 lanes": block(layout=5), "layout, bit 6": block(layout=0x40), "layout, bit 7": block(layout=0x80),
+    "classes, bit 6": block(classes=0x40), "classes, bit 7": block(classes=0x80),
+    "sequence of one class": block(classes=0x10),
+    "26 raw bits": block(**constant(0, k=26)), "65 tokens": block(**tokens(65)),
+    "256 raw bits": block(**constant(0, k=255)),
+    "window too low": block(**constant(-(2**31) - 1)), "window too high": block(**constant(2**31)),
+    "window far too high": block(**constant(2**63 - 1)), "window overflows": block(**constant(2**40, k=25)),
+    "lo of 65 bits": block(heads=b"\2\0" + b"\x80" * 9 + b"\2"), "lo of two spellings": block(heads=b"\2\0\x80\0"),
+    "class 3 of 3": block(**three_classes((3, 2))), "padding of classes": block(**three_classes((4, 3))),
+    "sequence coding 3": block(**sequence(3, [128, 128])),
+    "sequence, f of 2^8": block(**sequence(1, [256, 0])),
+    "sequence, sum": block(**sequence(1, [128, 129])),
+    "sequence, one table for two": block(**sequence(2, [128, 128])),
+    "sequence, word left": block(**sequence(1, [128, 128], surplus=b"ab")),
+    "sequence, word missing": block(**sequence(1, [128, 128], n_words=1)),
+    "sequence, 2^63 words": block(**sequence(1, [128, 128], n_words=2**63)),
+    "sequence, final state": block(**sequence(1, [128, 128], steps=((0, 0), (1, 1)))),
+    "outside above 2^30": block(lists=exceptions([(0, 2**30 + 1)])),
+    "outside below -2^30": block(lists=exceptions([(0, -(2**30) - 1)])),
+    "outside, behind the block": block(lists=exceptions([(8, 1)])),
+    "refused, behind the block": block(lists=exceptions([], [7, 0])),
+    "outside, gap wraps": block(lists=exceptions([(1, 1), (2**64 - 1, 1)])),
+    "refused, gap wraps": block(lists=exceptions([], [1, 2**62 - 1])),
+    "run behind the block": block(lists=runs(8, 1 << 2 | 2, b"some", 6)),
+    "run beyond the number": block(lists=runs(7, 2, b"some", 6)),
+    "run of 2^64": block(lists=runs(8, 2, b"some", 2**64 - 2)),
+    "run of 2^64 + 1": block(lists=runs(8, 2, b"some", 2**64 - 1)),
+    "run without its length": block(lists=b"\0\2\5\2some"),
+    "lists, too long": block(lists=exceptions([(0, 1)], surplus=b"\0")),
+    "lists, too short": block(lists=exceptions([(0, 1), (0, 1)], size=3)),
+    "lists, no end": block(lists=exceptions([(0, 1)], size=2**64 - 1)),
+    "9 outside": block(lists=exceptions([(0, 1)] * 9)), "9 refused": block(lists=exceptions([], [0] * 9)),
+    "2^63 outside and refused": block(lists=varint(2**63) * 2 + b"\0"),
+    "2^64 outside": block(lists=b"\x80" * 9 + b"\2\0"),
+    "size of no lists": block(lists=b"\0\0\0"),
+    "table, sum too small": block(**tokens(table=[512, 511])),
+    "table, sum too large": block(**tokens(table=[512, 513])),
+    "table, one token": block(**tokens(table=[1024, 0])),
+    "table, negative": block(**tokens(K=3, table=[600, -100, 524])),
+    "table, padding": block(**tokens(tables=packed_table([512, 512])[:-1] + b"\x81")),
+    "table, 16 zero bits": block(**tokens(tables=pack((0, 3), (1 << 16, 17), (1, 16), (1, 1)))),
+    "table, zero bits to the end": block(**tokens(tables=b"", coded=b"", lists=b"", raw=b"\0" * 9)),
+    "no states": block(**tokens(coded=b"")), "states cut": block(**tokens(coded=STATES[:-1])),
+    # states that the first word lifts to 2^16, where they should end
+    "states too small": block(**tokens(layout=1, coded=b"\1\0\0\0" * 8 + b"\0\0" * 8)),
+    "words missing": block(**tokens(layout=1, coded=b"\0\0\1\0" * 8)),
+    "final state": block(**tokens(coded=b"\1" + CODED[1:])),
+    "a word left": block(**tokens(coded=CODED + b"\0\0")), "half a word": block(**tokens(coded=CODED + b"\0")),
+    "states for nothing": block(coded=STATES),
+    "final state of an idle lane": block(**tokens(layout=2, coded=IDLE[0][:-4] + b"\0\0\2\0" + IDLE[1])),
+}
+
+
+@pytest.mark.parametrize("name", GOOD_BLOCKS)
+def test_valid_corners(name):
+    for delta in (2.0**-126, 1.0, float(np.finfo("f4").max)):
+        valid(reseal(header(delta=delta), GOOD_BLOCKS[name]))
+
+
+@pytest.mark.parametrize("name", BAD_BLOCKS)
+def test_refused_corners(name):
+    assert agree(reseal(header(), BAD_BLOCKS[name])) is None
+
+
+def test_windows_need_a_delta():
+    assert agree(reseal(header(delta=0.0), block())) is None
+    valid(reseal(header(delta=0.0), RAW))
+
+
+F8 = {"dtype": 2, "shape": (4,)}
+GOOD_HEADERS = [
+    {"tol": -0.0}, {"tol": 5e-324}, {"tol": 1e308},
+    {"delta": 0.0}, {"delta": 2.0**-126}, {"delta": (2 - 2**-23) * 2.0**127},
+    {**F8, "delta": 2.0**-1022}, {**F8, "delta": 0.1}, {**F8, "delta": 1e308},
+    {"shape": (1,) * 31 + (8,)}, {"block_len": 2**18}, {"flags": 3},
+]
+BAD_HEADERS = [
+    {"magic": b"\xacAD"}, {"version": 1}, {"codec": 0}, {"codec": 2}, {"flags": 4}, {"flags": 128},
+    {"dtype": 0}, {"dtype": 3}, {**F8, "dtype": 0}, {**F8, "dtype": 3},
+    {"tol": -5e-324}, {"tol": float("nan")}, {"tol": float("inf")},
+    {"delta": -0.0}, {"delta": -1.0}, {"delta": float("nan")}, {"delta": float("inf")},
+    {"delta": 0.1}, {"delta": 1e-40}, {"delta": 2.0**128}, {**F8, "delta": 2.0**-1023}, {**F8, "delta": float("inf")},
+    {"block_len": 0}, {"block_len": 2**18 + 1}, {"block_len": 7},
+    {"shape": (1,) * 32 + (8,)}, {"shape": (1,) * 254 + (8,)}, {"shape": (9,)}, {"shape": (7,)}, {"shape": (0,)},
+    {"shape": (2**62,)}, {"shape": (2**64 - 1,)}, {"shape": (2**32, 2**32)}, {"shape": (2**63, 2)},
+]
+
+
+def test_corners_of_headers():
+    for fields in GOOD_HEADERS:
+        valid(reseal(header(**fields), RAW))
+    for fields in BAD_HEADERS:
+        assert agree(reseal(header(**fields), RAW)) is None, fields
+
+
+@pytest.mark.parametrize(("shape", "dtype", "good"), [
+    ((0,), 1, True), ((2**61 - 1, 0), 1, True), ((2**61, 0), 1, False), ((2**63, 2**63, 0), 1, False),
+    ((0, 2**60 - 1), 2, True), ((0, 2**60), 2, False), ((0, 2**64 - 1), 1, False),
+    ((2**40, 0, 2**20), 1, True), ((2**40, 0, 2**20), 2, False),
+])
+def test_empty_arrays(shape, dtype, good):
+    """The other lengths of an empty array must not overflow either."""
+    head = header(shape, dtype, n_blocks=0)[:-4]
+    assert (agree(head + struct.pack("<I", crc32c(head))) is not None) == good
+
+
+# ---- damage ----
+def damage(rng, data, first=0):
+    """A few bytes changed, most of them near the start, where structure is."""
+    data = bytearray(data)
+    for _ in range(rng.choice([1, 1, 2, 4])):
+        at = rng.integers(first, min(len(data), 60) if rng.random() < 0.5 else len(data))
+        change = rng.integers(4)
+        if change < 2:
+            data[at] ^= 1 << rng.integers(8)
+        elif change == 2:
+            data[at] = (data[at] + rng.choice([1, 255])) % 256
+        else:
+            data[at] = rng.choice([0, 127, 128, 255, rng.integers(256)])
+    if rng.random() < 0.1:
+        at = rng.integers(first, len(data))
+        data[at : at + 1] = rng.bytes(rng.integers(3))
+    return bytes(data)
+
+
+@pytest.mark.parametrize("name", [n for n in CHUNKS if n not in ("empty", "blocks", "sequence")])
+def test_damaged_blocks(name):
+    rng = np.random.default_rng(len(name))
+    at = peek(CHUNKS[name]).header_size
+    head, block = CHUNKS[name][:at], CHUNKS[name][at:]
+    verdicts = {agree(reseal(head, damage(rng, block))) is None for _ in range(400)}
+    assert verdicts == ({False, True} if len(block) > 20 else verdicts)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_damaged_random_blocks(seed):
+    rng = np.random.default_rng(seed)
+    chunk, _ = random_chunk([seed, 5])
+    at = peek(chunk).header_size
+    for _ in range(30):
+        agree(reseal(chunk[:at], damage(rng, chunk[at:])))
+
+
+@pytest.mark.parametrize("name", [n for n in CHUNKS if n != "sequence"])
+def test_damaged_headers(name):
+    rng = np.random.default_rng(len(name))
+    chunk = CHUNKS[name]
+    at = peek(chunk).header_size
+    for _ in range(200):
+        head = damage(rng, chunk[: at - 4], first=4)
+        agree(head + struct.pack("<I", crc32c(head)) + chunk[at:])
