@@ -523,7 +523,7 @@ def test_what_cf_attributes_refer_to_stays_exact(tmp_path):
 def test_an_array_smaller_than_the_tolerance_is_reported(tmp_path, capsys):
     np.save(tmp_path / "a.npy", np.linspace(0, 1e-4, 1000, dtype="f4"))
     assert run("compress", tmp_path / "a.npy", tmp_path / "a.zarr", "--tol", "0.01") == 0
-    assert "leaves little or nothing" in capsys.readouterr().err
+    assert "leaves little of it" in capsys.readouterr().err
 
 
 def test_a_damaged_chunk_is_named(tmp_path, capsys):
@@ -539,7 +539,8 @@ def test_a_damaged_chunk_is_named(tmp_path, capsys):
 
 
 def test_tolerances_that_keep_values():
-    for tol, values, dtype in ((1e-3, [-9999.0], "f4"), (0.3, [1e5], "f4"), (1e-6, [-999.9, 0.0, np.nan], "f8"), (1.0, [1e20], "f4")):
+    cases = (1e-3, [-9999.0], "f4"), (0.3, [1e5], "f4"), (1e-6, [-999.9, 0.0, np.nan], "f8"), (1.0, [1e20], "f4")
+    for tol, values, dtype in cases:
         kept = keeping(tol, values, dtype)
         assert 0.999 * tol < kept <= tol
         probe = np.array([*values, 0.3 * tol, 7 * tol] * 50, dtype)

@@ -7,7 +7,6 @@ all other datasets are then copied as they are stored.
 
 from __future__ import annotations
 
-import numbers
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -197,7 +196,7 @@ def _convert_item(
     sink.finish(handle)
     if codec is not None:
         if 0 < high - low <= codec.tol:
-            console.warn(f"{item.label} lies within [{low:g}, {high:g}]: tol={codec.tol:g} leaves little or nothing of it")
+            console.warn(f"{item.label} lies within [{low:g}, {high:g}]: tol={codec.tol:g} leaves little of it")
         totals.coded += 1
         totals.coded_values += item.size
         totals.coded_bytes += sink.stored(handle)
