@@ -25,7 +25,11 @@ def verify_paths(
     """
     with open_source(original, formats[0]) as a, open_source(decoded, formats[1]) as b:
         pairs = _pairs(_arrays(a), _arrays(b), name, original, decoded)
-        results = [_compare(label, x, y, a, b, tol, console) for label, x, y in pairs]
+        console.start(sum(x.nbytes for _, x, _ in pairs if x is not None))
+        try:
+            results = [_compare(label, x, y, a, b, tol, console) for label, x, y in pairs]
+        finally:
+            console.stop()
     failed = results.count(False)
     if failed:
         console.say(f"FAILED: {failed} of {len(results)} arrays")
@@ -72,6 +76,7 @@ def _compare(
     for box in boxes(x.shape, box_shape(x.shape, unit, x.chunks)) if not x.null else ():
         interrupt.check()
         p, q = a.read(x, box), b.read(y, box)
+        console.advance(p.nbytes, label)
         if bounded:
             check = verify(p, q, tol)
             violations += check.violations
