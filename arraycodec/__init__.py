@@ -11,6 +11,7 @@ happens, and neither h5py nor zarr nor numcodecs is imported.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import hdf5
@@ -28,13 +29,15 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from . import tolerance
     from .ansquant import AnsQuant
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
     "AnsQuant", "ArraycodecError", "ChecksumError", "DecodeError", "FormatError", "ParameterError", "SizeError",
-    "TruncatedError", "VersionError", "decode", "decode_range", "encode", "hdf5", "inspect", "isa", "peek", "verify",
+    "TruncatedError", "VersionError", "decode", "decode_range", "encode", "hdf5", "inspect", "isa", "peek", "tolerance",
+    "verify",
 ]
 
 hdf5.register()
@@ -46,4 +49,10 @@ def __getattr__(name: str) -> Any:
 
         globals()["AnsQuant"] = AnsQuant
         return AnsQuant
+    if name == "tolerance":
+        return import_module(".tolerance", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -362,3 +362,12 @@ def test_fast_math_is_refused_by_the_build(tmp_path):
     for flags, fine in (["-O2"], True), (["-O2", "-ffast-math"], False), (["-Ofast", "-fno-fast-math"], True):
         done = subprocess.run([compiler, *flags, "-fsyntax-only", source], capture_output=True, text=True)
         assert (done.returncode == 0) == fine, done.stderr
+
+
+def test_public_names():
+    assert set(arraycodec.__all__) <= set(dir(arraycodec))
+    for name in arraycodec.__all__:
+        assert getattr(arraycodec, name) is not None
+    assert arraycodec.tolerance.keeping(0.25, [-9999.0]) == 0.25
+    with pytest.raises(AttributeError, match="nothing"):
+        arraycodec.nothing  # noqa: B018

@@ -163,24 +163,29 @@ static int decode_range(const uint8_t *src, const uint8_t *end, const ac_info *i
   return error;
 }
 
-int ac_decode_range(const void *src, size_t src_size, uint64_t first, uint64_t count, void *dst, size_t dst_size) {
-  ac_info info;
-  int error = ac_peek(src, src_size, &info);
-  if (!error) error = ac_frame_check_size(src, src_size, &info);
+static int decode_checked(const void *src, size_t src_size, const ac_info *info, uint64_t first, uint64_t count, void *dst,
+                          size_t dst_size) {
+  int error = ac_frame_check_size(src, src_size, info);
   if (error) return error;
-  if (first > info.count || count > info.count - first) return AC_E_PARAM;
-  if (dst_size != count * ac_item_size(info.array.dtype)) return AC_E_DST_SIZE;
+  if (first > info->count || count > info->count - first) return AC_E_PARAM;
+  if (dst_size != count * ac_item_size(info->array.dtype)) return AC_E_DST_SIZE;
   if (!count) return AC_OK;
   const ac_fpenv saved = ac_fpenv_enter();
-  error = decode_range(src, (const uint8_t *)src + src_size, &info, first, count, dst);
+  error = decode_range(src, (const uint8_t *)src + src_size, info, first, count, dst);
   ac_fpenv_leave(saved);
   return error;
+}
+
+int ac_decode_range(const void *src, size_t src_size, uint64_t first, uint64_t count, void *dst, size_t dst_size) {
+  ac_info info;
+  const int error = ac_peek(src, src_size, &info);
+  return error ? error : decode_checked(src, src_size, &info, first, count, dst, dst_size);
 }
 
 int ac_decode(const void *src, size_t src_size, void *dst, size_t dst_size) {
   ac_info info;
   const int error = ac_peek(src, src_size, &info);
-  return error ? error : ac_decode_range(src, src_size, 0, info.count, dst, dst_size);
+  return error ? error : decode_checked(src, src_size, &info, 0, info.count, dst, dst_size);
 }
 
 int ac_inspect(const void *src, size_t src_size, ac_info *info, ac_block_info *blocks, uint64_t n_blocks) {
