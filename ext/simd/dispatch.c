@@ -19,6 +19,7 @@ typedef struct {
 static const ac_kernels *detect(void) {
   const candidate candidates[] = {
 #if defined(__x86_64__)
+      {&ac_kernels_avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2")},
       {&ac_kernels_sse42, __builtin_cpu_supports("sse4.2")},
 #endif
       {&ac_kernels_scalar, 1},

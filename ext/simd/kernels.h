@@ -58,7 +58,7 @@ typedef struct {
 
 extern const ac_kernels ac_kernels_scalar;
 #if defined(__x86_64__)
-extern const ac_kernels ac_kernels_sse42;
+extern const ac_kernels ac_kernels_sse42, ac_kernels_avx2;
 #endif
 
 /* The table in use, chosen at the first call: the one that the environment variable ARRAYCODEC_ISA

@@ -1,5 +1,5 @@
-/* scalar.c: every kernel in plain C.  The meaning of the others; read this first.  (The table
- * "sse4.2" is the same code but for its checksum.)
+/* scalar.c: every kernel in plain C.  The meaning of the others; read this first.  The table
+ * "sse4.2" is the same code but for its checksum; avx2.c compiles this file again.
  *
  * Loops over a group (at most 128 values, in L1) are kept free of branches so that a compiler can
  * use whatever vector unit the baseline has.  Invariants: nothing here depends on the data's
@@ -360,7 +360,9 @@ static int decode_f64(const ac_coded *in, double *out) { return BY_PROB_BITS(in-
 #define TABLE(name, crc) \
   {name, quantize_f32, quantize_f64, count, split, encode_any, decode_f32, decode_f64, crc}
 
+#ifndef AC_COMPILED_FOR
 const ac_kernels ac_kernels_scalar = TABLE("scalar", ac_crc32c);
+#endif
 
 #if defined(__x86_64__)
 /* The one instruction that SSE4.2 has for us: eight bytes of CRC32C in three cycles. */
@@ -371,6 +373,7 @@ __attribute__((target("sse4.2"))) static uint32_t crc32c_sse42(const void *data,
   for (; size; size--) crc = __builtin_ia32_crc32qi((uint32_t)crc, *p++);
   return ~(uint32_t)crc;
 }
-
+#ifndef AC_COMPILED_FOR
 const ac_kernels ac_kernels_sse42 = TABLE("sse4.2", crc32c_sse42);
+#endif
 #endif
