@@ -526,6 +526,18 @@ def test_an_array_smaller_than_the_tolerance_is_reported(tmp_path, capsys):
     assert "leaves little of it" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("ignore:Consolidated metadata")
+def test_consolidated_metadata_stays(tmp_path):
+    for consolidated in (True, False):
+        source, out = tmp_path / f"{consolidated}.zarr", tmp_path / f"out-{consolidated}.zarr"
+        group = zarr.open_group(str(source), mode="w", zarr_format=3)
+        group.create_array("x", shape=(4,), dtype="f4")[...] = 1.5
+        if consolidated:
+            zarr.consolidate_metadata(str(source))
+        assert run("compress", source, out, "--tol", "0.1", "-q") == 0
+        assert bool(json.loads((out / "zarr.json").read_text()).get("consolidated_metadata")) == consolidated
+
+
 def test_a_damaged_chunk_is_named(tmp_path, capsys):
     np.save(tmp_path / "a.npy", field((40, 50)))
     assert run("compress", tmp_path / "a.npy", tmp_path / "a.zarr", "--tol", "0.01", "--chunks", "20x50", "-q") == 0

@@ -93,4 +93,4 @@ def open_sink(path: Path, kind: str, warn: Warn, like: Source) -> Sink:
         return Hdf5Sink(path, warn, like)
     from .zarrstore import ZarrSink
 
-    return ZarrSink(path, int(kind[-1]), warn)
+    return ZarrSink(path, int(kind[-1]), warn, like)

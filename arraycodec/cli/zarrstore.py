@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from collections.abc import Iterator
@@ -73,6 +74,7 @@ class ZarrSource(Source):
             except Exception as e:
                 raise CommandError(f"{path}: not a readable Zarr store: {e}") from None
         self._is_array = not hasattr(self._root, "members")
+        self.consolidated = _is_consolidated(path)
 
     def items(self) -> Iterator[Item]:
         with warnings.catch_warnings():
@@ -143,8 +145,10 @@ def _is_names(value: Any, shape: tuple[int, ...]) -> bool:
 class ZarrSink(Sink):
     """A new Zarr store in a directory."""
 
-    def __init__(self, path: Path, zarr_format: int, warn: Warn) -> None:
+    def __init__(self, path: Path, zarr_format: int, warn: Warn, like: Source) -> None:
         self._zarr = require_zarr()
+        # what xarray looks for first: always in v2, and in v3, which does not specify it, if the source had it
+        self._consolidate = zarr_format == 2 or getattr(like, "consolidated", False)
         self._path = path
         self._format = zarr_format
         self._root: Any = None
@@ -240,8 +244,19 @@ class ZarrSink(Sink):
     def complete(self) -> None:
         if self._root is None and not any((self._path / name).exists() for name in METADATA_FILES):
             self._group()  # a store without arrays is one group
-        if self._root is not None and self._format == 2:
-            self._zarr.consolidate_metadata(str(self._path), zarr_format=2)
+        if self._root is not None and self._consolidate:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # zarr: "not part of the Zarr format 3 specification"
+                self._zarr.consolidate_metadata(str(self._path), zarr_format=self._format)
+
+
+def _is_consolidated(path: Path) -> bool:
+    if (path / ".zmetadata").is_file():
+        return True
+    try:
+        return bool(json.loads((path / "zarr.json").read_text()).get("consolidated_metadata"))
+    except (OSError, ValueError):
+        return False
 
 
 def _is_nan(value: Any) -> bool:
