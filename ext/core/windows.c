@@ -4,8 +4,8 @@
  * The choice takes one look at the data: groups are keyed by the half octave of their mean absolute
  * deviation (or of their mean, where that is the larger), keys are merged as long as two classes
  * cost more apart than together, and each class then gets the window and the number of raw bits
- * that cost least on its histogram.  Only integers and IEEE + - * / are used, so every machine
- * makes the same choice.
+ * that cost least on its histogram (where outliers made that too coarse for the rest, on a finer
+ * one).  Only integers and IEEE + - * / are used, so every machine makes the same choice.
  *
  * Invariants: every window lies within int32; every value is in its group's window or an exception;
  * a token that occurs has a frequency.
