@@ -227,11 +227,19 @@ AC_ALWAYS_INLINE uint32_t pop(const uint32_t *table, const unsigned P, uint32_t 
   return ac_entry_symbol(e, P);
 }
 
-/* Decode m tokens of one group; needs m + 1 readable words. */
+/* Words that decode_tokens may read past those it uses. */
+#ifndef AC_WORD_SLACK
+#define AC_WORD_SLACK 1
+#endif
+
+/* Decode m tokens of one group; needs m + AC_WORD_SLACK readable words. */
 AC_ALWAYS_INLINE const uint8_t *decode_tokens(const uint32_t *table, const unsigned P, uint32_t *x, const uint32_t L,
                                               uint32_t m, const uint8_t *words, uint32_t *tokens) {
   size_t at = 0;
   uint32_t i = 0;
+#ifdef AC_VECTOR_STEPS /* takes whole steps of lanes that fill its vectors */
+  i = AC_VECTOR_STEPS(table, P, x, L, m, words, &at, tokens);
+#endif
   for (; i + L <= m; i += L)
     for (uint32_t j = 0; j < L; j += 4) {
       uint32_t *t = tokens + i + j;
@@ -247,7 +255,7 @@ AC_ALWAYS_INLINE const uint8_t *decode_tokens(const uint32_t *table, const unsig
 /* The same near the end of the words: a copy with room behind it, and a look at what was used. */
 static const uint8_t *decode_last_tokens(const uint32_t *table, unsigned P, uint32_t *x, uint32_t L, uint32_t m,
                                          const uint8_t *words, const uint8_t *words_end, uint32_t *tokens) {
-  uint8_t copy[2 * (AC_MAX_GROUP + 1)] = {0};
+  uint8_t copy[2 * (AC_MAX_GROUP + AC_WORD_SLACK)] = {0};
   const size_t left = (size_t)(words_end - words);
   memcpy(copy, words, left);
   const size_t used = (size_t)(decode_tokens(table, P, x, L, m, copy, tokens) - copy);
@@ -283,7 +291,7 @@ AC_ALWAYS_INLINE int decode_group(const ac_coded *in, cursor *at, unsigned index
   int32_t v[AC_MAX_GROUP];
   if (c->n_tokens > 1) {
     const uint32_t *table = in->tables + ((size_t)index << P);
-    if (LIKELY((size_t)(words_end - at->words) >= 2 * (size_t)m + 2))
+    if (LIKELY((size_t)(words_end - at->words) >= 2 * (size_t)(m + AC_WORD_SLACK)))
       at->words = decode_tokens(table, P, at->x, L, m, at->words, tokens);
     else if (!(at->words = decode_last_tokens(table, P, at->x, L, m, at->words, words_end, tokens)))
       return AC_E_FORMAT;
