@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .codec import encode, peek
 from .config import Config
 from .errors import ParameterError
 
@@ -71,16 +72,6 @@ _QMAX = 1 << 30  # values farther than this many steps from zero are stored bit 
 _TRIALS = 4096
 
 
-def _step(tol: float, dtype: np.dtype) -> float:
-    """The width of a quantization step: the core's ``ac_lattice_delta``."""
-    info = np.finfo(dtype)
-    step = min(2 * tol, float(info.max))
-    rounded = dtype.type(step)
-    if float(rounded) > step:
-        rounded = np.nextafter(rounded, dtype.type(0))
-    return float(rounded) if rounded >= info.tiny else 0.0
-
-
 def _is_kept(value: float, step: float, dtype: np.dtype) -> bool:
     if step == 0 or not math.isfinite(value) or abs(value / step) > _QMAX:
         return True  # stored bit for bit
@@ -88,12 +79,13 @@ def _is_kept(value: float, step: float, dtype: np.dtype) -> bool:
 
 
 def keeping(tol: float, values: Iterable[float], dtype: Any = "f4") -> float:
-    """A tolerance at most `tol` under which some values come back exactly.
+    r"""A tolerance at most `tol` under which some values come back exactly.
 
     Fill values such as -9999 are compared for equality by those who read them, so being within a
     tolerance is not enough.  Such a value is exact if it lies on the quantization lattice, which a
-    slightly smaller step can always arrange for one value (the bound then holds a fortiori, and the
-    cost is nil).
+    smaller step can arrange for one value (the bound then holds a fortiori).  For a value of many
+    tolerances it is smaller by about 2 tol / \|value\| of itself, which costs nothing; for a value
+    below the tolerance it is much smaller.
 
     Parameters
     ----------
@@ -113,6 +105,8 @@ def keeping(tol: float, values: Iterable[float], dtype: Any = "f4") -> float:
     ------
     ParameterError
         If none is found (several values that no common step reaches), or `tol` is not valid.
+    TypeError
+        If the dtype is not float32 or float64.
 
     Examples
     --------
@@ -121,15 +115,16 @@ def keeping(tol: float, values: Iterable[float], dtype: Any = "f4") -> float:
     >>> 0.000999 < keeping(1e-3, [-9999.0]) < 1e-3
     True
     """
-    tol = Config(tol).require_tol()
     dtype = np.dtype(dtype).newbyteorder("=")
+    tol = Config(tol).require_tol()
+    step = peek(encode(np.zeros(0, dtype), tol)).delta  # the core's choice for (tol, dtype)
     wanted = [float(dtype.type(v)) for v in values]
-    if all(_is_kept(v, _step(tol, dtype), dtype) for v in wanted):
+    if all(_is_kept(v, step, dtype) for v in wanted):
         return tol
     for value in sorted((abs(v) for v in wanted if math.isfinite(v) and v), reverse=True):
         first = math.ceil(value / (2 * tol))
         for k in range(first, min(first + _TRIALS, _QMAX)):
             step = float(dtype.type(value / k))
-            if step <= 2 * tol and all(_is_kept(v, _step(step / 2, dtype), dtype) for v in wanted):
+            if step <= 2 * tol and all(_is_kept(v, step, dtype) for v in wanted):
                 return step / 2
     raise ParameterError(f"no tolerance just below {tol:g} keeps {', '.join(f'{v:g}' for v in wanted)} exactly")

@@ -488,6 +488,16 @@ def test_fill_values_stay_exact(tmp_path, capsys):
                     assert np.abs(back[name].astype("f8") - x).max() <= float(tol)
 
 
+def test_a_fill_value_below_the_tolerance_is_reported(tmp_path, capsys):
+    with h5py.File(tmp_path / "in.h5", "w") as f:
+        f["x"] = np.append(np.linspace(0, 9, 999), 0.1).astype("f4")
+        f["x"].attrs["_FillValue"] = np.float32(0.1)
+    assert run("compress", tmp_path / "in.h5", tmp_path / "out.h5", "--tol", "1", "-q") == 0
+    assert "is coded with tol=0.05" in capsys.readouterr().err
+    with h5py.File(tmp_path / "out.h5") as f:
+        assert f["x"][-1] == np.float32(0.1)
+
+
 def test_zarr2_fill_values_are_missing_data_elsewhere_too(tmp_path, capsys):
     """xarray's convention for Zarr v2: the array's fill value is the attribute _FillValue."""
     x = field((20, 30))
@@ -564,6 +574,8 @@ def test_tolerances_that_keep_values():
         keeping(1.0, [0.1, 1 / 3, np.pi, 7.77], "f8")
     with pytest.raises(ParameterError):
         keeping(-1, [1.0])
+    with pytest.raises(TypeError):
+        keeping(1, [1.0], "i4")
 
 
 def test_hdf5_structure_is_kept(tmp_path, capsys):

@@ -188,16 +188,17 @@ def test_random_damage_behind_valid_checksums(seed):
             attempt(reseal(chunk[:at], bytes(block)))
 
 
+def varint(v):
+    out = b""
+    while v > 127:
+        out += bytes([v & 127 | 128])
+        v >>= 7
+    return out + bytes([v])
+
+
 def header(
     shape=(8,), dtype=1, flags=0, tol=0.5, delta=1.0, block_len=8, n_blocks=1, version=0, codec=1, magic=b"\xacAC"
 ):
-    def varint(v):
-        out = b""
-        while v > 127:
-            out += bytes([v & 127 | 128])
-            v >>= 7
-        return out + bytes([v])
-
     head = magic + bytes([version, codec, dtype, flags, len(shape)]) + struct.pack("<dd", tol, delta)
     head += b"".join(varint(n) for n in shape) + varint(block_len) + bytes(8 * n_blocks)
     return head + bytes(4)

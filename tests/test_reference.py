@@ -13,7 +13,7 @@ import reference
 from arrays import NATIVE, bits, torture
 from test_blocks import CHOICES, force
 from test_data import FOLDER, MANIFEST
-from test_frame import CHUNKS, RAW, crc32c, header, reseal
+from test_frame import CHUNKS, RAW, crc32c, header, reseal, varint
 
 from arraycodec import DecodeError, decode, encode, inspect, peek
 
@@ -112,14 +112,6 @@ class Bits:
 
     def bytes(self):
         return self.value.to_bytes(-(-self.n // 8), "little")
-
-
-def varint(v):
-    out = b""
-    while v > 127:
-        out += bytes([v & 127 | 128])
-        v >>= 7
-    return out + bytes([v])
 
 
 def zigzag(v):

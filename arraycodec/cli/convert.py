@@ -148,10 +148,13 @@ def _codec_for(info: ArrayInfo, codec: AnsQuant, console: Console) -> AnsQuant |
         console.warn(f"{info.label} was already coded with tol={info.tol:g}; the errors add up")
     fills = _fill_values(info)
     try:
-        return AnsQuant(tol=keeping(codec.tol, fills, info.dtype))
+        tol = keeping(codec.tol, fills, info.dtype)
     except ParameterError:
         console.warn(f"{info.label} is kept exact: tol={codec.tol:g} would change its fill values {fills}")
         return None
+    if tol < 0.9 * codec.tol:
+        console.warn(f"{info.label} is coded with tol={tol:g}, so that its fill values {fills} stay exact")
+    return AnsQuant(tol=tol)
 
 
 def _plan(info: ArrayInfo, job: Job, console: Console) -> ArrayInfo:

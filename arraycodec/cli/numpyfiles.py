@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import zipfile
+from abc import abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -157,8 +158,9 @@ class _NumpySink(Sink):
             array.flush()
         self._add(info, file)
 
+    @abstractmethod
     def _image(self, info: ArrayInfo) -> Path:
-        raise NotImplementedError
+        """Where the .npy image of an array is made."""
 
     def _add(self, info: ArrayInfo, file: Path) -> None:
         """Take over a finished .npy image."""
