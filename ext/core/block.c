@@ -69,12 +69,17 @@ static uint8_t lanes_for(uint64_t token_bits) {
 
 /* Bytes of the raw plane; *has_tokens says whether any group codes tokens. */
 static size_t raw_plane_size(const ac_windows *w, const uint8_t *group_class, uint32_t n, int *has_tokens) {
-  size_t size = 0;
+  const uint32_t whole = n / w->group, rest = n % w->group;
+  uint32_t bytes[AC_MAX_CLASSES], size = 0;
   unsigned tokens = 1;
-  for (uint32_t i = 0; i < n; i += w->group) {
-    const ac_class *c = &w->classes[*group_class++];
-    size += ac_raw_bytes(n - i < w->group ? n - i : w->group, c->k);
-    tokens |= c->n_tokens;
+  for (unsigned c = 0; c < w->n_classes; c++) bytes[c] = ac_raw_bytes(w->group, w->classes[c].k);
+  for (uint32_t g = 0; g < whole; g++) {
+    size += bytes[group_class[g]];
+    tokens |= w->classes[group_class[g]].n_tokens;
+  }
+  if (rest) {
+    size += ac_raw_bytes(rest, w->classes[group_class[whole]].k);
+    tokens |= w->classes[group_class[whole]].n_tokens;
   }
   *has_tokens = tokens > 1;
   return size;
@@ -151,13 +156,14 @@ static size_t encode_windows(int dtype, const void *src, uint32_t n, const ac_la
   int has_tokens;
   uint8_t *raw = ac_give(&out, raw_plane_size(w, s->group_class, n, &has_tokens));
   if (!raw) return 0;
+  const uint8_t *const raw_end = out.p;
   /* Slots of refused values hold the likeliest token and no raw bits, so split finds them inside: the
    * two kinds of exceptions are disjoint. */
   for (uint32_t i = 0; i < n_refused; i++) {
     const ac_class *c = &w->classes[s->group_class[s->index[i] / w->group]];
     s->q[s->index[i]] = (int32_t)((uint32_t)c->base + ((uint32_t)c->filler << c->k));
   }
-  const uint32_t n_outside = kernels->split(s->q, n, w, s->group_class, s->tokens, raw, s->index + n_refused);
+  const uint32_t n_outside = kernels->split(s->q, n, w, s->group_class, s->tokens, raw, raw_end, s->index + n_refused);
 
   ac_write_varint(&out, n_outside);
   ac_write_varint(&out, n_refused);
@@ -288,7 +294,7 @@ static int decode_windows(int dtype, ac_reader *in, uint32_t n, double delta, ac
   int error = parse_windows(in, n, &b);
   if (error) return error;
   const ac_windows *w = &b.windows;
-  const size_t entries = (size_t)w->n_classes << w->prob_bits;
+  const size_t entries = ((size_t)w->n_classes << w->prob_bits) + AC_TABLE_SLACK;
   if (b.words != b.words_end) {
     if (scratch->n_tables < entries) {
       free(scratch->tables);

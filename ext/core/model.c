@@ -6,6 +6,8 @@
  */
 #include "model.h"
 
+#include <math.h>
+
 #include "../arraycodec.h"
 
 /* 2^16 log2(1 + i/256) */
@@ -35,6 +37,13 @@ uint32_t ac_log2(uint32_t v) {
   return (e << 16) + LOG2_TABLE[i] + (((LOG2_TABLE[i + 1] - LOG2_TABLE[i]) * f) >> 16);
 }
 
+/* What adding one to a frequency gains (up), or taking one from it; -infinity where that is not allowed. */
+static double change(uint32_t count, uint16_t freq, int up, double half, uint32_t total) {
+  if (!freq || (up ? freq >= total - 1 : freq < 2)) return -HUGE_VAL;
+  const double nats = count / (freq + half);
+  return up ? nats : -nats;
+}
+
 void ac_model_normalize(const uint32_t *count, unsigned K, unsigned P, uint16_t *freq) {
   const uint32_t total = 1u << P;
   uint64_t n = 0;
@@ -47,22 +56,20 @@ void ac_model_normalize(const uint32_t *count, unsigned K, unsigned P, uint16_t 
     freq[i] = (uint16_t)f;
     sum += (uint32_t)f;
   }
+  if (sum == total) return;
   /* Give or take one at a time where the code length changes least: adding one to f saves about
    * c / (f + 1/2) nats, taking one costs about c / (f - 1/2). */
+  const int up = sum < total;
+  const double half = up ? 0.5 : -0.5;
+  double gain[AC_MAX_TOKENS];
+  for (unsigned i = 0; i < K; i++) gain[i] = change(count[i], freq[i], up, half, total);
   while (sum != total) {
-    const int up = sum < total;
-    unsigned best = K;
-    double best_cost = 0;
-    for (unsigned i = 0; i < K; i++) {
-      if (!freq[i] || (up ? freq[i] >= total - 1 : freq[i] < 2)) continue;
-      const double cost = (double)count[i] / (freq[i] + (up ? 0.5 : -0.5));
-      if (best == K || (up ? cost > best_cost : cost < best_cost)) {
-        best = i;
-        best_cost = cost;
-      }
-    }
+    unsigned best = 0;
+    for (unsigned i = 1; i < K; i++)
+      if (gain[i] > gain[best]) best = i;
     freq[best] = (uint16_t)(freq[best] + (up ? 1 : -1));
     sum += up ? 1u : -1u;
+    gain[best] = change(count[best], freq[best], up, half, total);
   }
 }
 
@@ -114,9 +121,13 @@ invalid:
   if (!in->bytes->failed) in->bytes->failed = AC_E_FORMAT;
 }
 
+/* Slots by eights: what that writes past a symbol the next one overwrites. */
 void ac_model_decoder(const uint16_t *freq, unsigned K, unsigned P, uint32_t *table) {
-  for (unsigned s = 0; s < K; s++)
-    for (uint32_t i = 0; i < freq[s]; i++) *table++ = ac_entry(freq[s], i, s, P);
+  for (unsigned s = 0; s < K; s++, table += freq[s - 1]) {
+    const uint32_t first = ac_entry(freq[s], 0, s, P);
+    for (uint32_t i = 0; i < freq[s]; i += AC_TABLE_SLACK)
+      for (uint32_t j = 0; j < AC_TABLE_SLACK; j++) table[i + j] = first + i + j;
+  }
 }
 
 void ac_model_encoder(const uint16_t *freq, unsigned K, unsigned P, ac_symbol *table) {

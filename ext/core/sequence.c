@@ -114,11 +114,11 @@ void ac_sequence_read(ac_reader *in, unsigned method, uint8_t *classes, uint32_t
   if (method != AC_SEQUENCE_ORDER0 && method != AC_SEQUENCE_ORDER1) goto invalid;
   const unsigned order = method == AC_SEQUENCE_ORDER1, contexts = order ? n_classes : 1;
   uint16_t freq[AC_MAX_CLASSES];
-  uint32_t tables[AC_MAX_CLASSES][1 << P], x[LANES];
+  uint32_t tables[(AC_MAX_CLASSES << P) + AC_TABLE_SLACK], x[LANES];
   for (unsigned c = 0; c < contexts; c++) {
     ac_model_read(&bits, n_classes, P, freq);
     if (in->failed) return;
-    ac_model_decoder(freq, n_classes, P, tables[c]);
+    ac_model_decoder(freq, n_classes, P, tables + (c << P));
   }
   ac_end_bits(&bits);
   for (unsigned j = 0; j < LANES; j++) {
@@ -127,26 +127,22 @@ void ac_sequence_read(ac_reader *in, unsigned method, uint8_t *classes, uint32_t
   }
   const uint64_t n_words = ac_read_varint(in);
   if (n_words > n) goto invalid;
-  ac_reader words = {NULL, NULL, 0};
-  words.p = ac_take(in, 2 * (size_t)n_words);
+  const uint8_t *coded = ac_take(in, 2 * (size_t)n_words);
   if (in->failed) return;
-  words.end = words.p + 2 * n_words;
-  const uint32_t mask = (1u << P) - 1;
-  unsigned context = 0;
+  /* A copy with room behind it: a lane then always looks at the next word, and keeps it or not. */
+  uint8_t words[2 * (AC_MAX_BLOCK / 64) + 2] = {0};
+  memcpy(words, coded, 2 * (size_t)n_words);
+  size_t used = 0;
+  uint32_t context = 0; /* << P, as it stands in a table entry */
+  const uint32_t contexts_mask = order ? (AC_MAX_CLASSES - 1) << P : 0;
   for (uint32_t i = 0; i < n; i++) {
     uint32_t *lane = &x[i % LANES];
-    const uint32_t e = tables[context][*lane & mask];
-    uint32_t y = ac_entry_advance(e, *lane, P);
+    const uint32_t e = tables[context + (*lane & ((1u << P) - 1))];
+    *lane = ac_refill(ac_entry_advance(e, *lane, P), words, &used);
+    context = e & contexts_mask;
     classes[i] = (uint8_t)ac_entry_symbol(e, P);
-    if (y < AC_STATE_MIN) {
-      const uint8_t *w = ac_take(&words, 2);
-      if (!w) goto invalid;
-      y = y << 16 | ac_load16(w);
-    }
-    *lane = y;
-    context = order ? classes[i] : 0;
   }
-  if (ac_remaining(&words)) goto invalid;
+  if (used != n_words) goto invalid;
   for (unsigned j = 0; j < LANES; j++)
     if (x[j] != AC_STATE_MIN) goto invalid;
   return;

@@ -15,7 +15,6 @@
 #define AC_MAX_PROB_BITS 13
 #define AC_MAX_LANES 64
 #define AC_MAX_GROUP 128
-#define AC_STATE_MIN 0x10000u /* rANS states lie in [2^16, 2^32); coding starts and ends at 2^16 */
 
 typedef struct {
   uint8_t k;        /* raw bits */
@@ -39,19 +38,30 @@ static inline uint32_t ac_raw_bytes(uint32_t m, unsigned k) { return (m + 15) / 
 /* What the class choice needs to know of a group. */
 typedef struct {
   int32_t mean;       /* rounded toward zero */
-  uint32_t magnitude; /* OR of v ^ (v >> 31): its bit length bounds |v| */
+  uint32_t magnitude; /* OR of |v|: its bit length is that of the largest */
   uint64_t deviation; /* sum of |v|, or of |v - mean| where |sum of v| is more than a quarter of it */
 } ac_group_stats;
 
 #define AC_HISTOGRAM_BINS 512
 typedef struct {
-  int32_t first;   /* bin i counts values with (v >> shift) == first + i */
+  int32_t first;    /* bin i counts values with (v >> shift) == first + i */
   uint8_t shift;
-  uint8_t stride;  /* every stride-th group of the class is counted, from its first */
-  uint32_t seen;   /* groups of the class */
-  uint32_t values; /* counted */
-  uint32_t count[AC_HISTOGRAM_BINS + 1]; /* the last one counts all others */
+  uint8_t sampling; /* one group in 2^sampling of the class is counted */
+  uint8_t open;     /* nothing is counted where this is 0 */
+  uint32_t seen;    /* groups of the class */
+  uint32_t values;  /* counted */
+  /* Neighbours are often equal, and counting them in turns in two places is faster; the last bin
+   * counts all other values. */
+  uint32_t count[2][AC_HISTOGRAM_BINS + 1];
 } ac_histogram;
+
+static inline uint32_t ac_bin(const ac_histogram *h, unsigned i) { return h->count[0][i] + h->count[1][i]; }
+
+/* Is the next group of the class counted?  Golden-section multiples, because data has periods that a
+ * power of two would meet. */
+static inline int ac_histogram_takes(ac_histogram *h) {
+  return h->open && (uint64_t)(h->seen++ * 0x9e3779b9u) << h->sampling <= 0xffffffffu;
+}
 
 /* A choice of windows and what it is expected to cost. */
 typedef struct {

@@ -15,12 +15,17 @@ typedef struct {
   int supported;
 } candidate;
 
+#define HAS(feature) __builtin_cpu_supports(feature) /* by CPU and operating system */
+
 /* Fastest first. */
 static const ac_kernels *detect(void) {
   const candidate candidates[] = {
 #if defined(__x86_64__)
-      {&ac_kernels_avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2")},
-      {&ac_kernels_sse42, __builtin_cpu_supports("sse4.2")},
+      {&ac_kernels_avx512,
+       HAS("avx512f") && HAS("avx512bw") && HAS("avx512dq") && HAS("avx512vl") && HAS("avx512vbmi") &&
+           HAS("avx512vbmi2") && HAS("vpclmulqdq") && HAS("pclmul") && HAS("bmi2")},
+      {&ac_kernels_avx2, HAS("avx2") && HAS("bmi2") && HAS("pclmul")},
+      {&ac_kernels_sse42, HAS("sse4.2") && HAS("pclmul")},
 #endif
       {&ac_kernels_scalar, 1},
   };

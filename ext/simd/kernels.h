@@ -38,10 +38,10 @@ typedef struct {
   /* Add every group's values to the histogram of its class. */
   void (*count)(const int32_t *q, uint32_t n, unsigned group, const uint8_t *group_class, ac_histogram *histograms);
 
-  /* Integers to tokens and the raw plane.  Values outside their window become (filler, zero bits)
-   * and their index goes to outside[]; returns how many. */
+  /* Integers to tokens and the raw plane [raw, raw_end).  Values outside their window become (filler,
+   * zero bits) and their index goes to outside[]; returns how many. */
   uint32_t (*split)(const int32_t *q, uint32_t n, const ac_windows *windows, const uint8_t *group_class,
-                    uint8_t *tokens, uint8_t *raw, uint32_t *outside);
+                    uint8_t *tokens, uint8_t *raw, const uint8_t *raw_end, uint32_t *outside);
 
   /* rANS, backwards: words end at `end`, lane states first; returns where they start.  Needs room
    * for one word a token and 4 bytes a lane. */
@@ -58,7 +58,7 @@ typedef struct {
 
 extern const ac_kernels ac_kernels_scalar;
 #if defined(__x86_64__)
-extern const ac_kernels ac_kernels_sse42, ac_kernels_avx2;
+extern const ac_kernels ac_kernels_sse42, ac_kernels_avx2, ac_kernels_avx512;
 #endif
 
 /* The table in use, chosen at the first call: the one that the environment variable ARRAYCODEC_ISA

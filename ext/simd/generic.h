@@ -1,0 +1,450 @@
+/* generic.h: every kernel in plain C.  The meaning of the others; read this first.
+ *
+ * Each table's file includes it, so that it is compiled once for every instruction set, and puts its
+ * own kernels in the place of some of these; its own fall back on these for odd sizes and rare values.
+ *
+ * Loops over a group (at most 128 values, in L1) are kept free of branches so that a compiler can
+ * use whatever vector unit the target has.  Invariants: nothing here depends on the data's
+ * history outside its block; float arithmetic is + - * and comparisons only, never contracted.
+ */
+#ifndef AC_GENERIC_H
+#define AC_GENERIC_H
+#include "../arraycodec.h"
+#include "../core/bitplane.h"
+#include "kernels.h"
+
+#define LIKELY(c) __builtin_expect(!!(c), 1)
+#define UNLIKELY(c) __builtin_expect(!!(c), 0)
+#define UNUSED __attribute__((unused)) /* by tables that have their own */
+
+static inline uint32_t min_u32(uint32_t a, uint32_t b) { return a < b ? a : b; }
+
+/* ---- statistics for the class choice ---- */
+/* sum / m, rounded toward zero; groups are 64 or 128 values but for the last. */
+AC_ALWAYS_INLINE int32_t mean_of(int64_t sum, uint32_t m) {
+  if (LIKELY(!(m & (m - 1)))) return (int32_t)((sum + (sum >> 63 & (m - 1))) >> __builtin_ctz(m));
+  return (int32_t)(sum / (int64_t)m);
+}
+
+/* Is the deviation about zero good enough?  Not if the mean is a quarter of it or more. */
+AC_ALWAYS_INLINE int is_centred(int64_t sum, uint64_t deviation) {
+  return 4 * (uint64_t)(sum < 0 ? -sum : sum) <= deviation;
+}
+
+enum { NO_OVERFLOW_BITS = 23 }; /* 128 values of so many bits sum to less than 2^31, others may not */
+
+static ac_group_stats group_stats(const int32_t *q, uint32_t m) {
+  uint32_t magnitude = 0, wrapped_sum = 0, wrapped_deviation = 0;
+  for (uint32_t j = 0; j < m; j++) {
+    const uint32_t v = (uint32_t)(q[j] < 0 ? -q[j] : q[j]);
+    magnitude |= v;
+    wrapped_sum += (uint32_t)q[j];
+    wrapped_deviation += v;
+  }
+  int64_t sum = (int32_t)wrapped_sum;
+  uint64_t deviation = wrapped_deviation;
+  if (UNLIKELY(magnitude >> NO_OVERFLOW_BITS)) {
+    sum = 0;
+    deviation = 0;
+    for (uint32_t j = 0; j < m; j++) {
+      sum += q[j];
+      deviation += (uint64_t)(q[j] < 0 ? -(int64_t)q[j] : q[j]);
+    }
+  }
+  const int32_t mean = mean_of(sum, m);
+  if (!is_centred(sum, deviation)) {
+    deviation = 0;
+    if (LIKELY(!(magnitude >> NO_OVERFLOW_BITS))) {
+      uint32_t small = 0;
+      for (uint32_t j = 0; j < m; j++) {
+        const int32_t d = q[j] - mean;
+        small += (uint32_t)(d < 0 ? -d : d);
+      }
+      deviation = small;
+    } else {
+      for (uint32_t j = 0; j < m; j++) {
+        const int64_t d = (int64_t)q[j] - mean;
+        deviation += (uint64_t)(d < 0 ? -d : d);
+      }
+    }
+  }
+  return (ac_group_stats){mean, magnitude, deviation};
+}
+
+/* ---- quantize ---- */
+/* Sixteen values at a time, the cheapest arithmetic first.  A short cut writes UNSURE for a value that
+ * it cannot settle and says (nonzero) whether there was one; in the end those get the definition. */
+enum { RUN = 16 };
+#define UNSURE INT32_MIN /* no q is this large */
+
+/* Integers of at most NEAR_BITS bits in float32: see ac_lattice_make for why it agrees with the
+ * definition. */
+enum { NEAR_BITS = 14 };
+
+AC_ALWAYS_INLINE int32_t quantize_near(const float *x, int32_t *q, const ac_lattice *l) {
+  const float inv = l->inv_f, delta = l->delta_f, limit = l->limit_f, magic = 12582912.0f /* 1.5 * 2^23 */;
+  int32_t unsure = 0;
+  for (int j = 0; j < RUN; j++) {
+    const float v = (x[j] * inv + magic) - magic; /* to nearest even, where |v| is small enough */
+    const int32_t far = -(!((__builtin_fabsf(x[j] - v * delta) < limit) & (__builtin_fabsf(v) < 1 << NEAR_BITS)));
+    q[j] = (int32_t)(far ? 0.0f : v) | (far & UNSURE);
+    unsure |= far;
+  }
+  return unsure;
+}
+
+/* The definition less its rare case, |x - r| = tol: in double precision, whatever the size of q. */
+#define DEFINE_WIDE(T, F)                                                                                    \
+  AC_ALWAYS_INLINE int32_t quantize_wide_##F(const T *x, int32_t *q, uint32_t m, const ac_lattice *l) {       \
+    const double inv = l->inv, delta = l->delta, tol = l->tol;                                                \
+    int32_t unsure = 0;                                                                                       \
+    for (uint32_t j = 0; j < m; j++) {                                                                        \
+      const double v = ac_rint((double)x[j] * inv), r = (double)(T)(v * delta);                               \
+      const int32_t far = -(!((__builtin_fabs((double)x[j] - r) < tol) & (__builtin_fabs(v) <= AC_QMAX)));    \
+      q[j] = (int32_t)(far ? 0.0 : v) | (far & UNSURE);                                                       \
+      unsure |= far;                                                                                          \
+    }                                                                                                         \
+    return unsure;                                                                                            \
+  }
+DEFINE_WIDE(float, f32)
+DEFINE_WIDE(double, f64)
+
+AC_ALWAYS_INLINE int32_t quantize_run_f32(const float *x, int32_t *q, const ac_lattice *l) {
+  return UNLIKELY(quantize_near(x, q, l)) ? quantize_wide_f32(x, q, RUN, l) : 0;
+}
+AC_ALWAYS_INLINE int32_t quantize_run_f64(const double *x, int32_t *q, const ac_lattice *l) {
+  return quantize_wide_f64(x, q, RUN, l);
+}
+
+/* One group, values [first, last); returns the new number of refused values. */
+#define DEFINE_QUANTIZE(T, F)                                                                                \
+  static uint32_t quantize_group_##F(const T *x, int32_t *q, uint32_t first, uint32_t last, const ac_lattice *lattice, \
+                                     ac_group_stats *stats, uint32_t *refused, uint32_t n_refused) {          \
+    const ac_lattice copy = *lattice, *l = &copy; /* stores to q cannot change it */                          \
+    const uint32_t before = n_refused;                                                                        \
+    for (uint32_t i = first, m; i < last; i += m) {                                                           \
+      m = min_u32(last - i, RUN);                                                                             \
+      if (LIKELY(!(m == RUN ? quantize_run_##F(x + i, q + i, l) : quantize_wide_##F(x + i, q + i, m, l)))) continue; \
+      for (uint32_t j = i; j < i + m; j++)                                                                    \
+        if (q[j] == UNSURE && !ac_quantize_##F(x[j], l, &q[j])) {                                             \
+          q[j] = j ? q[j - 1] : 0;                                                                            \
+          refused[n_refused++] = j;                                                                           \
+        }                                                                                                     \
+    }                                                                                                         \
+    if (n_refused - before == last - first) /* the class of zeros costs nothing */                            \
+      memset(q + first, 0, (last - first) * sizeof *q);                                                       \
+    *stats = group_stats(q + first, last - first);                                                            \
+    return n_refused;                                                                                         \
+  }                                                                                                           \
+  UNUSED static uint32_t quantize_##F(const T *x, uint32_t n, const ac_lattice *l, unsigned group, int32_t *q,       \
+                               ac_group_stats *stats, uint32_t *refused) {                                    \
+    uint32_t n_refused = 0;                                                                                   \
+    for (uint32_t first = 0; first < n; first += group)                                                       \
+      n_refused = quantize_group_##F(x, q, first, first + min_u32(n - first, group), l, stats++, refused, n_refused); \
+    return n_refused;                                                                                         \
+  }
+DEFINE_QUANTIZE(float, f32)
+DEFINE_QUANTIZE(double, f64)
+
+/* ---- histograms ---- */
+AC_ALWAYS_INLINE void count_bins(ac_histogram *h, const uint16_t *bins, uint32_t m) {
+  uint32_t j = 0;
+  for (; j + 2 <= m; j += 2) {
+    h->count[0][bins[j]]++;
+    h->count[1][bins[j + 1]]++;
+  }
+  if (j < m) h->count[0][bins[j]]++;
+  h->values += m;
+}
+
+static void count(const int32_t *q, uint32_t n, unsigned group, const uint8_t *group_class, ac_histogram *histograms) {
+  for (uint32_t i = 0; i < n; i += group, q += group) {
+    ac_histogram *h = &histograms[*group_class++];
+    if (!ac_histogram_takes(h)) continue;
+    const uint32_t m = min_u32(n - i, group), first = (uint32_t)h->first;
+    const unsigned shift = h->shift;
+    uint16_t bins[AC_MAX_GROUP];
+    for (uint32_t j = 0; j < m; j++) {
+      const uint32_t bin = (uint32_t)(q[j] >> shift) - first;
+      bins[j] = (uint16_t)min_u32(bin, AC_HISTOGRAM_BINS);
+    }
+    count_bins(h, bins, m);
+  }
+}
+
+/* ---- split ---- */
+AC_FOR_EACH_WIDTH(AC_DEFINE_WIDTH)
+#define PACK_ENTRY(k) pack16_##k,
+#define UNPACK_ENTRY(k) unpack16_##k,
+static const ac_pack16_fn PACK16[AC_MAX_RAW_BITS + 1] = {0, AC_FOR_EACH_WIDTH(PACK_ENTRY)};
+static const ac_unpack16_fn UNPACK16[AC_MAX_RAW_BITS + 1] = {0, AC_FOR_EACH_WIDTH(UNPACK_ENTRY)};
+
+/* One group of m values from value `first` on; returns the new number of values outside. */
+AC_ALWAYS_INLINE uint32_t split_group(const int32_t *restrict q, uint32_t m, const ac_class *c, uint8_t *restrict tokens,
+                                      uint8_t *restrict raw, uint32_t first, uint32_t *outside, uint32_t n_outside) {
+  const unsigned k = c->k;
+  const uint32_t base = (uint32_t)c->base, last = ((uint32_t)c->n_tokens << k) - 1, mask = (1u << k) - 1;
+  uint32_t low[AC_MAX_GROUP];
+  uint32_t bad = 0;
+  for (uint32_t j = 0; j < m; j++) {
+    const uint32_t u = (uint32_t)q[j] - base;
+    bad |= 0u - (uint32_t)(u > last);
+    tokens[j] = (uint8_t)(u >> k);
+  }
+  if (k)
+    for (uint32_t j = 0; j < m; j++) low[j] = (uint32_t)q[j] & mask; /* the base has no low bits */
+  if (UNLIKELY(bad))
+    for (uint32_t j = 0; j < m; j++)
+      if ((uint32_t)q[j] - base > last) {
+        tokens[j] = c->filler;
+        low[j] = 0;
+        outside[n_outside++] = first + j;
+      }
+  if (k) {
+    for (uint32_t j = m; j & 15; j++) low[j] = 0;
+    for (uint32_t j = 0; j < m; j += 16, raw += 2 * k) PACK16[k](low + j, raw);
+  }
+  return n_outside;
+}
+
+static uint32_t split(const int32_t *q, uint32_t n, const ac_windows *w, const uint8_t *group_class, uint8_t *tokens,
+                      uint8_t *raw, const uint8_t *raw_end, uint32_t *outside) {
+  uint32_t n_outside = 0;
+  (void)raw_end;
+  for (uint32_t i = 0; i < n; i += w->group) {
+    const uint32_t m = min_u32(n - i, w->group);
+    const ac_class *c = &w->classes[*group_class++];
+    n_outside = split_group(q + i, m, c, tokens + i, raw, i, outside, n_outside);
+    raw += ac_raw_bytes(m, c->k);
+  }
+  return n_outside;
+}
+
+/* ---- rANS ---- */
+/* One token onto one lane.  The word is always stored, and kept only where the state is above the
+ * limit: that is random, so the mask must not become a branch. */
+AC_ALWAYS_INLINE ptrdiff_t push(uint32_t *x, const ac_symbol *e, uint8_t *end, ptrdiff_t at, const unsigned P) {
+  const uint32_t y = *x;
+  ptrdiff_t emit = -(ptrdiff_t)(e->limit < y);
+  __asm__("" : "+r"(emit));
+  ac_store16(end + 2 * at - 2, (uint16_t)y);
+  *x = ac_symbol_push(e, y >> (emit & 16), P);
+  return at + emit;
+}
+
+/* m tokens of one group onto L lanes. */
+AC_ALWAYS_INLINE ptrdiff_t encode_group(const ac_symbol *table, const uint8_t *t, uint32_t m, uint32_t *x, uint32_t L,
+                                        uint8_t *const end, ptrdiff_t at, const unsigned P) {
+  uint32_t i = m;
+  for (; i % L; i--) at = push(&x[(i - 1) % L], &table[t[i - 1]], end, at, P); /* a short step: its first lanes */
+  for (const uint8_t *s = t + i; s != t;)
+    for (uint32_t *lane = x + L; lane != x;) { /* lanes are a multiple of four */
+      lane -= 4;
+      s -= 4;
+      at = push(&lane[3], &table[s[3]], end, at, P);
+      at = push(&lane[2], &table[s[2]], end, at, P);
+      at = push(&lane[1], &table[s[1]], end, at, P);
+      at = push(&lane[0], &table[s[0]], end, at, P);
+    }
+  return at;
+}
+
+/* The states in front of the words; returns where they start. */
+AC_ALWAYS_INLINE uint8_t *write_states(uint8_t *words, const uint32_t *x, uint32_t L) {
+  return memcpy(words - 4 * (size_t)L, x, 4 * (size_t)L);
+}
+
+AC_ALWAYS_INLINE uint8_t *encode(const ac_windows *w, const uint8_t *group_class, uint32_t n, const uint8_t *tokens,
+                                 const ac_symbol (*symbols)[AC_MAX_TOKENS], uint8_t *const end, const unsigned P) {
+  uint32_t x[AC_MAX_LANES];
+  ptrdiff_t at = 0; /* words, backwards from the end */
+  const uint32_t L = w->lanes, group = w->group;
+  for (uint32_t j = 0; j < L; j++) x[j] = AC_STATE_MIN;
+  for (uint32_t g = ac_groups(n, group); g-- > 0;) {
+    const unsigned c = group_class[g];
+    if (w->classes[c].n_tokens < 2) continue;
+    const uint32_t first = g * group;
+    at = encode_group(symbols[c], tokens + first, min_u32(n - first, group), x, L, end, at, P);
+  }
+  return write_states(end + 2 * at, x, L);
+}
+
+/* One token off one lane; `at` counts the words used. */
+AC_ALWAYS_INLINE uint32_t pop(const uint32_t *table, const unsigned P, uint32_t *x, const uint8_t *words, size_t *at) {
+  const uint32_t e = table[*x & ((1u << P) - 1)];
+  *x = ac_refill(ac_entry_advance(e, *x, P), words, at);
+  return ac_entry_symbol(e, P);
+}
+
+enum { WORD_SLACK = 1 }; /* words that decode_tokens may read past those it uses */
+
+/* Decode m tokens of one group; needs m + WORD_SLACK readable words. */
+AC_ALWAYS_INLINE const uint8_t *decode_tokens(const uint32_t *table, const unsigned P, uint32_t *x, const uint32_t L,
+                                              uint32_t m, const uint8_t *words, uint32_t *tokens) {
+  size_t at = 0;
+  uint32_t i = 0;
+  for (; i + L <= m; i += L)
+    for (uint32_t j = 0; j < L; j += 4) {
+      uint32_t *t = tokens + i + j;
+      t[0] = pop(table, P, &x[j], words, &at);
+      t[1] = pop(table, P, &x[j + 1], words, &at);
+      t[2] = pop(table, P, &x[j + 2], words, &at);
+      t[3] = pop(table, P, &x[j + 3], words, &at);
+    }
+  for (uint32_t j = 0; i < m; i++, j++) tokens[i] = pop(table, P, &x[j], words, &at);
+  return words + 2 * at;
+}
+
+/* The same near the end of the words: a copy with room behind it, and a look at what was used. */
+static const uint8_t *decode_last_tokens(const uint32_t *table, unsigned P, uint32_t *x, uint32_t L, uint32_t m,
+                                         const uint8_t *words, const uint8_t *words_end, uint32_t *tokens) {
+  uint8_t copy[2 * (AC_MAX_GROUP + WORD_SLACK)] = {0};
+  const size_t left = (size_t)(words_end - words);
+  memcpy(copy, words, left);
+  const size_t used = (size_t)(decode_tokens(table, P, x, L, m, copy, tokens) - copy);
+  return used <= left ? words + used : NULL;
+}
+
+/* Does float32 arithmetic give the definition's floats for all integers of a class? */
+AC_ALWAYS_INLINE int in_float(const ac_class *c) {
+  return c->base >= -AC_FLOAT_EXACT_MAX && c->base + ((int64_t)c->n_tokens << c->k) <= AC_FLOAT_EXACT_MAX;
+}
+
+UNUSED static unsigned most_raw_bits(const ac_windows *w) {
+  unsigned k = 0;
+  for (unsigned c = 0; c < w->n_classes; c++)
+    if (w->classes[c].k > k) k = w->classes[c].k;
+  return k;
+}
+
+UNUSED static int all_in_float(const ac_windows *w) {
+  for (unsigned c = 0; c < w->n_classes; c++)
+    if (!in_float(&w->classes[c])) return 0;
+  return 1;
+}
+
+/* Integers to floats, m of them: into whichever of the two outputs there is. */
+AC_ALWAYS_INLINE void dequantize(const int32_t *v, uint32_t m, const ac_class *c, double delta, float *out32, double *out64) {
+  if (out64) {
+    for (uint32_t j = 0; j < m; j++) out64[j] = ac_reconstruct_f64(v[j], delta);
+  } else if (LIKELY(in_float(c))) {
+    const float delta_f = (float)delta; /* the same bits: |v| <= 2^24 */
+    for (uint32_t j = 0; j < m; j++) out32[j] = (float)v[j] * delta_f;
+  } else {
+    for (uint32_t j = 0; j < m; j++) out32[j] = ac_reconstruct_f32(v[j], delta);
+  }
+}
+
+/* Where a decoder stands. */
+typedef struct {
+  const uint8_t *raw, *words;
+  uint32_t x[AC_MAX_LANES];
+} cursor;
+
+AC_ALWAYS_INLINE int open_cursor(const ac_coded *in, cursor *at) {
+  const uint32_t L = in->windows->lanes;
+  at->raw = in->raw;
+  at->words = in->words;
+  if (in->words == in->words_end) return AC_OK; /* no tokens */
+  memcpy(at->x, at->words, 4 * (size_t)L);
+  at->words += 4 * (size_t)L;
+  for (uint32_t j = 0; j < L; j++)
+    if (at->x[j] < AC_STATE_MIN) return AC_E_FORMAT;
+  return AC_OK;
+}
+
+/* All words are used, and the lanes are where the encoder started. */
+AC_ALWAYS_INLINE int close_cursor(const ac_coded *in, const cursor *at) {
+  if (in->words == in->words_end) return AC_OK;
+  if (at->words != in->words_end) return AC_E_FORMAT;
+  for (uint32_t j = 0; j < in->windows->lanes; j++)
+    if (at->x[j] != AC_STATE_MIN) return AC_E_FORMAT;
+  return AC_OK;
+}
+
+/* One group of m values of class `index`. */
+AC_ALWAYS_INLINE int decode_group(const ac_coded *in, cursor *at, unsigned index, uint32_t m, float *out32,
+                                  double *out64, const unsigned P) {
+  const ac_class *c = &in->windows->classes[index];
+  const uint8_t *const words_end = in->words_end;
+  const uint32_t base = (uint32_t)c->base, L = in->windows->lanes;
+  const unsigned k = c->k;
+  uint32_t tokens[AC_MAX_GROUP], low[AC_MAX_GROUP];
+  int32_t v[AC_MAX_GROUP];
+  if (c->n_tokens > 1) {
+    const uint32_t *table = in->tables + ((size_t)index << P);
+    if (LIKELY((size_t)(words_end - at->words) >= 2 * (size_t)(m + WORD_SLACK)))
+      at->words = decode_tokens(table, P, at->x, L, m, at->words, tokens);
+    else if (!(at->words = decode_last_tokens(table, P, at->x, L, m, at->words, words_end, tokens)))
+      return AC_E_FORMAT;
+  } else {
+    memset(tokens, 0, m * sizeof *tokens);
+  }
+  if (k) {
+    for (uint32_t j = 0; j < m; j += 16, at->raw += 2 * k) {
+      if (LIKELY((size_t)(words_end - at->raw) >= 2 * (size_t)k + AC_PLANE_SLACK)) {
+        UNPACK16[k](at->raw, low + j);
+      } else { /* the plane ends where the block does */
+        uint8_t last[2 * AC_MAX_RAW_BITS + AC_PLANE_SLACK] = {0};
+        memcpy(last, at->raw, 2 * k);
+        UNPACK16[k](last, low + j);
+      }
+    }
+    for (uint32_t j = 0; j < m; j++) v[j] = (int32_t)(base + ((tokens[j] << k) | low[j]));
+  } else {
+    for (uint32_t j = 0; j < m; j++) v[j] = (int32_t)(base + tokens[j]);
+  }
+  dequantize(v, m, c, in->delta, out32, out64);
+  return AC_OK;
+}
+
+AC_ALWAYS_INLINE int decode(const ac_coded *in, float *out32, double *out64, const unsigned P) {
+  const uint32_t group = in->windows->group;
+  cursor at;
+  int error = open_cursor(in, &at);
+  for (uint32_t i = 0, g = 0; i < in->n && !error; i += group, g++)
+    error = decode_group(in, &at, in->group_class[g], min_u32(in->n - i, group), out32 ? out32 + i : NULL,
+                         out64 ? out64 + i : NULL, P);
+  return error ? error : close_cursor(in, &at);
+}
+
+/* One instance for every number of probability bits, so that shifts are constants. */
+#define DEFINE_RANS(P)                                                                                       \
+  static uint8_t *encode_##P(const ac_windows *w, const uint8_t *group_class, uint32_t n,                    \
+                             const uint8_t *tokens, const ac_symbol (*symbols)[AC_MAX_TOKENS], uint8_t *end) { \
+    return encode(w, group_class, n, tokens, symbols, end, P);                                               \
+  }                                                                                                          \
+  static int decode_f32_##P(const ac_coded *in, float *out) { return decode(in, out, NULL, P); }             \
+  static int decode_f64_##P(const ac_coded *in, double *out) { return decode(in, NULL, out, P); }
+DEFINE_RANS(10)
+DEFINE_RANS(11)
+DEFINE_RANS(12)
+DEFINE_RANS(13)
+#define BY_PROB_BITS(w, f) \
+  ((w)->prob_bits == 10 ? f##_10 : (w)->prob_bits == 11 ? f##_11 : (w)->prob_bits == 12 ? f##_12 : f##_13)
+
+/* For kernels of other tables: some tokens of a group behind words that stand already, and one group. */
+UNUSED static uint8_t *encode_last(const ac_symbol *table, const uint8_t *t, uint32_t m, uint32_t *x,
+                                                    uint32_t L, uint8_t *words, unsigned P) {
+  return words + 2 * (P == 10   ? encode_group(table, t, m, x, L, words, 0, 10)
+                      : P == 11 ? encode_group(table, t, m, x, L, words, 0, 11)
+                      : P == 12 ? encode_group(table, t, m, x, L, words, 0, 12)
+                                : encode_group(table, t, m, x, L, words, 0, 13));
+}
+UNUSED static int decode_group_any(const ac_coded *in, cursor *at, unsigned index, uint32_t m,
+                                                    float *out32, double *out64) {
+  switch (in->windows->prob_bits) {
+    case 10: return decode_group(in, at, index, m, out32, out64, 10);
+    case 11: return decode_group(in, at, index, m, out32, out64, 11);
+    case 12: return decode_group(in, at, index, m, out32, out64, 12);
+    default: return decode_group(in, at, index, m, out32, out64, 13);
+  }
+}
+
+static uint8_t *encode_any(const ac_windows *w, const uint8_t *group_class, uint32_t n, const uint8_t *tokens,
+                           const ac_symbol (*symbols)[AC_MAX_TOKENS], uint8_t *end) {
+  return BY_PROB_BITS(w, encode)(w, group_class, n, tokens, symbols, end);
+}
+static int decode_f32(const ac_coded *in, float *out) { return BY_PROB_BITS(in->windows, decode_f32)(in, out); }
+static int decode_f64(const ac_coded *in, double *out) { return BY_PROB_BITS(in->windows, decode_f64)(in, out); }
+#endif
