@@ -1,6 +1,446 @@
+/* avx2.c: kernels for AVX2 and BMI2, eight values a vector.
+ *
+ * Whole groups of 64 or 128 values with 8 or more lanes go through the kernels here; generic.h, compiled
+ * for this target, does the last group, fewer lanes, float64 input and whatever a vector cannot settle.
+ * Invariant: bytes and floats are those of generic.h.  The target has no FMA, so nothing can be
+ * contracted even where a compiler is told to.
+ */
 #if defined(__x86_64__)
-#include "generic.h"
+#include <immintrin.h>
+
 #include "crc32c_x86.h"
-const ac_kernels ac_kernels_avx2 = {"avx2", quantize_f32, quantize_f64, count,     split,
-                                      encode_any, decode_f32,   decode_f64,   crc32c_sse42};
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,bmi,bmi2,lzcnt,popcnt")
+#endif
+
+#include "generic.h"
+
+enum { WIDTH = 8 };    /* values in a vector */
+enum { AHEAD = 4096 }; /* bytes fetched before their use (see avx512.c) */
+
+AC_ALWAYS_INLINE __m256i load8(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+AC_ALWAYS_INLINE void store8(void *p, __m256i v) { _mm256_storeu_si256((__m256i *)p, v); }
+
+/* ---- quantize ---- */
+AC_ALWAYS_INLINE uint32_t add_lanes(__m256i v) {
+  __m128i s = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+  s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+  return (uint32_t)_mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
+}
+
+AC_ALWAYS_INLINE uint32_t or_lanes(__m256i v) {
+  __m128i s = _mm_or_si128(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+  s = _mm_or_si128(s, _mm_shuffle_epi32(s, 0x4e));
+  return (uint32_t)_mm_cvtsi128_si32(_mm_or_si128(s, _mm_shuffle_epi32(s, 0xb1)));
+}
+
+/* One whole group with its statistics in registers; 0 if a value is refused. */
+AC_ALWAYS_INLINE int quantize_vectors(const float *x, int32_t *q, uint32_t m, const ac_lattice *l, ac_group_stats *stats) {
+  const __m256 inv = _mm256_set1_ps(l->inv_f), delta = _mm256_set1_ps(l->delta_f), limit = _mm256_set1_ps(l->limit_f);
+  const __m256 sign = _mm256_set1_ps(-0.0f);
+  const __m256i near = _mm256_set1_epi32(1 << NEAR_BITS);
+  __m256i sum = _mm256_setzero_si256(), deviation = sum, magnitude = sum;
+  for (uint32_t i = 0; i < m; i += RUN) {
+    _mm_prefetch((const char *)(x + i) + AHEAD, _MM_HINT_T0);
+    __m256i v[2], a[2], sure = _mm256_set1_epi32(-1);
+#pragma GCC unroll 2
+    for (int h = 0; h < 2; h++) {
+      const __m256 value = _mm256_loadu_ps(x + i + WIDTH * h);
+      v[h] = _mm256_cvtps_epi32(_mm256_mul_ps(value, inv)); /* to nearest even; -2^31 for what does not fit */
+      const __m256 d = _mm256_sub_ps(value, _mm256_mul_ps(_mm256_cvtepi32_ps(v[h]), delta));
+      a[h] = _mm256_abs_epi32(v[h]);
+      const __m256i close = _mm256_castps_si256(_mm256_cmp_ps(_mm256_andnot_ps(sign, d), limit, _CMP_LT_OQ));
+      sure = _mm256_and_si256(sure, _mm256_and_si256(close, _mm256_cmpgt_epi32(near, a[h]))); /* |-2^31| is negative */
+    }
+    if (UNLIKELY(_mm256_movemask_epi8(_mm256_andnot_si256(_mm256_srai_epi32(_mm256_or_si256(a[0], a[1]), 31), sure)) != -1)) {
+      if (quantize_wide_f32(x + i, q + i, RUN, l)) /* errors of exactly tol, mostly */
+        for (uint32_t j = i; j < i + RUN; j++)
+          if (q[j] == UNSURE && !ac_quantize_f32(x[j], l, &q[j])) return 0;
+      for (int h = 0; h < 2; h++) a[h] = _mm256_abs_epi32(v[h] = load8(q + i + WIDTH * h));
+    }
+    for (int h = 0; h < 2; h++) {
+      magnitude = _mm256_or_si256(magnitude, a[h]);
+      deviation = _mm256_add_epi32(deviation, a[h]);
+      sum = _mm256_add_epi32(sum, v[h]);
+      store8(q + i + WIDTH * h, v[h]);
+    }
+  }
+  const uint32_t all = or_lanes(magnitude), about_zero = add_lanes(deviation);
+  const int32_t total = (int32_t)add_lanes(sum);
+  if (LIKELY(!(all >> NO_OVERFLOW_BITS) && is_centred(total, about_zero)))
+    *stats = (ac_group_stats){mean_of(total, m), all, about_zero};
+  else
+    *stats = group_stats(q, m);
+  return 1;
+}
+
+static uint32_t quantize_f32_avx2(const float *x, uint32_t n, const ac_lattice *l, unsigned group, int32_t *q,
+                                  ac_group_stats *stats, uint32_t *refused) {
+  const ac_lattice lattice = *l;
+  uint32_t n_refused = 0;
+  for (uint32_t first = 0; first < n; first += group, stats++) {
+    const uint32_t m = min_u32(n - first, group);
+    if (LIKELY(m == group && quantize_vectors(x + first, q + first, m, &lattice, stats))) continue;
+    n_refused = quantize_group_f32(x, q, first, first + m, &lattice, stats, refused, n_refused);
+  }
+  return n_refused;
+}
+
+/* ---- histograms ---- */
+static void count_avx2(const int32_t *q, uint32_t n, unsigned group, const uint8_t *group_class, ac_histogram *histograms) {
+  uint32_t i = 0;
+  for (; i + group <= n; i += group, q += group) {
+    ac_histogram *h = &histograms[*group_class++];
+    if (!ac_histogram_takes(h)) continue;
+    const __m256i first = _mm256_set1_epi32(h->first), others = _mm256_set1_epi32(AC_HISTOGRAM_BINS);
+    const __m128i shift = _mm_cvtsi32_si128(h->shift);
+    uint16_t bins[AC_MAX_GROUP];
+    for (uint32_t j = 0; j < group; j += 2 * WIDTH) {
+      const __m256i a = _mm256_sub_epi32(_mm256_sra_epi32(load8(q + j), shift), first);
+      const __m256i b = _mm256_sub_epi32(_mm256_sra_epi32(load8(q + j + WIDTH), shift), first);
+      /* in the order of the instruction: which of the two counters a value comes to does not matter */
+      store8(bins + j, _mm256_packus_epi32(_mm256_min_epu32(a, others), _mm256_min_epu32(b, others)));
+    }
+    count_bins(h, bins, group);
+  }
+  if (i < n) count(q, n - i, group, group_class, histograms);
+}
+
+/* ---- split ---- */
+enum { PACK_VECTORS = 16 }; /* up to so many bits four fields fill at most a 64-bit word */
+
+/* Sixteen fields below 2^k, k <= 16, to 2k bytes; may write 16 bytes at raw + k. */
+AC_ALWAYS_INLINE void pack_vectors(__m256i a, __m256i b, uint8_t *raw, unsigned k) {
+  const __m256i low = _mm256_set1_epi64x(0xffffffff);
+  const __m128i k1 = _mm_cvtsi32_si128((int)k), k2 = _mm_cvtsi32_si128((int)(2 * k));
+  uint64_t four[4]; /* fields in each, 4k bits */
+  __m256i v[2] = {a, b};
+#pragma GCC unroll 2
+  for (int h = 0; h < 2; h++) {
+    const __m256i two = _mm256_or_si256(_mm256_and_si256(v[h], low), _mm256_sll_epi64(_mm256_srli_epi64(v[h], 32), k1));
+    const __m256i f = _mm256_or_si256(two, _mm256_sll_epi64(_mm256_srli_si256(two, 8), k2));
+    four[2 * h] = (uint64_t)_mm256_extract_epi64(f, 0);
+    four[2 * h + 1] = (uint64_t)_mm256_extract_epi64(f, 2);
+  }
+#pragma GCC unroll 2
+  for (int h = 0; h < 2; h++, raw += k) { /* k bytes each; 1 <= k <= 16 keeps the shifts below 64 */
+    ac_store64(raw, four[2 * h] | (k < 16 ? four[2 * h + 1] << (4 * k) : 0));
+    ac_store64(raw + 8, four[2 * h + 1] >> (64 - 4 * k));
+  }
+}
+
+/* One whole group; 0 if a value is outside.  The plane may be written up to 16 bytes past its end. */
+AC_ALWAYS_INLINE int split_vectors(const int32_t *q, uint32_t m, const ac_class *c, uint8_t *tokens, uint8_t *raw) {
+  const unsigned k = c->k;
+  const __m256i base = _mm256_set1_epi32(c->base), mask = _mm256_set1_epi32((1 << k) - 1);
+  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+  const __m128i shift = _mm_cvtsi32_si128((int)k);
+  const uint32_t last = ((uint32_t)c->n_tokens << k) - 1;
+  __m256i most = _mm256_setzero_si256();
+  for (uint32_t i = 0; i < m; i += 4 * WIDTH) {
+    __m256i u[4];
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; v++) {
+      u[v] = _mm256_sub_epi32(load8(q + i + WIDTH * v), base);
+      most = _mm256_max_epu32(most, u[v]);
+    }
+    if (k)
+#pragma GCC unroll 2
+      for (int v = 0; v < 4; v += 2, raw += 2 * k)
+        pack_vectors(_mm256_and_si256(u[v], mask), _mm256_and_si256(u[v + 1], mask), raw, k);
+    for (int v = 0; v < 4; v++) u[v] = _mm256_srl_epi32(u[v], shift);
+    const __m256i bytes = _mm256_packus_epi16(_mm256_packus_epi32(u[0], u[1]), _mm256_packus_epi32(u[2], u[3]));
+    store8(tokens + i, _mm256_permutevar8x32_epi32(bytes, order));
+  }
+  const __m256i limit = _mm256_set1_epi32((int32_t)last);
+  return _mm256_movemask_epi8(_mm256_cmpeq_epi32(_mm256_max_epu32(most, limit), limit)) == -1;
+}
+
+static uint32_t split_avx2(const int32_t *q, uint32_t n, const ac_windows *w, const uint8_t *group_class, uint8_t *tokens,
+                           uint8_t *raw, const uint8_t *raw_end, uint32_t *outside) {
+  uint32_t n_outside = 0;
+  for (uint32_t i = 0; i < n; i += w->group) {
+    const ac_class *c = &w->classes[*group_class++];
+    const uint32_t m = min_u32(n - i, w->group), size = ac_raw_bytes(m, c->k);
+    if (UNLIKELY(m < w->group || c->k > PACK_VECTORS || (size_t)(raw_end - raw) < size + 16 ||
+                 !split_vectors(q + i, m, c, tokens + i, raw)))
+      n_outside = split_group(q + i, m, c, tokens + i, raw, i, outside, n_outside);
+    raw += size;
+  }
+  return n_outside;
+}
+
+/* ---- rANS encoder ---- */
+/* Entry m: the shuffle that brings the 16-bit words of the lanes set in m, in order, to the upper end. */
+#define BIT(m, i) ((m) >> (i) & 1)
+#define KEEP(v, m, i) ((v) >> 16 * BIT(m, i) | (uint128)(BIT(m, i) * (0x0100u + 0x0202u * (i))) << 112)
+#define WORDS(m) KEEP(KEEP(KEEP(KEEP(KEEP(KEEP(KEEP(KEEP((uint128)0, m, 0), m, 1), m, 2), m, 3), m, 4), m, 5), m, 6), m, 7)
+/* Byte i of entry m: how many of the lanes below i are set in m, that is, which of the next words lane
+ * i takes if it takes one. */
+#define RANK(m, i) ((uint64_t)__builtin_popcount((m) & ((1u << (i)) - 1)) << (8 * (i)))
+#define RANKS(m) \
+  (RANK(m, 0) | RANK(m, 1) | RANK(m, 2) | RANK(m, 3) | RANK(m, 4) | RANK(m, 5) | RANK(m, 6) | RANK(m, 7))
+#define FOUR(F, m) F(m), F(m + 1), F(m + 2), F(m + 3)
+#define SIXTEEN(F, m) FOUR(F, m), FOUR(F, m + 4), FOUR(F, m + 8), FOUR(F, m + 12)
+#define SIXTY4(F, m) SIXTEEN(F, m), SIXTEEN(F, m + 16), SIXTEEN(F, m + 32), SIXTEEN(F, m + 48)
+#define ALL256(F) SIXTY4(F, 0u), SIXTY4(F, 64u), SIXTY4(F, 128u), SIXTY4(F, 192u)
+__extension__ typedef unsigned __int128 uint128;
+static const uint128 TOP_WORDS[256] = {ALL256(WORDS)};
+static const uint64_t RANK_BYTES[256] = {ALL256(RANKS)};
+
+/* Slots of one class: freq | start << 16. */
+typedef struct {
+  uint32_t slot[AC_MAX_TOKENS];
+} pushing;
+
+/* With float arithmetic the quotient x / freq comes out right or one too small (see avx512.c: the same
+ * three roundings and the same 2^-22). */
+enum { MIN_PROB_BITS_FLOAT = 11 };
+
+AC_ALWAYS_INLINE void pushing_for(pushing *p, const ac_class *c) {
+  uint32_t start = 0;
+  for (unsigned s = 0; s < c->n_tokens; s++) {
+    p->slot[s] = c->freq[s] | start << 16;
+    start += c->freq[s];
+  }
+}
+
+/* m tokens of one group onto L lanes, V vectors at a time; returns where the words start. */
+AC_ALWAYS_INLINE uint8_t *encode_vectors(const pushing *p, const uint8_t *tokens, uint32_t m, uint32_t *x, uint32_t L,
+                                         uint8_t *words, unsigned P, const int V) {
+  const __m256i low16 = _mm256_set1_epi32(0xffff), total = _mm256_set1_epi32(1 << P);
+  const __m128i prob_bits = _mm_cvtsi32_si128((int)P), limit_bits = _mm_cvtsi32_si128(32 - (int)P);
+  const __m256 less = _mm256_set1_ps(1 - 0x1p-22f), high_unit = _mm256_set1_ps(65536.0f);
+  for (uint32_t i = m; i > 0;) {
+    i -= (uint32_t)(V * WIDTH);
+    uint32_t *lanes = x + i % L;
+    __m256i e[4];
+#pragma GCC unroll 4
+    for (int v = 0; v < V; v++)
+      e[v] = _mm256_i32gather_epi32((const int *)p->slot,
+                                    _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(tokens + i + WIDTH * v))), 4);
+#pragma GCC unroll 4
+    for (int v = V - 1; v >= 0; v--) {
+      const __m256i y = load8(lanes + WIDTH * v), freq = _mm256_and_si256(e[v], low16);
+      /* states that would overflow put out a word; those of a vector stand in order of lanes */
+      const __m256i limit = _mm256_sll_epi32(freq, limit_bits);
+      const __m256i emit = _mm256_cmpeq_epi32(_mm256_max_epu32(y, limit), y);
+      const unsigned mask = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(emit));
+      const __m256i low = _mm256_and_si256(y, low16);
+      const __m128i halves = _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
+      _mm_storeu_si128((__m128i *)(words - 16), _mm_shuffle_epi8(halves, _mm_load_si128((const __m128i *)&TOP_WORDS[mask])));
+      words -= 2 * __builtin_popcount(mask);
+      const __m256i z = _mm256_blendv_epi8(y, _mm256_srli_epi32(y, 16), emit);
+      const __m256 high = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_srli_epi32(z, 16)), high_unit);
+      const __m256 number = _mm256_add_ps(high, _mm256_cvtepi32_ps(_mm256_and_si256(z, low16)));
+      const __m256i quotient =
+          _mm256_cvttps_epi32(_mm256_div_ps(_mm256_mul_ps(number, less), _mm256_cvtepi32_ps(freq)));
+      const __m256i rest = _mm256_sub_epi32(z, _mm256_mullo_epi32(quotient, freq));
+      const __m256i next = _mm256_add_epi32(_mm256_sll_epi32(quotient, prob_bits),
+                                            _mm256_add_epi32(rest, _mm256_srli_epi32(e[v], 16)));
+      const __m256i right = _mm256_cmpgt_epi32(freq, rest);
+      store8(lanes + WIDTH * v, _mm256_add_epi32(next, _mm256_andnot_si256(right, _mm256_sub_epi32(total, freq))));
+    }
+  }
+  return words;
+}
+
+static uint8_t *encode_avx2(const ac_windows *w, const uint8_t *group_class, uint32_t n, const uint8_t *tokens,
+                            const ac_symbol (*symbols)[AC_MAX_TOKENS], uint8_t *end) {
+  const uint32_t L = w->lanes, group = w->group;
+  const unsigned P = w->prob_bits;
+  if (L < WIDTH || P < MIN_PROB_BITS_FLOAT) return encode_any(w, group_class, n, tokens, symbols, end);
+  pushing tables[AC_MAX_CLASSES];
+  uint32_t x[AC_MAX_LANES];
+  uint8_t *words = end;
+  for (unsigned c = 0; c < w->n_classes; c++)
+    if (w->classes[c].n_tokens > 1) pushing_for(&tables[c], &w->classes[c]);
+  for (uint32_t j = 0; j < L; j++) x[j] = AC_STATE_MIN;
+  for (uint32_t g = ac_groups(n, group); g-- > 0;) {
+    const unsigned c = group_class[g];
+    if (w->classes[c].n_tokens < 2) continue;
+    const uint8_t *t = tokens + (size_t)g * group;
+    if (UNLIKELY(n - g * group < group))
+      words = encode_last(symbols[c], t, n - g * group, x, L, words, P);
+    else if (L >= 32)
+      words = encode_vectors(&tables[c], t, group, x, L, words, P, 4);
+    else if (L == 16)
+      words = encode_vectors(&tables[c], t, group, x, L, words, P, 2);
+    else
+      words = encode_vectors(&tables[c], t, group, x, L, words, P, 1);
+  }
+  return write_states(words, x, L);
+}
+
+/* ---- rANS decoder, raw bits, dequantization ---- */
+/* What decoding values of a class needs.  Of eight raw fields, four lie within 16 bytes (4 * 25 + 7 bits),
+ * so one byte shuffle brings the four bytes of each into its place. */
+typedef struct {
+  __m256i place, shift; /* of raw fields: their four bytes within the half, and bits to drop */
+  const uint32_t *table;
+  int32_t base;
+  uint8_t k, has_tokens;
+} popping;
+
+AC_ALWAYS_INLINE void popping_for(popping *p, const ac_coded *in, unsigned index) {
+  const ac_class *c = &in->windows->classes[index];
+  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), k = _mm256_set1_epi32(c->k);
+  const __m256i bit = _mm256_mullo_epi32(lane, k);
+  const __m256i half = _mm256_setr_epi32(0, 0, 0, 0, c->k >> 1, c->k >> 1, c->k >> 1, c->k >> 1); /* 4k bits, in bytes */
+  p->shift = _mm256_and_si256(bit, _mm256_set1_epi32(7));
+  p->place = _mm256_add_epi32(
+      _mm256_mullo_epi32(_mm256_sub_epi32(_mm256_srli_epi32(bit, 3), half), _mm256_set1_epi32(0x01010101)),
+      _mm256_set1_epi32(0x03020100));
+  p->table = in->tables + ((size_t)index << in->windows->prob_bits);
+  p->base = c->base;
+  p->k = c->k;
+  p->has_tokens = c->n_tokens > 1;
+}
+
+/* Eight integers to floats. */
+AC_ALWAYS_INLINE void put_vector(__m256i v, double delta, float *out32, double *out64, const int F64) {
+  if (F64) {
+    const __m256d step = _mm256_set1_pd(delta);
+    __builtin_prefetch((char *)out64 + AHEAD, 1);
+    _mm256_storeu_pd(out64, _mm256_mul_pd(_mm256_cvtepi32_pd(_mm256_castsi256_si128(v)), step));
+    _mm256_storeu_pd(out64 + 4, _mm256_mul_pd(_mm256_cvtepi32_pd(_mm256_extracti128_si256(v, 1)), step));
+  } else {
+    _mm256_storeu_ps(out32, _mm256_mul_ps(_mm256_cvtepi32_ps(v), _mm256_set1_ps((float)delta)));
+  }
+}
+
+/* V vectors of lanes: popped, and waiting to be put out. */
+typedef struct {
+  const popping *p; /* NULL: nothing waits */
+  const uint8_t *raw;
+  uint32_t entries[4 * WIDTH];
+} popped;
+
+/* V vectors of table entries and raw bits to floats.  Reads 32 bytes past the raw fields. */
+AC_ALWAYS_INLINE void put_step(const popped *step, unsigned P, double delta, float *out32, double *out64, const int V,
+                               const int RAW, const int F64) {
+  const popping *p = step->p;
+  const uint8_t *raw = step->raw;
+  const __m256i prob_bits = _mm256_set1_epi32((int)P), symbols = _mm256_set1_epi32((1 << (32 - 2 * P)) - 1);
+  const __m256i base = _mm256_set1_epi32(p->base), low_bits = _mm256_set1_epi32((1 << p->k) - 1), k = _mm256_set1_epi32(p->k);
+#pragma GCC unroll 4
+  for (int v = 0; v < V; v++, raw += p->k) {
+    __m256i value = _mm256_and_si256(_mm256_srlv_epi32(load8(step->entries + WIDTH * v), prob_bits), symbols);
+    if (RAW) {
+      const __m256i bytes =
+          _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)raw)),
+                                  _mm_loadu_si128((const __m128i *)(raw + (p->k >> 1))), 1);
+      const __m256i fields = _mm256_srlv_epi32(_mm256_shuffle_epi8(bytes, p->place), p->shift);
+      value = _mm256_or_si256(_mm256_sllv_epi32(value, k), _mm256_and_si256(fields, low_bits));
+    }
+    if (!F64 && !(v & 1)) __builtin_prefetch((char *)(out32 + WIDTH * v) + AHEAD, 1);
+    put_vector(_mm256_add_epi32(value, base), delta, F64 ? NULL : out32 + WIDTH * v, F64 ? out64 + WIDTH * v : NULL, F64);
+  }
+}
+
+/* Popping is a chain of dependent instructions that begins with a slow lookup; meanwhile the step
+ * before is put out. */
+AC_ALWAYS_INLINE int decode_avx2(const ac_coded *in, float *out32, double *out64, const int V, const int RAW,
+                                 const int F64) {
+  const uint32_t group = in->windows->group, L = in->windows->lanes, width = (uint32_t)(V * WIDTH);
+  const unsigned P = in->windows->prob_bits;
+  const __m256i slots = _mm256_set1_epi32((1 << P) - 1), prob_bits = _mm256_set1_epi32((int)P);
+  const __m256i freq_at = _mm256_set1_epi32(32 - (int)P);
+  popping classes[AC_MAX_CLASSES];
+  popped step;
+  step.p = NULL;
+  cursor at;
+  const int error = open_cursor(in, &at);
+  if (error) return error;
+  for (unsigned c = 0; c < in->windows->n_classes; c++) popping_for(&classes[c], in, c);
+  const uint8_t *words = at.words;
+#define PUT_STEP() \
+  put_step(&step, P, in->delta, F64 ? NULL : out32 + i - width, F64 ? out64 + i - width : NULL, V, RAW, F64)
+
+  uint32_t i = 0, g = 0;
+  for (; i + group <= in->n; g++) { /* whole groups, while there is room to read behind what is used */
+    const popping *p = &classes[in->group_class[g]];
+    const size_t raw_size = ac_raw_bytes(group, p->k);
+    if (UNLIKELY((size_t)(in->words_end - at.raw) < raw_size + 32 ||
+                 (size_t)(in->words_end - words) < 2 * (size_t)(group + WIDTH)))
+      break;
+    if (UNLIKELY(!p->has_tokens)) {
+      if (step.p) PUT_STEP();
+      step.p = NULL;
+      decode_group_any(in, &at, in->group_class[g], group, F64 ? NULL : out32 + i, F64 ? out64 + i : NULL);
+      i += group;
+      continue;
+    }
+    const uint8_t *raw = at.raw;
+    at.raw += raw_size;
+    for (const uint32_t end = i + group; i < end; i += width, raw += V * p->k) {
+      uint32_t *lanes = at.x + i % L; /* groups are whole steps of lanes */
+      __m256i x[4], e[4];
+#pragma GCC unroll 4
+      for (int v = 0; v < V; v++) {
+        x[v] = load8(lanes + WIDTH * v);
+        e[v] = _mm256_i32gather_epi32((const int *)p->table, _mm256_and_si256(x[v], slots), 4);
+      }
+      if (LIKELY(step.p)) PUT_STEP();
+      step.p = p;
+      step.raw = raw;
+#pragma GCC unroll 4
+      for (int v = 0; v < V; v++) {
+        store8(step.entries + WIDTH * v, e[v]);
+        const __m256i product = _mm256_mullo_epi32(_mm256_srlv_epi32(e[v], freq_at), _mm256_srlv_epi32(x[v], prob_bits));
+        x[v] = _mm256_add_epi32(product, _mm256_and_si256(e[v], slots));
+      }
+#pragma GCC unroll 4
+      for (int v = 0; v < V; v++) { /* the states below the limit take the next words, in order of lanes */
+        const __m256i more = _mm256_cmpeq_epi32(_mm256_srli_epi32(x[v], 16), _mm256_setzero_si256());
+        const unsigned mask = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(more));
+        const __m256i next = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)words));
+        const __m256i rank = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)&RANK_BYTES[mask]));
+        const __m256i with = _mm256_or_si256(_mm256_slli_epi32(x[v], 16), _mm256_permutevar8x32_epi32(next, rank));
+        store8(lanes + WIDTH * v, _mm256_blendv_epi8(x[v], with, more));
+        words += 2 * __builtin_popcount(mask);
+      }
+    }
+  }
+  if (step.p) PUT_STEP();
+#undef PUT_STEP
+  at.words = words;
+  for (; i < in->n; i += group, g++) {
+    const int bad = decode_group_any(in, &at, in->group_class[g], min_u32(in->n - i, group), F64 ? NULL : out32 + i,
+                                     F64 ? out64 + i : NULL);
+    if (bad) return bad;
+  }
+  return close_cursor(in, &at);
+}
+
+/* One instance for every number of vectors that lanes fill, and for blocks with and without raw bits. */
+#define BY_LANES(in, out32, out64, RAW, F64)                                             \
+  ((in)->windows->lanes >= 32   ? decode_avx2(in, out32, out64, 4, RAW, F64)              \
+   : (in)->windows->lanes == 16 ? decode_avx2(in, out32, out64, 2, RAW, F64)              \
+                                : decode_avx2(in, out32, out64, 1, RAW, F64))
+
+static int decode_f32_avx2(const ac_coded *in, float *out) {
+  const ac_windows *w = in->windows;
+  if (in->words == in->words_end || w->lanes < WIDTH || !all_in_float(w)) return decode_f32(in, out);
+  return most_raw_bits(w) ? BY_LANES(in, out, NULL, 1, 0) : BY_LANES(in, out, NULL, 0, 0);
+}
+
+static int decode_f64_avx2(const ac_coded *in, double *out) {
+  const ac_windows *w = in->windows;
+  if (in->words == in->words_end || w->lanes < WIDTH) return decode_f64(in, out);
+  return most_raw_bits(w) ? BY_LANES(in, NULL, out, 1, 1) : BY_LANES(in, NULL, out, 0, 1);
+}
+
+const ac_kernels ac_kernels_avx2 = {"avx2",      quantize_f32_avx2, quantize_f64,    count_avx2,  split_avx2,
+                                    encode_avx2, decode_f32_avx2,   decode_f64_avx2, crc32c_sse42};
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
 #endif
