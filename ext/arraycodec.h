@@ -6,8 +6,9 @@
  * bytes, docs/guarantee.md proves the bound.
  *
  * Conventions: functions return AC_OK or an error code; buffers belong to the caller and are passed
- * with their size; nothing is printed, no state is kept between calls, and every function may be
- * called from several threads at once.  The floating-point environment of the caller (rounding
+ * with their size; nothing is printed, no state is kept between calls but each thread's scratch memory
+ * (at most 5.5 MiB, freed when the thread ends), and every function may be called from several threads
+ * at once.  The floating-point environment of the caller (rounding
  * mode, FTZ/DAZ) is saved, set to the IEEE defaults and restored by encode and decode.
  */
 #ifndef ARRAYCODEC_H

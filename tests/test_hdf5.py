@@ -695,4 +695,6 @@ def test_plugin_exports_and_needs_nothing_else(tool):
         for line in run(tool("readelf"), "-d", plugin, cwd="/").splitlines()
         if "(NEEDED)" in line
     ]
-    assert {n.split(".")[0] for n in needed} <= {"libc", "libm", "libdl", "ld-linux-x86-64", "ld-linux-aarch64"}
+    assert {n.split(".")[0] for n in needed} <= {
+        *("libc", "libm", "libdl", "libpthread", "ld-linux-x86-64", "ld-linux-aarch64")
+    }

@@ -11,40 +11,39 @@
  */
 #include "block.h"
 
-#include <stdlib.h>
-
 #include "../simd/kernels.h"
 #include "sequence.h"
 
 /* ---- scratch ---- */
-int ac_encode_scratch_init(ac_encode_scratch *s, uint32_t values) {
-  const size_t groups = ac_groups(values, 64);
-  const size_t words = 2 * (size_t)values + 4 * AC_MAX_LANES + 2;
-  size_t total = 0;
-#define RESERVE(bytes) (total += ((size_t)(bytes) + 63) / 64 * 64) - ((size_t)(bytes) + 63) / 64 * 64
-  const size_t q = RESERVE(4 * (size_t)values), index = RESERVE(4 * (size_t)values), tokens = RESERVE(values),
-               classes = RESERVE(groups), sequence = RESERVE(AC_SEQUENCE_SCRATCH), word = RESERVE(words),
-               stats = RESERVE(groups * sizeof *s->stats), histograms = RESERVE(AC_MAX_CLASSES * sizeof *s->histograms),
-               symbols = RESERVE(AC_MAX_CLASSES * sizeof *s->symbols);
-#undef RESERVE
-  uint8_t *p = s->memory = malloc(total);
-  if (!p) return AC_E_MEMORY;
-  s->q = (int32_t *)(p + q);
-  s->index = (uint32_t *)(p + index);
-  s->tokens = p + tokens;
-  s->group_class = p + classes;
-  s->sequence = p + sequence;
-  s->words = p + word;
-  s->words_end = s->words + words;
-  s->stats = (ac_group_stats *)(p + stats);
-  s->histograms = (ac_histogram *)(p + histograms);
-  s->symbols = (ac_symbol(*)[AC_MAX_TOKENS])(p + symbols);
-  return AC_OK;
+static size_t reserve(size_t *total, size_t bytes) {
+  const size_t at = *total;
+  *total += (bytes + 63) / 64 * 64; /* no two parts share a cache line */
+  return at;
 }
 
-void ac_encode_scratch_free(ac_encode_scratch *s) { free(s->memory); }
-
-void ac_decode_scratch_free(ac_decode_scratch *s) { free(s->tables); }
+size_t ac_encode_scratch_place(ac_encode_scratch *s, uint8_t *memory, uint32_t values) {
+  const size_t groups = ac_groups(values, 64), words_size = 2 * (size_t)values + 4 * AC_MAX_LANES + 2;
+  size_t total = 0;
+  const size_t q = reserve(&total, 4 * (size_t)values), index = reserve(&total, 4 * (size_t)values),
+               tokens = reserve(&total, values), classes = reserve(&total, groups),
+               sequence = reserve(&total, AC_SEQUENCE_SCRATCH), words = reserve(&total, words_size),
+               stats = reserve(&total, groups * sizeof *s->stats),
+               histograms = reserve(&total, AC_MAX_CLASSES * sizeof *s->histograms),
+               symbols = reserve(&total, AC_MAX_CLASSES * sizeof *s->symbols);
+  if (memory) {
+    s->q = (int32_t *)(memory + q);
+    s->index = (uint32_t *)(memory + index);
+    s->tokens = memory + tokens;
+    s->group_class = memory + classes;
+    s->sequence = memory + sequence;
+    s->words = memory + words;
+    s->words_end = s->words + words_size;
+    s->stats = (ac_group_stats *)(memory + stats);
+    s->histograms = (ac_histogram *)(memory + histograms);
+    s->symbols = (ac_symbol(*)[AC_MAX_TOKENS])(memory + symbols);
+  }
+  return total;
+}
 
 /* ---- layout byte of a windows block: lanes, group size, probability bits ---- */
 static uint8_t pack_layout(const ac_windows *w) {
@@ -281,33 +280,23 @@ static int apply_exceptions(int dtype, parsed *b, uint32_t n, double delta, void
   return ac_remaining(in) ? AC_E_FORMAT : AC_OK;
 }
 
-static int decode_windows(int dtype, ac_reader *in, uint32_t n, double delta, ac_decode_scratch *scratch, void *dst) {
+static int decode_windows(int dtype, ac_reader *in, uint32_t n, double delta, uint32_t *tables, void *dst) {
   const ac_kernels *kernels = ac_active_kernels();
   parsed b;
   if (delta == 0) return AC_E_FORMAT;
   int error = parse_windows(in, n, &b);
   if (error) return error;
   const ac_windows *w = &b.windows;
-  const size_t entries = (size_t)w->n_classes << w->prob_bits;
-  if (b.words != b.words_end) {
-    if (scratch->n_tables < entries) {
-      free(scratch->tables);
-      scratch->tables = malloc(entries * sizeof *scratch->tables);
-      scratch->n_tables = scratch->tables ? entries : 0;
-      if (!scratch->tables) return AC_E_MEMORY;
-    }
+  if (b.words != b.words_end)
     for (unsigned c = 0; c < w->n_classes; c++)
       if (w->classes[c].n_tokens > 1)
-        ac_model_decoder(w->classes[c].freq, w->classes[c].n_tokens, w->prob_bits,
-                         scratch->tables + ((size_t)c << w->prob_bits));
-  }
-  const ac_coded coded = {w, b.group_class, n, scratch->tables, b.raw, b.words, b.words_end, delta};
+        ac_model_decoder(w->classes[c].freq, w->classes[c].n_tokens, w->prob_bits, tables + ((size_t)c << w->prob_bits));
+  const ac_coded coded = {w, b.group_class, n, tables, b.raw, b.words, b.words_end, delta};
   error = dtype == AC_FLOAT32 ? kernels->decode_f32(&coded, dst) : kernels->decode_f64(&coded, dst);
   return error ? error : apply_exceptions(dtype, &b, n, delta, dst);
 }
 
-int ac_block_decode(int dtype, const uint8_t *src, size_t size, uint32_t n, double delta, ac_decode_scratch *scratch,
-                    void *dst) {
+int ac_block_decode(int dtype, const uint8_t *src, size_t size, uint32_t n, double delta, uint32_t *tables, void *dst) {
   const size_t item = ac_item_size(dtype);
   ac_reader in = {src, src + size, 0};
   switch (ac_read8(&in)) {
@@ -320,7 +309,7 @@ int ac_block_decode(int dtype, const uint8_t *src, size_t size, uint32_t n, doub
       for (uint32_t i = 0; i < n; i++) memcpy((uint8_t *)dst + i * item, in.p, item);
       return AC_OK;
     case AC_MODE_WINDOWS: {
-      const int error = decode_windows(dtype, &in, n, delta, scratch, dst);
+      const int error = decode_windows(dtype, &in, n, delta, tables, dst);
       /* the block is whole (its checksum matched): what runs short inside it is not truncated */
       return error == AC_E_TRUNCATED ? AC_E_FORMAT : error;
     }

@@ -2,17 +2,16 @@
  * checked here, once; what is read from bytes is checked where it is read.
  *
  * Invariants: the floating-point environment is IEEE default inside and the caller's outside;
- * scratch is one allocation a call, freed at one place; the same array and tolerance give the same
- * bytes.
+ * scratch is the thread's own, taken and given back at one place; the same array and tolerance give
+ * the same bytes.
  */
-#include <stdlib.h>
-
 #include "../arraycodec.h"
 #include "../simd/kernels.h"
 #include "block.h"
 #include "fpenv.h"
 #include "frame.h"
 #include "quantize.h"
+#include "scratch.h"
 
 static void swap_copy(void *dst, const void *src, size_t n, size_t item) {
   const uint8_t *s = src;
@@ -66,22 +65,22 @@ static int encode(const ac_info *info, const ac_tuning *tuning, const uint8_t *s
                   size_t *size) {
   const size_t item = ac_item_size(info->array.dtype);
   const ac_lattice lattice = ac_lattice_make(info->array.dtype, info->tol, info->delta);
-  ac_encode_scratch scratch;
-  uint8_t *native = NULL;
-  const uint32_t largest = info->count ? block_values(info, 0) : 1;
+  const uint32_t largest = info->count ? block_values(info, 0) : 0;
   const size_t header = (size_t)info->header_size;
-  if (ac_encode_scratch_init(&scratch, largest)) return AC_E_MEMORY;
+  /* behind the stages' scratch: a block of a big-endian array in native order */
+  ac_encode_scratch scratch;
+  const size_t used = ac_encode_scratch_place(&scratch, NULL, largest);
+  uint8_t *const memory = ac_scratch_take(used + (info->array.big_endian ? largest * item : 0));
+  if (!memory) return AC_E_MEMORY;
+  ac_encode_scratch_place(&scratch, memory, largest);
+  uint8_t *const native = info->array.big_endian ? memory + used : NULL;
   int error = AC_OK;
-  if (info->array.big_endian && !(native = malloc(largest * item))) {
-    error = AC_E_MEMORY;
-    goto done;
-  }
   uint8_t *p = dst + header;
   for (uint64_t i = 0; i < info->n_blocks; i++) {
     const uint32_t n = block_values(info, i);
     if ((size_t)(dst + capacity - p) < 1 + n * item) {
       error = AC_E_DST_SIZE;
-      goto done;
+      break;
     }
     const void *values = src + i * info->block_len * item;
     if (native) {
@@ -92,12 +91,11 @@ static int encode(const ac_info *info, const ac_tuning *tuning, const uint8_t *s
     ac_frame_set_block(dst, info, i, p, (uint32_t)length);
     p += length;
   }
+  ac_scratch_give(memory);
+  if (error) return error;
   ac_frame_finish(dst, info);
   *size = (size_t)(p - dst);
-done:
-  free(native);
-  ac_encode_scratch_free(&scratch);
-  return error;
+  return AC_OK;
 }
 
 int ac_encode(const ac_array *array, double tol, const ac_tuning *tuning, const void *src, size_t src_size, void *dst,
@@ -130,8 +128,11 @@ static int decode_range(const uint8_t *src, const uint8_t *end, const ac_info *i
   const size_t item = ac_item_size(info->array.dtype);
   const uint64_t last = first + count;
   const uint8_t *block = src + info->header_size;
-  ac_decode_scratch scratch = {NULL, 0};
-  uint8_t *whole = NULL; /* a block of which only a part is wanted */
+  /* behind the tables: a block of which only a part is wanted */
+  const size_t tables = AC_MAX_TABLES * sizeof(uint32_t);
+  const int parts = first % info->block_len || (last % info->block_len && last != info->count);
+  uint8_t *const memory = ac_scratch_take(tables + (parts ? info->block_len * item : 0));
+  if (!memory) return AC_E_MEMORY;
   int error = AC_OK;
   for (uint64_t i = 0; i < info->n_blocks && !error; i++) {
     const uint32_t size = ac_frame_block_size(src, info, i), n = block_values(info, i);
@@ -143,23 +144,18 @@ static int decode_range(const uint8_t *src, const uint8_t *end, const ac_info *i
     }
     if (to > first) {
       const int partial = from < first || to > last;
-      if (partial && !whole && !(whole = malloc(info->block_len * item))) {
-        error = AC_E_MEMORY;
-        break;
-      }
-      uint8_t *values = partial ? whole : dst + (from - first) * item;
+      uint8_t *values = partial ? memory + tables : dst + (from - first) * item;
       error = ac_frame_check_block(src, info, i, block, size);
-      if (!error) error = ac_block_decode(info->array.dtype, block, size, n, info->delta, &scratch, values);
+      if (!error) error = ac_block_decode(info->array.dtype, block, size, n, info->delta, (uint32_t *)memory, values);
       if (!error && info->array.big_endian) swap_copy(values, values, n, item);
       if (!error && partial) {
         const uint64_t a = from > first ? from : first, b = to < last ? to : last;
-        memcpy(dst + (a - first) * item, whole + (a - from) * item, (b - a) * item);
+        memcpy(dst + (a - first) * item, values + (a - from) * item, (b - a) * item);
       }
     }
     block += size;
   }
-  free(whole);
-  ac_decode_scratch_free(&scratch);
+  ac_scratch_give(memory);
   return error;
 }
 

@@ -9,7 +9,7 @@
  *   1, low, high, type, rank, dim 0 low, dim 0 high, ...
  * where type = AC_FLOAT32 or AC_FLOAT64, plus TYPE_BIG_ENDIAN, and the dims are those of a chunk.
  *
- * Invariants: no state, and nothing of HDF5 is linked: every call finds the functions of the very
+ * Invariants: no state but the core's scratch, and nothing of HDF5 is linked: every call finds the functions of the very
  * library that called it, so several HDF5 libraries of a process can share the plugin.  What cannot
  * be stored within the bound (other types, a filter before ours) is refused when the dataset is
  * created, with the reason on HDF5's error stack; after that encoding fails only for lack of memory.

@@ -5,8 +5,9 @@ No policy lives here: `arraycodec.codec` decides about dtypes, memory order, tol
 allocation.  The GIL is released around every call into C.
 """
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
+from cpython.ref cimport Py_XDECREF, PyObject
 from libc.stdint cimport uint64_t
 
 from arraycodec.errors import (
@@ -14,6 +15,10 @@ from arraycodec.errors import (
 )
 
 from core cimport *
+
+cdef extern from "Python.h":
+    PyObject *PyBytes_FromStringAndSize(const char *v, Py_ssize_t n) except NULL
+    int _PyBytes_Resize(PyObject **bytes, Py_ssize_t n) except -1  # in place; on failure *bytes is NULL
 
 FORMAT_VERSION = AC_FORMAT_VERSION
 MAX_NDIM = AC_MAX_NDIM
@@ -78,6 +83,7 @@ def encode(src, int dtype, bint big_endian, bint f_order, tuple shape, double to
     cdef size_t capacity = 0, size = 0
     cdef int code
     cdef void *dst
+    cdef PyObject *chunk = NULL
     describe(&array, dtype, big_endian, f_order, shape)
     tuning.block_len = block_len
     if not (0 <= group < 256 and 0 <= lanes < 256 and 0 <= prob_bits < 256):
@@ -88,17 +94,16 @@ def encode(src, int dtype, bint big_endian, bint f_order, tuple shape, double to
     check(ac_bound(&array, &tuning, &capacity))
     PyObject_GetBuffer(src, &buf, PyBUF_SIMPLE)
     try:
-        dst = PyMem_RawMalloc(capacity)
-        if dst is NULL:
-            raise MemoryError(f"no memory for {capacity} bytes of encoded chunk")
-        try:
-            with nogil:
-                code = ac_encode(&array, tol, &tuning, buf.buf, buf.len, dst, capacity, &size)
-            check(code)
-            return PyBytes_FromStringAndSize(<char *>dst, size)
-        finally:
-            PyMem_RawFree(dst)
+        # straight into the result: what is not written of it is cut off, and was never touched
+        chunk = PyBytes_FromStringAndSize(NULL, capacity)
+        dst = PyBytes_AS_STRING(<object>chunk)
+        with nogil:
+            code = ac_encode(&array, tol, &tuning, buf.buf, buf.len, dst, capacity, &size)
+        check(code)
+        _PyBytes_Resize(&chunk, size)
+        return <object>chunk
     finally:
+        Py_XDECREF(chunk)
         PyBuffer_Release(&buf)
 
 
