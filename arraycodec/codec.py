@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from .config import Config
+from .config import Config, check_threads
 from .errors import ParameterError, SizeError
 
 _DTYPE_CODES = {np.dtype("f4"): _core.FLOAT32, np.dtype("f8"): _core.FLOAT64}
@@ -40,7 +40,7 @@ def _is_big_endian(dtype: np.dtype) -> bool:
     return dtype.newbyteorder("=") != dtype  # hosts are little-endian
 
 
-def encode(array: Any, tol: float, **tuning: int) -> bytes:
+def encode(array: Any, tol: float, threads: int = 1, **tuning: int) -> bytes:
     """Encode an array as one self-describing chunk.
 
     Parameters
@@ -50,6 +50,9 @@ def encode(array: Any, tol: float, **tuning: int) -> bytes:
         Fortran-contiguous array is stored in its memory order, everything else in C order.
     tol : float
         Absolute tolerance, finite and >= 0, in the units of `array`; 0 is lossless.
+    threads : int
+        How many threads may encode blocks (2**18 values each) at once, the calling one included.
+        The bytes do not depend on it.
     **tuning : int
         Encoder choices forced by tests: `block_len`, `group`, `lanes`, `prob_bits`.
 
@@ -62,9 +65,9 @@ def encode(array: Any, tol: float, **tuning: int) -> bytes:
     Raises
     ------
     TypeError
-        If the dtype is not supported, or `tol` is not a number.
+        If the dtype is not supported, or `tol` is not a number, or `threads` no integer.
     ParameterError
-        If `tol` is negative, NaN or infinite, or the array has too many dimensions.
+        If `tol` is negative, NaN or infinite, `threads` below 1, or the array has too many dimensions.
 
     Notes
     -----
@@ -82,6 +85,7 @@ def encode(array: Any, tol: float, **tuning: int) -> bytes:
     True
     """
     tol = Config(tol).require_tol()
+    threads = min(check_threads(threads), _core.MAX_THREADS)
     if isinstance(array, np.ma.MaskedArray):
         raise TypeError("a masked array's mask would be lost: fill it first (array.filled(nan))")
     a = np.asarray(array)
@@ -90,7 +94,7 @@ def encode(array: Any, tol: float, **tuning: int) -> bytes:
     if not (a.flags.c_contiguous or f_order) or not a.flags.aligned:
         a = np.array(a, order="F" if f_order else "C")
     flat = a.reshape(-1, order="F" if f_order else "C")
-    return _core.encode(flat.view(np.uint8), code, _is_big_endian(a.dtype), f_order, a.shape, tol, **tuning)
+    return _core.encode(flat.view(np.uint8), code, _is_big_endian(a.dtype), f_order, a.shape, tol, threads, **tuning)
 
 
 @dataclass(frozen=True)
@@ -181,7 +185,7 @@ def _check_output(header: Header, size: int, max_output: int | None) -> None:
         raise SizeError(f"a chunk of {size} bytes claims {header.nbytes} bytes of values, more than max_output={limit}")
 
 
-def decode(buf: Any, out: Any = None, *, max_output: int | None = None) -> np.ndarray:
+def decode(buf: Any, out: Any = None, *, max_output: int | None = None, threads: int = 1) -> np.ndarray:
     """Decode a chunk.
 
     Parameters
@@ -194,6 +198,8 @@ def decode(buf: Any, out: Any = None, *, max_output: int | None = None) -> np.nd
     max_output : int, optional
         Refuse chunks that claim more bytes of values than this, before anything is allocated.
         Default: 4 GiB, or 1000 times the chunk's own size where that is more.
+    threads : int
+        How many threads may decode blocks (2**18 values each) at once, the calling one included.
 
     Returns
     -------
@@ -207,19 +213,22 @@ def decode(buf: Any, out: Any = None, *, max_output: int | None = None) -> np.nd
         If the chunk is corrupt (`FormatError`, `TruncatedError`, `ChecksumError`), of an unknown
         version (`VersionError`), or its size is not what `out` or `max_output` expects
         (`SizeError`).  `out` may then have been written in part.
+    TypeError, ParameterError
+        If `threads` is no integer, or below 1.
     """
+    threads = min(check_threads(threads), _core.MAX_THREADS)
     buf = _as_buffer(buf)
     header = peek(buf)
     if out is None:
         _check_output(header, memoryview(buf).nbytes, max_output)
         result = np.empty(header.shape, header.dtype, order=header.order)
-        _core.decode_into(buf, _memory(result))
+        _core.decode_into(buf, _memory(result), threads)
         return result
-    _decode_out(buf, header, out)
+    _decode_out(buf, header, out, threads)
     return out
 
 
-def _decode_out(buf: Any, header: Header, out: Any) -> None:
+def _decode_out(buf: Any, header: Header, out: Any, threads: int) -> None:
     """Decode into the caller's `out`: straight into its memory where that is possible."""
     if isinstance(out, np.ma.MaskedArray):
         raise TypeError("out is a masked array: pass its data (out.data)")
@@ -245,10 +254,10 @@ def _decode_out(buf: Any, header: Header, out: Any) -> None:
             f"nor contiguous memory for {header.dtype} values"
         )
     if as_memory and _memory(out).ctypes.data % header.dtype.itemsize == 0:
-        _core.decode_into(buf, _memory(out))
+        _core.decode_into(buf, _memory(out), threads)
         return
     values = np.empty(header.shape, header.dtype, order=header.order)
-    _core.decode_into(buf, _memory(values))
+    _core.decode_into(buf, _memory(values), threads)
     if as_memory:
         _memory(out)[...] = _memory(values)
     else:

@@ -96,11 +96,11 @@ def _measure(size: int, dtype: str, tol: float, threads: int) -> Peak:
     codec.decode(codec.encode(values[:1], tol))  # everything is loaded
     _reset()
     before = _status("VmRSS")
-    chunk = codec.encode(values, tol)
+    chunk = codec.encode(values, tol, threads)
     encode = _status("VmHWM") - before - len(chunk)
     _reset()
     before = _status("VmRSS")
-    decoded = codec.decode(chunk)
+    decoded = codec.decode(chunk, threads=threads)
     decode = _status("VmHWM") - before - decoded.nbytes
     return Peak(max(0, encode), max(0, decode), len(chunk))
 

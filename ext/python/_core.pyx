@@ -23,6 +23,7 @@ cdef extern from "Python.h":
 FORMAT_VERSION = AC_FORMAT_VERSION
 MAX_NDIM = AC_MAX_NDIM
 MAX_BLOCK = AC_MAX_BLOCK
+MAX_THREADS = AC_MAX_THREADS
 FLOAT32 = AC_FLOAT32
 FLOAT64 = AC_FLOAT64
 MODES = {AC_MODE_RAW: "raw", AC_MODE_CONSTANT: "constant", AC_MODE_WINDOWS: "windows"}
@@ -75,7 +76,7 @@ def bound(int dtype, tuple shape):
 
 
 def encode(src, int dtype, bint big_endian, bint f_order, tuple shape, double tol,
-           uint32_t block_len=0, int group=0, int lanes=0, int prob_bits=0):
+           unsigned threads=1, uint32_t block_len=0, int group=0, int lanes=0, int prob_bits=0):
     """Encode a contiguous buffer of `shape` elements to bytes.  The last four force encoder choices (tests)."""
     cdef ac_array array
     cdef ac_tuning tuning
@@ -98,7 +99,7 @@ def encode(src, int dtype, bint big_endian, bint f_order, tuple shape, double to
         chunk = PyBytes_FromStringAndSize(NULL, capacity)
         dst = PyBytes_AS_STRING(<object>chunk)
         with nogil:
-            code = ac_encode(&array, tol, &tuning, buf.buf, buf.len, dst, capacity, &size)
+            code = ac_encode(&array, tol, &tuning, threads, buf.buf, buf.len, dst, capacity, &size)
         check(code)
         _PyBytes_Resize(&chunk, size)
         return <object>chunk
@@ -125,7 +126,7 @@ def peek(src):
     }
 
 
-def decode_into(src, out):
+def decode_into(src, out, unsigned threads=1):
     """Decode a whole chunk into a writable contiguous buffer of exactly the array's size."""
     cdef Py_buffer a, b
     cdef int code
@@ -134,7 +135,7 @@ def decode_into(src, out):
         PyObject_GetBuffer(out, &b, PyBUF_SIMPLE | PyBUF_WRITABLE)
         try:
             with nogil:
-                code = ac_decode(a.buf, a.len, b.buf, b.len)
+                code = ac_decode(a.buf, a.len, b.buf, b.len, threads)
             check(code)
         finally:
             PyBuffer_Release(&b)
