@@ -17,7 +17,7 @@ from .config import Config, check_threads
 from .errors import ParameterError, SizeError
 
 _DTYPE_CODES = {np.dtype("f4"): _core.FLOAT32, np.dtype("f8"): _core.FLOAT64}
-_DTYPES = {code: dtype for dtype, code in _DTYPE_CODES.items()}
+_DTYPES = {name: np.dtype(name) for name in ("<f4", ">f4", "<f8", ">f8")}
 
 #: Without a host that knows the size of a chunk, `decode` allocates at most this many bytes, or
 #: 1000 times the chunk where that is more; `max_output` lifts the limit.
@@ -38,6 +38,13 @@ def _dtype_code(dtype: np.dtype) -> int:
 
 def _is_big_endian(dtype: np.dtype) -> bool:
     return dtype.newbyteorder("=") != dtype  # hosts are little-endian
+
+
+def _threads(threads: Any) -> int:
+    """A number of threads as the core takes it."""
+    if type(threads) is int and 1 <= threads <= _core.MAX_THREADS:
+        return threads
+    return min(check_threads(threads), _core.MAX_THREADS)
 
 
 def encode(array: Any, tol: float, threads: int = 1, **tuning: int) -> bytes:
@@ -84,8 +91,12 @@ def encode(array: Any, tol: float, threads: int = 1, **tuning: int) -> bytes:
     >>> bool(np.abs(decode(encode(x, tol=2**-10)) - x).max() <= 2**-10)
     True
     """
+    if type(array) is np.ndarray and type(tol) is float and not tuning:  # what needs no decision, in one call
+        chunk = _core.encode_plain(array, tol, _threads(threads))
+        if chunk is not None:
+            return chunk
     tol = Config(tol).require_tol()
-    threads = min(check_threads(threads), _core.MAX_THREADS)
+    threads = _threads(threads)
     if isinstance(array, np.ma.MaskedArray):
         raise TypeError("a masked array's mask would be lost: fill it first (array.filled(nan))")
     a = np.asarray(array)
@@ -139,15 +150,17 @@ class Header:
         return self.count * self.dtype.itemsize
 
 
-def _as_buffer(buf: Any) -> Any:
-    """A flat, contiguous byte view of anything with a buffer."""
+def _read(buf: Any) -> _core.Chunk:
+    """A chunk in anything with a buffer, its header read and verified."""
+    if type(buf) is bytes:
+        return _core.Chunk(buf)
     try:
         view = memoryview(buf)
     except TypeError:
         raise TypeError(f"a chunk must be bytes or a buffer of them, not {type(buf).__name__}") from None
     if not view.c_contiguous or "O" in view.format:
         raise ParameterError("a chunk's buffer must be contiguous bytes")
-    return buf if view.ndim == 1 and view.format == "B" else np.frombuffer(view, np.uint8)
+    return _core.Chunk(view)
 
 
 def peek(buf: Any) -> Header:
@@ -163,26 +176,28 @@ def peek(buf: Any) -> Header:
     DecodeError
         If the header is not valid, not complete, or its checksum does not match.
     """
-    h = _core.peek(_as_buffer(buf))
-    dtype = _DTYPES[h["dtype"]].newbyteorder(">" if h["big_endian"] else "<")
+    return _header(_read(buf))
+
+
+def _header(chunk: _core.Chunk) -> Header:
     return Header(
-        dtype,
-        h["shape"],
-        "F" if h["f_order"] else "C",
-        h["tol"],
-        h["delta"],
-        h["count"],
-        h["block_len"],
-        h["n_blocks"],
-        h["header_size"],
-        h["version"],
+        _DTYPES[chunk.dtype],
+        chunk.shape,
+        chunk.order,
+        chunk.tol,
+        chunk.delta,
+        chunk.count,
+        chunk.block_len,
+        chunk.n_blocks,
+        chunk.header_size,
+        chunk.version,
     )
 
 
-def _check_output(header: Header, size: int, max_output: int | None) -> None:
+def _check_output(nbytes: int, size: int, max_output: int | None) -> None:
     limit = max(DEFAULT_MAX_OUTPUT, 1000 * size) if max_output is None else max_output
-    if header.nbytes > limit:
-        raise SizeError(f"a chunk of {size} bytes claims {header.nbytes} bytes of values, more than max_output={limit}")
+    if nbytes > limit:
+        raise SizeError(f"a chunk of {size} bytes claims {nbytes} bytes of values, more than max_output={limit}")
 
 
 def decode(buf: Any, out: Any = None, *, max_output: int | None = None, threads: int = 1) -> np.ndarray:
@@ -216,20 +231,21 @@ def decode(buf: Any, out: Any = None, *, max_output: int | None = None, threads:
     TypeError, ParameterError
         If `threads` is no integer, or below 1.
     """
-    threads = min(check_threads(threads), _core.MAX_THREADS)
-    buf = _as_buffer(buf)
-    header = peek(buf)
+    threads = _threads(threads)
+    chunk = _read(buf)
     if out is None:
-        _check_output(header, memoryview(buf).nbytes, max_output)
-        result = np.empty(header.shape, header.dtype, order=header.order)
-        _core.decode_into(buf, _memory(result), threads)
+        _check_output(chunk.nbytes, chunk.size, max_output)
+        result = np.empty(chunk.shape, _DTYPES[chunk.dtype], chunk.order)
+        chunk.decode_into(result, threads)
         return result
-    _decode_out(buf, header, out, threads)
+    if type(out) is not np.ndarray or not chunk.decode_plain(out, threads):
+        _decode_out(chunk, out, threads)
     return out
 
 
-def _decode_out(buf: Any, header: Header, out: Any, threads: int) -> None:
+def _decode_out(chunk: _core.Chunk, out: Any, threads: int) -> None:
     """Decode into the caller's `out`: straight into its memory where that is possible."""
+    header = _header(chunk)
     if isinstance(out, np.ma.MaskedArray):
         raise TypeError("out is a masked array: pass its data (out.data)")
     if not isinstance(out, np.ndarray):
@@ -253,11 +269,11 @@ def _decode_out(buf: Any, header: Header, out: Any, threads: int) -> None:
             f"out ({out.dtype}, shape {out.shape}) is neither a float array of the chunk's shape {header.shape} "
             f"nor contiguous memory for {header.dtype} values"
         )
-    if as_memory and _memory(out).ctypes.data % header.dtype.itemsize == 0:
-        _core.decode_into(buf, _memory(out), threads)
+    if as_memory and out.ctypes.data % header.dtype.itemsize == 0:
+        chunk.decode_into(out, threads)
         return
     values = np.empty(header.shape, header.dtype, order=header.order)
-    _core.decode_into(buf, _memory(values), threads)
+    chunk.decode_into(values, threads)
     if as_memory:
         _memory(out)[...] = _memory(values)
     else:
@@ -287,12 +303,11 @@ def decode_range(buf: Any, first: int, count: int) -> np.ndarray:
         If the range leaves the chunk.
     """
     first, count = operator.index(first), operator.index(count)
-    buf = _as_buffer(buf)
-    header = peek(buf)
-    if first < 0 or count < 0 or first + count > header.count:
-        raise ParameterError(f"values [{first}, {first + count}) of a chunk of {header.count}")
-    values = np.empty(count, header.dtype)
-    _core.decode_range_into(buf, first, count, _memory(values))
+    chunk = _read(buf)
+    if first < 0 or count < 0 or first + count > chunk.count:
+        raise ParameterError(f"values [{first}, {first + count}) of a chunk of {chunk.count}")
+    values = np.empty(count, _DTYPES[chunk.dtype])
+    chunk.decode_range_into(first, count, values)
     return values
 
 
@@ -361,10 +376,8 @@ def inspect(buf: Any) -> ChunkInfo:
     DecodeError
         As `decode`.
     """
-    buf = _as_buffer(buf)
-    header = peek(buf)
-    blocks = tuple(Block(**block) for block in _core.inspect(buf))
-    return ChunkInfo(header, memoryview(buf).nbytes, blocks)
+    chunk = _read(buf)
+    return ChunkInfo(_header(chunk), chunk.size, tuple(Block(**block) for block in chunk.inspect()))
 
 
 @dataclass(frozen=True)
@@ -420,5 +433,5 @@ def verify(original: Any, decoded: Any, tol: float) -> Check:
         raise TypeError(f"cannot compare {a.dtype} with {b.dtype}")
     if a.shape != b.shape:
         raise ParameterError(f"cannot compare shapes {a.shape} and {b.shape}")
-    native = _DTYPES[code]
+    native = a.dtype.newbyteorder("=")
     return Check(*_core.check_bound(code, *(np.ascontiguousarray(x, native).reshape(-1) for x in (a, b)), tol))

@@ -107,13 +107,14 @@ int ac_encode(const ac_array *array, double tol, const ac_tuning *tuning, unsign
  * AC_E_TRUNCATED if they are not all there. */
 int ac_peek(const void *src, size_t src_size, ac_info *info);
 
-/* Decode a whole chunk; dst_size must be exactly the size of the array, dst aligned to its element. */
-int ac_decode(const void *src, size_t src_size, void *dst, size_t dst_size, unsigned threads);
+/* Decode a whole chunk; dst_size must be exactly the size of the array, dst aligned to its element.
+ * info: what ac_peek said of the same bytes, or NULL, to have it read here. */
+int ac_decode(const void *src, size_t src_size, const ac_info *info, void *dst, size_t dst_size, unsigned threads);
 
 /* Decode values [first, first + count) in memory order; only the blocks they touch are read and
- * verified.  dst_size must be exactly count elements. */
-int ac_decode_range(const void *src, size_t src_size, uint64_t first, uint64_t count, void *dst,
-                    size_t dst_size);
+ * verified.  dst_size must be exactly count elements; info as above. */
+int ac_decode_range(const void *src, size_t src_size, const ac_info *info, uint64_t first, uint64_t count,
+                    void *dst, size_t dst_size);
 
 /* Describe a whole chunk and its blocks without decoding values; n_blocks must be the chunk's. */
 int ac_inspect(const void *src, size_t src_size, ac_info *info, ac_block_info *blocks, uint64_t n_blocks);

@@ -99,7 +99,7 @@ def encode(tol):
     return _core.encode(x, 1, False, False, x.shape, tol, {threads}, 10_000)
 reference = encode(0.1), encode(1e-37)
 out = np.empty_like(x)
-_core.decode_into(reference[1], out)
+_core.Chunk(reference[1]).decode_into(out)
 decoded = out.tobytes()
 fe = ctypes.create_string_buffer(64)
 for rounding in (0x0, 0x400, 0x800, 0xC00):
@@ -110,7 +110,7 @@ for rounding in (0x0, 0x400, 0x800, 0xC00):
         fe.raw = fe.raw[:28] + ((csr & ~0xE040) | (rounding << 3) | flush).to_bytes(4, "little") + fe.raw[32:]
         libm.fesetenv(fe)
         a = encode(0.1), encode(1e-37)
-        _core.decode_into(a[1], out, {threads})
+        _core.Chunk(a[1]).decode_into(out, {threads})
         now = ctypes.create_string_buffer(64)
         libm.fegetenv(now)
         kept = now.raw[28:32] == fe.raw[28:32]

@@ -287,16 +287,16 @@ static void decode_blocks(void *context) {
   ac_scratch_give(memory);
 }
 
-static int decode_checked(const void *src, size_t src_size, const ac_info *info, uint64_t first, uint64_t count, void *dst,
-                          size_t dst_size, unsigned threads) {
+static int decode_values(const uint8_t *src, size_t src_size, const ac_info *info, uint64_t first, uint64_t count,
+                         void *dst, size_t dst_size, unsigned threads) {
+  if (src_size < info->header_size) return AC_E_TRUNCATED;
   const int error = ac_frame_check_size(src, src_size, info);
   if (error) return error;
   if (first > info->count || count > info->count - first) return AC_E_PARAM;
   if (dst_size != count * ac_item_size(info->array.dtype)) return AC_E_DST_SIZE;
   if (!count) return AC_OK;
-  const uint8_t *const bytes = src;
-  decoder d = {.info = info, .src = bytes, .src_end = bytes + src_size, .first = first, .last = first + count,
-               .dst = dst, .block = bytes + info->header_size};
+  decoder d = {.info = info, .src = src, .src_end = src + src_size, .first = first, .last = first + count, .dst = dst,
+               .block = src + info->header_size};
   const ac_fpenv saved = ac_fpenv_enter();
   pthread_mutex_init(&d.mutex, NULL);
   ac_parallel(threads_for(threads, (d.last - 1) / info->block_len - first / info->block_len + 1), decode_blocks, &d);
@@ -306,16 +306,19 @@ static int decode_checked(const void *src, size_t src_size, const ac_info *info,
   return d.next * info->block_len < d.last && d.next < info->n_blocks ? AC_E_MEMORY : AC_OK;
 }
 
-int ac_decode_range(const void *src, size_t src_size, uint64_t first, uint64_t count, void *dst, size_t dst_size) {
-  ac_info info;
-  const int error = ac_peek(src, src_size, &info);
-  return error ? error : decode_checked(src, src_size, &info, first, count, dst, dst_size, 1);
+int ac_decode_range(const void *src, size_t src_size, const ac_info *info, uint64_t first, uint64_t count, void *dst,
+                    size_t dst_size) {
+  ac_info own;
+  const int error = info ? AC_OK : ac_peek(src, src_size, &own);
+  return error ? error : decode_values(src, src_size, info ? info : &own, first, count, dst, dst_size, 1);
 }
 
-int ac_decode(const void *src, size_t src_size, void *dst, size_t dst_size, unsigned threads) {
-  ac_info info;
-  const int error = ac_peek(src, src_size, &info);
-  return error ? error : decode_checked(src, src_size, &info, 0, info.count, dst, dst_size, threads);
+int ac_decode(const void *src, size_t src_size, const ac_info *info, void *dst, size_t dst_size, unsigned threads) {
+  ac_info own;
+  const int error = info ? AC_OK : ac_peek(src, src_size, &own);
+  if (error) return error;
+  if (!info) info = &own;
+  return decode_values(src, src_size, info, 0, info->count, dst, dst_size, threads);
 }
 
 int ac_inspect(const void *src, size_t src_size, ac_info *info, ac_block_info *blocks, uint64_t n_blocks) {

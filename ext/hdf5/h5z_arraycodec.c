@@ -295,7 +295,7 @@ static const char *decode(const unsigned *values, size_t n_values, const void *s
   if (info.array.f_order && info.array.ndim > 1) return "the chunk's values are in Fortran order";
   out->size = out->allocated = (size_t)size;
   out->data = malloc(out->allocated);
-  error = out->data ? ac_decode(src, src_size, out->data, out->size, 1) : AC_E_MEMORY;
+  error = out->data ? ac_decode(src, src_size, &info, out->data, out->size, 1) : AC_E_MEMORY;
   return error ? ac_error_name(error) : NULL;
 }
 
