@@ -67,7 +67,7 @@ def encode(array: Any, tol: float, threads: int = 1, **tuning: int) -> bytes:
     -------
     bytes
         The chunk.  At most 1 byte per 2**18 values, 8 bytes of index per 2**18 values, and a
-        header of about 40 bytes larger than the array.
+        header of about 20 bytes larger than the array.
 
     Raises
     ------

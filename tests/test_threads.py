@@ -14,6 +14,7 @@ import numcodecs
 import numpy as np
 import pytest
 from arrays import DTYPES, bits, torture
+from test_frame import crc32c
 
 from arraycodec import (
     AnsQuant,
@@ -126,15 +127,6 @@ def test_the_first_damaged_block_gives_the_error():
             for _ in range(5):
                 with pytest.raises(error):
                     decode(chunk, threads=threads)
-
-
-def crc32c(data):
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
-    return crc ^ 0xFFFFFFFF
 
 
 @pytest.mark.parametrize("threads", [0, -1, -(10**30)])

@@ -60,6 +60,10 @@ static int unpack_layout(uint8_t layout, ac_windows *w) {
   return AC_OK;
 }
 
+/* ---- the byte after it, of classes: their number less one, how their sequence is coded, and whether
+ * the block has exceptions ---- */
+enum { CLASSES_AT = 2, METHOD_SHIFT = 4, HAS_EXCEPTIONS = 1 << 6 };
+
 /* Each lane costs about three bytes: fewer of them for less coded data. */
 static uint8_t lanes_for(uint64_t token_bits) {
   const uint64_t bytes = token_bits / 8;
@@ -143,7 +147,7 @@ static size_t encode_windows(int dtype, const void *src, uint32_t n, const ac_la
   const unsigned method = w->n_classes > 1 ? ac_sequence_method(s->group_class, n_groups, w->n_classes) : 0;
   ac_write8(&out, AC_MODE_WINDOWS);
   ac_write8(&out, pack_layout(w));
-  ac_write8(&out, (uint8_t)((w->n_classes - 1) | method << 4));
+  ac_write8(&out, (uint8_t)((w->n_classes - 1) | method << METHOD_SHIFT));
   ac_windows_write(&out, w);
   if (w->n_classes > 1) ac_sequence_write(&out, method, s->group_class, n_groups, w->n_classes, s->sequence);
 
@@ -158,9 +162,10 @@ static size_t encode_windows(int dtype, const void *src, uint32_t n, const ac_la
   }
   const uint32_t n_outside = kernels->split(s->q, n, w, s->group_class, s->tokens, raw, s->index + n_refused);
 
-  ac_write_varint(&out, n_outside);
-  ac_write_varint(&out, n_refused);
   if (n_outside + n_refused) {
+    dst[CLASSES_AT] |= HAS_EXCEPTIONS;
+    ac_write_varint(&out, n_outside);
+    ac_write_varint(&out, n_refused);
     /* the length goes first: the lists are moved up behind it */
     uint8_t *start = out.p;
     write_outside(&out, s, s->index + n_refused, n_outside);
@@ -218,25 +223,26 @@ static int parse_windows(ac_reader *in, uint32_t n, parsed *b) {
   if (in->failed) return in->failed;
   if (unpack_layout(layout, w)) return AC_E_FORMAT;
   w->n_classes = (uint8_t)((classes & 15) + 1);
-  if (w->n_classes == 1 ? classes >> 4 : classes >> 6) return AC_E_FORMAT;
+  const unsigned method = classes >> METHOD_SHIFT & 3;
+  if (classes >> 7 || (w->n_classes == 1 && method)) return AC_E_FORMAT;
   ac_windows_read(in, w);
   if (in->failed) return in->failed;
   const uint32_t n_groups = ac_groups(n, w->group);
   if (w->n_classes > 1)
-    ac_sequence_read(in, classes >> 4, b->group_class, n_groups, w->n_classes);
+    ac_sequence_read(in, method, b->group_class, n_groups, w->n_classes);
   else
     memset(b->group_class, 0, n_groups);
   if (in->failed) return in->failed;
 
   int has_tokens;
   b->raw = ac_take(in, raw_plane_size(w, b->group_class, n, &has_tokens));
-  const uint64_t n_outside = ac_read_varint(in), n_refused = ac_read_varint(in);
-  if (n_outside > n || n_refused > n) return AC_E_FORMAT;
-  b->n_outside = (uint32_t)n_outside;
-  b->n_refused = (uint32_t)n_refused;
+  b->n_outside = b->n_refused = 0;
   b->exceptions = (ac_reader){NULL, NULL, 0};
-  if (n_outside + n_refused) {
-    const uint64_t length = ac_read_varint(in);
+  if (classes & HAS_EXCEPTIONS) {
+    const uint64_t n_outside = ac_read_varint(in), n_refused = ac_read_varint(in), length = ac_read_varint(in);
+    if (n_outside > n || n_refused > n || n_outside + n_refused == 0) return AC_E_FORMAT;
+    b->n_outside = (uint32_t)n_outside;
+    b->n_refused = (uint32_t)n_refused;
     if (length < 2 * n_outside || length > ac_remaining(in)) return AC_E_FORMAT; /* two varints each */
     b->exceptions.p = ac_take(in, (size_t)length);
     b->exceptions.end = in->p;
@@ -290,7 +296,8 @@ static int decode_windows(int dtype, ac_reader *in, uint32_t n, double delta, ui
   if (b.words != b.words_end)
     for (unsigned c = 0; c < w->n_classes; c++)
       if (w->classes[c].n_tokens > 1)
-        ac_model_decoder(w->classes[c].freq, w->classes[c].n_tokens, w->prob_bits, tables + ((size_t)c << w->prob_bits));
+        ac_model_decoder(w->classes[c].freq, w->classes[c].n_tokens, w->prob_bits,
+                         tables + ((size_t)c << w->prob_bits));
   const ac_coded coded = {w, b.group_class, n, tables, b.raw, b.words, b.words_end, delta};
   error = dtype == AC_FLOAT32 ? kernels->decode_f32(&coded, dst) : kernels->decode_f64(&coded, dst);
   return error ? error : apply_exceptions(dtype, &b, n, delta, dst);

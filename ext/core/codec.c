@@ -287,8 +287,8 @@ static void decode_blocks(void *context) {
   ac_scratch_give(memory);
 }
 
-static int decode_values(const uint8_t *src, size_t src_size, const ac_info *info, uint64_t first, uint64_t count,
-                         void *dst, size_t dst_size, unsigned threads) {
+static int decode_values(const uint8_t *src, size_t src_size, const ac_info *info, uint64_t first,
+                         uint64_t count, void *dst, size_t dst_size, unsigned threads) {
   if (src_size < info->header_size) return AC_E_TRUNCATED;
   const int error = ac_frame_check_size(src, src_size, info);
   if (error) return error;
