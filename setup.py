@@ -21,8 +21,12 @@ HEADERS = sorted(glob("ext/*.h") + glob("ext/*/*.h") + glob("ext/python/*.pxd"))
 CFLAGS = [
     *("-std=gnu11", "-O3", "-fvisibility=hidden", "-ffp-contract=off"),
     *("-fno-fast-math", "-fno-finite-math-only", "-fsigned-zeros", "-fno-associative-math", "-fno-reciprocal-math"),
-    *("-fno-math-errno", "-fno-trapping-math"),
+    *("-fno-math-errno", "-fno-trapping-math", "-pthread"),
 ]
+
+# HDF5 unloads its plugins.  Ours stays mapped: its threads keep scratch (ext/core/scratch.c).  Apple's
+# linker has no such option.
+NEVER_UNLOADED = [] if sys.platform == "darwin" else ["-Wl,-z,nodelete"]
 
 PLUGIN = "libh5arraycodec"
 
@@ -32,6 +36,7 @@ core = Extension(
     include_dirs=["ext", "ext/python"],
     depends=HEADERS,
     extra_compile_args=CFLAGS,
+    extra_link_args=["-pthread"],
 )
 plugin = Extension(
     f"arraycodec.plugins.{PLUGIN}",
@@ -39,6 +44,7 @@ plugin = Extension(
     include_dirs=["ext"],
     depends=HEADERS,
     extra_compile_args=[*CFLAGS, "-Wall", "-Wextra"],
+    extra_link_args=["-pthread", *NEVER_UNLOADED],
     libraries=["dl"] if sys.platform.startswith("linux") else [],
 )
 

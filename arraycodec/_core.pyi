@@ -7,6 +7,7 @@ from typing_extensions import Buffer
 FORMAT_VERSION: int
 MAX_NDIM: int
 MAX_BLOCK: int
+MAX_THREADS: int
 FLOAT32: int
 FLOAT64: int
 MODES: dict[int, str]
@@ -20,13 +21,31 @@ def encode(
     f_order: bool,
     shape: tuple[int, ...],
     tol: float,
+    threads: int = 1,
     block_len: int = 0,
     group: int = 0,
     lanes: int = 0,
     prob_bits: int = 0,
 ) -> bytes: ...
-def peek(src: Buffer) -> dict[str, Any]: ...
-def decode_into(src: Buffer, out: Buffer) -> None: ...
-def decode_range_into(src: Buffer, first: int, count: int, out: Buffer) -> None: ...
-def inspect(src: Buffer) -> list[dict[str, Any]]: ...
+def encode_plain(array: Buffer, tol: float, threads: int) -> bytes | None: ...
+
+class Chunk:
+    dtype: str
+    order: str
+    shape: tuple[int, ...]
+    tol: float
+    delta: float
+    count: int
+    block_len: int
+    n_blocks: int
+    header_size: int
+    version: int
+    size: int
+    nbytes: int
+    def __init__(self, src: Buffer) -> None: ...
+    def decode_into(self, out: Buffer, threads: int = 1) -> None: ...
+    def decode_plain(self, out: Buffer, threads: int) -> bool: ...
+    def decode_range_into(self, first: int, count: int, out: Buffer) -> None: ...
+    def inspect(self) -> list[dict[str, Any]]: ...
+
 def check_bound(dtype: int, a: Buffer, b: Buffer, tol: float) -> tuple[int, int, float]: ...

@@ -12,7 +12,7 @@ from typing import Any
 from numcodecs.abc import Codec
 
 from . import codec, hdf5
-from .config import Config
+from .config import Config, check_threads
 
 ZARR3_NAME = "arraycodec.ansquant"
 
@@ -36,13 +36,17 @@ class AnsQuant(Codec, _Frozen):
         Absolute tolerance in the units of the data: every finite value comes back within it, NaN
         and infinities bit for bit.  0 is lossless.  Without it the object decodes anything (chunks
         are self-describing) but cannot encode.
+    threads : int, optional
+        How many threads this object may use for one chunk, the calling one included; see
+        `arraycodec.encode`.  It belongs to this object and its pickles, never to what is stored: no
+        metadata have it, and objects that differ in it only are equal.
 
     Raises
     ------
     TypeError
-        If `tol` is not a number.
+        If `tol` is not a number, or `threads` no integer.
     ParameterError
-        (a ValueError) if `tol` is negative, NaN or infinite.
+        (a ValueError) if `tol` is negative, NaN or infinite, or `threads` below 1.
 
     Examples
     --------
@@ -61,8 +65,9 @@ class AnsQuant(Codec, _Frozen):
     def __init_subclass__(cls) -> None:
         raise TypeError("AnsQuant cannot be subclassed: stored chunks name it, not the subclass")
 
-    def __init__(self, tol: float | None = None) -> None:
+    def __init__(self, tol: float | None = None, *, threads: int = 1) -> None:
         self._config = Config(tol)
+        self._threads = check_threads(threads)
         dict.__init__(self, name=ZARR3_NAME, configuration=_Frozen(self._config.to_json()))
 
     @property
@@ -70,14 +75,19 @@ class AnsQuant(Codec, _Frozen):
         """The absolute tolerance, or None."""
         return self._config.tol
 
+    @property
+    def threads(self) -> int:
+        """How many threads may work on one chunk."""
+        return self._threads
+
     # ---- numcodecs (Zarr v2) ----
     def encode(self, buf: Any) -> bytes:
         """Encode an array; see `arraycodec.encode`."""
-        return codec.encode(buf, self._config.require_tol())
+        return codec.encode(buf, self._config.require_tol(), self._threads)
 
     def decode(self, buf: Any, out: Any = None, *, max_output: int | None = None) -> Any:
         """Decode a chunk; see `arraycodec.decode`."""
-        return codec.decode(buf, out, max_output=max_output)
+        return codec.decode(buf, out, max_output=max_output, threads=self._threads)
 
     def get_config(self) -> dict[str, Any]:
         """The Zarr v2 metadata of this object."""
@@ -101,9 +111,12 @@ class AnsQuant(Codec, _Frozen):
             filters.FilterRefBase.register(AnsQuant)
         return AnsQuant
 
-    # ---- value semantics: immutable, compared and hashed by configuration ----
+    # ---- value semantics: immutable, compared and hashed by what is stored ----
     def __repr__(self) -> str:
-        return "AnsQuant()" if self.tol is None else f"AnsQuant(tol={self.tol!r})"
+        arguments = [] if self.tol is None else [f"tol={self.tol!r}"]
+        if self._threads != 1:
+            arguments.append(f"threads={self._threads}")
+        return f"AnsQuant({', '.join(arguments)})"
 
     def __eq__(self, other: object) -> bool:
         return type(other) is AnsQuant and self._config == other._config
@@ -115,10 +128,14 @@ class AnsQuant(Codec, _Frozen):
         return hash((AnsQuant, self._config))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return AnsQuant, (self.tol,)
+        return _make, (self.tol, self._threads)
 
     def __copy__(self) -> AnsQuant:
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> AnsQuant:
         return self
+
+
+def _make(tol: float | None, threads: int) -> AnsQuant:
+    return AnsQuant(tol, threads=threads)

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from .config import Config
+from .config import Config, check_threads
 from .errors import ParameterError, SizeError
 
 _DTYPE_CODES = {np.dtype("f4"): _core.FLOAT32, np.dtype("f8"): _core.FLOAT64}
-_DTYPES = {code: dtype for dtype, code in _DTYPE_CODES.items()}
+_DTYPES = {name: np.dtype(name) for name in ("<f4", ">f4", "<f8", ">f8")}
 
 #: Without a host that knows the size of a chunk, `decode` allocates at most this many bytes, or
 #: 1000 times the chunk where that is more; `max_output` lifts the limit.
@@ -40,7 +40,14 @@ def _is_big_endian(dtype: np.dtype) -> bool:
     return dtype.newbyteorder("=") != dtype  # hosts are little-endian
 
 
-def encode(array: Any, tol: float, **tuning: int) -> bytes:
+def _threads(threads: Any) -> int:
+    """A number of threads as the core takes it."""
+    if type(threads) is int and 1 <= threads <= _core.MAX_THREADS:
+        return threads
+    return min(check_threads(threads), _core.MAX_THREADS)
+
+
+def encode(array: Any, tol: float, threads: int = 1, **tuning: int) -> bytes:
     """Encode an array as one self-describing chunk.
 
     Parameters
@@ -50,6 +57,9 @@ def encode(array: Any, tol: float, **tuning: int) -> bytes:
         Fortran-contiguous array is stored in its memory order, everything else in C order.
     tol : float
         Absolute tolerance, finite and >= 0, in the units of `array`; 0 is lossless.
+    threads : int
+        How many threads may encode blocks (2**18 values each) at once, the calling one included.
+        The bytes do not depend on it.
     **tuning : int
         Encoder choices forced by tests: `block_len`, `group`, `lanes`, `prob_bits`.
 
@@ -57,14 +67,14 @@ def encode(array: Any, tol: float, **tuning: int) -> bytes:
     -------
     bytes
         The chunk.  At most 1 byte per 2**18 values, 8 bytes of index per 2**18 values, and a
-        header of about 40 bytes larger than the array.
+        header of about 20 bytes larger than the array.
 
     Raises
     ------
     TypeError
-        If the dtype is not supported, or `tol` is not a number.
+        If the dtype is not supported, or `tol` is not a number, or `threads` no integer.
     ParameterError
-        If `tol` is negative, NaN or infinite, or the array has too many dimensions.
+        If `tol` is negative, NaN or infinite, `threads` below 1, or the array has too many dimensions.
 
     Notes
     -----
@@ -81,7 +91,12 @@ def encode(array: Any, tol: float, **tuning: int) -> bytes:
     >>> bool(np.abs(decode(encode(x, tol=2**-10)) - x).max() <= 2**-10)
     True
     """
+    if type(array) is np.ndarray and type(tol) is float and not tuning:  # what needs no decision, in one call
+        chunk = _core.encode_plain(array, tol, _threads(threads))
+        if chunk is not None:
+            return chunk
     tol = Config(tol).require_tol()
+    threads = _threads(threads)
     if isinstance(array, np.ma.MaskedArray):
         raise TypeError("a masked array's mask would be lost: fill it first (array.filled(nan))")
     a = np.asarray(array)
@@ -90,7 +105,7 @@ def encode(array: Any, tol: float, **tuning: int) -> bytes:
     if not (a.flags.c_contiguous or f_order) or not a.flags.aligned:
         a = np.array(a, order="F" if f_order else "C")
     flat = a.reshape(-1, order="F" if f_order else "C")
-    return _core.encode(flat.view(np.uint8), code, _is_big_endian(a.dtype), f_order, a.shape, tol, **tuning)
+    return _core.encode(flat.view(np.uint8), code, _is_big_endian(a.dtype), f_order, a.shape, tol, threads, **tuning)
 
 
 @dataclass(frozen=True)
@@ -135,15 +150,17 @@ class Header:
         return self.count * self.dtype.itemsize
 
 
-def _as_buffer(buf: Any) -> Any:
-    """A flat, contiguous byte view of anything with a buffer."""
+def _read(buf: Any) -> _core.Chunk:
+    """A chunk in anything with a buffer, its header read and verified."""
+    if type(buf) is bytes:
+        return _core.Chunk(buf)
     try:
         view = memoryview(buf)
     except TypeError:
         raise TypeError(f"a chunk must be bytes or a buffer of them, not {type(buf).__name__}") from None
     if not view.c_contiguous or "O" in view.format:
         raise ParameterError("a chunk's buffer must be contiguous bytes")
-    return buf if view.ndim == 1 and view.format == "B" else np.frombuffer(view, np.uint8)
+    return _core.Chunk(view)
 
 
 def peek(buf: Any) -> Header:
@@ -159,29 +176,31 @@ def peek(buf: Any) -> Header:
     DecodeError
         If the header is not valid, not complete, or its checksum does not match.
     """
-    h = _core.peek(_as_buffer(buf))
-    dtype = _DTYPES[h["dtype"]].newbyteorder(">" if h["big_endian"] else "<")
+    return _header(_read(buf))
+
+
+def _header(chunk: _core.Chunk) -> Header:
     return Header(
-        dtype,
-        h["shape"],
-        "F" if h["f_order"] else "C",
-        h["tol"],
-        h["delta"],
-        h["count"],
-        h["block_len"],
-        h["n_blocks"],
-        h["header_size"],
-        h["version"],
+        _DTYPES[chunk.dtype],
+        chunk.shape,
+        chunk.order,
+        chunk.tol,
+        chunk.delta,
+        chunk.count,
+        chunk.block_len,
+        chunk.n_blocks,
+        chunk.header_size,
+        chunk.version,
     )
 
 
-def _check_output(header: Header, size: int, max_output: int | None) -> None:
+def _check_output(nbytes: int, size: int, max_output: int | None) -> None:
     limit = max(DEFAULT_MAX_OUTPUT, 1000 * size) if max_output is None else max_output
-    if header.nbytes > limit:
-        raise SizeError(f"a chunk of {size} bytes claims {header.nbytes} bytes of values, more than max_output={limit}")
+    if nbytes > limit:
+        raise SizeError(f"a chunk of {size} bytes claims {nbytes} bytes of values, more than max_output={limit}")
 
 
-def decode(buf: Any, out: Any = None, *, max_output: int | None = None) -> np.ndarray:
+def decode(buf: Any, out: Any = None, *, max_output: int | None = None, threads: int = 1) -> np.ndarray:
     """Decode a chunk.
 
     Parameters
@@ -194,6 +213,8 @@ def decode(buf: Any, out: Any = None, *, max_output: int | None = None) -> np.nd
     max_output : int, optional
         Refuse chunks that claim more bytes of values than this, before anything is allocated.
         Default: 4 GiB, or 1000 times the chunk's own size where that is more.
+    threads : int
+        How many threads may decode blocks (2**18 values each) at once, the calling one included.
 
     Returns
     -------
@@ -207,20 +228,24 @@ def decode(buf: Any, out: Any = None, *, max_output: int | None = None) -> np.nd
         If the chunk is corrupt (`FormatError`, `TruncatedError`, `ChecksumError`), of an unknown
         version (`VersionError`), or its size is not what `out` or `max_output` expects
         (`SizeError`).  `out` may then have been written in part.
+    TypeError, ParameterError
+        If `threads` is no integer, or below 1.
     """
-    buf = _as_buffer(buf)
-    header = peek(buf)
+    threads = _threads(threads)
+    chunk = _read(buf)
     if out is None:
-        _check_output(header, memoryview(buf).nbytes, max_output)
-        result = np.empty(header.shape, header.dtype, order=header.order)
-        _core.decode_into(buf, _memory(result))
+        _check_output(chunk.nbytes, chunk.size, max_output)
+        result = np.empty(chunk.shape, _DTYPES[chunk.dtype], chunk.order)
+        chunk.decode_into(result, threads)
         return result
-    _decode_out(buf, header, out)
+    if type(out) is not np.ndarray or not chunk.decode_plain(out, threads):
+        _decode_out(chunk, out, threads)
     return out
 
 
-def _decode_out(buf: Any, header: Header, out: Any) -> None:
+def _decode_out(chunk: _core.Chunk, out: Any, threads: int) -> None:
     """Decode into the caller's `out`: straight into its memory where that is possible."""
+    header = _header(chunk)
     if isinstance(out, np.ma.MaskedArray):
         raise TypeError("out is a masked array: pass its data (out.data)")
     if not isinstance(out, np.ndarray):
@@ -244,11 +269,11 @@ def _decode_out(buf: Any, header: Header, out: Any) -> None:
             f"out ({out.dtype}, shape {out.shape}) is neither a float array of the chunk's shape {header.shape} "
             f"nor contiguous memory for {header.dtype} values"
         )
-    if as_memory and _memory(out).ctypes.data % header.dtype.itemsize == 0:
-        _core.decode_into(buf, _memory(out))
+    if as_memory and out.ctypes.data % header.dtype.itemsize == 0:
+        chunk.decode_into(out, threads)
         return
     values = np.empty(header.shape, header.dtype, order=header.order)
-    _core.decode_into(buf, _memory(values))
+    chunk.decode_into(values, threads)
     if as_memory:
         _memory(out)[...] = _memory(values)
     else:
@@ -278,12 +303,11 @@ def decode_range(buf: Any, first: int, count: int) -> np.ndarray:
         If the range leaves the chunk.
     """
     first, count = operator.index(first), operator.index(count)
-    buf = _as_buffer(buf)
-    header = peek(buf)
-    if first < 0 or count < 0 or first + count > header.count:
-        raise ParameterError(f"values [{first}, {first + count}) of a chunk of {header.count}")
-    values = np.empty(count, header.dtype)
-    _core.decode_range_into(buf, first, count, _memory(values))
+    chunk = _read(buf)
+    if first < 0 or count < 0 or first + count > chunk.count:
+        raise ParameterError(f"values [{first}, {first + count}) of a chunk of {chunk.count}")
+    values = np.empty(count, _DTYPES[chunk.dtype])
+    chunk.decode_range_into(first, count, values)
     return values
 
 
@@ -352,10 +376,8 @@ def inspect(buf: Any) -> ChunkInfo:
     DecodeError
         As `decode`.
     """
-    buf = _as_buffer(buf)
-    header = peek(buf)
-    blocks = tuple(Block(**block) for block in _core.inspect(buf))
-    return ChunkInfo(header, memoryview(buf).nbytes, blocks)
+    chunk = _read(buf)
+    return ChunkInfo(_header(chunk), chunk.size, tuple(Block(**block) for block in chunk.inspect()))
 
 
 @dataclass(frozen=True)
@@ -411,5 +433,5 @@ def verify(original: Any, decoded: Any, tol: float) -> Check:
         raise TypeError(f"cannot compare {a.dtype} with {b.dtype}")
     if a.shape != b.shape:
         raise ParameterError(f"cannot compare shapes {a.shape} and {b.shape}")
-    native = _DTYPES[code]
+    native = a.dtype.newbyteorder("=")
     return Check(*_core.check_bound(code, *(np.ascontiguousarray(x, native).reshape(-1) for x in (a, b)), tol))

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 import numbers
+import operator
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 from .errors import ParameterError
 
@@ -58,3 +60,16 @@ class Config:
     def to_cd_values(self) -> tuple[int, ...]:
         """The parameters as HDF5 filter values (`ext/hdf5/h5z_arraycodec.c` documents all forms)."""
         return (CD_TOLERANCE, *struct.unpack("<II", struct.pack("<d", self.require_tol())))
+
+
+def check_threads(threads: Any) -> int:
+    """A number of threads, checked; it belongs to a call, never to what is stored."""
+    if isinstance(threads, bool):
+        raise TypeError(f"threads must be an integer, not {threads!r}")
+    try:
+        number = operator.index(threads)
+    except TypeError:
+        raise TypeError(f"threads must be an integer, not {threads!r}") from None
+    if number < 1:
+        raise ParameterError(f"threads must be at least 1, not {threads!r}")
+    return number

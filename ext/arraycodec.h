@@ -6,9 +6,14 @@
  * bytes, docs/guarantee.md proves the bound.
  *
  * Conventions: functions return AC_OK or an error code; buffers belong to the caller and are passed
- * with their size; nothing is printed, no state is kept between calls, and every function may be
- * called from several threads at once.  The floating-point environment of the caller (rounding
- * mode, FTZ/DAZ) is saved, set to the IEEE defaults and restored by encode and decode.
+ * with their size; nothing is printed, no state is kept between calls but each calling thread's scratch
+ * memory (at most 5.5 MiB, freed when the thread ends), and every function may be called from several
+ * threads at once.  The floating-point environment of the caller (rounding mode, FTZ/DAZ) is saved, set
+ * to the IEEE defaults and restored by encode and decode.
+ *
+ * `threads` is how many threads may work on the blocks of one chunk, the caller's included (0 is 1): the
+ * others are made for the call and end with it, and take no signals but their own faults.  Bytes,
+ * values and errors do not depend on it.
  */
 #ifndef ARRAYCODEC_H
 #define ARRAYCODEC_H
@@ -22,6 +27,7 @@ extern "C" {
 #define AC_FORMAT_VERSION 0      /* 0 is experimental: its bytes may still change */
 #define AC_MAX_NDIM 32           /* HDF5's limit; NumPy's is 64, Zarr has none */
 #define AC_MAX_BLOCK (1u << 18)  /* values in a block; see docs/format.md */
+#define AC_MAX_THREADS 256       /* of one call: more may be asked for, but are not used */
 
 /* Values are pinned; new ones go into the gaps. */
 enum {
@@ -92,21 +98,23 @@ typedef struct {
 int ac_bound(const ac_array *array, const ac_tuning *tuning, size_t *bound);
 
 /* Encode `array->shape` elements at `src` (src_size bytes, aligned to the element) into dst.
- * tol: absolute tolerance, finite and >= 0; 0 is lossless.  *size receives the bytes written. */
-int ac_encode(const ac_array *array, double tol, const ac_tuning *tuning, const void *src,
+ * tol: absolute tolerance, finite and >= 0; 0 is lossless.  *size receives the bytes written; beyond
+ * them dst holds anything.  With less than ac_bound at dst, one thread does all. */
+int ac_encode(const ac_array *array, double tol, const ac_tuning *tuning, unsigned threads, const void *src,
               size_t src_size, void *dst, size_t capacity, size_t *size);
 
 /* Read and verify the header.  Needs only the first bytes of a chunk (header and block index);
  * AC_E_TRUNCATED if they are not all there. */
 int ac_peek(const void *src, size_t src_size, ac_info *info);
 
-/* Decode a whole chunk; dst_size must be exactly the size of the array, dst aligned to its element. */
-int ac_decode(const void *src, size_t src_size, void *dst, size_t dst_size);
+/* Decode a whole chunk; dst_size must be exactly the size of the array, dst aligned to its element.
+ * info: what ac_peek said of the same bytes, or NULL, to have it read here. */
+int ac_decode(const void *src, size_t src_size, const ac_info *info, void *dst, size_t dst_size, unsigned threads);
 
 /* Decode values [first, first + count) in memory order; only the blocks they touch are read and
- * verified.  dst_size must be exactly count elements. */
-int ac_decode_range(const void *src, size_t src_size, uint64_t first, uint64_t count, void *dst,
-                    size_t dst_size);
+ * verified.  dst_size must be exactly count elements; info as above. */
+int ac_decode_range(const void *src, size_t src_size, const ac_info *info, uint64_t first, uint64_t count,
+                    void *dst, size_t dst_size);
 
 /* Describe a whole chunk and its blocks without decoding values; n_blocks must be the chunk's. */
 int ac_inspect(const void *src, size_t src_size, ac_info *info, ac_block_info *blocks, uint64_t n_blocks);

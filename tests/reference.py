@@ -92,16 +92,19 @@ def decode(data):
     require(r.bytes(3) == b"\xacAC", "not a chunk")
     version, codec, kind, flags, ndim = r.bytes(5)
     require(version == 0 and codec == 1 and kind in (1, 2), "reserved version, codec or element type")
-    require(flags < 4 and ndim <= 32, "reserved flags, or too many dimensions")
-    tol, delta = r.numbers("dd")
+    require(flags < 8 and ndim <= 32, "reserved flags, or too many dimensions")
     dtype = np.dtype("<f4" if kind == 1 else "<f8")
-    require(math.isfinite(tol) and tol >= 0, "tol")
+    (delta,) = r.numbers("f" if kind == 1 else "d")
     require(valid_delta(delta, dtype), "delta")
+    if not flags & 4:
+        (tol,) = r.numbers("d")
+        require(math.isfinite(tol) and tol >= 0 and tol != delta / 2, "tol")
     shape = tuple(r.varint() for _ in range(ndim))
     count = math.prod(shape)
     require(math.prod(n for n in shape if n) * dtype.itemsize < 2**63, "the array is too large")
     length = r.varint()
-    require(1 <= length <= 2**18, "block length")
+    require(length < 2**18, "block length")
+    length = length or 2**18
     n_blocks = -(-count // length)
     require(8 * n_blocks <= r.left(), "truncated index")
     index = [r.numbers("II") for _ in range(n_blocks)]
@@ -125,7 +128,7 @@ def valid_delta(delta, dtype):
         return math.copysign(1, delta) > 0
     if dtype.itemsize == 8:
         return 2.0**-1022 <= delta < math.inf
-    return 2.0**-126 <= delta <= (2 - 2**-23) * 2.0**127 and struct.unpack("<f", struct.pack("<f", delta))[0] == delta
+    return 2.0**-126 <= delta < math.inf
 
 
 # ---- Reconstruction ----
@@ -158,7 +161,7 @@ def windows(r, count, dtype, delta):
     require(layout & 7 <= 4 and layout < 64, "layout")
     byte = r.u8()
     n_classes, coding = (byte & 15) + 1, byte >> 4 & 3
-    require(byte < 64 and coding < 3 and (n_classes > 1 or coding == 0), "coding of the class sequence")
+    require(byte < 128 and coding < 3 and (n_classes > 1 or coding == 0), "coding of the class sequence")
     classes = []
     for _ in range(n_classes):
         k, K, lo = r.u8(), r.u8() + 1, unzigzag(r.varint())
@@ -174,9 +177,10 @@ def windows(r, count, dtype, delta):
     raw = [raw_plane(r, len(values), classes[c][0]) for values, c in zip(groups, sequence, strict=True)]
 
     outside = refused = ()
-    n_outside, n_refused = r.varint(), r.varint()
-    require(n_outside <= count and n_refused <= count, "more exceptions than values")
-    if n_outside or n_refused:
+    if byte & 64:
+        n_outside, n_refused = r.varint(), r.varint()
+        require(n_outside <= count and n_refused <= count, "more exceptions than values")
+        require(n_outside or n_refused, "no exceptions where there should be some")
         lists = Reader(r.bytes(r.varint()))
         outside = [(at, unzigzag(lists.varint())) for at in positions(lists, n_outside, count)]
         require(all(abs(v) <= 2**30 for _, v in outside), "an outside value beyond 2^30")

@@ -124,7 +124,7 @@ for dtype in NATIVE:
             for tol in (2**-9, 1e-3):
                 chunk = _core.encode(x.view("u1"), 1 if x.dtype.itemsize == 4 else 2, False, False, x.shape, tol)
                 out = np.empty_like(x)
-                _core.decode_into(chunk, out)
+                _core.Chunk(chunk).decode_into(out)
                 h.update(chunk + out.tobytes())
 print(h.hexdigest())
 """

@@ -95,9 +95,11 @@ sys.path[:0] = {path!r}
 from arraycodec import _core
 libm = ctypes.CDLL(None)
 x = np.concatenate([np.linspace(-3, 3, 50001, dtype="f4"), np.float32(1e-41) * np.arange(1000, dtype="f4")])
-reference = _core.encode(x, 1, False, False, x.shape, 0.1), _core.encode(x, 1, False, False, x.shape, 1e-37)
+def encode(tol):
+    return _core.encode(x, 1, False, False, x.shape, tol, {threads}, 10_000)
+reference = encode(0.1), encode(1e-37)
 out = np.empty_like(x)
-_core.decode_into(reference[1], out)
+_core.Chunk(reference[1]).decode_into(out)
 decoded = out.tobytes()
 fe = ctypes.create_string_buffer(64)
 for rounding in (0x0, 0x400, 0x800, 0xC00):
@@ -107,8 +109,8 @@ for rounding in (0x0, 0x400, 0x800, 0xC00):
         csr = int.from_bytes(fe.raw[28:32], "little")
         fe.raw = fe.raw[:28] + ((csr & ~0xE040) | (rounding << 3) | flush).to_bytes(4, "little") + fe.raw[32:]
         libm.fesetenv(fe)
-        a = _core.encode(x, 1, False, False, x.shape, 0.1), _core.encode(x, 1, False, False, x.shape, 1e-37)
-        _core.decode_into(a[1], out)
+        a = encode(0.1), encode(1e-37)
+        _core.Chunk(a[1]).decode_into(out, {threads})
         now = ctypes.create_string_buffer(64)
         libm.fegetenv(now)
         kept = now.raw[28:32] == fe.raw[28:32]
@@ -122,9 +124,10 @@ print("same")
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="sets MXCSR through the x86-64 fenv_t")
-def test_callers_float_environment_changes_nothing():
+@pytest.mark.parametrize("threads", [1, 3])
+def test_callers_float_environment_changes_nothing(threads):
     """Four rounding modes, FTZ and DAZ: same bytes, same values, environment given back."""
-    script = HOSTILE.format(path=sys.path)
+    script = HOSTILE.format(path=sys.path, threads=threads)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
     assert done.stdout.strip() == "same", done.stderr
 

@@ -224,9 +224,9 @@ def random_block(rng, count, dtype):
         lists += (b"" if same else element) + (varint(run - 2) if run > 1 else b"")
         refused |= dict.fromkeys(range(at, at + run), element)
         next_at = at + run
-    out += varint(len(outside)) + varint(len(refused))
     if lists:
-        out += varint(len(lists)) + lists
+        out = out[:2] + bytes([out[2] | 64]) + out[3:]
+        out += varint(len(outside)) + varint(len(refused)) + varint(len(lists)) + lists
     if steps:
         states, words, _ = rans(steps, n_lanes, prob_bits)
         out += states + words
@@ -247,7 +247,7 @@ def random_chunk(seed):
         values = (np.array(integers, "f8") * delta).astype(dtype)
     for at, element in refused.items():
         values.view(f"V{dtype.itemsize}")[at] = np.void(element)
-    return reseal(header((count,), dtype.itemsize // 4, delta=delta, block_len=2**18), block), values
+    return reseal(header((count,), dtype.itemsize // 4, delta=delta, block_len=0), block), values
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -272,10 +272,10 @@ def packed_table(table, order=0):
     return out.bytes()
 
 
-def block(layout=0x20, classes=0, heads=b"\2\0\0", tables=b"", sequence=b"", raw=b"\xe4\x85\0\0", lists=b"\0\0",
+def block(layout=0x20, classes=0, heads=b"\2\0\0", tables=b"", sequence=b"", raw=b"\xe4\x85\0\0", lists=b"",
           coded=b""):
     """A windows block of eight values in its parts; if not told otherwise, the worked example of the document."""
-    return b"\2" + bytes([layout, classes]) + heads + tables + sequence + raw + lists + coded
+    return b"\2" + bytes([layout, classes | (64 if lists else 0)]) + heads + tables + sequence + raw + lists + coded
 
 
 def constant(lo, k=0):
@@ -341,7 +341,9 @@ BAD_BLOCKS = {
     "constant, too short": b"\1\0\0\0", "constant, too long": b"\1\0\0\0\0\0",
     "windows, too long": block() + b"\0",
     "128 lanes": block(layout=5), "layout, bit 6": block(layout=0x40), "layout, bit 7": block(layout=0x80),
-    "classes, bit 6": block(classes=0x40), "classes, bit 7": block(classes=0x80),
+    "exceptions without lists": block(classes=0x40), "classes, bit 7": block(classes=0x80),
+    "lists without their bit": block(raw=b"\xe4\x85\0\0" + exceptions([(0, 1)])),
+    "no exceptions": block(lists=b"\0\0\0"), "no exceptions in two bytes": block(lists=b"\0\0"),
     "sequence of one class": block(classes=0x10),
     "26 raw bits": block(**constant(0, k=26)), "65 tokens": block(**tokens(65)),
     "256 raw bits": block(**constant(0, k=255)),
@@ -374,7 +376,7 @@ BAD_BLOCKS = {
     "9 outside": block(lists=exceptions([(0, 1)] * 9)), "9 refused": block(lists=exceptions([], [0] * 9)),
     "2^63 outside and refused": block(lists=varint(2**63) * 2 + b"\0"),
     "2^64 outside": block(lists=b"\x80" * 9 + b"\2\0"),
-    "size of no lists": block(lists=b"\0\0\0"),
+    "size of no lists": block(lists=b"\0\0\1\0"),
     "table, sum too small": block(**tokens(table=[512, 511])),
     "table, sum too large": block(**tokens(table=[512, 513])),
     "table, one token": block(**tokens(table=[1024, 0])),
@@ -410,19 +412,25 @@ def test_windows_need_a_delta():
 
 
 F8 = {"dtype": 2, "shape": (4,)}
+DOUBLE = struct.pack("<d", 1.0)
 GOOD_HEADERS = [
-    {"tol": -0.0}, {"tol": 5e-324}, {"tol": 1e308},
+    {"tol": -0.0}, {"tol": 5e-324}, {"tol": 1e308}, {"tol": None, "flags": 4}, {"tol": None, "flags": 4, "delta": 0.0},
+    {**F8, "tol": None, "flags": 4}, {**F8, "tol": None, "flags": 4, "delta": 2.0**-1022},
     {"delta": 0.0}, {"delta": 2.0**-126}, {"delta": (2 - 2**-23) * 2.0**127},
     {**F8, "delta": 2.0**-1022}, {**F8, "delta": 0.1}, {**F8, "delta": 1e308},
-    {"shape": (1,) * 31 + (8,)}, {"block_len": 2**18}, {"flags": 3},
+    {"shape": (1,) * 31 + (8,)}, {"block_len": 0}, {"block_len": 2**18 - 1}, {"flags": 3},
 ]
 BAD_HEADERS = [
-    {"magic": b"\xacAD"}, {"version": 1}, {"codec": 0}, {"codec": 2}, {"flags": 4}, {"flags": 128},
+    {"magic": b"\xacAD"}, {"version": 1}, {"codec": 0}, {"codec": 2}, {"flags": 8}, {"flags": 128},
+    {"flags": 4}, {"tol": None}, {"tol": None, "flags": 12},
     {"dtype": 0}, {"dtype": 3}, {**F8, "dtype": 0}, {**F8, "dtype": 3},
     {"tol": -5e-324}, {"tol": float("nan")}, {"tol": float("inf")},
+    {"tol": 0.5}, {"tol": 0.0, "delta": 0.0}, {"tol": -0.0, "delta": 0.0},
+    {**F8, "tol": 2.0**-1023, "delta": 2.0**-1022},
     {"delta": -0.0}, {"delta": -1.0}, {"delta": float("nan")}, {"delta": float("inf")},
-    {"delta": 0.1}, {"delta": 1e-40}, {"delta": 2.0**128}, {**F8, "delta": 2.0**-1023}, {**F8, "delta": float("inf")},
-    {"block_len": 0}, {"block_len": 2**18 + 1}, {"block_len": 7},
+    {"delta": 1e-40}, {"delta": DOUBLE}, {**F8, "delta": DOUBLE[4:]},
+    {**F8, "delta": 2.0**-1023}, {**F8, "delta": float("inf")},
+    {"block_len": 2**18}, {"block_len": 2**18 + 1}, {"block_len": 7},
     {"shape": (1,) * 32 + (8,)}, {"shape": (1,) * 254 + (8,)}, {"shape": (9,)}, {"shape": (7,)}, {"shape": (0,)},
     {"shape": (2**62,)}, {"shape": (2**64 - 1,)}, {"shape": (2**32, 2**32)}, {"shape": (2**63, 2)},
 ]

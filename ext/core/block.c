@@ -11,40 +11,39 @@
  */
 #include "block.h"
 
-#include <stdlib.h>
-
 #include "../simd/kernels.h"
 #include "sequence.h"
 
 /* ---- scratch ---- */
-int ac_encode_scratch_init(ac_encode_scratch *s, uint32_t values) {
-  const size_t groups = ac_groups(values, 64);
-  const size_t words = 2 * (size_t)values + 4 * AC_MAX_LANES + 2;
-  size_t total = 0;
-#define RESERVE(bytes) (total += ((size_t)(bytes) + 63) / 64 * 64) - ((size_t)(bytes) + 63) / 64 * 64
-  const size_t q = RESERVE(4 * (size_t)values), index = RESERVE(4 * (size_t)values), tokens = RESERVE(values),
-               classes = RESERVE(groups), sequence = RESERVE(AC_SEQUENCE_SCRATCH), word = RESERVE(words),
-               stats = RESERVE(groups * sizeof *s->stats), histograms = RESERVE(AC_MAX_CLASSES * sizeof *s->histograms),
-               symbols = RESERVE(AC_MAX_CLASSES * sizeof *s->symbols);
-#undef RESERVE
-  uint8_t *p = s->memory = malloc(total);
-  if (!p) return AC_E_MEMORY;
-  s->q = (int32_t *)(p + q);
-  s->index = (uint32_t *)(p + index);
-  s->tokens = p + tokens;
-  s->group_class = p + classes;
-  s->sequence = p + sequence;
-  s->words = p + word;
-  s->words_end = s->words + words;
-  s->stats = (ac_group_stats *)(p + stats);
-  s->histograms = (ac_histogram *)(p + histograms);
-  s->symbols = (ac_symbol(*)[AC_MAX_TOKENS])(p + symbols);
-  return AC_OK;
+static size_t reserve(size_t *total, size_t bytes) {
+  const size_t at = *total;
+  *total += (bytes + 63) / 64 * 64; /* no two parts share a cache line */
+  return at;
 }
 
-void ac_encode_scratch_free(ac_encode_scratch *s) { free(s->memory); }
-
-void ac_decode_scratch_free(ac_decode_scratch *s) { free(s->tables); }
+size_t ac_encode_scratch_place(ac_encode_scratch *s, uint8_t *memory, uint32_t values) {
+  const size_t groups = ac_groups(values, 64), words_size = 2 * (size_t)values + 4 * AC_MAX_LANES + 2;
+  size_t total = 0;
+  const size_t q = reserve(&total, 4 * (size_t)values), index = reserve(&total, 4 * (size_t)values),
+               tokens = reserve(&total, values), classes = reserve(&total, groups),
+               sequence = reserve(&total, AC_SEQUENCE_SCRATCH), words = reserve(&total, words_size),
+               stats = reserve(&total, groups * sizeof *s->stats),
+               histograms = reserve(&total, AC_MAX_CLASSES * sizeof *s->histograms),
+               symbols = reserve(&total, AC_MAX_CLASSES * sizeof *s->symbols);
+  if (memory) {
+    s->q = (int32_t *)(memory + q);
+    s->index = (uint32_t *)(memory + index);
+    s->tokens = memory + tokens;
+    s->group_class = memory + classes;
+    s->sequence = memory + sequence;
+    s->words = memory + words;
+    s->words_end = s->words + words_size;
+    s->stats = (ac_group_stats *)(memory + stats);
+    s->histograms = (ac_histogram *)(memory + histograms);
+    s->symbols = (ac_symbol(*)[AC_MAX_TOKENS])(memory + symbols);
+  }
+  return total;
+}
 
 /* ---- layout byte of a windows block: lanes, group size, probability bits ---- */
 static uint8_t pack_layout(const ac_windows *w) {
@@ -60,6 +59,10 @@ static int unpack_layout(uint8_t layout, ac_windows *w) {
   w->prob_bits = (uint8_t)(AC_MIN_PROB_BITS + (layout >> 4 & 3));
   return AC_OK;
 }
+
+/* ---- the byte after it, of classes: their number less one, how their sequence is coded, and whether
+ * the block has exceptions ---- */
+enum { CLASSES_AT = 2, METHOD_SHIFT = 4, HAS_EXCEPTIONS = 1 << 6 };
 
 /* Each lane costs about three bytes: fewer of them for less coded data. */
 static uint8_t lanes_for(uint64_t token_bits) {
@@ -149,7 +152,7 @@ static size_t encode_windows(int dtype, const void *src, uint32_t n, const ac_la
   const unsigned method = w->n_classes > 1 ? ac_sequence_method(s->group_class, n_groups, w->n_classes) : 0;
   ac_write8(&out, AC_MODE_WINDOWS);
   ac_write8(&out, pack_layout(w));
-  ac_write8(&out, (uint8_t)((w->n_classes - 1) | method << 4));
+  ac_write8(&out, (uint8_t)((w->n_classes - 1) | method << METHOD_SHIFT));
   ac_windows_write(&out, w);
   if (w->n_classes > 1) ac_sequence_write(&out, method, s->group_class, n_groups, w->n_classes, s->sequence);
 
@@ -165,9 +168,10 @@ static size_t encode_windows(int dtype, const void *src, uint32_t n, const ac_la
   }
   const uint32_t n_outside = kernels->split(s->q, n, w, s->group_class, s->tokens, raw, raw_end, s->index + n_refused);
 
-  ac_write_varint(&out, n_outside);
-  ac_write_varint(&out, n_refused);
   if (n_outside + n_refused) {
+    dst[CLASSES_AT] |= HAS_EXCEPTIONS;
+    ac_write_varint(&out, n_outside);
+    ac_write_varint(&out, n_refused);
     /* the length goes first: the lists are moved up behind it */
     uint8_t *start = out.p;
     write_outside(&out, s, s->index + n_refused, n_outside);
@@ -225,25 +229,26 @@ static int parse_windows(ac_reader *in, uint32_t n, parsed *b) {
   if (in->failed) return in->failed;
   if (unpack_layout(layout, w)) return AC_E_FORMAT;
   w->n_classes = (uint8_t)((classes & 15) + 1);
-  if (w->n_classes == 1 ? classes >> 4 : classes >> 6) return AC_E_FORMAT;
+  const unsigned method = classes >> METHOD_SHIFT & 3;
+  if (classes >> 7 || (w->n_classes == 1 && method)) return AC_E_FORMAT;
   ac_windows_read(in, w);
   if (in->failed) return in->failed;
   const uint32_t n_groups = ac_groups(n, w->group);
   if (w->n_classes > 1)
-    ac_sequence_read(in, classes >> 4, b->group_class, n_groups, w->n_classes);
+    ac_sequence_read(in, method, b->group_class, n_groups, w->n_classes);
   else
     memset(b->group_class, 0, n_groups);
   if (in->failed) return in->failed;
 
   int has_tokens;
   b->raw = ac_take(in, raw_plane_size(w, b->group_class, n, &has_tokens));
-  const uint64_t n_outside = ac_read_varint(in), n_refused = ac_read_varint(in);
-  if (n_outside > n || n_refused > n) return AC_E_FORMAT;
-  b->n_outside = (uint32_t)n_outside;
-  b->n_refused = (uint32_t)n_refused;
+  b->n_outside = b->n_refused = 0;
   b->exceptions = (ac_reader){NULL, NULL, 0};
-  if (n_outside + n_refused) {
-    const uint64_t length = ac_read_varint(in);
+  if (classes & HAS_EXCEPTIONS) {
+    const uint64_t n_outside = ac_read_varint(in), n_refused = ac_read_varint(in), length = ac_read_varint(in);
+    if (n_outside > n || n_refused > n || n_outside + n_refused == 0) return AC_E_FORMAT;
+    b->n_outside = (uint32_t)n_outside;
+    b->n_refused = (uint32_t)n_refused;
     if (length < 2 * n_outside || length > ac_remaining(in)) return AC_E_FORMAT; /* two varints each */
     b->exceptions.p = ac_take(in, (size_t)length);
     b->exceptions.end = in->p;
@@ -287,33 +292,24 @@ static int apply_exceptions(int dtype, parsed *b, uint32_t n, double delta, void
   return ac_remaining(in) ? AC_E_FORMAT : AC_OK;
 }
 
-static int decode_windows(int dtype, ac_reader *in, uint32_t n, double delta, ac_decode_scratch *scratch, void *dst) {
+static int decode_windows(int dtype, ac_reader *in, uint32_t n, double delta, uint32_t *tables, void *dst) {
   const ac_kernels *kernels = ac_active_kernels();
   parsed b;
   if (delta == 0) return AC_E_FORMAT;
   int error = parse_windows(in, n, &b);
   if (error) return error;
   const ac_windows *w = &b.windows;
-  const size_t entries = ((size_t)w->n_classes << w->prob_bits) + AC_TABLE_SLACK;
-  if (b.words != b.words_end) {
-    if (scratch->n_tables < entries) {
-      free(scratch->tables);
-      scratch->tables = malloc(entries * sizeof *scratch->tables);
-      scratch->n_tables = scratch->tables ? entries : 0;
-      if (!scratch->tables) return AC_E_MEMORY;
-    }
+  if (b.words != b.words_end)
     for (unsigned c = 0; c < w->n_classes; c++)
       if (w->classes[c].n_tokens > 1)
         ac_model_decoder(w->classes[c].freq, w->classes[c].n_tokens, w->prob_bits,
-                         scratch->tables + ((size_t)c << w->prob_bits));
-  }
-  const ac_coded coded = {w, b.group_class, n, scratch->tables, b.raw, b.words, b.words_end, delta};
+                         tables + ((size_t)c << w->prob_bits));
+  const ac_coded coded = {w, b.group_class, n, tables, b.raw, b.words, b.words_end, delta};
   error = dtype == AC_FLOAT32 ? kernels->decode_f32(&coded, dst) : kernels->decode_f64(&coded, dst);
   return error ? error : apply_exceptions(dtype, &b, n, delta, dst);
 }
 
-int ac_block_decode(int dtype, const uint8_t *src, size_t size, uint32_t n, double delta, ac_decode_scratch *scratch,
-                    void *dst) {
+int ac_block_decode(int dtype, const uint8_t *src, size_t size, uint32_t n, double delta, uint32_t *tables, void *dst) {
   const size_t item = ac_item_size(dtype);
   ac_reader in = {src, src + size, 0};
   switch (ac_read8(&in)) {
@@ -326,7 +322,7 @@ int ac_block_decode(int dtype, const uint8_t *src, size_t size, uint32_t n, doub
       for (uint32_t i = 0; i < n; i++) memcpy((uint8_t *)dst + i * item, in.p, item);
       return AC_OK;
     case AC_MODE_WINDOWS: {
-      const int error = decode_windows(dtype, &in, n, delta, scratch, dst);
+      const int error = decode_windows(dtype, &in, n, delta, tables, dst);
       /* the block is whole (its checksum matched): what runs short inside it is not truncated */
       return error == AC_E_TRUNCATED ? AC_E_FORMAT : error;
     }

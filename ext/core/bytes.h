@@ -46,6 +46,12 @@ static inline const uint8_t *ac_take(ac_reader *r, size_t n) {
 
 static inline uint8_t ac_read8(ac_reader *r) { const uint8_t *p = ac_take(r, 1); return p ? *p : 0; }
 static inline uint32_t ac_read32(ac_reader *r) { const uint8_t *p = ac_take(r, 4); return p ? ac_load32(p) : 0; }
+static inline float ac_read_f32(ac_reader *r) {
+  const uint8_t *p = ac_take(r, 4);
+  float v = 0;
+  if (p) memcpy(&v, p, 4);
+  return v;
+}
 static inline double ac_read_f64(ac_reader *r) {
   const uint8_t *p = ac_take(r, 8);
   double v = 0;
@@ -88,6 +94,7 @@ static inline uint8_t *ac_give(ac_writer *w, size_t n) {
 
 static inline void ac_write8(ac_writer *w, uint8_t v) { uint8_t *p = ac_give(w, 1); if (p) *p = v; }
 static inline void ac_write32(ac_writer *w, uint32_t v) { uint8_t *p = ac_give(w, 4); if (p) ac_store32(p, v); }
+static inline void ac_write_f32(ac_writer *w, float v) { uint8_t *p = ac_give(w, 4); if (p) memcpy(p, &v, 4); }
 static inline void ac_write_f64(ac_writer *w, double v) { uint8_t *p = ac_give(w, 8); if (p) memcpy(p, &v, 8); }
 static inline void ac_write_varint(ac_writer *w, uint64_t v) {
   for (; v >= 0x80; v >>= 7) ac_write8(w, (uint8_t)(v | 0x80));

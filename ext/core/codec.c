@@ -1,18 +1,20 @@
-/* codec.c: the public entry points: chunks to blocks and back.  Everything the caller passes is
- * checked here, once; what is read from bytes is checked where it is read.
+/* codec.c: the public entry points: chunks to blocks and back, on one thread or several.  Everything
+ * the caller passes is checked here, once; what is read from bytes is checked where it is read.
  *
  * Invariants: the floating-point environment is IEEE default inside and the caller's outside;
- * scratch is one allocation a call, freed at one place; the same array and tolerance give the same
- * bytes.
+ * scratch is each thread's own; the same array and tolerance give the same bytes, and the same chunk
+ * the same error, whatever the number of threads.
  */
-#include <stdlib.h>
+#include <pthread.h>
 
 #include "../arraycodec.h"
 #include "../simd/kernels.h"
 #include "block.h"
 #include "fpenv.h"
 #include "frame.h"
+#include "parallel.h"
 #include "quantize.h"
+#include "scratch.h"
 
 static void swap_copy(void *dst, const void *src, size_t n, size_t item) {
   const uint8_t *s = src;
@@ -28,7 +30,15 @@ static uint32_t block_values(const ac_info *info, uint64_t i) {
   return (uint32_t)(left < info->block_len ? left : info->block_len);
 }
 
+/* No more threads than blocks. */
+static unsigned threads_for(unsigned threads, uint64_t n_blocks) {
+  if (threads > n_blocks) threads = (unsigned)n_blocks;
+  return threads < 1 ? 1 : threads > AC_MAX_THREADS ? AC_MAX_THREADS : threads;
+}
+
 /* ---- encode ---- */
+enum { WINDOW_PER_THREAD = 4 }; /* blocks under way: a thread that has a slow one does not stop the others at once */
+
 static int describe(const ac_array *array, double tol, const ac_tuning *tuning, ac_info *info) {
   const int error = ac_array_count(array, &info->count);
   if (error) return error;
@@ -62,46 +72,120 @@ int ac_bound(const ac_array *array, const ac_tuning *tuning, size_t *bound) {
   return error ? error : bound_for(&info, bound);
 }
 
-static int encode(const ac_info *info, const ac_tuning *tuning, const uint8_t *src, uint8_t *dst, size_t capacity,
-                  size_t *size) {
-  const size_t item = ac_item_size(info->array.dtype);
-  const ac_lattice lattice = ac_lattice_make(info->array.dtype, info->tol, info->delta);
-  ac_encode_scratch scratch;
-  uint8_t *native = NULL;
-  const uint32_t largest = info->count ? block_values(info, 0) : 1;
-  const size_t header = (size_t)info->header_size;
-  if (ac_encode_scratch_init(&scratch, largest)) return AC_E_MEMORY;
-  int error = AC_OK;
-  if (info->array.big_endian && !(native = malloc(largest * item))) {
-    error = AC_E_MEMORY;
-    goto done;
-  }
-  uint8_t *p = dst + header;
-  for (uint64_t i = 0; i < info->n_blocks; i++) {
-    const uint32_t n = block_values(info, i);
-    if ((size_t)(dst + capacity - p) < 1 + n * item) {
-      error = AC_E_DST_SIZE;
-      goto done;
-    }
-    const void *values = src + i * info->block_len * item;
-    if (native) {
-      swap_copy(native, values, n, item);
-      values = native;
-    }
-    const size_t length = ac_block_encode(info->array.dtype, values, n, &lattice, tuning, &scratch, p);
-    ac_frame_set_block(dst, info, i, p, (uint32_t)length);
-    p += length;
-  }
-  ac_frame_finish(dst, info);
-  *size = (size_t)(p - dst);
-done:
-  free(native);
-  ac_encode_scratch_free(&scratch);
-  return error;
+/* One call of ac_encode, shared by its threads.
+ *
+ * Blocks are handed out in order.  The size of a block is known only when it is encoded, so where it
+ * goes is known when all before it are.  A block taken when that is so is encoded in its place; any
+ * other in a slot of the largest size further up in dst, and moved down later.  No more than `window`
+ * blocks are under way, and only so many slots are used, of all that blocks of the largest size would
+ * have in dst: the last one, which may be short, for the last block, and those before it in turn.  So few
+ * pages of dst are touched beyond the result.  Block i uses the slot j >= i with j - i a multiple of the
+ * window; since the blocks before it cannot reach beyond i largest sizes, neither slots nor places
+ * overlap. */
+typedef struct {
+  const ac_info *info;
+  const ac_tuning *tuning;
+  const uint8_t *src;
+  uint8_t *dst;
+  size_t capacity;
+  ac_lattice lattice;
+  uint32_t window;
+
+  pthread_mutex_t mutex; /* for what follows */
+  pthread_cond_t moved;  /* `placed` has grown */
+  uint64_t next;         /* the first block that no thread has taken */
+  uint64_t placed;       /* the first block that is not in its place */
+  uint64_t in_place;     /* the last block that was encoded in its place */
+  uint8_t *end;          /* of the blocks in their places */
+  int error;
+  uint32_t *sizes;       /* of blocks in slots, 0 until they are encoded */
+} encoder;
+
+static uint8_t *slot_of(const encoder *e, uint64_t i) {
+  const uint64_t last = e->info->n_blocks - 1, slot = i == last ? i : i + (last - 1 - i) / e->window * e->window;
+  return e->dst + e->info->header_size + slot * (1 + (uint64_t)e->info->block_len * ac_item_size(e->info->array.dtype));
 }
 
-int ac_encode(const ac_array *array, double tol, const ac_tuning *tuning, const void *src, size_t src_size, void *dst,
-              size_t capacity, size_t *size) {
+/* Block i is encoded: move what now can be. */
+static void place(encoder *e, uint64_t i, uint32_t size) {
+  e->sizes[i % e->window] = size;
+  for (uint32_t *first; e->placed < e->next && *(first = &e->sizes[e->placed % e->window]); e->placed++) {
+    if (e->placed != e->in_place) memmove(e->end, slot_of(e, e->placed), *first);
+    e->end += *first;
+    *first = 0;
+  }
+  pthread_cond_broadcast(&e->moved);
+}
+
+/* What every thread does.  A thread without memory takes no block: the others encode them. */
+static void encode_blocks(void *context) {
+  encoder *e = context;
+  const ac_info *info = e->info;
+  const size_t item = ac_item_size(info->array.dtype);
+  const uint32_t largest = block_values(info, 0);
+  /* behind the stages' scratch: a block of a big-endian array in native order */
+  ac_encode_scratch scratch;
+  const size_t used = ac_encode_scratch_place(&scratch, NULL, largest);
+  uint8_t *const memory = ac_scratch_take(used + (info->array.big_endian ? largest * item : 0));
+  if (!memory) return;
+  ac_encode_scratch_place(&scratch, memory, largest);
+  pthread_mutex_lock(&e->mutex);
+  while (e->next < info->n_blocks && !e->error) {
+    const uint64_t i = e->next;
+    if (i - e->placed >= e->window) {
+      pthread_cond_wait(&e->moved, &e->mutex);
+      continue;
+    }
+    const uint32_t n = block_values(info, i);
+    if (i == e->placed) e->in_place = i;
+    uint8_t *const block = i == e->placed ? e->end : slot_of(e, i);
+    if ((size_t)(e->dst + e->capacity - block) < 1 + n * item) {
+      e->error = AC_E_DST_SIZE;
+      break;
+    }
+    e->next++;
+    pthread_mutex_unlock(&e->mutex);
+    const void *values = e->src + i * info->block_len * item;
+    if (info->array.big_endian) {
+      swap_copy(memory + used, values, n, item);
+      values = memory + used;
+    }
+    const size_t size = ac_block_encode(info->array.dtype, values, n, &e->lattice, e->tuning, &scratch, block);
+    ac_frame_set_block(e->dst, info, i, block, (uint32_t)size);
+    pthread_mutex_lock(&e->mutex);
+    place(e, i, (uint32_t)size);
+  }
+  pthread_mutex_unlock(&e->mutex);
+  ac_scratch_give(memory);
+}
+
+static int encode(const ac_info *info, const ac_tuning *tuning, unsigned threads, const uint8_t *src, uint8_t *dst,
+                  size_t capacity, size_t *size) {
+  /* slots need the room of ac_bound */
+  const uint64_t slots = info->count * ac_item_size(info->array.dtype) + info->n_blocks;
+  threads = capacity - info->header_size < slots ? 1 : threads_for(threads, info->n_blocks);
+  const uint32_t window = threads > 1 ? WINDOW_PER_THREAD * threads : 1;
+  uint32_t sizes[WINDOW_PER_THREAD * AC_MAX_THREADS];
+  memset(sizes, 0, window * sizeof *sizes);
+  encoder e = {.info = info, .tuning = tuning, .src = src, .dst = dst, .capacity = capacity, .window = window,
+               .lattice = ac_lattice_make(info->array.dtype, info->tol, info->delta),
+               .end = dst + info->header_size, .sizes = sizes};
+  if (info->n_blocks) {
+    pthread_mutex_init(&e.mutex, NULL);
+    pthread_cond_init(&e.moved, NULL);
+    ac_parallel(threads, encode_blocks, &e);
+    pthread_cond_destroy(&e.moved);
+    pthread_mutex_destroy(&e.mutex);
+  }
+  if (e.error) return e.error;
+  if (e.placed != info->n_blocks) return AC_E_MEMORY;
+  ac_frame_finish(dst, info);
+  *size = (size_t)(e.end - dst);
+  return AC_OK;
+}
+
+int ac_encode(const ac_array *array, double tol, const ac_tuning *tuning, unsigned threads, const void *src,
+              size_t src_size, void *dst, size_t capacity, size_t *size) {
   ac_info info;
   if (!tuning) tuning = &AUTOMATIC;
   if (!ac_active_kernels()) return AC_E_ISA;
@@ -109,12 +193,14 @@ int ac_encode(const ac_array *array, double tol, const ac_tuning *tuning, const 
   int error = describe(array, tol, tuning, &info);
   if (!error && src_size != info.count * ac_item_size(array->dtype)) error = AC_E_PARAM;
   if (!error && !(info.header_size = ac_frame_write_header(dst, capacity, &info))) error = AC_E_DST_SIZE;
-  if (!error) error = encode(&info, tuning, src, dst, capacity, size);
+  if (!error) error = encode(&info, tuning, threads, src, dst, capacity, size);
   ac_fpenv_leave(saved);
   return error;
 }
 
 /* ---- decode ---- */
+#define TABLES_SIZE (AC_MAX_TABLES * sizeof(uint32_t)) /* a multiple of every element */
+
 int ac_peek(const void *src, size_t src_size, ac_info *info) {
   if (!ac_active_kernels()) return AC_E_ISA;
   const ac_fpenv saved = ac_fpenv_enter(); /* a subnormal delta is refused, also where DAZ is set */
@@ -123,69 +209,116 @@ int ac_peek(const void *src, size_t src_size, ac_info *info) {
   return error;
 }
 
-/* Sizes are read from the index once and checked where they are used, not only in
- * ac_frame_check_size: the caller's buffer may be shared memory that somebody else writes to. */
-static int decode_range(const uint8_t *src, const uint8_t *end, const ac_info *info, uint64_t first, uint64_t count,
-                        uint8_t *dst) {
-  const size_t item = ac_item_size(info->array.dtype);
-  const uint64_t last = first + count;
-  const uint8_t *block = src + info->header_size;
-  ac_decode_scratch scratch = {NULL, 0};
-  uint8_t *whole = NULL; /* a block of which only a part is wanted */
-  int error = AC_OK;
-  for (uint64_t i = 0; i < info->n_blocks && !error; i++) {
-    const uint32_t size = ac_frame_block_size(src, info, i), n = block_values(info, i);
-    const uint64_t from = i * info->block_len, to = from + n;
-    if (from >= last) break;
-    if (size > (size_t)(end - block)) {
-      error = AC_E_TRUNCATED;
-      break;
+/* One call of ac_decode or ac_decode_range, shared by its threads.  Blocks are handed out in order, and
+ * every block that was handed out is finished: so the first that fails is the one that fails with a
+ * single thread. */
+typedef struct {
+  const ac_info *info;
+  const uint8_t *src, *src_end;
+  uint64_t first, last; /* the values wanted */
+  uint8_t *dst;
+
+  pthread_mutex_t mutex; /* for what follows */
+  uint64_t next;         /* the first block that no thread has taken */
+  const uint8_t *block;  /* where it starts */
+  uint64_t failed;       /* the first block with an error */
+  int error;
+} decoder;
+
+/* The next block of which values are wanted; 0 if there is none.  Sizes are read from the index once
+ * and checked here, not only in ac_frame_check_size: the caller's buffer may be shared memory that
+ * somebody else writes to. */
+static int take_block(decoder *d, uint64_t *index, const uint8_t **block, uint32_t *size) {
+  while (!d->error && d->next < d->info->n_blocks && d->next * d->info->block_len < d->last) {
+    *index = d->next++;
+    *block = d->block;
+    *size = ac_frame_block_size(d->src, d->info, *index);
+    if (*size > (size_t)(d->src_end - d->block)) {
+      d->error = AC_E_TRUNCATED;
+      d->failed = *index;
+      return 0;
     }
-    if (to > first) {
-      const int partial = from < first || to > last;
-      if (partial && !whole && !(whole = malloc(info->block_len * item))) {
-        error = AC_E_MEMORY;
-        break;
-      }
-      uint8_t *values = partial ? whole : dst + (from - first) * item;
-      error = ac_frame_check_block(src, info, i, block, size);
-      if (!error) error = ac_block_decode(info->array.dtype, block, size, n, info->delta, &scratch, values);
-      if (!error && info->array.big_endian) swap_copy(values, values, n, item);
-      if (!error && partial) {
-        const uint64_t a = from > first ? from : first, b = to < last ? to : last;
-        memcpy(dst + (a - first) * item, whole + (a - from) * item, (b - a) * item);
-      }
-    }
-    block += size;
+    d->block += *size;
+    if (d->next * d->info->block_len > d->first) return 1;
   }
-  free(whole);
-  ac_decode_scratch_free(&scratch);
-  return error;
+  return 0;
 }
 
-static int decode_checked(const void *src, size_t src_size, const ac_info *info, uint64_t first, uint64_t count, void *dst,
-                          size_t dst_size) {
-  int error = ac_frame_check_size(src, src_size, info);
+/* Decode what is wanted of block i; `memory` has room for tables and a whole block. */
+static int decode_block(const decoder *d, uint64_t i, const uint8_t *block, uint32_t size, uint8_t *memory) {
+  const ac_info *info = d->info;
+  const size_t item = ac_item_size(info->array.dtype);
+  const uint32_t n = block_values(info, i);
+  const uint64_t from = i * info->block_len, to = from + n;
+  const int partial = from < d->first || to > d->last;
+  uint8_t *values = partial ? memory + TABLES_SIZE : d->dst + (from - d->first) * item;
+  int error = ac_frame_check_block(d->src, info, i, block, size);
+  if (!error) error = ac_block_decode(info->array.dtype, block, size, n, info->delta, (uint32_t *)memory, values);
+  if (error) return error;
+  if (info->array.big_endian) swap_copy(values, values, n, item);
+  if (partial) {
+    const uint64_t a = from > d->first ? from : d->first, b = to < d->last ? to : d->last;
+    memcpy(d->dst + (a - d->first) * item, values + (a - from) * item, (b - a) * item);
+  }
+  return AC_OK;
+}
+
+/* What every thread does.  A thread without memory takes no block: the others decode them. */
+static void decode_blocks(void *context) {
+  decoder *d = context;
+  const uint32_t block_len = d->info->block_len;
+  const int parts = d->first % block_len || (d->last % block_len && d->last != d->info->count);
+  uint8_t *const memory = ac_scratch_take(TABLES_SIZE + (parts ? block_len * ac_item_size(d->info->array.dtype) : 0));
+  if (!memory) return;
+  uint64_t i;
+  const uint8_t *block;
+  uint32_t size;
+  pthread_mutex_lock(&d->mutex);
+  while (take_block(d, &i, &block, &size)) {
+    pthread_mutex_unlock(&d->mutex);
+    const int error = decode_block(d, i, block, size, memory);
+    pthread_mutex_lock(&d->mutex);
+    if (error && (!d->error || i < d->failed)) {
+      d->error = error;
+      d->failed = i;
+    }
+  }
+  pthread_mutex_unlock(&d->mutex);
+  ac_scratch_give(memory);
+}
+
+static int decode_values(const uint8_t *src, size_t src_size, const ac_info *info, uint64_t first,
+                         uint64_t count, void *dst, size_t dst_size, unsigned threads) {
+  if (src_size < info->header_size) return AC_E_TRUNCATED;
+  const int error = ac_frame_check_size(src, src_size, info);
   if (error) return error;
   if (first > info->count || count > info->count - first) return AC_E_PARAM;
   if (dst_size != count * ac_item_size(info->array.dtype)) return AC_E_DST_SIZE;
   if (!count) return AC_OK;
+  decoder d = {.info = info, .src = src, .src_end = src + src_size, .first = first, .last = first + count, .dst = dst,
+               .block = src + info->header_size};
   const ac_fpenv saved = ac_fpenv_enter();
-  error = decode_range(src, (const uint8_t *)src + src_size, info, first, count, dst);
+  pthread_mutex_init(&d.mutex, NULL);
+  ac_parallel(threads_for(threads, (d.last - 1) / info->block_len - first / info->block_len + 1), decode_blocks, &d);
+  pthread_mutex_destroy(&d.mutex);
   ac_fpenv_leave(saved);
-  return error;
+  if (d.error) return d.error;
+  return d.next * info->block_len < d.last && d.next < info->n_blocks ? AC_E_MEMORY : AC_OK;
 }
 
-int ac_decode_range(const void *src, size_t src_size, uint64_t first, uint64_t count, void *dst, size_t dst_size) {
-  ac_info info;
-  const int error = ac_peek(src, src_size, &info);
-  return error ? error : decode_checked(src, src_size, &info, first, count, dst, dst_size);
+int ac_decode_range(const void *src, size_t src_size, const ac_info *info, uint64_t first, uint64_t count, void *dst,
+                    size_t dst_size) {
+  ac_info own;
+  const int error = info ? AC_OK : ac_peek(src, src_size, &own);
+  return error ? error : decode_values(src, src_size, info ? info : &own, first, count, dst, dst_size, 1);
 }
 
-int ac_decode(const void *src, size_t src_size, void *dst, size_t dst_size) {
-  ac_info info;
-  const int error = ac_peek(src, src_size, &info);
-  return error ? error : decode_checked(src, src_size, &info, 0, info.count, dst, dst_size);
+int ac_decode(const void *src, size_t src_size, const ac_info *info, void *dst, size_t dst_size, unsigned threads) {
+  ac_info own;
+  const int error = info ? AC_OK : ac_peek(src, src_size, &own);
+  if (error) return error;
+  if (!info) info = &own;
+  return decode_values(src, src_size, info, 0, info->count, dst, dst_size, threads);
 }
 
 int ac_inspect(const void *src, size_t src_size, ac_info *info, ac_block_info *blocks, uint64_t n_blocks) {

@@ -15,7 +15,8 @@
 /* 0xAC is no letter in any ASCII-based text encoding */
 static const uint8_t MAGIC[3] = {0xAC, 'A', 'C'};
 
-enum { FLAG_BIG_ENDIAN = 1, FLAG_F_ORDER = 2, FIXED_SIZE = 24, INDEX_ENTRY = 8, CHECKSUM_SIZE = 4 };
+enum { FLAG_BIG_ENDIAN = 1, FLAG_F_ORDER = 2, FLAG_HALF_DELTA = 4, FLAGS = 7 };
+enum { FIXED_SIZE = 8, INDEX_ENTRY = 8, CHECKSUM_SIZE = 4 };
 
 static uint32_t crc32c(const void *p, size_t n) { return ac_active_kernels()->crc32c(p, n); }
 
@@ -37,7 +38,7 @@ int ac_array_count(const ac_array *array, uint64_t *count) {
 uint64_t ac_block_count(uint64_t count, uint32_t block_len) { return count / block_len + (count % block_len != 0); }
 
 size_t ac_frame_header_bound(uint64_t n_blocks) {
-  return FIXED_SIZE + 10 * (AC_MAX_NDIM + 1) + INDEX_ENTRY * (size_t)n_blocks + CHECKSUM_SIZE;
+  return FIXED_SIZE + 2 * sizeof(double) + 10 * (AC_MAX_NDIM + 1) + INDEX_ENTRY * (size_t)n_blocks + CHECKSUM_SIZE;
 }
 
 static size_t index_offset(const ac_info *info) {
@@ -47,16 +48,19 @@ static size_t index_offset(const ac_info *info) {
 size_t ac_frame_write_header(uint8_t *dst, size_t capacity, const ac_info *info) {
   ac_writer out = {dst, dst + capacity, 0};
   const ac_array *a = &info->array;
+  const int half_delta = info->tol == info->delta / 2;
   for (unsigned i = 0; i < sizeof MAGIC; i++) ac_write8(&out, MAGIC[i]);
   ac_write8(&out, info->version);
   ac_write8(&out, info->codec);
   ac_write8(&out, a->dtype);
-  ac_write8(&out, (uint8_t)((a->big_endian ? FLAG_BIG_ENDIAN : 0) | (a->f_order ? FLAG_F_ORDER : 0)));
+  ac_write8(&out, (uint8_t)((a->big_endian ? FLAG_BIG_ENDIAN : 0) | (a->f_order ? FLAG_F_ORDER : 0) |
+                            (half_delta ? FLAG_HALF_DELTA : 0)));
   ac_write8(&out, a->ndim);
-  ac_write_f64(&out, info->tol);
-  ac_write_f64(&out, info->delta);
+  if (a->dtype == AC_FLOAT32) ac_write_f32(&out, (float)info->delta);
+  else ac_write_f64(&out, info->delta);
+  if (!half_delta) ac_write_f64(&out, info->tol);
   for (unsigned i = 0; i < a->ndim; i++) ac_write_varint(&out, a->shape[i]);
-  ac_write_varint(&out, info->block_len);
+  ac_write_varint(&out, info->block_len == AC_MAX_BLOCK ? 0 : info->block_len);
   ac_give(&out, INDEX_ENTRY * (size_t)info->n_blocks + CHECKSUM_SIZE);
   return out.failed ? 0 : (size_t)(out.p - dst);
 }
@@ -87,15 +91,14 @@ int ac_frame_read_header(const uint8_t *src, size_t size, ac_info *info) {
   a->f_order = (flags & FLAG_F_ORDER) != 0;
   a->ndim = ac_read8(&in);
   if (a->ndim > AC_MAX_NDIM) return AC_E_FORMAT;
-  info->tol = ac_read_f64(&in);
-  info->delta = ac_read_f64(&in);
+  info->delta = a->dtype == AC_FLOAT32 ? (double)ac_read_f32(&in) : ac_read_f64(&in);
+  const int half_delta = (flags & FLAG_HALF_DELTA) != 0;
+  info->tol = half_delta ? info->delta / 2 : ac_read_f64(&in);
   for (unsigned i = 0; i < a->ndim; i++) a->shape[i] = ac_read_varint(&in);
   const uint64_t block_len = ac_read_varint(&in);
   if (in.failed) return in.failed;
-  if (flags & ~(FLAG_BIG_ENDIAN | FLAG_F_ORDER) || ac_array_count(a, &info->count) || block_len == 0 ||
-      block_len > AC_MAX_BLOCK)
-    return AC_E_FORMAT;
-  info->block_len = (uint32_t)block_len;
+  if (flags & ~FLAGS || ac_array_count(a, &info->count) || block_len >= AC_MAX_BLOCK) return AC_E_FORMAT;
+  info->block_len = block_len ? (uint32_t)block_len : AC_MAX_BLOCK;
   info->n_blocks = ac_block_count(info->count, info->block_len);
   if (info->n_blocks > ac_remaining(&in) / INDEX_ENTRY) return AC_E_TRUNCATED;
   ac_take(&in, INDEX_ENTRY * (size_t)info->n_blocks);
@@ -105,7 +108,7 @@ int ac_frame_read_header(const uint8_t *src, size_t size, ac_info *info) {
   if (checksum != crc32c(src, covered)) return AC_E_CHECKSUM;
   info->header_size = covered + CHECKSUM_SIZE;
   if (!(info->tol >= 0) || info->tol > DBL_MAX || !ac_lattice_valid(a->dtype, info->delta)) return AC_E_FORMAT;
-  return AC_OK;
+  return !half_delta && info->tol == info->delta / 2 ? AC_E_FORMAT : AC_OK; /* one chunk, one spelling */
 }
 
 uint32_t ac_frame_block_size(const uint8_t *src, const ac_info *info, uint64_t i) {

@@ -9,10 +9,12 @@
  *   1, low, high, type, rank, dim 0 low, dim 0 high, ...
  * where type = AC_FLOAT32 or AC_FLOAT64, plus TYPE_BIG_ENDIAN, and the dims are those of a chunk.
  *
- * Invariants: no state, and nothing of HDF5 is linked: every call finds the functions of the very
- * library that called it, so several HDF5 libraries of a process can share the plugin.  What cannot
- * be stored within the bound (other types, a filter before ours) is refused when the dataset is
- * created, with the reason on HDF5's error stack; after that encoding fails only for lack of memory.
+ * Invariants: no state but the core's scratch, and nothing of HDF5 is linked: every call finds the
+ * functions of the very library that called it, so several HDF5 libraries of a process can share the
+ * plugin.  A chunk is the work of one thread: HDF5 calls filters under a lock, for a program that did
+ * not ask for threads.  What cannot be stored within the bound (other types, a filter before ours) is
+ * refused when the dataset is created, with the reason on HDF5's error stack; after that encoding fails
+ * only for lack of memory.
  * Decoding needs no parameters, but refuses a chunk of another type or size than the dataset's.
  */
 #define _GNU_SOURCE /* dladdr */
@@ -267,8 +269,8 @@ static const char *encode(const unsigned *values, size_t n_values, const void *s
     src = memcpy(aligned, src, src_size);
   }
   out->data = malloc(out->allocated);
-  error = out->data ? ac_encode(&array, tolerance_of(values + 1), NULL, src, src_size, out->data, out->allocated,
-                                &out->size)
+  error = out->data ? ac_encode(&array, tolerance_of(values + 1), NULL, 1, src, src_size, out->data,
+                                out->allocated, &out->size)
                     : AC_E_MEMORY;
   free(aligned);
   return error ? ac_error_name(error) : NULL;
@@ -293,7 +295,7 @@ static const char *decode(const unsigned *values, size_t n_values, const void *s
   if (info.array.f_order && info.array.ndim > 1) return "the chunk's values are in Fortran order";
   out->size = out->allocated = (size_t)size;
   out->data = malloc(out->allocated);
-  error = out->data ? ac_decode(src, src_size, out->data, out->size) : AC_E_MEMORY;
+  error = out->data ? ac_decode(src, src_size, &info, out->data, out->size, 1) : AC_E_MEMORY;
   return error ? ac_error_name(error) : NULL;
 }
 

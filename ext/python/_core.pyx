@@ -2,12 +2,18 @@
 """_core: the C core with Python buffers: buffers in, buffers out, error code to exception.
 
 No policy lives here: `arraycodec.codec` decides about dtypes, memory order, tolerances and
-allocation.  The GIL is released around every call into C.
+allocation.  The *plain* functions take what needs no decision, and say so where it does.  The GIL is
+released around every call into C.
 """
-from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.buffer cimport (
+    PyBUF_ANY_CONTIGUOUS, PyBUF_FORMAT, PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_IsContiguous, PyBuffer_Release,
+    PyObject_GetBuffer,
+)
+from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
-from libc.stdint cimport uint64_t
+from cpython.ref cimport Py_XDECREF, PyObject
+from libc.float cimport DBL_MAX
+from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
 
 from arraycodec.errors import (
     ChecksumError, FormatError, ParameterError, SizeError, TruncatedError, VersionError,
@@ -15,9 +21,14 @@ from arraycodec.errors import (
 
 from core cimport *
 
+cdef extern from "Python.h":
+    PyObject *PyBytes_FromStringAndSize(const char *v, Py_ssize_t n) except NULL
+    int _PyBytes_Resize(PyObject **bytes, Py_ssize_t n) except -1  # in place; on failure *bytes is NULL
+
 FORMAT_VERSION = AC_FORMAT_VERSION
 MAX_NDIM = AC_MAX_NDIM
 MAX_BLOCK = AC_MAX_BLOCK
+MAX_THREADS = AC_MAX_THREADS
 FLOAT32 = AC_FLOAT32
 FLOAT64 = AC_FLOAT64
 MODES = {AC_MODE_RAW: "raw", AC_MODE_CONSTANT: "constant", AC_MODE_WINDOWS: "windows"}
@@ -69,15 +80,32 @@ def bound(int dtype, tuple shape):
     return size
 
 
+cdef bytes encode_memory(const ac_array *array, double tol, const ac_tuning *tuning, unsigned threads,
+                         const Py_buffer *src):
+    """Straight into the result: what is not written of it is cut off, and was never touched."""
+    cdef size_t capacity = 0, size = 0
+    cdef int code
+    cdef void *dst
+    cdef PyObject *chunk
+    check(ac_bound(array, tuning, &capacity))
+    chunk = PyBytes_FromStringAndSize(NULL, capacity)
+    try:
+        dst = PyBytes_AS_STRING(<object>chunk)
+        with nogil:
+            code = ac_encode(array, tol, tuning, threads, src.buf, src.len, dst, capacity, &size)
+        check(code)
+        _PyBytes_Resize(&chunk, size)
+        return <bytes>chunk
+    finally:
+        Py_XDECREF(chunk)
+
+
 def encode(src, int dtype, bint big_endian, bint f_order, tuple shape, double tol,
-           uint32_t block_len=0, int group=0, int lanes=0, int prob_bits=0):
+           unsigned threads=1, uint32_t block_len=0, int group=0, int lanes=0, int prob_bits=0):
     """Encode a contiguous buffer of `shape` elements to bytes.  The last four force encoder choices (tests)."""
     cdef ac_array array
     cdef ac_tuning tuning
     cdef Py_buffer buf
-    cdef size_t capacity = 0, size = 0
-    cdef int code
-    cdef void *dst
     describe(&array, dtype, big_endian, f_order, shape)
     tuning.block_len = block_len
     if not (0 <= group < 256 and 0 <= lanes < 256 and 0 <= prob_bits < 256):
@@ -85,95 +113,178 @@ def encode(src, int dtype, bint big_endian, bint f_order, tuple shape, double to
     tuning.group = <unsigned char>group
     tuning.lanes = <unsigned char>lanes
     tuning.prob_bits = <unsigned char>prob_bits
-    check(ac_bound(&array, &tuning, &capacity))
     PyObject_GetBuffer(src, &buf, PyBUF_SIMPLE)
     try:
-        dst = PyMem_RawMalloc(capacity)
-        if dst is NULL:
-            raise MemoryError(f"no memory for {capacity} bytes of encoded chunk")
-        try:
-            with nogil:
-                code = ac_encode(&array, tol, &tuning, buf.buf, buf.len, dst, capacity, &size)
-            check(code)
-            return PyBytes_FromStringAndSize(<char *>dst, size)
-        finally:
-            PyMem_RawFree(dst)
+        return encode_memory(&array, tol, &tuning, threads, &buf)
     finally:
         PyBuffer_Release(&buf)
 
 
-def peek(src):
-    """What the header of a chunk says, as a dict; needs only header and index."""
+cdef uint8_t plain_dtype(const Py_buffer *buf) noexcept:
+    """The dtype code of a buffer of native floats, aligned to the element; 0 for all others."""
+    if buf.format is NULL or buf.format[0] == 0 or buf.format[1] != 0 or <uintptr_t>buf.buf % buf.itemsize:
+        return 0
+    return AC_FLOAT32 if buf.format[0] == b"f" else AC_FLOAT64 if buf.format[0] == b"d" else 0
+
+
+def encode_plain(array, double tol, unsigned threads):
+    """Encode a contiguous, aligned array of native floats; None where array or tol are not that simple."""
+    cdef ac_array description
     cdef Py_buffer buf
-    cdef ac_info info
-    PyObject_GetBuffer(src, &buf, PyBUF_SIMPLE)
+    if not 0 <= tol <= DBL_MAX:
+        return None
     try:
-        check(ac_peek(buf.buf, buf.len, &info))
+        PyObject_GetBuffer(array, &buf, PyBUF_ANY_CONTIGUOUS | PyBUF_FORMAT)
+    except (BufferError, ValueError):  # not contiguous; a dtype that buffers do not know
+        return None
+    try:
+        description.dtype = plain_dtype(&buf)
+        if not description.dtype or buf.ndim > AC_MAX_NDIM:
+            return None
+        description.big_endian = 0
+        description.f_order = not PyBuffer_IsContiguous(&buf, b"C")
+        description.ndim = <uint8_t>buf.ndim
+        for i in range(buf.ndim):
+            description.shape[i] = buf.shape[i]
+        return encode_memory(&description, tol, NULL, threads, &buf)
     finally:
         PyBuffer_Release(&buf)
-    return {
-        "version": info.version, "codec": info.codec, "dtype": info.array.dtype,
-        "big_endian": bool(info.array.big_endian), "f_order": bool(info.array.f_order),
-        "shape": tuple([info.array.shape[i] for i in range(info.array.ndim)]),
-        "tol": info.tol, "delta": info.delta, "count": info.count,
-        "block_len": info.block_len, "n_blocks": info.n_blocks, "header_size": info.header_size,
-    }
 
 
-def decode_into(src, out):
-    """Decode a whole chunk into a writable contiguous buffer of exactly the array's size."""
-    cdef Py_buffer a, b
-    cdef int code
-    PyObject_GetBuffer(src, &a, PyBUF_SIMPLE)
-    try:
-        PyObject_GetBuffer(out, &b, PyBUF_SIMPLE | PyBUF_WRITABLE)
-        try:
-            with nogil:
-                code = ac_decode(a.buf, a.len, b.buf, b.len)
-            check(code)
-        finally:
-            PyBuffer_Release(&b)
-    finally:
-        PyBuffer_Release(&a)
+cdef class Chunk:
+    """A chunk whose header has been read, once, and its memory, held until the object goes.
 
+    The source must be a contiguous buffer.
+    """
 
-def decode_range_into(src, uint64_t first, uint64_t count, out):
-    """Decode `count` values from `first` on, in memory order."""
-    cdef Py_buffer a, b
-    cdef int code
-    PyObject_GetBuffer(src, &a, PyBUF_SIMPLE)
-    try:
-        PyObject_GetBuffer(out, &b, PyBUF_SIMPLE | PyBUF_WRITABLE)
-        try:
-            with nogil:
-                code = ac_decode_range(a.buf, a.len, first, count, b.buf, b.len)
-            check(code)
-        finally:
-            PyBuffer_Release(&b)
-    finally:
-        PyBuffer_Release(&a)
-
-
-def inspect(src):
-    """Describe all blocks of a chunk, as a list of dicts."""
     cdef Py_buffer buf
     cdef ac_info info
-    cdef ac_block_info *blocks
-    cdef ac_block_info b
-    cdef uint64_t i
-    cdef int code
-    PyObject_GetBuffer(src, &buf, PyBUF_SIMPLE)
-    try:
-        check(ac_peek(buf.buf, buf.len, &info))
-        blocks = <ac_block_info *>PyMem_RawMalloc((info.n_blocks + 1) * sizeof(ac_block_info))
+
+    def __cinit__(self, src):
+        PyObject_GetBuffer(src, &self.buf, PyBUF_SIMPLE)
+        check(ac_peek(self.buf.buf, self.buf.len, &self.info))
+
+    def __dealloc__(self):
+        PyBuffer_Release(&self.buf)
+
+    @property
+    def dtype(self):
+        """As NumPy spells it, byte order first."""
+        if self.info.array.dtype == AC_FLOAT32:
+            return ">f4" if self.info.array.big_endian else "<f4"
+        return ">f8" if self.info.array.big_endian else "<f8"
+
+    @property
+    def order(self):
+        return "F" if self.info.array.f_order else "C"
+
+    @property
+    def shape(self):
+        return tuple([self.info.array.shape[i] for i in range(self.info.array.ndim)])
+
+    @property
+    def tol(self):
+        return self.info.tol
+
+    @property
+    def delta(self):
+        return self.info.delta
+
+    @property
+    def count(self):
+        return self.info.count
+
+    @property
+    def block_len(self):
+        return self.info.block_len
+
+    @property
+    def n_blocks(self):
+        return self.info.n_blocks
+
+    @property
+    def header_size(self):
+        return self.info.header_size
+
+    @property
+    def version(self):
+        return self.info.version
+
+    @property
+    def size(self):
+        """Bytes of the chunk."""
+        return self.buf.len
+
+    @property
+    def nbytes(self):
+        """Bytes of its values."""
+        return self.info.count * (4 if self.info.array.dtype == AC_FLOAT32 else 8)
+
+    def decode_into(self, out, unsigned threads=1):
+        """Decode all values into a writable contiguous buffer of exactly their size, in memory order."""
+        cdef Py_buffer to
+        PyObject_GetBuffer(out, &to, PyBUF_WRITABLE | PyBUF_ANY_CONTIGUOUS)
+        try:
+            self.decode_memory(&to, threads)
+        finally:
+            PyBuffer_Release(&to)
+
+    cdef int decode_memory(self, const Py_buffer *to, unsigned threads) except -1:
+        cdef int code
+        with nogil:
+            code = ac_decode(self.buf.buf, self.buf.len, &self.info, to.buf, to.len, threads)
+        return check(code)
+
+    def decode_plain(self, out, unsigned threads):
+        """Decode into an aligned array of the chunk's shape, native dtype and order; False where `out` is not that."""
+        cdef Py_buffer to
+        try:
+            PyObject_GetBuffer(out, &to, PyBUF_WRITABLE | PyBUF_ANY_CONTIGUOUS | PyBUF_FORMAT)
+        except (BufferError, ValueError):  # also of what is read-only
+            return False
+        try:
+            if plain_dtype(&to) != self.info.array.dtype or self.info.array.big_endian:
+                return False
+            if to.ndim != self.info.array.ndim:
+                return False
+            for i in range(to.ndim):
+                if <uint64_t>to.shape[i] != self.info.array.shape[i]:
+                    return False
+            if not PyBuffer_IsContiguous(&to, b"F" if self.info.array.f_order else b"C"):
+                return False
+            self.decode_memory(&to, threads)
+            return True
+        finally:
+            PyBuffer_Release(&to)
+
+    def decode_range_into(self, uint64_t first, uint64_t count, out):
+        """Decode `count` values from `first` on, in memory order, into a buffer of exactly their size."""
+        cdef Py_buffer to
+        cdef int code
+        PyObject_GetBuffer(out, &to, PyBUF_SIMPLE | PyBUF_WRITABLE)
+        try:
+            with nogil:
+                code = ac_decode_range(self.buf.buf, self.buf.len, &self.info, first, count, to.buf, to.len)
+            check(code)
+        finally:
+            PyBuffer_Release(&to)
+
+    def inspect(self):
+        """Describe all blocks, as a list of dicts."""
+        cdef ac_block_info *blocks
+        cdef ac_block_info b
+        cdef ac_info info
+        cdef uint64_t i
+        cdef int code
+        blocks = <ac_block_info *>PyMem_RawMalloc((self.info.n_blocks + 1) * sizeof(ac_block_info))
         if blocks is NULL:
-            raise MemoryError(f"no memory for the description of {info.n_blocks} blocks")
+            raise MemoryError(f"no memory for the description of {self.info.n_blocks} blocks")
         try:
             with nogil:
-                code = ac_inspect(buf.buf, buf.len, &info, blocks, info.n_blocks)
+                code = ac_inspect(self.buf.buf, self.buf.len, &info, blocks, self.info.n_blocks)
             check(code)
             result = []
-            for i in range(info.n_blocks):
+            for i in range(self.info.n_blocks):
                 b = blocks[i]
                 result.append({
                     "mode": MODES[b.mode], "offset": b.offset, "size": b.size, "count": b.count,
@@ -183,8 +294,6 @@ def inspect(src):
             return result
         finally:
             PyMem_RawFree(blocks)
-    finally:
-        PyBuffer_Release(&buf)
 
 
 def check_bound(int dtype, a, b, double tol):

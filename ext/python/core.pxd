@@ -6,6 +6,7 @@ cdef extern from "arraycodec.h" nogil:
         AC_FORMAT_VERSION
         AC_MAX_NDIM
         AC_MAX_BLOCK
+        AC_MAX_THREADS
     enum:
         AC_OK
         AC_E_PARAM
@@ -60,12 +61,12 @@ cdef extern from "arraycodec.h" nogil:
         uint64_t lost
         double max_error
     int ac_bound(const ac_array *array, const ac_tuning *tuning, size_t *bound)
-    int ac_encode(const ac_array *array, double tol, const ac_tuning *tuning, const void *src,
-                  size_t src_size, void *dst, size_t capacity, size_t *size)
+    int ac_encode(const ac_array *array, double tol, const ac_tuning *tuning, unsigned threads,
+                  const void *src, size_t src_size, void *dst, size_t capacity, size_t *size)
     int ac_peek(const void *src, size_t src_size, ac_info *info)
-    int ac_decode(const void *src, size_t src_size, void *dst, size_t dst_size)
-    int ac_decode_range(const void *src, size_t src_size, uint64_t first, uint64_t count, void *dst,
-                        size_t dst_size)
+    int ac_decode(const void *src, size_t src_size, const ac_info *info, void *dst, size_t dst_size, unsigned threads)
+    int ac_decode_range(const void *src, size_t src_size, const ac_info *info, uint64_t first, uint64_t count,
+                        void *dst, size_t dst_size)
     int ac_inspect(const void *src, size_t src_size, ac_info *info, ac_block_info *blocks, uint64_t n_blocks)
     int ac_check_bound(int dtype, const void *a, const void *b, size_t n, double tol, ac_check *result)
     const char *ac_error_name(int code)

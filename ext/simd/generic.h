@@ -207,7 +207,7 @@ AC_ALWAYS_INLINE uint32_t split_group(const int32_t *restrict q, uint32_t m, con
   return n_outside;
 }
 
-static uint32_t split(const int32_t *q, uint32_t n, const ac_windows *w, const uint8_t *group_class, uint8_t *tokens,
+UNUSED static uint32_t split(const int32_t *q, uint32_t n, const ac_windows *w, const uint8_t *group_class, uint8_t *tokens,
                       uint8_t *raw, const uint8_t *raw_end, uint32_t *outside) {
   uint32_t n_outside = 0;
   (void)raw_end;
