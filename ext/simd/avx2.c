@@ -116,13 +116,13 @@ enum { PACK_VECTORS = 16 }; /* up to so many bits four fields fill at most a 64-
 /* Sixteen fields below 2^k, k <= 16, to 2k bytes; may write 16 bytes at raw + k. */
 AC_ALWAYS_INLINE void pack_vectors(__m256i a, __m256i b, uint8_t *raw, unsigned k) {
   const __m256i low = _mm256_set1_epi64x(0xffffffff);
-  const __m128i k1 = _mm_cvtsi32_si128((int)k), k2 = _mm_cvtsi32_si128((int)(2 * k));
+  const __m256i k1 = _mm256_set1_epi64x(k), k2 = _mm256_set1_epi64x(2 * k);
   uint64_t four[4]; /* fields in each, 4k bits */
   __m256i v[2] = {a, b};
 #pragma GCC unroll 2
   for (int h = 0; h < 2; h++) {
-    const __m256i two = _mm256_or_si256(_mm256_and_si256(v[h], low), _mm256_sll_epi64(_mm256_srli_epi64(v[h], 32), k1));
-    const __m256i f = _mm256_or_si256(two, _mm256_sll_epi64(_mm256_srli_si256(two, 8), k2));
+    const __m256i two = _mm256_or_si256(_mm256_and_si256(v[h], low), _mm256_sllv_epi64(_mm256_srli_epi64(v[h], 32), k1));
+    const __m256i f = _mm256_or_si256(two, _mm256_sllv_epi64(_mm256_srli_si256(two, 8), k2));
     four[2 * h] = (uint64_t)_mm256_extract_epi64(f, 0);
     four[2 * h + 1] = (uint64_t)_mm256_extract_epi64(f, 2);
   }
@@ -133,31 +133,40 @@ AC_ALWAYS_INLINE void pack_vectors(__m256i a, __m256i b, uint8_t *raw, unsigned 
   }
 }
 
-/* One whole group; 0 if a value is outside.  The plane may be written up to 16 bytes past its end. */
-AC_ALWAYS_INLINE int split_vectors(const int32_t *q, uint32_t m, const ac_class *c, uint8_t *tokens, uint8_t *raw) {
+/* One whole group, INSIDE its window; 0 if it is not, and then the other way must be taken.  The plane
+ * may be written up to 16 bytes past its end. */
+AC_ALWAYS_INLINE int split_vectors(const int32_t *q, uint32_t m, const ac_class *c, uint8_t *tokens, uint8_t *raw,
+                                   uint32_t first, uint32_t *outside, uint32_t *n_outside, const int INSIDE) {
   const unsigned k = c->k;
-  const __m256i base = _mm256_set1_epi32(c->base), mask = _mm256_set1_epi32((1 << k) - 1);
+  const __m256i base = _mm256_set1_epi32(c->base), mask = _mm256_set1_epi32((1 << k) - 1), shift = _mm256_set1_epi32((int)k);
+  const __m256i last = _mm256_set1_epi32((int32_t)(((uint32_t)c->n_tokens << k) - 1));
+  const __m256i filler = _mm256_set1_epi32((int32_t)((uint32_t)c->filler << k));
   const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-  const __m128i shift = _mm_cvtsi32_si128((int)k);
-  const uint32_t last = ((uint32_t)c->n_tokens << k) - 1;
   __m256i most = _mm256_setzero_si256();
   for (uint32_t i = 0; i < m; i += 4 * WIDTH) {
     __m256i u[4];
 #pragma GCC unroll 4
     for (int v = 0; v < 4; v++) {
       u[v] = _mm256_sub_epi32(load8(q + i + WIDTH * v), base);
-      most = _mm256_max_epu32(most, u[v]);
+      if (INSIDE) {
+        most = _mm256_max_epu32(most, u[v]);
+      } else {
+        const __m256i in = _mm256_cmpeq_epi32(_mm256_max_epu32(u[v], last), last);
+        unsigned left = 0xffu & ~(unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(in));
+        u[v] = _mm256_blendv_epi8(filler, u[v], in);
+        for (; left; left &= left - 1)
+          outside[(*n_outside)++] = first + i + WIDTH * (uint32_t)v + (uint32_t)__builtin_ctz(left);
+      }
     }
     if (k)
 #pragma GCC unroll 2
       for (int v = 0; v < 4; v += 2, raw += 2 * k)
         pack_vectors(_mm256_and_si256(u[v], mask), _mm256_and_si256(u[v + 1], mask), raw, k);
-    for (int v = 0; v < 4; v++) u[v] = _mm256_srl_epi32(u[v], shift);
+    for (int v = 0; v < 4; v++) u[v] = _mm256_srlv_epi32(u[v], shift);
     const __m256i bytes = _mm256_packus_epi16(_mm256_packus_epi32(u[0], u[1]), _mm256_packus_epi32(u[2], u[3]));
     store8(tokens + i, _mm256_permutevar8x32_epi32(bytes, order));
   }
-  const __m256i limit = _mm256_set1_epi32((int32_t)last);
-  return _mm256_movemask_epi8(_mm256_cmpeq_epi32(_mm256_max_epu32(most, limit), limit)) == -1;
+  return !INSIDE || _mm256_movemask_epi8(_mm256_cmpeq_epi32(_mm256_max_epu32(most, last), last)) == -1;
 }
 
 static uint32_t split_avx2(const int32_t *q, uint32_t n, const ac_windows *w, const uint8_t *group_class, uint8_t *tokens,
@@ -166,9 +175,10 @@ static uint32_t split_avx2(const int32_t *q, uint32_t n, const ac_windows *w, co
   for (uint32_t i = 0; i < n; i += w->group) {
     const ac_class *c = &w->classes[*group_class++];
     const uint32_t m = min_u32(n - i, w->group), size = ac_raw_bytes(m, c->k);
-    if (UNLIKELY(m < w->group || c->k > PACK_VECTORS || (size_t)(raw_end - raw) < size + 16 ||
-                 !split_vectors(q + i, m, c, tokens + i, raw)))
+    if (UNLIKELY(m < w->group || c->k > PACK_VECTORS || (size_t)(raw_end - raw) < size + 16))
       n_outside = split_group(q + i, m, c, tokens + i, raw, i, outside, n_outside);
+    else if (UNLIKELY(!split_vectors(q + i, m, c, tokens + i, raw, i, outside, &n_outside, 1)))
+      split_vectors(q + i, m, c, tokens + i, raw, i, outside, &n_outside, 0);
     raw += size;
   }
   return n_outside;
@@ -213,7 +223,8 @@ AC_ALWAYS_INLINE void pushing_for(pushing *p, const ac_class *c) {
 AC_ALWAYS_INLINE uint8_t *encode_vectors(const pushing *p, const uint8_t *tokens, uint32_t m, uint32_t *x, uint32_t L,
                                          uint8_t *words, unsigned P, const int V) {
   const __m256i low16 = _mm256_set1_epi32(0xffff), total = _mm256_set1_epi32(1 << P);
-  const __m128i prob_bits = _mm_cvtsi32_si128((int)P), limit_bits = _mm_cvtsi32_si128(32 - (int)P);
+  const __m256i prob_bits = _mm256_set1_epi32((int)P), limit_bits = _mm256_set1_epi32(32 - (int)P);
+  const __m256i sixteen = _mm256_set1_epi32(16);
   const __m256 less = _mm256_set1_ps(1 - 0x1p-22f), high_unit = _mm256_set1_ps(65536.0f);
   for (uint32_t i = m; i > 0;) {
     i -= (uint32_t)(V * WIDTH);
@@ -227,20 +238,20 @@ AC_ALWAYS_INLINE uint8_t *encode_vectors(const pushing *p, const uint8_t *tokens
     for (int v = V - 1; v >= 0; v--) {
       const __m256i y = load8(lanes + WIDTH * v), freq = _mm256_and_si256(e[v], low16);
       /* states that would overflow put out a word; those of a vector stand in order of lanes */
-      const __m256i limit = _mm256_sll_epi32(freq, limit_bits);
+      const __m256i limit = _mm256_sllv_epi32(freq, limit_bits);
       const __m256i emit = _mm256_cmpeq_epi32(_mm256_max_epu32(y, limit), y);
       const unsigned mask = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(emit));
       const __m256i low = _mm256_and_si256(y, low16);
       const __m128i halves = _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
       _mm_storeu_si128((__m128i *)(words - 16), _mm_shuffle_epi8(halves, _mm_load_si128((const __m128i *)&TOP_WORDS[mask])));
       words -= 2 * __builtin_popcount(mask);
-      const __m256i z = _mm256_blendv_epi8(y, _mm256_srli_epi32(y, 16), emit);
+      const __m256i z = _mm256_srlv_epi32(y, _mm256_and_si256(emit, sixteen));
       const __m256 high = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_srli_epi32(z, 16)), high_unit);
       const __m256 number = _mm256_add_ps(high, _mm256_cvtepi32_ps(_mm256_and_si256(z, low16)));
       const __m256i quotient =
           _mm256_cvttps_epi32(_mm256_div_ps(_mm256_mul_ps(number, less), _mm256_cvtepi32_ps(freq)));
       const __m256i rest = _mm256_sub_epi32(z, _mm256_mullo_epi32(quotient, freq));
-      const __m256i next = _mm256_add_epi32(_mm256_sll_epi32(quotient, prob_bits),
+      const __m256i next = _mm256_add_epi32(_mm256_sllv_epi32(quotient, prob_bits),
                                             _mm256_add_epi32(rest, _mm256_srli_epi32(e[v], 16)));
       const __m256i right = _mm256_cmpgt_epi32(freq, rest);
       store8(lanes + WIDTH * v, _mm256_add_epi32(next, _mm256_andnot_si256(right, _mm256_sub_epi32(total, freq))));
@@ -349,7 +360,7 @@ AC_ALWAYS_INLINE int decode_avx2(const ac_coded *in, float *out32, double *out64
   const uint32_t group = in->windows->group, L = in->windows->lanes, width = (uint32_t)(V * WIDTH);
   const unsigned P = in->windows->prob_bits;
   const __m256i slots = _mm256_set1_epi32((1 << P) - 1), prob_bits = _mm256_set1_epi32((int)P);
-  const __m256i freq_at = _mm256_set1_epi32(32 - (int)P);
+  const __m256i freq_at = _mm256_set1_epi32(32 - (int)P), sixteen = _mm256_set1_epi32(16);
   popping classes[AC_MAX_CLASSES];
   popped step;
   step.p = NULL;
@@ -400,8 +411,8 @@ AC_ALWAYS_INLINE int decode_avx2(const ac_coded *in, float *out32, double *out64
         const unsigned mask = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(more));
         const __m256i next = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)words));
         const __m256i rank = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)&RANK_BYTES[mask]));
-        const __m256i with = _mm256_or_si256(_mm256_slli_epi32(x[v], 16), _mm256_permutevar8x32_epi32(next, rank));
-        store8(lanes + WIDTH * v, _mm256_blendv_epi8(x[v], with, more));
+        const __m256i word = _mm256_and_si256(more, _mm256_permutevar8x32_epi32(next, rank));
+        store8(lanes + WIDTH * v, _mm256_or_si256(_mm256_sllv_epi32(x[v], _mm256_and_si256(more, sixteen)), word));
         words += 2 * __builtin_popcount(mask);
       }
     }

@@ -154,32 +154,29 @@ AC_ALWAYS_INLINE void pack_vector(__m512i low, uint8_t *raw, unsigned k, const p
   }
 }
 
-/* Values outside, from the masks of one group's vectors. */
-static uint32_t note_outside(const __mmask16 *bad, uint32_t m, uint32_t first, uint32_t *outside, uint32_t n_outside) {
-  for (uint32_t v = 0; v < m / WIDTH; v++)
-    for (uint32_t left = bad[v]; left; left &= left - 1)
-      outside[n_outside++] = first + WIDTH * v + (uint32_t)__builtin_ctz(left);
-  return n_outside;
-}
-
-/* One whole group.  Its tokens are stored as the encoder here takes them: of every 64, four to a dword,
- * those of value j in dword j % 16.  The plane may be written up to 64 bytes past its end. */
-AC_ALWAYS_INLINE uint32_t split_vectors(const int32_t *q, uint32_t m, const ac_class *c, const packing *p, uint8_t *tokens,
-                                        uint8_t *raw, uint32_t first, uint32_t *outside, uint32_t n_outside) {
+/* One whole group, INSIDE its window; 0 if it is not, and then the other way must be taken.  Its tokens
+ * are stored as the encoder here takes them: of every 64, four to a dword, those of value j in dword
+ * j % 16.  The plane may be written up to 64 bytes past its end. */
+AC_ALWAYS_INLINE int split_vectors(const int32_t *q, uint32_t m, const ac_class *c, const packing *p, uint8_t *tokens,
+                                   uint8_t *raw, uint32_t first, uint32_t *outside, uint32_t *n_outside, const int INSIDE) {
   const unsigned k = c->k;
   const __m512i base = _mm512_set1_epi32(c->base), last = _mm512_set1_epi32((int32_t)(((uint32_t)c->n_tokens << k) - 1));
   const __m512i shift = _mm512_set1_epi32((int32_t)k), mask = _mm512_set1_epi32((1 << k) - 1);
   const __m512i filler = _mm512_set1_epi32((int32_t)((uint32_t)c->filler << k));
-  __mmask16 bad[AC_MAX_GROUP / WIDTH];
-  unsigned any = 0;
+  __m512i most = _mm512_setzero_si512();
   for (uint32_t i = 0; i < m; i += 4 * WIDTH) {
     __m512i u[4];
 #pragma GCC unroll 4
     for (int v = 0; v < 4; v++) {
       u[v] = _mm512_sub_epi32(_mm512_loadu_si512(q + i + WIDTH * v), base);
-      bad[i / WIDTH + v] = _mm512_cmpgt_epu32_mask(u[v], last);
-      any |= bad[i / WIDTH + v];
-      u[v] = _mm512_mask_mov_epi32(u[v], bad[i / WIDTH + v], filler);
+      if (INSIDE) {
+        most = _mm512_max_epu32(most, u[v]);
+      } else {
+        const __mmask16 bad = _mm512_cmpgt_epu32_mask(u[v], last);
+        u[v] = _mm512_mask_mov_epi32(u[v], bad, filler);
+        for (uint32_t left = bad; left; left &= left - 1)
+          outside[(*n_outside)++] = first + i + WIDTH * (uint32_t)v + (uint32_t)__builtin_ctz(left);
+      }
     }
     if (k)
 #pragma GCC unroll 4
@@ -189,7 +186,7 @@ AC_ALWAYS_INLINE uint32_t split_vectors(const int32_t *q, uint32_t m, const ac_c
     const __m512i high = _mm512_or_si512(_mm512_slli_epi32(u[2], 16), _mm512_slli_epi32(u[3], 24));
     _mm512_storeu_si512(tokens + i, _mm512_or_si512(low, high));
   }
-  return UNLIKELY(any) ? note_outside(bad, m, first, outside, n_outside) : n_outside;
+  return !INSIDE || !_mm512_cmpgt_epu32_mask(most, last);
 }
 
 /* With float arithmetic the quotient x / freq comes out right or one too small: the reciprocal is too
@@ -217,7 +214,9 @@ static uint32_t split_avx512(const int32_t *q, uint32_t n, const ac_windows *w, 
     const size_t size = ac_raw_bytes(group, c->k);
     uint8_t copy[2 * AC_MAX_RAW_BITS * (AC_MAX_GROUP / WIDTH) + 64];
     const int near_end = (size_t)(raw_end - raw) < size + 64;
-    n_outside = split_vectors(q + i, group, c, &packings[index], tokens + i, near_end ? copy : raw, i, outside, n_outside);
+    uint8_t *const plane = near_end ? copy : raw;
+    if (UNLIKELY(!split_vectors(q + i, group, c, &packings[index], tokens + i, plane, i, outside, &n_outside, 1)))
+      split_vectors(q + i, group, c, &packings[index], tokens + i, plane, i, outside, &n_outside, 0);
     if (UNLIKELY(near_end)) memcpy(raw, copy, size);
     raw += size;
   }
