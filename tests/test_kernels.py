@@ -1,0 +1,82 @@
+"""Every kernel table against the plain C one, by themselves (tests/kernels.c): natively, with sanitizers, and for
+AArch64 under emulation."""
+
+import os
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FLAGS = "-std=gnu11 -ffp-contract=off -fno-math-errno -fno-trapping-math -pthread -Wall -Wextra".split()
+SOURCES = [
+    ROOT / "tests/kernels.c",  # includes dispatch.c
+    *sorted((ROOT / "ext/core").glob("*.c")),
+    *sorted(set((ROOT / "ext/simd").glob("*.c")) - {ROOT / "ext/simd/dispatch.c"}),
+]
+CROSS, QEMU, CROSS_ROOT = "aarch64-linux-gnu-gcc", "qemu-aarch64", "/usr/aarch64-linux-gnu"
+
+
+def run(*command, **options):
+    done = subprocess.run(command, capture_output=True, text=True, **options)
+    assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def build(folder, compiler, *flags):
+    def compile_one(source):
+        target = folder / f"{source.stem}.o"
+        run(compiler, *FLAGS, *flags, "-c", source, "-o", target)
+        return target
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        objects = list(pool.map(compile_one, SOURCES))
+    program = folder / "kernels"
+    run(compiler, *FLAGS, *flags, *objects, "-o", program, "-lm")
+    return program
+
+
+def results(output):
+    return dict(line.split(": ", 1) for line in output.splitlines())
+
+
+@pytest.fixture(scope="session")
+def native(tmp_path_factory):
+    """The program for this machine; tests skip where nothing compiles it."""
+    compiler = shutil.which(os.environ.get("CC", "cc"))
+    if compiler is None:
+        pytest.skip("no C compiler")
+    return build(tmp_path_factory.mktemp("native"), compiler, "-O2")
+
+
+def test_native(native):
+    tables = results(run(native, "2"))["tables"].split()
+    assert tables[0] == "scalar"
+
+
+def test_sanitizers(native, tmp_path):
+    """Few sizes, every kernel: no access outside an array, no undefined behaviour."""
+    flags = ["-O0", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    empty = tmp_path / "empty.c"
+    empty.write_text("int main(void) { return 0; }\n")
+    compiler = shutil.which(os.environ.get("CC", "cc"))
+    program = tmp_path / "empty"
+    if subprocess.run([compiler, *flags, empty, "-o", program], capture_output=True).returncode:
+        pytest.skip("the compiler has no sanitizers here")
+    if subprocess.run([program], capture_output=True).returncode:
+        pytest.skip("sanitizers do not run here")
+    expected = results(run(native, "0"))
+    assert results(run(build(tmp_path, compiler, *flags), "0")) == expected
+
+
+def test_aarch64_gives_the_same_bytes_and_floats(native, tmp_path):
+    """The tables for AArch64, under emulation: equal among each other, and equal to those of this machine."""
+    for program in (CROSS, QEMU):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
+    program = build(tmp_path, CROSS, "-O2")
+    emulated, here = results(run(QEMU, "-L", CROSS_ROOT, program, "1")), results(run(native, "1"))
+    assert "neon" in emulated["tables"].split()
+    assert emulated["hash"] == here["hash"]
