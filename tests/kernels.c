@@ -238,7 +238,7 @@ static void test_quantize(int dtype, uint32_t n, unsigned group, unsigned kind, 
       add_to_hash(refused, 4 * (size_t)n_refused);
       uint32_t next = 0; /* the definition itself */
       for (uint32_t i = 0; i < n; i++) {
-        int32_t v;
+        int32_t v = 0;
         if (dtype == AC_FLOAT32 ? ac_quantize_f32(((float *)x)[i], &lattice, &v)
                                 : ac_quantize_f64(((double *)x)[i], &lattice, &v)) {
           if (q[i] != v) fail("not the definition's integer", i);

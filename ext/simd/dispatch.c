@@ -9,13 +9,24 @@
 
 #include "../arraycodec.h"
 #include "kernels.h"
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
 
 typedef struct {
   const ac_kernels *kernels;
   int supported;
 } candidate;
 
+#if defined(__x86_64__)
 #define HAS(feature) __builtin_cpu_supports(feature) /* by CPU and operating system */
+#elif defined(__aarch64__) && defined(__linux__)
+#define HAS_CRC32 ((getauxval(AT_HWCAP) & 1 << 7 /* HWCAP_CRC32 */) != 0)
+#elif defined(__aarch64__) && (defined(__APPLE__) || defined(__ARM_FEATURE_CRC32))
+#define HAS_CRC32 1
+#else
+#define HAS_CRC32 0
+#endif
 
 /* Fastest first. */
 static const ac_kernels *detect(void) {
@@ -26,6 +37,8 @@ static const ac_kernels *detect(void) {
            HAS("avx512vbmi2") && HAS("vpclmulqdq") && HAS("pclmul") && HAS("bmi2")},
       {&ac_kernels_avx2, HAS("avx2") && HAS("bmi2") && HAS("pclmul")},
       {&ac_kernels_sse42, HAS("sse4.2") && HAS("pclmul")},
+#elif defined(__aarch64__)
+      {&ac_kernels_neon, HAS_CRC32}, /* Advanced SIMD is everywhere */
 #endif
       {&ac_kernels_scalar, 1},
   };

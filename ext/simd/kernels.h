@@ -59,6 +59,8 @@ typedef struct {
 extern const ac_kernels ac_kernels_scalar;
 #if defined(__x86_64__)
 extern const ac_kernels ac_kernels_sse42, ac_kernels_avx2, ac_kernels_avx512;
+#elif defined(__aarch64__)
+extern const ac_kernels ac_kernels_neon;
 #endif
 
 /* The table in use, chosen at the first call: the one that the environment variable ARRAYCODEC_ISA
