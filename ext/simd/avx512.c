@@ -37,6 +37,16 @@ AC_ALWAYS_INLINE __m256i quantize_wide8(__m256 value, const ac_lattice *l, __mma
   return _mm512_cvtpd_epi32(v);
 }
 
+/* The sums of two vectors' lanes, side by side. */
+AC_ALWAYS_INLINE int32_t add_lanes(__m512i a, __m512i b, uint32_t *sum_b) {
+  const __m512i halves = _mm512_add_epi32(_mm512_shuffle_i64x2(a, b, 0x44), _mm512_shuffle_i64x2(a, b, 0xee));
+  const __m512i quarters = _mm512_add_epi32(halves, _mm512_shuffle_i64x2(halves, halves, 0xb1));
+  const __m512i pairs = _mm512_add_epi32(quarters, _mm512_shuffle_epi32(quarters, 0x4e));
+  const __m512i sums = _mm512_add_epi32(pairs, _mm512_shuffle_epi32(pairs, 0xb1));
+  *sum_b = (uint32_t)_mm_cvtsi128_si32(_mm512_extracti32x4_epi32(sums, 2));
+  return _mm_cvtsi128_si32(_mm512_castsi512_si128(sums));
+}
+
 /* One whole group with its statistics in registers; 0 if a value is refused. */
 AC_ALWAYS_INLINE int quantize_vectors(const float *x, int32_t *q, uint32_t m, const ac_lattice *l, ac_group_stats *stats) {
   const __m512 inv = _mm512_set1_ps(l->inv_f), delta = _mm512_set1_ps(l->delta_f), limit = _mm512_set1_ps(l->limit_f);
@@ -70,8 +80,8 @@ AC_ALWAYS_INLINE int quantize_vectors(const float *x, int32_t *q, uint32_t m, co
     _mm512_storeu_si512(q + i, v);
   }
   const uint32_t all = (uint32_t)_mm512_reduce_or_epi32(magnitude);
-  const int32_t total = _mm512_reduce_add_epi32(sum);
-  const uint32_t about_zero = (uint32_t)_mm512_reduce_add_epi32(deviation);
+  uint32_t about_zero;
+  const int32_t total = add_lanes(sum, deviation, &about_zero);
   if (LIKELY(!(all >> NO_OVERFLOW_BITS) && is_centred(total, about_zero)))
     *stats = (ac_group_stats){mean_of(total, m), all, about_zero};
   else
