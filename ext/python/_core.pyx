@@ -317,3 +317,26 @@ def check_bound(int dtype, a, b, double tol):
             PyBuffer_Release(&y)
     finally:
         PyBuffer_Release(&x)
+
+
+STAGES = {
+    "encode.quantize": AC_STAGE_QUANTIZE, "encode.plan": AC_STAGE_PLAN, "encode.split": AC_STAGE_SPLIT,
+    "encode.rans": AC_STAGE_ENCODE, "encode.checksum": AC_STAGE_ENCODE_CHECKSUM, "encode.total": AC_STAGE_ENCODE_TOTAL,
+    "decode.checksum": AC_STAGE_DECODE_CHECKSUM, "decode.tables": AC_STAGE_TABLES, "decode.rans": AC_STAGE_DECODE,
+    "decode.total": AC_STAGE_DECODE_TOTAL,
+}
+
+
+def profile(src, int dtype, double tol, unsigned repeat):
+    """Seconds by stage (fastest of `repeat`) to encode and decode a native contiguous buffer."""
+    cdef Py_buffer buf
+    cdef double seconds[AC_STAGES]
+    cdef int code
+    PyObject_GetBuffer(src, &buf, PyBUF_SIMPLE)
+    try:
+        with nogil:
+            code = ac_profile(dtype, tol, buf.buf, buf.len // (4 if dtype == AC_FLOAT32 else 8), repeat, seconds)
+        check(code)
+        return {name: seconds[stage] for name, stage in STAGES.items()}
+    finally:
+        PyBuffer_Release(&buf)
