@@ -379,8 +379,14 @@ AC_ALWAYS_INLINE int decode_group(const ac_coded *in, cursor *at, unsigned index
       at->words = decode_tokens(table, P, at->x, L, m, at->words, tokens);
     else if (!(at->words = decode_last_tokens(table, P, at->x, L, m, at->words, words_end, tokens)))
       return AC_E_FORMAT;
-  } else {
+  } else if (k) {
     memset(tokens, 0, m * sizeof *tokens);
+  } else { /* a constant */
+    if (out64)
+      for (uint32_t j = 0; j < m; j++) out64[j] = ac_reconstruct_f64(c->base, in->delta);
+    else
+      for (uint32_t j = 0; j < m; j++) out32[j] = ac_reconstruct_f32(c->base, in->delta);
+    return AC_OK;
   }
   if (k) {
     for (uint32_t j = 0; j < m; j += 16, at->raw += 2 * k) {
