@@ -47,12 +47,14 @@ AC_ALWAYS_INLINE int32_t add_lanes(__m512i a, __m512i b, uint32_t *sum_b) {
   return _mm_cvtsi128_si32(_mm512_castsi512_si128(sums));
 }
 
-/* One whole group with its statistics in registers; 0 if a value is refused. */
-AC_ALWAYS_INLINE int quantize_vectors(const float *x, int32_t *q, uint32_t m, const ac_lattice *l, ac_group_stats *stats) {
+/* One whole group, with its statistics in registers; returns the new number of refused values. */
+AC_ALWAYS_INLINE uint32_t quantize_vectors(const float *x, int32_t *q, uint32_t first, uint32_t m, const ac_lattice *l,
+                                           ac_group_stats *stats, uint32_t *refused, uint32_t n_refused) {
   const __m512 inv = _mm512_set1_ps(l->inv_f), delta = _mm512_set1_ps(l->delta_f), limit = _mm512_set1_ps(l->limit_f);
   const __m512i near = _mm512_set1_epi32(1 << NEAR_BITS);
   __m512i sum = _mm512_setzero_si512(), deviation = sum, magnitude = sum;
-  for (uint32_t i = 0; i < m; i += WIDTH) {
+  const uint32_t before = n_refused;
+  for (uint32_t i = first; i < first + m; i += WIDTH) {
     _mm_prefetch((const char *)(x + i) + AHEAD, _MM_HINT_T0);
     const __m512 value = _mm512_loadu_ps(x + i);
     __m512i v = _mm512_cvtps_epi32(_mm512_mul_ps(value, inv)); /* to nearest even; 2^31 for what does not fit */
@@ -64,12 +66,10 @@ AC_ALWAYS_INLINE int quantize_vectors(const float *x, int32_t *q, uint32_t m, co
       const __m256i v0 = quantize_wide8(_mm512_castps512_ps256(value), l, &low);
       const __m256i v1 = quantize_wide8(_mm512_extractf32x8_ps(value, 1), l, &high);
       v = _mm512_inserti64x4(_mm512_castsi256_si512(v0), v1, 1);
-      if (UNLIKELY((low & high) != 0xff)) { /* errors of exactly tol, mostly */
+      if (UNLIKELY((low & high) != 0xff)) { /* errors about tol, and what is no number */
         _mm512_storeu_si512(q + i, v);
-        for (uint32_t left = 0xffffu & ~((uint32_t)low | (uint32_t)high << 8); left; left &= left - 1) {
-          const uint32_t j = i + (uint32_t)__builtin_ctz(left);
-          if (!ac_quantize_f32(x[j], l, &q[j])) return 0;
-        }
+        for (uint32_t left = 0xffffu & ~((uint32_t)low | (uint32_t)high << 8); left; left &= left - 1)
+          n_refused = settle_f32(x, q, i + (uint32_t)__builtin_ctz(left), l, refused, n_refused);
         v = _mm512_loadu_si512(q + i);
       }
       a = _mm512_abs_epi32(v);
@@ -79,26 +79,20 @@ AC_ALWAYS_INLINE int quantize_vectors(const float *x, int32_t *q, uint32_t m, co
     sum = _mm512_add_epi32(sum, v);
     _mm512_storeu_si512(q + i, v);
   }
-  const uint32_t all = (uint32_t)_mm512_reduce_or_epi32(magnitude);
   uint32_t about_zero;
   const int32_t total = add_lanes(sum, deviation, &about_zero);
-  if (LIKELY(!(all >> NO_OVERFLOW_BITS) && is_centred(total, about_zero)))
-    *stats = (ac_group_stats){mean_of(total, m), all, about_zero};
-  else
-    *stats = group_stats(q, m);
-  return 1;
+  *stats = stats_of(q + first, m, (uint32_t)_mm512_reduce_or_epi32(magnitude), total, about_zero);
+  if (UNLIKELY(n_refused - before == m)) forget_group(q + first, m, stats);
+  return n_refused;
 }
 
 static uint32_t quantize_f32_avx512(const float *x, uint32_t n, const ac_lattice *l, unsigned group, int32_t *q,
                                     ac_group_stats *stats, uint32_t *refused) {
-  const ac_lattice lattice = *l;
-  uint32_t n_refused = 0;
-  for (uint32_t first = 0; first < n; first += group, stats++) {
-    const uint32_t m = min_u32(n - first, group);
-    if (LIKELY(m == group && quantize_vectors(x + first, q + first, m, &lattice, stats))) continue;
-    n_refused = quantize_group_f32(x, q, first, first + m, &lattice, stats, refused, n_refused);
-  }
-  return n_refused;
+  const ac_lattice lattice = *l; /* a copy: stores to q cannot change it */
+  uint32_t n_refused = 0, first = 0;
+  for (; first + group <= n; first += group)
+    n_refused = quantize_vectors(x, q, first, group, &lattice, stats++, refused, n_refused);
+  return first < n ? quantize_group_f32(x, q, first, n, &lattice, stats, refused, n_refused) : n_refused;
 }
 
 /* ---- histograms ---- */

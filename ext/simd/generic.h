@@ -33,6 +33,16 @@ AC_ALWAYS_INLINE int is_centred(int64_t sum, uint64_t deviation) {
 
 enum { NO_OVERFLOW_BITS = 23 }; /* 128 values of so many bits sum to less than 2^31, others may not */
 
+/* Sum of |v - mean| where nothing overflows. */
+AC_ALWAYS_INLINE uint32_t deviation_from(const int32_t *q, uint32_t m, int32_t mean) {
+  uint32_t deviation = 0;
+  for (uint32_t j = 0; j < m; j++) {
+    const int32_t d = q[j] - mean;
+    deviation += (uint32_t)(d < 0 ? -d : d);
+  }
+  return deviation;
+}
+
 static ac_group_stats group_stats(const int32_t *q, uint32_t m) {
   uint32_t magnitude = 0, wrapped_sum = 0, wrapped_deviation = 0;
   for (uint32_t j = 0; j < m; j++) {
@@ -55,12 +65,7 @@ static ac_group_stats group_stats(const int32_t *q, uint32_t m) {
   if (!is_centred(sum, deviation)) {
     deviation = 0;
     if (LIKELY(!(magnitude >> NO_OVERFLOW_BITS))) {
-      uint32_t small = 0;
-      for (uint32_t j = 0; j < m; j++) {
-        const int32_t d = q[j] - mean;
-        small += (uint32_t)(d < 0 ? -d : d);
-      }
-      deviation = small;
+      deviation = deviation_from(q, m, mean);
     } else {
       for (uint32_t j = 0; j < m; j++) {
         const int64_t d = (int64_t)q[j] - mean;
@@ -69,6 +74,13 @@ static ac_group_stats group_stats(const int32_t *q, uint32_t m) {
     }
   }
   return (ac_group_stats){mean, magnitude, deviation};
+}
+
+/* The same from what vectors have summed up already. */
+UNUSED static ac_group_stats stats_of(const int32_t *q, uint32_t m, uint32_t magnitude, int32_t sum, uint32_t deviation) {
+  if (UNLIKELY(magnitude >> NO_OVERFLOW_BITS)) return group_stats(q, m);
+  const int32_t mean = mean_of(sum, m);
+  return (ac_group_stats){mean, magnitude, is_centred(sum, deviation) ? deviation : deviation_from(q, m, mean)};
 }
 
 /* ---- quantize ---- */
@@ -116,6 +128,24 @@ AC_ALWAYS_INLINE int32_t quantize_run_f64(const double *x, int32_t *q, const ac_
   return quantize_wide_f64(x, q, RUN, l);
 }
 
+/* The definition, for one value; returns the new number of refused values. */
+#define DEFINE_SETTLE(T, F)                                                                                  \
+  AC_ALWAYS_INLINE uint32_t settle_##F(const T *x, int32_t *q, uint32_t j, const ac_lattice *l, uint32_t *refused, \
+                                       uint32_t n_refused) {                                                  \
+    if (ac_quantize_##F(x[j], l, &q[j])) return n_refused;                                                    \
+    q[j] = j ? q[j - 1] : 0;                                                                                  \
+    refused[n_refused] = j;                                                                                   \
+    return n_refused + 1;                                                                                     \
+  }
+DEFINE_SETTLE(float, f32)
+DEFINE_SETTLE(double, f64)
+
+/* A group of nothing but refused values: the class of zeros costs nothing. */
+AC_ALWAYS_INLINE void forget_group(int32_t *q, uint32_t m, ac_group_stats *stats) {
+  memset(q, 0, m * sizeof *q);
+  *stats = (ac_group_stats){0, 0, 0};
+}
+
 /* One group, values [first, last); returns the new number of refused values. */
 #define DEFINE_QUANTIZE(T, F)                                                                                \
   static uint32_t quantize_group_##F(const T *x, int32_t *q, uint32_t first, uint32_t last, const ac_lattice *lattice, \
@@ -126,14 +156,10 @@ AC_ALWAYS_INLINE int32_t quantize_run_f64(const double *x, int32_t *q, const ac_
       m = min_u32(last - i, RUN);                                                                             \
       if (LIKELY(!(m == RUN ? quantize_run_##F(x + i, q + i, l) : quantize_wide_##F(x + i, q + i, m, l)))) continue; \
       for (uint32_t j = i; j < i + m; j++)                                                                    \
-        if (q[j] == UNSURE && !ac_quantize_##F(x[j], l, &q[j])) {                                             \
-          q[j] = j ? q[j - 1] : 0;                                                                            \
-          refused[n_refused++] = j;                                                                           \
-        }                                                                                                     \
+        if (q[j] == UNSURE) n_refused = settle_##F(x, q, j, l, refused, n_refused);                           \
     }                                                                                                         \
-    if (n_refused - before == last - first) /* the class of zeros costs nothing */                            \
-      memset(q + first, 0, (last - first) * sizeof *q);                                                       \
-    *stats = group_stats(q + first, last - first);                                                            \
+    if (UNLIKELY(n_refused - before == last - first)) forget_group(q + first, last - first, stats);           \
+    else *stats = group_stats(q + first, last - first);                                                       \
     return n_refused;                                                                                         \
   }                                                                                                           \
   UNUSED static uint32_t quantize_##F(const T *x, uint32_t n, const ac_lattice *l, unsigned group, int32_t *q,       \
