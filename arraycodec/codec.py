@@ -6,6 +6,7 @@ else in the package (Zarr v2 and v3, HDF5, the command line) goes through these 
 
 from __future__ import annotations
 
+import math
 import operator
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 from . import _core
 from .config import Config
 from .errors import ParameterError, SizeError
+from .selection import Axis, as_index, block_runs, normalize, shape_of, span
 
 _DTYPE_CODES = {np.dtype("f4"): _core.FLOAT32, np.dtype("f8"): _core.FLOAT64}
 _DTYPES = {code: dtype for dtype, code in _DTYPE_CODES.items()}
@@ -175,14 +177,14 @@ def peek(buf: Any) -> Header:
     )
 
 
-def _check_output(header: Header, size: int, max_output: int | None) -> None:
+def _check_output(nbytes: int, size: int, max_output: int | None) -> None:
     limit = max(DEFAULT_MAX_OUTPUT, 1000 * size) if max_output is None else max_output
-    if header.nbytes > limit:
-        raise SizeError(f"a chunk of {size} bytes claims {header.nbytes} bytes of values, more than max_output={limit}")
+    if nbytes > limit:
+        raise SizeError(f"a chunk of {size} bytes claims {nbytes} bytes of values, more than max_output={limit}")
 
 
-def decode(buf: Any, out: Any = None, *, max_output: int | None = None) -> np.ndarray:
-    """Decode a chunk.
+def decode(buf: Any, out: Any = None, *, selection: Any = None, max_output: int | None = None) -> np.ndarray:
+    """Decode a chunk, or a part of it.
 
     Parameters
     ----------
@@ -190,16 +192,23 @@ def decode(buf: Any, out: Any = None, *, max_output: int | None = None) -> np.nd
         A chunk made by `encode`, by any front.
     out : writable buffer, optional
         Where to put the values: a float array of the chunk's shape, or contiguous memory of its size
-        (bytes, or an array of the chunk's dtype), which is filled in memory order.
+        (bytes, or an array of the chunk's dtype), which is filled in memory order.  With a
+        selection: a float array of the selection's shape.
+    selection : int, slice, Ellipsis, or tuple of them, optional
+        Decode ``array[selection]`` only: NumPy's basic indexing, with any steps.  Only the blocks
+        (of at most 2**18 values, consecutive in memory order) that it touches are verified and
+        decoded.
     max_output : int, optional
         Refuse chunks that claim more bytes of values than this, before anything is allocated.
-        Default: 4 GiB, or 1000 times the chunk's own size where that is more.
+        Default: 4 GiB, or 1000 times the chunk's own size where that is more.  With a selection
+        what counts is the part of the array from the first to the last index along its slowest axis.
 
     Returns
     -------
     numpy.ndarray
         `out`, or a new array with the dtype (byte order included), shape and memory order of the
-        array that was encoded.
+        array that was encoded.  With a selection the shape is that of ``array[selection]``; a single
+        value is an array of no dimensions.
 
     Raises
     ------
@@ -207,11 +216,23 @@ def decode(buf: Any, out: Any = None, *, max_output: int | None = None) -> np.nd
         If the chunk is corrupt (`FormatError`, `TruncatedError`, `ChecksumError`), of an unknown
         version (`VersionError`), or its size is not what `out` or `max_output` expects
         (`SizeError`).  `out` may then have been written in part.
+    IndexError
+        If the selection leaves the array, or has more indices than the array has dimensions.
+    TypeError
+        If the selection has other kinds of indices (lists, arrays, masks, None).
+
+    Examples
+    --------
+    >>> x = np.arange(12, dtype="f4").reshape(3, 4)
+    >>> decode(encode(x, tol=0), selection=np.s_[1:, -1])
+    array([ 7., 11.], dtype=float32)
     """
     buf = _as_buffer(buf)
     header = peek(buf)
+    if selection is not None:
+        return _decode_selection(buf, header, normalize(selection, header.shape), out, max_output)
     if out is None:
-        _check_output(header, memoryview(buf).nbytes, max_output)
+        _check_output(header.nbytes, memoryview(buf).nbytes, max_output)
         result = np.empty(header.shape, header.dtype, order=header.order)
         _core.decode_into(buf, _memory(result))
         return result
@@ -258,6 +279,90 @@ def _decode_out(buf: Any, header: Header, out: Any) -> None:
 def _memory(a: np.ndarray) -> np.ndarray:
     """The bytes of a contiguous array, in memory order, as a view."""
     return a.reshape(-1, order="C" if a.flags.c_contiguous else "F").view(np.uint8)
+
+
+def decode_touched(
+    buf: Any, header: Header, axes: tuple[Axis, ...], max_output: int | None = None
+) -> tuple[np.ndarray, int, int]:
+    """Decode the blocks that a selection touches, each value at its place.
+
+    Parameters
+    ----------
+    buf : bytes-like
+        A chunk; bytes of blocks that are not touched may be anything.
+    header : Header
+        What `peek` says of it.
+    axes : tuple of int or range
+        The selection, not empty, as `selection.normalize` returns it.
+
+    Returns
+    -------
+    values : numpy.ndarray
+        The chunk's array, cut along its slowest axis to what the selection spans.  Values outside
+        the blocks are undefined: their memory is not touched, so it costs next to nothing.
+    axis, start : int
+        The slowest axis (the first, or the last in Fortran order), and the index where `values`
+        begins there.
+    """
+    if not header.shape:
+        return decode(buf), 0, 0
+    fortran = header.order == "F"
+    axes, shape = (axes[::-1], header.shape[::-1]) if fortran else (axes, header.shape)
+    rows, row = span(axes[0]), header.count // shape[0]
+    _check_output(len(rows) * row * header.dtype.itemsize, memoryview(buf).nbytes, max_output)
+    values = np.empty((len(rows), *shape[1:]), header.dtype)
+    flat, origin = values.reshape(-1), rows.start * row
+    for run in block_runs(axes, shape, header.block_len):
+        first = max(run[0] * header.block_len - origin, 0)
+        stop = min(run[1] * header.block_len - origin, len(flat))
+        _core.decode_range_into(buf, origin + first, stop - first, _memory(flat[first:stop]))
+    return (values.T, len(shape) - 1, rows.start) if fortran else (values, 0, rows.start)
+
+
+def _decode_selection(
+    buf: Any, header: Header, axes: tuple[Axis, ...], out: np.ndarray | None, max_output: int | None
+) -> np.ndarray:
+    shape = shape_of(axes)
+    if out is not None:
+        _check_selection_out(out, shape)
+    if 0 in shape:
+        return np.empty(shape, header.dtype, order=header.order) if out is None else out
+    in_memory_order = axes[::-1] if header.order == "F" else axes
+    lengths = header.shape[::-1] if header.order == "F" else header.shape
+    whole_rows = header.shape and all(a == range(n) for a, n in zip(in_memory_order[1:], lengths[1:], strict=True))
+    if whole_rows and (isinstance(in_memory_order[0], int) or in_memory_order[0].step == 1):
+        # consecutive values: no detour
+        result = out
+        if out is None or not _has_layout(out, header.dtype, header.order):
+            _check_output(math.prod(shape) * header.dtype.itemsize, memoryview(buf).nbytes, max_output)
+            result = np.empty(shape, header.dtype, order=header.order)
+        first = span(in_memory_order[0]).start * (header.count // lengths[0])
+        _core.decode_range_into(buf, first, math.prod(shape), _memory(result))
+    else:
+        values, axis, start = decode_touched(buf, header, axes, max_output)
+        index = tuple(as_index(a, start if i == axis else 0) for i, a in enumerate(axes))
+        result = values[(*index, ...)]  # with the Ellipsis a single value stays an array
+        if out is None:
+            return result.copy(order=header.order)
+    if out is not None and result is not out:
+        out[...] = result
+    return result if out is None else out
+
+
+def _check_selection_out(out: Any, shape: tuple[int, ...]) -> None:
+    if isinstance(out, np.ma.MaskedArray):
+        raise TypeError("out is a masked array: pass its data (out.data)")
+    if not isinstance(out, np.ndarray) or out.dtype.kind != "f":
+        raise ParameterError(f"with a selection, out must be a float array, not {getattr(out, 'dtype', type(out))}")
+    if out.shape != shape:
+        raise ParameterError(f"out has shape {out.shape}, the selection {shape}")
+    if not out.flags.writeable:
+        raise ParameterError("out is read-only")
+
+
+def _has_layout(a: np.ndarray, dtype: np.dtype, order: str) -> bool:
+    """Whether decoded values can be written straight into the memory of an array."""
+    return a.dtype == dtype and a.flags.aligned and (a.flags.f_contiguous if order == "F" else a.flags.c_contiguous)
 
 
 def decode_range(buf: Any, first: int, count: int) -> np.ndarray:
