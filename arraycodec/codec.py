@@ -21,6 +21,9 @@ from .selection import Axis, as_index, block_runs, normalize, shape_of, span
 _DTYPE_CODES = {np.dtype("f4"): _core.FLOAT32, np.dtype("f8"): _core.FLOAT64}
 _DTYPES = {code: dtype for dtype, code in _DTYPE_CODES.items()}
 
+#: Values per block in the chunks that `encode` makes; the last block may be shorter.
+BLOCK_LEN = _core.MAX_BLOCK
+
 #: Without a host that knows the size of a chunk, `decode` allocates at most this many bytes, or
 #: 1000 times the chunk where that is more; `max_output` lifts the limit.
 DEFAULT_MAX_OUTPUT = 4 << 30
@@ -175,6 +178,30 @@ def peek(buf: Any) -> Header:
         h["header_size"],
         h["version"],
     )
+
+
+def index_bound(shape: tuple[int, ...]) -> int:
+    """Bytes that hold header and block index of any chunk of this shape that `encode` makes."""
+    return 24 + 10 * (len(shape) + 1) + 8 * -(-math.prod(shape) // BLOCK_LEN) + 4
+
+
+def block_offsets(buf: Any, header: Header) -> np.ndarray:
+    """Where the blocks of a chunk begin, and where the last one ends.
+
+    Parameters
+    ----------
+    buf : bytes-like
+        A chunk, or at least its header and block index.
+    header : Header
+        What `peek` says of it.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``header.n_blocks + 1`` offsets, int64.
+    """
+    index = np.frombuffer(buf, "<u4", 2 * header.n_blocks, header.header_size - 4 - 8 * header.n_blocks)
+    return header.header_size + np.concatenate(([0], np.cumsum(index[::2], dtype=np.int64)))
 
 
 def _check_output(nbytes: int, size: int, max_output: int | None) -> None:
