@@ -15,11 +15,14 @@ import numpy as np
 
 from . import _core
 from .config import Config
-from .errors import ParameterError, SizeError
+from .errors import FormatError, ParameterError, SizeError
 from .selection import Axis, as_index, block_runs, normalize, shape_of, span
 
 _DTYPE_CODES = {np.dtype("f4"): _core.FLOAT32, np.dtype("f8"): _core.FLOAT64}
 _DTYPES = {code: dtype for dtype, code in _DTYPE_CODES.items()}
+_STORED_DTYPES = {
+    (code, big): dtype.newbyteorder(">" if big else "<") for code, dtype in _DTYPES.items() for big in (False, True)
+}
 
 #: Values per block in the chunks that `encode` makes; the last block may be shorter.
 BLOCK_LEN = _core.MAX_BLOCK
@@ -165,9 +168,8 @@ def peek(buf: Any) -> Header:
         If the header is not valid, not complete, or its checksum does not match.
     """
     h = _core.peek(_as_buffer(buf))
-    dtype = _DTYPES[h["dtype"]].newbyteorder(">" if h["big_endian"] else "<")
     return Header(
-        dtype,
+        _STORED_DTYPES[h["dtype"], h["big_endian"]],
         h["shape"],
         "F" if h["f_order"] else "C",
         h["tol"],
@@ -178,6 +180,35 @@ def peek(buf: Any) -> Header:
         h["header_size"],
         h["version"],
     )
+
+
+def decode_expected(buf: bytes, dtype: np.dtype, count: int, memory: np.ndarray) -> None:
+    """Decode a chunk for a host that knows what is in it, and do nothing twice.
+
+    Parameters
+    ----------
+    buf : bytes
+        A chunk in C order.
+    dtype : numpy.dtype
+        float32 or float64, byte order included.
+    count : int
+        Number of values.
+    memory : numpy.ndarray
+        Their bytes, to be written: uint8, contiguous, aligned for the dtype.
+
+    Raises
+    ------
+    DecodeError
+        As `decode`, and if the chunk holds something else.
+    """
+    h = _core.peek(buf)
+    if _STORED_DTYPES[h["dtype"], h["big_endian"]] != dtype:
+        raise SizeError(f"the chunk holds {peek(buf).dtype} values, not {dtype}")
+    if h["count"] != count:
+        raise SizeError(f"the chunk holds {h['count']} values, not {count}")
+    if h["f_order"] and len(h["shape"]) > 1:
+        raise FormatError("the chunk's values are in Fortran order")
+    _core.decode_into(buf, memory)
 
 
 def index_bound(shape: tuple[int, ...]) -> int:
