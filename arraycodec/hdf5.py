@@ -191,8 +191,8 @@ def read(dataset: Any, selection: Any = None, threads: int = 1) -> Any:
         Whatever h5py takes between the brackets; None is all.  Integers and slices are read
         directly, other selections (lists, masks, region references, ...) by h5py.
     threads : int
-        How many threads decode, this one included.  Only this one talks to HDF5.  About two chunks
-        per thread are in memory.
+        How many threads decode, this one included.  Only this one talks to HDF5.  At most two
+        stored chunks per thread are in memory, or those of 8 MiB of values if that is more.
 
     Returns
     -------
@@ -234,8 +234,8 @@ def write(dataset: Any, values: Any, selection: Any = None, threads: int = 1) ->
         Whatever h5py takes between the brackets; None is all.  Integers and slices are written
         directly, other selections by h5py.
     threads : int
-        How many threads encode, this one included.  Only this one talks to HDF5.  About two chunks
-        per thread are in memory.
+        How many threads encode, this one included.  Only this one talks to HDF5.  At most two
+        stored chunks per thread are in memory, or those of 8 MiB of values if that is more.
 
     Raises
     ------

@@ -29,8 +29,13 @@ from .errors import ArraycodecError, ParameterError, SizeError
 from .selection import Axis, as_index, block_runs, normalize, shape_of
 
 _DONT_FILTER_PARTIAL_CHUNKS = 2  # of HDF5's H5Dpublic.h
+# the filter's names of types, as in `ext/hdf5/h5z_arraycodec.c`
 _TYPES = {1: h5py.h5t.IEEE_F32LE, 2: h5py.h5t.IEEE_F64LE, 257: h5py.h5t.IEEE_F32BE, 258: h5py.h5t.IEEE_F64BE}
-_BATCH = 1 << 18  # bytes of values that one task is worth
+# Bytes of values in one task.  At least so many, as handing it to a thread costs like decoding some
+# KiB; and more where there is enough for all threads, as two of them that write to the same large
+# page of new memory wait for each other.
+_MIN_TASK = 1 << 18
+_MAX_TASK = 1 << 22
 
 
 # ---- what can be accessed directly ----
@@ -43,13 +48,19 @@ def _layout(dataset: h5py.Dataset) -> tuple[int, ...] | None:
         return None
     if h5py.get_config().mpi and dataset.file.driver == "mpio":
         return None  # every process would have to take part in every access
+    return plist.get_chunk() if _filters_partial_chunks(plist) else None
+
+
+def _filters_partial_chunks(plist: h5py.h5p.PropDCID) -> bool:
+    """False where HDF5 stores chunks at the edge of a dataset as they are, without marking them."""
+    # h5py does not wrap this function; its own modules are linked with the library that has it
+    get_options = getattr(ctypes.CDLL(h5py.h5p.__file__), "H5Pget_chunk_opts", None)
+    if get_options is None:
+        return False
+    options = ctypes.c_uint(0)
     with phil:
-        # h5py does not wrap this function; its own modules are linked with the library that has it
-        options = ctypes.c_uint(_DONT_FILTER_PARTIAL_CHUNKS)
-        get = ctypes.CDLL(h5py.h5p.__file__).H5Pget_chunk_opts
-        if get(ctypes.c_int64(plist.id), ctypes.byref(options)) < 0 or options.value & _DONT_FILTER_PARTIAL_CHUNKS:
-            return None  # chunks at the edge are stored as they are, without a mark
-    return plist.get_chunk()
+        error = get_options(ctypes.c_int64(plist.id), ctypes.byref(options)) < 0
+    return not error and not options.value & _DONT_FILTER_PARTIAL_CHUNKS
 
 
 def _type_code(dataset: h5py.Dataset) -> int | None:
@@ -110,10 +121,15 @@ class _Piece(NamedTuple):
         return tuple(as_index(axis, -first) for axis, first in zip(self.inside, self.offset, strict=True))
 
 
-def _pieces(axes: tuple[Axis, ...], chunks: tuple[int, ...]) -> Iterator[_Piece]:
-    for parts in itertools.product(*map(_along_axis, axes, chunks)):
-        offset, inside, target, whole = zip(*parts, strict=True)
-        yield _Piece(offset, inside, tuple(t for t in target if t is not None), all(whole))
+def _pieces(axes: tuple[Axis, ...], chunks: tuple[int, ...]) -> tuple[int, Iterator[_Piece]]:
+    """The pieces of a selection, and how many there are."""
+    parts = [_along_axis(*pair) for pair in zip(axes, chunks, strict=True)]
+    return math.prod(map(len, parts)), map(_piece, itertools.product(*parts))
+
+
+def _piece(parts: tuple[tuple[int, Axis, slice | None, bool], ...]) -> _Piece:
+    offset, inside, target, whole = zip(*parts, strict=True)
+    return _Piece(offset, inside, tuple(t for t in target if t is not None), all(whole))
 
 
 def _along_axis(axis: Axis, chunk: int) -> list[tuple[int, Axis, slice | None, bool]]:
@@ -277,11 +293,13 @@ def _run(tasks: Iterator[Any], work: Callable[[Any], Any], done: Callable[[Any, 
         pool.shutdown(cancel_futures=True)
 
 
-def _batched(pieces: Iterator[Any], nbytes: int) -> Iterator[list[Any]]:
-    """Small chunks of `nbytes` each together: handing work to a thread costs as much as decoding some KiB."""
-    size = max(1, _BATCH // nbytes)
-    while batch := list(itertools.islice(pieces, size)):
-        yield batch
+def _run_batches(
+    items: Iterator[Any], count: int, nbytes: int, work: Callable[..., Any], done: Callable[..., None], threads: int
+) -> None:
+    """`_run` with tasks of several items, of which there are at most `count`, of `nbytes` bytes of values each."""
+    size = max(1, _MIN_TASK // nbytes, min(_MAX_TASK // nbytes, count // (4 * threads)))
+    batches = iter(lambda: list(itertools.islice(items, size)), [])
+    _run(batches, work, done, min(threads, -(-count // size)))
 
 
 def _each(work: Callable[..., Any], name: str) -> Callable[[list[Any]], list[Any]]:
@@ -319,10 +337,11 @@ def read(dataset: h5py.Dataset, selection: Any, threads: int) -> Any:
     if axes is None:
         return dataset[selection]
     worker, fill = _Chunks(dataset, chunks), _Fill(dataset)
+    count, pieces = _pieces(axes, chunks)
     result = np.empty(shape_of(axes), dataset.dtype)
 
     def tasks() -> Iterator[tuple[_Piece, tuple[int, bytes], np.ndarray]]:
-        for piece in _pieces(axes, chunks):
+        for piece in pieces:
             stored = _read_chunk(dataset, piece.offset)
             target = result[(*piece.target, ...)]
             if stored is None:
@@ -330,7 +349,7 @@ def read(dataset: h5py.Dataset, selection: Any, threads: int) -> Any:
             else:
                 yield piece, stored, target
 
-    _run(_batched(tasks(), worker.nbytes), _each(worker.decode, worker.name), lambda *_: None, threads)
+    _run_batches(tasks(), count, worker.nbytes, _each(worker.decode, worker.name), lambda *_: None, threads)
     return result if result.shape else result[()]
 
 
@@ -346,16 +365,16 @@ def write(dataset: h5py.Dataset, values: Any, selection: Any, threads: int) -> N
     if tol is None or dataset.file.mode == "r":
         dataset[selection] = values
         return
-    if not isinstance(values, np.ndarray):
-        values = np.asarray(values, dataset.dtype)
+    values = np.asarray(values, None if isinstance(values, np.ndarray) else dataset.dtype)
     source = _broadcast(values, shape_of(axes))
     if source is None or not _is_converted_alike(source.dtype, dataset.dtype):
         dataset[selection] = values
         return
     worker, fill = _Chunks(dataset, chunks, tol), _Fill(dataset)
+    count, pieces = _pieces(axes, chunks)
 
     def tasks() -> Iterator[tuple[_Piece, bytes | np.ndarray | None, np.ndarray]]:
-        for piece in _pieces(axes, chunks):
+        for piece in pieces:
             part = source[(*piece.target, ...)]
             with phil:
                 stored = dataset.id.get_chunk_info_by_coord(piece.offset)
@@ -375,7 +394,7 @@ def write(dataset: h5py.Dataset, values: Any, selection: Any, threads: int) -> N
             with phil:
                 dataset.id.write_direct_chunk(piece.offset, data)
 
-    _run(_batched(tasks(), worker.nbytes), _each(worker.encode, worker.name), store, threads)
+    _run_batches(tasks(), count, worker.nbytes, _each(worker.encode, worker.name), store, threads)
 
 
 def _tolerance(dataset: h5py.Dataset, chunks: tuple[int, ...]) -> float | None:
@@ -388,8 +407,10 @@ def _tolerance(dataset: h5py.Dataset, chunks: tuple[int, ...]) -> float | None:
         raise ParameterError(f"the tolerance of {dataset.name} is not readable: cd_values {info['cd_values']}")
     dims = (word for n in chunks for word in (n & 0xFFFFFFFF, n >> 32))
     complete = (*info["cd_values"][:3], _type_code(dataset), len(chunks), *dims)
-    # h5py shows at most 16 values
-    return info["tol"] if info["cd_values"] in (complete, complete[:16]) else None
+    given = info["cd_values"]
+    if len(complete) > 16 and len(given) >= 16:  # h5py knows 16; old ones fill up with garbage
+        return info["tol"] if given[:16] == complete[:16] else None
+    return info["tol"] if given == complete else None
 
 
 def _broadcast(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:

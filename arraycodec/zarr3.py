@@ -19,9 +19,9 @@ from .errors import DecodeError, SizeError, TruncatedError
 from .selection import Axis, as_index, block_runs, normalize, shape_of
 
 # A part is fetched by ranged requests (header and index first, then blocks) from chunks of at least
-# so many blocks (1 MiB of float32 values each) of which it touches at most one in so many.  From
-# local files the second request costs about 0.2 ms, as much as reading a few MiB more; from memory
-# a whole chunk is free, and ranges are no slower than 0.1 ms for so few blocks.
+# so many blocks (1 MiB of float32 values each) of which it touches at most one in so many.  The
+# second request costs about 0.2 ms from local files, as much as reading a few MiB more, and 0.1 ms
+# from memory, where a whole chunk is free.
 _MIN_BLOCKS = 8
 _MIN_FRACTION = 4
 _MAX_GAP = 1 << 16  # bytes between two blocks that are rather read than asked around
