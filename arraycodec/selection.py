@@ -106,6 +106,8 @@ def block_runs(axes: tuple[Axis, ...], shape: tuple[int, ...], block_len: int) -
     """
     if any(isinstance(axis, range) and not axis for axis in axes):
         return []
+    if math.prod(shape) <= block_len:  # most chunks
+        return [(0, 1)]
     # Along the outer axes one step leads over a whole block, so every index is looked at; they are
     # at most about two per block.  From the first axis on whose steps are not longer than a block,
     # the selected values leave no block out between the first and the last of them.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,22 +98,37 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin):
 
     # ---- a part of a chunk: fetch and decode only the blocks it touches ----
     async def _decode_partial_single(self, byte_getter: Any, selection: Any, chunk_spec: Any) -> Any:
+        steps = self._decode_partial(selection, chunk_spec)
+        done, value = _step(steps, None)
+        while not done:
+            gets = (byte_getter.get(prototype=chunk_spec.prototype, byte_range=request) for request in value)
+            done, value = await asyncio.to_thread(_step, steps, await asyncio.gather(*gets))
+        return value
+
+    def _decode_partial_sync(self, byte_getter: Any, selection: Any, chunk_spec: Any) -> Any:
+        steps = self._decode_partial(selection, chunk_spec)
+        done, value = _step(steps, None)
+        while not done:
+            gets = [byte_getter.get_sync(prototype=chunk_spec.prototype, byte_range=request) for request in value]
+            done, value = _step(steps, gets)
+        return value
+
+    def _decode_partial(self, selection: Any, chunk_spec: Any) -> _Steps:
+        """Both of the above: yields byte ranges, is sent what they hold, returns the part or None."""
         part = _Part.of(selection, tuple(chunk_spec.shape))
         if part is not None and part.is_worth_ranges():
             # What does not decode was perhaps replaced between two requests, or another writer chose
             # other blocks; the whole chunk then tells.
             with contextlib.suppress(DecodeError):
-                return await self._decode_ranges(byte_getter, part, chunk_spec)
-        data = await byte_getter.get(prototype=chunk_spec.prototype)
-        if data is None:
+                sparse = yield from self._fetch_blocks(part, chunk_spec)
+                return None if sparse is None else self._decode_part(sparse, part, chunk_spec)
+        (chunk,) = yield [None]
+        if chunk is None:
             return None
         if part is None:
-            return await asyncio.to_thread(self._decode_and_select, data, selection, chunk_spec)
-        return await asyncio.to_thread(self._decode_part, data.as_numpy_array(), part, chunk_spec)
-
-    def _decode_and_select(self, data: Any, selection: Any, chunk_spec: Any) -> Any:
-        values = self._decode_sync(data, chunk_spec).as_numpy_array()[selection]
-        return chunk_spec.prototype.nd_buffer.from_numpy_array(np.asarray(values))
+            values = np.asarray(self._decode_sync(chunk, chunk_spec).as_numpy_array()[selection])
+            return chunk_spec.prototype.nd_buffer.from_numpy_array(values)
+        return self._decode_part(chunk.as_numpy_array(), part, chunk_spec)
 
     def _decode_part(self, data: np.ndarray, part: _Part, chunk_spec: Any) -> Any:
         header = codec.peek(data)
@@ -121,29 +137,45 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin):
         values = np.asarray(values[part.index(axis, start)], chunk_spec.dtype.to_native_dtype())
         return chunk_spec.prototype.nd_buffer.from_numpy_array(values)
 
-    async def _decode_ranges(self, byte_getter: Any, part: _Part, chunk_spec: Any) -> Any:
-        async def fetch(start: int, stop: int) -> np.ndarray | None:
-            data = await byte_getter.get(prototype=chunk_spec.prototype, byte_range=RangeByteRequest(start, stop))
-            return None if data is None else data.as_numpy_array()
+    def _fetch_blocks(self, part: _Part, chunk_spec: Any) -> _Steps:
+        """A chunk of which only header, index and the blocks of a part are there; None without a chunk.
 
-        prefix = await fetch(0, codec.index_bound(part.shape))
+        The decoder wants a whole chunk, but looks at nothing else of it.  The memory in between is
+        never touched, so it costs next to nothing.
+        """
+        (prefix,) = yield [RangeByteRequest(0, codec.index_bound(part.shape))]
         if prefix is None:
             return None
+        prefix = prefix.as_numpy_array()
         header = codec.peek(prefix)
         self._check(header, chunk_spec)
         offsets = codec.block_offsets(prefix, header)
         if offsets[-1] > header.header_size + header.nbytes + header.n_blocks:
             raise SizeError(f"a chunk of {offsets[-1]} bytes for {header.nbytes} bytes of values")
-        # The decoder wants a chunk, but looks only at the index and at the blocks it decodes; the
-        # memory between them is never touched.
         data = np.empty(offsets[-1], np.uint8)
         data[: header.header_size] = prefix[: header.header_size]
         ranges = _ranges(block_runs(part.box, header.shape, header.block_len), offsets)
-        for (start, stop), piece in zip(ranges, await asyncio.gather(*(fetch(*r) for r in ranges)), strict=True):
+        pieces = yield [RangeByteRequest(start, stop) for start, stop in ranges]
+        for (start, stop), piece in zip(ranges, pieces, strict=True):
             if piece is None or len(piece) != stop - start:
                 raise TruncatedError(f"bytes [{start}, {stop}) of a chunk are missing")
-            data[start:stop] = piece
-        return await asyncio.to_thread(self._decode_part, data, part, chunk_spec)
+            data[start:stop] = piece.as_numpy_array()
+        return data
+
+
+#: Yields lists of byte ranges (None: all bytes), is sent a list of what they hold.
+_Steps = Generator[list[Any], list[Any], Any]
+
+
+def _step(steps: _Steps, answers: list[Any] | None) -> tuple[bool, Any]:
+    """Go on to the next requests: False and these, or True and the result.
+
+    StopIteration would not come through a future.
+    """
+    try:
+        return False, steps.send(answers)
+    except StopIteration as stop:
+        return True, stop.value
 
 
 @dataclass(frozen=True)
@@ -166,7 +198,9 @@ class _Part:
 
     @classmethod
     def of(cls, selection: Any, shape: tuple[int, ...]) -> _Part | None:
-        """None for what is better applied to the whole chunk: nothing selected, or other kinds of indices."""
+        """None for what is better applied to the whole chunk: one block, nothing selected, other kinds of indices."""
+        if math.prod(shape) <= codec.BLOCK_LEN:
+            return None
         items = selection if isinstance(selection, tuple) else (selection,)
         arrays = {axis: item for axis, item in enumerate(items) if isinstance(item, np.ndarray)}
         if arrays and any(item is Ellipsis for item in items):

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from arraycodec import AnsQuant, ArraycodecError, _core, decode, encode, peek, v
 zarr = pytest.importorskip("zarr")
 if int(zarr.__version__.split(".")[0]) < 3:
     pytest.skip("needs zarr-python 3", allow_module_level=True)
+
+from zarr.core.buffer import default_buffer_prototype  # noqa: E402
 
 from arraycodec import zarr3  # noqa: E402
 
@@ -206,6 +209,25 @@ def test_a_part_of_a_large_chunk_is_fetched_by_ranges(counting, selection, reque
     assert store.bytes <= size * (requests - 1) // 10 if requests > 1 else store.bytes == size
 
 
+@pytest.mark.parametrize("selection", [np.s_[:20], np.s_[-1, 7], np.s_[::2047], np.s_[:, 3], np.s_[...]], ids=str)
+def test_parts_without_an_event_loop(tmp_path, selection):
+    """What zarr's fused pipeline calls, where it has one."""
+    create(tmp_path / "big", BIG, BIG.shape)
+    z = zarr.open_array(str(tmp_path / "big"), mode="r")
+    asked = []
+
+    class Getter:
+        def get_sync(self, prototype, byte_range=None):
+            asked.append(byte_range)
+            data = (tmp_path / "big" / "c" / "0" / "0").read_bytes()
+            return prototype.buffer.from_bytes(data[byte_range.start : byte_range.end] if byte_range else data)
+
+    spec = SimpleNamespace(shape=BIG.shape, dtype=z.metadata.data_type, prototype=default_buffer_prototype())
+    part = zarr3.AnsQuantSerializer()._decode_partial_sync(Getter(), np.index_exp[selection], spec)
+    assert np.array_equal(part.as_numpy_array(), decode(encode(BIG, TOL))[selection])
+    assert (asked[0] is None) == (selection in (np.s_[:, 3], np.s_[...]))
+
+
 def test_arrays_of_indices_are_fetched_by_ranges(counting):
     store, z = counting
     expected = decode(encode(BIG, TOL))
@@ -224,9 +246,10 @@ def test_small_chunks_are_fetched_whole(tmp_path):
     assert store.requests == 1
 
 
-def test_parts_of_large_chunks_in_shards(tmp_path, pipeline):
+@pytest.mark.parametrize("shards", [None, (4096, 1500)], ids=["chunks", "shards"])
+def test_parts_of_large_chunks(tmp_path, pipeline, shards):
     x = data((4096, 1500))
-    create(tmp_path / "a.zarr", x, (2048, 1500), shards=x.shape)
+    create(tmp_path / "a.zarr", x, (2048, 1500), shards=shards)
     z = zarr.open(str(tmp_path / "a.zarr"), mode="r")
     whole = z[...]
     assert verify(x, whole, TOL)
