@@ -174,7 +174,7 @@ def _hosts(options: Options, item: Item, header: dict[str, str], console: Consol
     if options.csv is not None:
         header = header | {f"version of {k}": v for k, v in installed(*hosts.PACKAGES).items()}
         csvfile.write(_beside(options.csv, "hosts"), header, rows)
-    return all(row.status == "ok" and row.violations == 0 for row in rows if row.codec == hosts.OURS)
+    return all(row.ok and row.violations == 0 for row in rows if row.codec == hosts.OURS)
 
 
 def _memory_hook() -> Callable[..., Any]:

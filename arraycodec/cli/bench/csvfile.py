@@ -30,18 +30,17 @@ def write(path: Path, header: dict[str, str], rows: Sequence[Any]) -> None:
         for name, value in header.items():
             f.write(f"# {name}: {' '.join(str(value).split())}\n")
         if rows:
+            names = [field.name for field in dataclasses.fields(rows[0])]
             writer = csv.writer(f, lineterminator="\n")
-            writer.writerow(field.name for field in dataclasses.fields(rows[0]))
-            writer.writerows(["" if _missing(v) else _text(v) for v in dataclasses.astuple(row)] for row in rows)
+            writer.writerow(names)
+            writer.writerows([_text(name, getattr(row, name)) for name in names] for row in rows)
 
 
-def _missing(value: Any) -> bool:
-    return value is None or value != value
-
-
-def _text(value: Any) -> Any:
-    """Speeds and ratios need no 17 digits; tolerances and errors keep theirs."""
-    return f"{value:.6g}" if isinstance(value, float) and float(f"{value:.6g}") != value and value > 1.1 else value
+def _text(name: str, value: Any) -> Any:
+    """Tolerances to the last digit; speeds and ratios need no 17 of them."""
+    if value is None or value != value:
+        return ""
+    return f"{value:.9g}" if isinstance(value, float) and name != "tol" else value
 
 
 def read(path: Path, kind: type[T]) -> tuple[dict[str, str], list[T]]:

@@ -64,6 +64,11 @@ class HostRow:
     read_of_none: float = math.nan
     violations: int | None = None
 
+    @property
+    def ok(self) -> bool:
+        """Whether it was measured."""
+        return self.status == "ok"
+
 
 def require_hosts() -> None:
     """Raise CommandError unless zarr and h5py are there."""
@@ -197,9 +202,9 @@ def _row(
 def _compared(row: HostRow, rows: Sequence[HostRow]) -> HostRow:
     """With its speeds in units of no compression's, in the same host and store and with the same threads."""
     host = HDF5 if row.host == HDF5_DIRECT else row.host
-    same = [r for r in rows if (r.host, r.store, r.codec, r.status) == (host, row.store, NONE, "ok")]
+    same = [r for r in rows if r.ok and (r.host, r.store, r.codec) == (host, row.store, NONE)]
     base = next((r for r in same if r.threads == row.threads), same[0] if same else None)
-    if row.status != "ok" or base is None:
+    if not row.ok or base is None:
         return row
     return replace(
         row,
@@ -214,7 +219,7 @@ def host_table(rows: Sequence[HostRow]) -> str:
     lines = [[*head, "read/none", "viol."]]
     for r in rows:
         names = [r.host, r.store, r.codec, r.threads]
-        if r.status != "ok":
+        if not r.ok:
             lines.append([*names, r.status])
             continue
         lines.append([
