@@ -1,10 +1,10 @@
 """`arraycodec bench`: every way in which a codec can fail is reported, and what is written can be read."""
 
-import dataclasses
 import json
 import math
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ import arraycodec
 from arraycodec import _core
 from arraycodec.__main__ import main
 from arraycodec.cli import stages
-from arraycodec.cli.bench import csvfile, hosts, plot
+from arraycodec.cli.bench import csvfile, hosts, peaks, plot
 from arraycodec.cli.bench.chunks import pieces
 from arraycodec.cli.bench.command import Options, bench
 from arraycodec.cli.bench.corpus import corpus_items, file_items, read_listing
@@ -290,21 +290,24 @@ def test_what_is_not_there_yet_is_said(monkeypatch, capsys):
     assert '--plot needs matplotlib: pip install "arraycodec[bench]"' in error_of(capsys, "--plot", "o.png")
 
 
-def test_memory_is_asked_of_its_module(array, tmp_path, monkeypatch, capsys):
-    @dataclasses.dataclass
-    class Peak:
-        array: str
-        peak: int
-
+def test_memory_is_asked_of_its_module(tmp_path, monkeypatch, capsys):
     class Module:
         @staticmethod
-        def memory_rows(name, array, tol):
-            return [Peak(name, array.nbytes)]
+        def available():
+            return True
+
+        @staticmethod
+        def peak(size, dtype, tol, threads=1):
+            return SimpleNamespace(chunk=size // 4, encode=peaks.MIB, decode=threads)
 
     monkeypatch.setitem(sys.modules, "arraycodec.cli.memory", Module)
-    assert run(array, "--tol", TOL, "--no-codecs", "--memory", "--csv", tmp_path / "o.csv") == 0
-    assert csvfile.read(tmp_path / "o-memory.csv", Peak)[1] == [Peak("a", 8000)]
-    assert not (tmp_path / "o.csv").exists() and "8000" in capsys.readouterr().out
+    assert run("--no-codecs", "--memory", "--csv", tmp_path / "o.csv") == 0
+    rows = csvfile.read(tmp_path / "o-memory.csv", peaks.PeakRow)[1]
+    assert [(r.dtype, r.size) for r in rows] == [(d, n) for d in peaks.DTYPES for n in peaks.SIZES]
+    assert rows[0] == peaks.PeakRow("f4", 2.0**-9, 1, peaks.MIB, peaks.MIB // 4, peaks.MIB, 1)
+    assert not (tmp_path / "o.csv").exists() and "f8           1  256  64.00    1.00    0.00" in capsys.readouterr().out
+    monkeypatch.setattr(Module, "available", staticmethod(lambda: False))
+    assert "--memory: this system does not let a process reset its peak" in error_of(capsys, "--memory")
 
 
 # ---- stages ----

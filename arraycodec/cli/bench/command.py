@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ from ...ansquant import AnsQuant
 from .. import stages
 from ..console import Console
 from ..model import CommandError
-from . import corpus, csvfile, hosts, plot, tables
+from . import corpus, csvfile, hosts, peaks, plot, tables
 from .corpus import Item
 from .machine import describe, installed
 from .measure import CACHE, STREAM, Contenders, Row, measure
@@ -56,7 +54,7 @@ def bench(options: Options, console: Console) -> bool:
     ``OUT-memory.csv``.
     """
     _check(options)
-    memory_rows = _memory_hook() if options.memory else None
+    memory = peaks.require_memory() if options.memory else None
     skipped: list[str] = []
     items = _items(options, skipped)
     peers = None if options.peers is None else list(options.peers)
@@ -77,8 +75,8 @@ def bench(options: Options, console: Console) -> bool:
             _stages(options, items, contenders, header, console)
     if options.hosts:
         held = _hosts(options, items[0], header, console) and held
-    if memory_rows is not None:
-        _memory(options, items, memory_rows, header, console)
+    if memory is not None:
+        _memory(options, memory, header, console)
     return held
 
 
@@ -177,20 +175,9 @@ def _hosts(options: Options, item: Item, header: dict[str, str], console: Consol
     return all(row.ok and row.violations == 0 for row in rows if row.codec == hosts.OURS)
 
 
-def _memory_hook() -> Callable[..., Any]:
-    """``arraycodec.cli.memory.memory_rows(name, array, tol)``: a list of instances of one dataclass."""
-    try:
-        return import_module("arraycodec.cli.memory").memory_rows
-    except (ImportError, AttributeError):
-        raise CommandError("--memory: this version does not measure memory") from None
-
-
-def _memory(
-    options: Options, items: list[Item], memory_rows: Callable[..., Any], header: dict[str, str], console: Console
-) -> None:
-    rows = [row for item in items for tol in item.tols for row in memory_rows(item.name, item.load(), tol)]
-    lines = [list(vars(rows[0])), *([str(v) for v in vars(row).values()] for row in rows)] if rows else []
-    console.say("\nMemory\n" + (tables.aligned(lines) if lines else "nothing measured"))
+def _memory(options: Options, module: Any, header: dict[str, str], console: Console) -> None:
+    rows = peaks.peak_rows(module, options.threads)
+    console.say("\nPeak memory beyond input and result, MiB, arrays of noise\n" + peaks.peak_table(rows))
     if options.csv is not None:
         csvfile.write(_beside(options.csv, "memory"), header, rows)
 
