@@ -99,7 +99,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     against.add_argument(
         "--threads", type=_number(1, 1024), action="append", metavar="N",
-        help="threads of this package (default 1); repeated: a row for each; peers always have one",
+        help="threads of this package (default 1); repeated: a row for each; peers always have one.  "
+        "They share what is in one chunk: see --chunk 0",
     )  # fmt: skip
     against.add_argument("--no-codecs", action="store_true", help="leave this table out, for one of those below")
 

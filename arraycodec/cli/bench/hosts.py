@@ -6,8 +6,8 @@ belongs to writing.  Nothing is synced to the disk, whose speed is not the point
 chunks, also those of fill values only (``write_empty_chunks``), since it would look for them first.
 
 Each line exists twice: pinned to one CPU with zarr's concurrency and its threads set to 1, and
-as the host comes ("default").  HDF5 runs in one thread either way, but for `arraycodec.hdf5.read`
-and `write`, which are measured with 1 and 2 threads where this version has them.
+as the host comes ("default").  HDF5 runs in one thread either way; "hdf5 direct" is
+`arraycodec.hdf5.read` and `write` with 1 and 2 threads, where this version has them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .protocol import ONE_THREAD, Child, ChildFailed, choose_cpus
 from .tables import aligned, speed
 
 ZARR_HOSTS, STORES = ("zarr2", "zarr3"), ("memory", "disk")
-HDF5, HDF5_DIRECT = "hdf5", "hdf5.read/write"
+HDF5, HDF5_DIRECT = "hdf5", "hdf5 direct"
 NONE, OURS, LZ4, ZSTD = "none", "arraycodec", "blosc lz4 shuffle", "blosc zstd shuffle"
 CODECS = (NONE, OURS, LZ4, ZSTD)
 SINGLE, DEFAULT = "1", "default"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -187,6 +188,7 @@ class _Entry:
     quality: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, list[list[float]]] = field(default_factory=lambda: {"encode": [], "decode": []})
     spent: float = 0.0
+    expected: float = 0.0  # seconds of a round of both directions
     done: bool = False
 
     def request(self, timeout: float, **message: Any) -> Any:
@@ -254,27 +256,29 @@ def _open(
         return
     entry.opened = answer
     entry.quality = judge(original, np.load(decoded, mmap_mode="r"), tol, entry.contender.info["family"])
-    entry.spent = 0.0
+    entry.expected = answer["encode"] + answer["decode"]
 
 
 def _turn(entry: _Entry, calls: int, mode: str, budget: float, timeout: float) -> None:
     """Some rounds of both directions, as many as the budget allows."""
     if entry.done:
         return
-    one = entry.opened["encode"] + entry.opened["decode"]
     first = not entry.seconds["encode"]
     warm = mode == CACHE
-    if entry.spent + one * (calls + warm) > budget:
+    if entry.spent + entry.expected * (calls + warm) > budget:
         entry.done = True  # after this
         if not first:
             return
         calls, warm = 1, False  # `open` was its warm-up
+    start = time.monotonic()
     for what, rounds in entry.seconds.items():
         answer = entry.request(timeout, do="time", what=what, calls=calls, warm=warm)
         if answer is None:
             return
         rounds += answer
-    entry.spent += one * (calls + warm)
+    seconds = time.monotonic() - start
+    entry.spent += seconds
+    entry.expected = seconds / (calls + warm)
 
 
 def judge(original: np.ndarray, decoded: np.ndarray, tol: float, family: str) -> dict[str, Any]:
