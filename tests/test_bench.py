@@ -17,7 +17,7 @@ from arraycodec.cli.bench import csvfile, hosts, peaks, plot
 from arraycodec.cli.bench.chunks import pieces
 from arraycodec.cli.bench.command import Options, bench
 from arraycodec.cli.bench.corpus import corpus_items, file_items, read_listing
-from arraycodec.cli.bench.measure import Row
+from arraycodec.cli.bench.measure import Row, judge
 from arraycodec.cli.bench.peers import BUILT_IN
 from arraycodec.cli.bench.peers.pipelines import quantize, restore, varint_decode, varint_encode
 from arraycodec.cli.bench.protocol import Child, ChildFailed
@@ -116,6 +116,17 @@ def test_a_value_that_is_not_written_is_noticed(tmp_path, capsys):
     assert rows["violates"].violations == 1 and rows["violates"].error_in_tol == pytest.approx(4, rel=1e-6)
     text = capsys.readouterr().out
     assert "fake" not in text and max(map(len, text.splitlines())) <= 120
+
+
+def test_nan_bits_are_promised_by_us_only():
+    x = np.array([np.nan, np.inf, -np.inf, 1.0, np.nan], "f4")
+    y = x.copy()
+    y[0] = -np.float32(np.nan)
+    assert judge(x, y, TOL, nan_bits=True)["violations"] == 1
+    assert judge(x, y, TOL, nan_bits=False) == {"error_in_tol": 0.0, "violations": 0, "nan_lost": 0}
+    y[:] = [np.nan, -np.inf, 3e38, np.nan, 0]
+    found = judge(x, y, TOL, nan_bits=False)
+    assert (found["violations"], found["nan_lost"]) == (4, 4)
 
 
 def test_exit_code_if_our_bound_is_broken(array):

@@ -110,7 +110,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="values per chunk (default 2**18 = 262144: 1 MiB of float32); 0: whole arrays",
     )  # fmt: skip
     how.add_argument("--repeat", type=count, default=15, metavar="N", help="rounds (default 15)")
-    how.add_argument("--stream", action="store_true", help="besides chunks in the cache, a pass through 64 MiB")
+    how.add_argument(
+        "--stream", action="store_true",
+        help="besides chunks in the cache, passes through 64 MiB (about 200 MiB of memory for each codec)",
+    )  # fmt: skip
     how.add_argument(
         "--budget", type=_seconds, default=10.0, metavar="SECONDS",
         help="no further rounds for a codec that has had this much of an array (default 10)",
