@@ -22,6 +22,8 @@ from arraycodec.cli.bench.peers import BUILT_IN
 from arraycodec.cli.bench.peers.pipelines import quantize, restore, varint_decode, varint_encode
 from arraycodec.cli.bench.protocol import Child, ChildFailed
 from arraycodec.cli.bench.summary import labels, summarize
+from arraycodec.cli.bench.tables import stage_table
+from arraycodec.cli.bench.worker import Worker
 from arraycodec.cli.console import Console
 from arraycodec.cli.model import CommandError
 
@@ -336,6 +338,22 @@ def test_stages(monkeypatch):
     assert found["encode.rans"] == pytest.approx(1e-3) and found["encode.rest"] == pytest.approx(5e-4)
     parts = found["encode.rans"] + found["encode.rest"] + found["encode.python"]
     assert parts == pytest.approx(found["encode.total"]) and found["decode.total"] > 0
+
+
+def test_stages_of_chunks_are_weighted(array, monkeypatch):
+    """In the process of the codec, with a core that takes 1 ns a value, and 100 ns a call."""
+
+    def profile(data, dtype, tol, repeat):
+        seconds = 1e-9 * data.nbytes / 4 + 1e-7
+        return {"encode.rans": seconds, "encode.total": seconds, "decode.rans": 0.0, "decode.total": 0.0}
+
+    monkeypatch.setattr(_core, "profile", profile, raising=False)
+    found = {row["stage"]: row for row in Worker().stages(str(array), TOL, 500, 1)}
+    assert found["encode.rans"]["ns_per_value"] == pytest.approx(1 + 100 * 4 / 2000)
+    assert found["encode.total"]["share"] == found["decode.total"]["share"] == 1
+    rows = [stages.StageRow(f"array {i}", TOL, "avx2", **row) for i in range(5) for row in found.values()]
+    text = stage_table(rows)
+    assert text.count("encode.rans") == 2 and "1.200 (" in text and max(map(len, text.splitlines())) <= 120
 
 
 @pytest.mark.skipif(not stages.available(), reason="the core does not time its stages")

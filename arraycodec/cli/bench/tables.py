@@ -80,19 +80,19 @@ def heading(row: Row) -> str:
 
 
 def stage_table(rows: Sequence[StageRow]) -> str:
-    """A column for each array, a line for each stage."""
+    """A column for each array, a line for each stage; four arrays beside each other."""
     columns = list(dict.fromkeys((row.array, row.tol, row.isa) for row in rows))
     cells = {(row.stage, (row.array, row.tol, row.isa)): row for row in rows}
-    lines = []
-    for i in range(0, len(columns), 4):  # as many as fit beside each other
+    tables = []
+    for i in range(0, len(columns), 4):
         part = columns[i : i + 4]
-        lines.append(["", *(array[:24] for array, _, _ in part)])
+        lines = [["", *(array[:24] for array, _, _ in part)]]
         lines.append(["stage", *(f"{tol:.3g}, {isa}" for _, tol, isa in part)])
         for stage in dict.fromkeys(row.stage for row in rows):
             found = [cells.get((stage, column)) for column in part]
             lines.append([stage, *(f"{r.ns_per_value:.3f} ({r.share:4.0%})" if r else "" for r in found)])
-        lines.append([""] * (len(part) + 1))
-    return aligned(lines[:-1])
+        tables.append(aligned(lines))
+    return "\n\n".join(tables)
 
 
 def summary_table(summaries: Sequence[Summary]) -> str:
