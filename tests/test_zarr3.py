@@ -288,6 +288,110 @@ def test_a_missing_or_damaged_large_chunk(counting, tmp_path):
     assert not z[:3].any()
 
 
+def pair(tmp_path, shape, chunks, **kwargs):
+    """The same array twice, stored losslessly by this codec and by zarr alone."""
+    for name, codec in (("ours", {"serializer": AnsQuant(tol=0)}), ("zarr", {})):
+        yield zarr.create_array(
+            str(tmp_path / name), shape=shape, chunks=chunks, dtype="f4", compressors=None, **codec, **kwargs
+        )
+
+
+def stored(tmp_path, name):
+    return {str(path.relative_to(tmp_path / name)) for path in (tmp_path / name).rglob("c/**/*") if path.is_file()}
+
+
+WRITES = [
+    lambda z, x: z.__setitem__(..., x),
+    lambda z, x: z.__setitem__(..., 7),
+    lambda z, x: z.__setitem__(np.s_[3:33, 5:6], x[3:33, 5:6]),
+    lambda z, x: z.__setitem__(np.s_[::7, 11], x[::7, 11]),
+    lambda z, x: z.__setitem__(np.s_[31], x[31]),
+    lambda z, x: z.__setitem__((5, 5), 3),
+    lambda z, x: z.__setitem__(np.s_[30:60, 40:80], 0),
+    lambda z, x: z.oindex.__setitem__(([69, 3, 31], 5), x[:3, 5]),
+    lambda z, x: z.oindex.__setitem__((5, [1, 2, 80]), x[5, :3]),
+    lambda z, x: z.oindex.__setitem__(([1, 40], [7, 41, 89]), x[:2, :3]),
+    lambda z, x: z.oindex.__setitem__(([1, 40], slice(3, 50)), x[:2, 3:50]),
+    lambda z, x: z.vindex.__setitem__(([1, 40, 3], [7, 41, 89]), x[0, :3]),
+    lambda z, x: z.vindex.__setitem__(([1, 40, 3], [7, 41, 89]), -1),
+    lambda z, x: z.set_mask_selection(x > 2, 5),
+]
+
+
+@pytest.mark.parametrize("write", range(len(WRITES)))
+@pytest.mark.parametrize("before", [False, True], ids=["new", "over"])
+def test_writes_are_zarrs(tmp_path, pipeline, write, before):
+    """Whole chunks and parts, basic and advanced selections: values and stored chunks as without this codec."""
+    x = data()
+    arrays = list(pair(tmp_path, x.shape, (30, 40)))
+    for z in arrays:
+        if before:
+            z[...] = -x
+        WRITES[write](z, x)
+    assert np.array_equal(arrays[0][...].view("u4"), arrays[1][...].view("u4"))
+    assert stored(tmp_path, "ours") == stored(tmp_path, "zarr")
+
+
+@pytest.mark.parametrize("fill", [0, np.nan, 1.5])
+@pytest.mark.parametrize("keep", [False, True], ids=["drop", "keep"])
+def test_chunks_of_the_fill_value_are_stored_when_zarr_stores_them(tmp_path, pipeline, fill, keep):
+    x = np.full((60, 80), fill, "f4")
+    x[:30, 40:] = -fill  # also -0.0
+    x[30:, :40] = data((30, 40))
+    x[59, 79] = 3
+    for z in pair(tmp_path, x.shape, (30, 40), fill_value=fill, config={"write_empty_chunks": keep}):
+        z[...] = 1
+        z[...] = x
+        z[29:31, :40] = fill
+    assert stored(tmp_path, "ours") == stored(tmp_path, "zarr")
+    assert np.array_equal(*(zarr.open(str(tmp_path / n), mode="r")[...].view("u4") for n in ("ours", "zarr")))
+
+
+def test_whole_chunks_are_written_without_a_read(tmp_path):
+    store = CountingStore(zarr.storage.LocalStore(tmp_path))
+    z = zarr.create_array(
+        store, shape=(60, 80), chunks=(30, 40), dtype="f4", serializer=AnsQuant(tol=TOL), compressors=None, name="a"
+    )
+    z[...] = data((60, 80))
+    z[30:] = 2
+    assert store.requests == 0
+    z[0] = 3
+    assert store.requests == 2
+
+
+def test_an_array_without_dimensions(tmp_path, pipeline):
+    z = zarr.create_array(
+        str(tmp_path / "a"), shape=(), chunks=(), dtype="f8", serializer=AnsQuant(tol=TOL), compressors=None
+    )
+    assert z[()] == 0
+    z[...] = 1.25
+    assert z[()] == 1.25
+
+
+def test_threads_belong_to_the_object(tmp_path):
+    """They come from the AnsQuant that an array is made with, and are not stored."""
+    x = data((1100, 1000))
+    for threads in (1, 2):
+        z = zarr.create_array(
+            str(tmp_path / f"{threads}"),
+            shape=x.shape,
+            chunks=x.shape,
+            dtype="f4",
+            serializer=AnsQuant(tol=TOL, threads=threads),
+            compressors=None,
+        )
+        assert z.serializer.threads == threads
+        z[...] = x
+        assert verify(x, z[...], TOL)
+    for name in ("zarr.json", "c/0/0"):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+    assert zarr.open(str(tmp_path / "2")).serializer.threads == 1
+    assert zarr3.AnsQuantSerializer.from_dict(AnsQuant(tol=1, threads=3)) == zarr3.AnsQuantSerializer(tol=1)
+    stored = {"name": "arraycodec.ansquant", "configuration": {"tol": 1.0, "threads": 2}}
+    with pytest.raises(TypeError):
+        zarr3.AnsQuantSerializer.from_dict(stored)
+
+
 def test_missing_chunks_scalars_and_special_values(tmp_path):
     z = zarr.create_array(
         str(tmp_path / "a.zarr"),
