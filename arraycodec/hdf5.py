@@ -66,26 +66,61 @@ def register() -> list[str]:
 def _extend_plugin_path() -> None:
     """Put our folder first in ``HDF5_PLUGIN_PATH`` unless it is there, and lose nobody else's.
 
-    Setting the variable replaces what applies without it: netCDF4 sets it to its own folder only if
-    it finds none, and HDF5 has default folders.
+    Setting the variable replaces what applies without it: HDF5 has default folders, and netCDF4 sets
+    it to its own folder only if it finds none, and looks for its own plugins nowhere else.  But the
+    HDF5 of h5py would take netCDF4's Blosc for that of hdf5plugin, which then registers none, and it
+    does not work there.  So where both are installed, netCDF4's folder is added when it is imported.
     """
     old = os.environ.get(_VARIABLE, "")
     parts = old.split(os.pathsep) if old else _default_folders()
-    # in front of the old value, as netCDF4 looks for its own plugins nowhere else
-    new = [folder for folder in (plugin_path(), _netcdf4_folder()) if folder and folder not in parts]
-    if new:
-        os.environ[_VARIABLE] = os.pathsep.join(new + parts)
+    new = [] if plugin_path() in parts else [plugin_path()]
+    theirs = _plugins_beside(_spec("netCDF4"))
+    if theirs and _spec("hdf5plugin"):
+        if "netCDF4" not in sys.modules and _NetCDF4Finder not in sys.meta_path:
+            sys.meta_path.insert(0, _NetCDF4Finder)
+        theirs = None
+    last = [theirs] if theirs and theirs not in parts else []
+    if new or last:
+        os.environ[_VARIABLE] = os.pathsep.join(new + parts + last)
 
 
-def _netcdf4_folder() -> str | None:
+class _NetCDF4Finder:
+    """Adds netCDF4's folder to the plugin path at the last moment before it is imported."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
+        if name != "netCDF4":
+            return None
+        from importlib.machinery import PathFinder
+
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def exec_module(module: Any) -> None:
+                with contextlib.suppress(Exception):
+                    parts = [folder for folder in os.environ.get(_VARIABLE, "").split(os.pathsep) if folder]
+                    folder = _plugins_beside(spec)
+                    if parts and folder and folder not in parts:  # if it is not set, netCDF4 does it
+                        os.environ[_VARIABLE] = os.pathsep.join([*parts, folder])
+                execute(module)
+
+            spec.loader.exec_module = exec_module  # who only looks for netCDF4 does not get that far
+        return spec
+
+
+def _spec(name: str) -> Any:
+    """Where a package is, if it is installed."""
     from importlib.util import find_spec
 
     with contextlib.suppress(Exception):  # find_spec raises for half-initialized modules
-        spec = find_spec("netCDF4")
-        if spec is not None and spec.origin:
-            folder = os.path.join(os.path.dirname(spec.origin), "plugins")
-            return folder if os.path.isdir(folder) else None
+        return find_spec(name)
     return None
+
+
+def _plugins_beside(spec: Any) -> str | None:
+    folder = os.path.join(os.path.dirname(spec.origin), "plugins") if spec and spec.origin else ""
+    return folder if os.path.isdir(folder) else None
 
 
 def _default_folders() -> list[str]:
