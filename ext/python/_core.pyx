@@ -258,10 +258,10 @@ cdef class Chunk:
             PyBuffer_Release(&to)
 
     def decode_range_into(self, uint64_t first, uint64_t count, out):
-        """Decode `count` values from `first` on, in memory order, into a buffer of exactly their size."""
+        """Decode `count` values from `first` on into a writable contiguous buffer of their size, in memory order."""
         cdef Py_buffer to
         cdef int code
-        PyObject_GetBuffer(out, &to, PyBUF_SIMPLE | PyBUF_WRITABLE)
+        PyObject_GetBuffer(out, &to, PyBUF_WRITABLE | PyBUF_ANY_CONTIGUOUS)
         try:
             with nogil:
                 code = ac_decode_range(self.buf.buf, self.buf.len, &self.info, first, count, to.buf, to.len)
