@@ -1,6 +1,6 @@
 /* avx2.c: kernels for AVX2 and BMI2, eight values a vector.
  *
- * Whole groups of 64 or 128 values with 8 or more lanes go through the kernels here; generic.h, compiled
+ * Whole groups of 64 or 128 values with 16 or more lanes go through the kernels here; generic.h, compiled
  * for this target, does the last group, fewer lanes, float64 input and whatever a vector cannot settle.
  * Invariant: bytes and floats are those of generic.h.  The target has no FMA, so nothing can be
  * contracted even where a compiler is told to.
@@ -20,6 +20,7 @@
 #include "generic.h"
 
 enum { WIDTH = 8 };    /* values in a vector */
+enum { FEW_LANES = 8 }; /* no more hide no latency: one by one is faster (measured) */
 enum { AHEAD = 4096 }; /* bytes fetched before their use (see avx512.c) */
 
 AC_ALWAYS_INLINE __m256i load8(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
@@ -261,7 +262,7 @@ static uint8_t *encode_avx2(const ac_windows *w, const uint8_t *group_class, uin
                             const ac_symbol (*symbols)[AC_MAX_TOKENS], uint8_t *end) {
   const uint32_t L = w->lanes, group = w->group;
   const unsigned P = w->prob_bits;
-  if (L < WIDTH || P < MIN_PROB_BITS_FLOAT) return encode_any(w, group_class, n, tokens, symbols, end);
+  if (L <= FEW_LANES || P < MIN_PROB_BITS_FLOAT) return encode_any(w, group_class, n, tokens, symbols, end);
   pushing tables[AC_MAX_CLASSES];
   uint32_t x[AC_MAX_LANES];
   uint8_t *words = end;
@@ -276,10 +277,8 @@ static uint8_t *encode_avx2(const ac_windows *w, const uint8_t *group_class, uin
       words = encode_last(symbols[c], t, n - g * group, x, L, words, P);
     else if (L >= 32)
       words = encode_vectors(&tables[c], t, group, x, L, words, P, 4);
-    else if (L == 16)
-      words = encode_vectors(&tables[c], t, group, x, L, words, P, 2);
     else
-      words = encode_vectors(&tables[c], t, group, x, L, words, P, 1);
+      words = encode_vectors(&tables[c], t, group, x, L, words, P, 2);
   }
   return write_states(words, x, L);
 }
@@ -370,12 +369,10 @@ AC_ALWAYS_INLINE int decode_avx2(const ac_coded *in, float *out32, double *out64
   put_step(&step, P, in->delta, F64 ? NULL : out32 + i - width, F64 ? out64 + i - width : NULL, V, RAW, F64)
 
   uint32_t i = 0, g = 0;
-  for (; i + group <= in->n; g++) { /* whole groups, while there is room to read behind what is used */
+  for (; i + group <= in->n; g++) { /* whole groups, while there is room to read behind the raw bits */
     const popping *p = &classes[in->group_class[g]];
     const size_t raw_size = ac_raw_bytes(group, p->k);
-    if (UNLIKELY((size_t)(in->words_end - at.raw) < raw_size + 32 ||
-                 (size_t)(in->words_end - words) < 2 * (size_t)(group + WIDTH)))
-      break;
+    if (UNLIKELY((size_t)(in->words_end - at.raw) < raw_size + 32)) break;
     if (UNLIKELY(!p->has_tokens)) {
       if (step.p) PUT_STEP();
       step.p = NULL;
@@ -383,6 +380,9 @@ AC_ALWAYS_INLINE int decode_avx2(const ac_coded *in, float *out32, double *out64
       i += group;
       continue;
     }
+    at.words = words;
+    if (UNLIKELY(look_ahead(&at))) return AC_E_FORMAT;
+    words = at.words;
     const uint8_t *raw = at.raw;
     at.raw += raw_size;
     for (const uint32_t end = i + group; i < end; i += width, raw += V * p->k) {
@@ -427,19 +427,17 @@ AC_ALWAYS_INLINE int decode_avx2(const ac_coded *in, float *out32, double *out64
 
 /* One instance for every number of vectors that lanes fill, and for blocks with and without raw bits. */
 #define BY_LANES(in, out32, out64, RAW, F64)                                             \
-  ((in)->windows->lanes >= 32   ? decode_avx2(in, out32, out64, 4, RAW, F64)              \
-   : (in)->windows->lanes == 16 ? decode_avx2(in, out32, out64, 2, RAW, F64)              \
-                                : decode_avx2(in, out32, out64, 1, RAW, F64))
+  ((in)->windows->lanes >= 32 ? decode_avx2(in, out32, out64, 4, RAW, F64) : decode_avx2(in, out32, out64, 2, RAW, F64))
 
 static int decode_f32_avx2(const ac_coded *in, float *out) {
   const ac_windows *w = in->windows;
-  if (in->words == in->words_end || w->lanes < WIDTH || !all_in_float(w)) return decode_f32(in, out);
+  if (in->words == in->words_end || w->lanes <= FEW_LANES || !all_in_float(w)) return decode_f32(in, out);
   return most_raw_bits(w) ? BY_LANES(in, out, NULL, 1, 0) : BY_LANES(in, out, NULL, 0, 0);
 }
 
 static int decode_f64_avx2(const ac_coded *in, double *out) {
   const ac_windows *w = in->windows;
-  if (in->words == in->words_end || w->lanes < WIDTH) return decode_f64(in, out);
+  if (in->words == in->words_end || w->lanes <= FEW_LANES) return decode_f64(in, out);
   return most_raw_bits(w) ? BY_LANES(in, NULL, out, 1, 1) : BY_LANES(in, NULL, out, 0, 1);
 }
 

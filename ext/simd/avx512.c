@@ -403,12 +403,10 @@ AC_ALWAYS_INLINE int decode_avx512(const ac_coded *in, float *out32, double *out
   put_step(&step, P, in->delta, F64 ? NULL : out32 + i - width, F64 ? out64 + i - width : NULL, V, RAW, F64)
 
   uint32_t i = 0, g = 0;
-  for (; i + group <= in->n; g++) { /* whole groups, while there is room to read behind what is used */
+  for (; i + group <= in->n; g++) { /* whole groups, while there is room to read behind the raw bits */
     const popping *p = &classes[in->group_class[g]];
     const size_t raw_size = ac_raw_bytes(group, p->k);
-    if (UNLIKELY((size_t)(in->words_end - at.raw) < raw_size + 64 ||
-                 (size_t)(in->words_end - words) < 2 * (size_t)(group + WIDTH)))
-      break;
+    if (UNLIKELY((size_t)(in->words_end - at.raw) < raw_size + 64)) break;
     if (UNLIKELY(!p->has_tokens)) {
       if (step.p) PUT_STEP();
       step.p = NULL;
@@ -416,6 +414,9 @@ AC_ALWAYS_INLINE int decode_avx512(const ac_coded *in, float *out32, double *out
       i += group;
       continue;
     }
+    at.words = words;
+    if (UNLIKELY(look_ahead(&at))) return AC_E_FORMAT;
+    words = at.words;
     const uint8_t *raw = at.raw;
     at.raw += raw_size;
     for (const uint32_t end = i + group; i < end; i += width, raw += V * 2 * p->k) {

@@ -304,9 +304,7 @@ AC_ALWAYS_INLINE uint32_t pop(const uint32_t *table, const unsigned P, uint32_t 
   return ac_entry_symbol(e, P);
 }
 
-enum { WORD_SLACK = 1 }; /* words that decode_tokens may read past those it uses */
-
-/* Decode m tokens of one group; needs m + WORD_SLACK readable words. */
+/* Decode m tokens of one group; needs m + 1 readable words. */
 AC_ALWAYS_INLINE const uint8_t *decode_tokens(const uint32_t *table, const unsigned P, uint32_t *x, const uint32_t L,
                                               uint32_t m, const uint8_t *words, uint32_t *tokens) {
   size_t at = 0;
@@ -321,16 +319,6 @@ AC_ALWAYS_INLINE const uint8_t *decode_tokens(const uint32_t *table, const unsig
     }
   for (uint32_t j = 0; i < m; i++, j++) tokens[i] = pop(table, P, &x[j], words, &at);
   return words + 2 * at;
-}
-
-/* The same near the end of the words: a copy with room behind it, and a look at what was used. */
-static const uint8_t *decode_last_tokens(const uint32_t *table, unsigned P, uint32_t *x, uint32_t L, uint32_t m,
-                                         const uint8_t *words, const uint8_t *words_end, uint32_t *tokens) {
-  uint8_t copy[2 * (AC_MAX_GROUP + WORD_SLACK)] = {0};
-  const size_t left = (size_t)(words_end - words);
-  memcpy(copy, words, left);
-  const size_t used = (size_t)(decode_tokens(table, P, x, L, m, copy, tokens) - copy);
-  return used <= left ? words + used : NULL;
 }
 
 /* Does float32 arithmetic give the definition's floats for all integers of a class? */
@@ -363,16 +351,37 @@ AC_ALWAYS_INLINE void dequantize(const int32_t *v, uint32_t m, const ac_class *c
   }
 }
 
-/* Where a decoder stands. */
+/* Where a decoder stands.  Decoders read words up to a group's tokens and a vector ahead, so the last of
+ * the words are read from a copy that has room behind them. */
+enum { AHEAD_WORDS = AC_MAX_GROUP + 16 };
+
 typedef struct {
-  const uint8_t *raw, *words;
+  const uint8_t *raw, *words, *words_end;
+  int in_copy;
   uint32_t x[AC_MAX_LANES];
+  uint8_t copy[4 * AHEAD_WORDS];
 } cursor;
+
+/* Make AHEAD_WORDS words readable; AC_E_FORMAT if more words were used than there are. */
+AC_ALWAYS_INLINE int look_ahead(cursor *at) {
+  if (LIKELY(at->words_end - at->words >= 2 * AHEAD_WORDS)) return AC_OK;
+  if (at->words > at->words_end) return AC_E_FORMAT;
+  if (at->in_copy) return AC_OK;
+  const size_t left = (size_t)(at->words_end - at->words);
+  memcpy(at->copy, at->words, left);
+  memset(at->copy + left, 0, sizeof at->copy - left);
+  at->words = at->copy;
+  at->words_end = at->copy + left;
+  at->in_copy = 1;
+  return AC_OK;
+}
 
 AC_ALWAYS_INLINE int open_cursor(const ac_coded *in, cursor *at) {
   const uint32_t L = in->windows->lanes;
   at->raw = in->raw;
   at->words = in->words;
+  at->words_end = in->words_end;
+  at->in_copy = 0;
   if (in->words == in->words_end) return AC_OK; /* no tokens */
   memcpy(at->x, at->words, 4 * (size_t)L);
   at->words += 4 * (size_t)L;
@@ -384,7 +393,7 @@ AC_ALWAYS_INLINE int open_cursor(const ac_coded *in, cursor *at) {
 /* All words are used, and the lanes are where the encoder started. */
 AC_ALWAYS_INLINE int close_cursor(const ac_coded *in, const cursor *at) {
   if (in->words == in->words_end) return AC_OK;
-  if (at->words != in->words_end) return AC_E_FORMAT;
+  if (at->words != at->words_end) return AC_E_FORMAT;
   for (uint32_t j = 0; j < in->windows->lanes; j++)
     if (at->x[j] != AC_STATE_MIN) return AC_E_FORMAT;
   return AC_OK;
@@ -394,17 +403,15 @@ AC_ALWAYS_INLINE int close_cursor(const ac_coded *in, const cursor *at) {
 AC_ALWAYS_INLINE int decode_group(const ac_coded *in, cursor *at, unsigned index, uint32_t m, float *out32,
                                   double *out64, const unsigned P) {
   const ac_class *c = &in->windows->classes[index];
-  const uint8_t *const words_end = in->words_end;
+  const uint8_t *const plane_end = in->words_end; /* or what is readable behind the plane */
   const uint32_t base = (uint32_t)c->base, L = in->windows->lanes;
   const unsigned k = c->k;
   uint32_t tokens[AC_MAX_GROUP], low[AC_MAX_GROUP];
   int32_t v[AC_MAX_GROUP];
   if (c->n_tokens > 1) {
     const uint32_t *table = in->tables + ((size_t)index << P);
-    if (LIKELY((size_t)(words_end - at->words) >= 2 * (size_t)(m + WORD_SLACK)))
-      at->words = decode_tokens(table, P, at->x, L, m, at->words, tokens);
-    else if (!(at->words = decode_last_tokens(table, P, at->x, L, m, at->words, words_end, tokens)))
-      return AC_E_FORMAT;
+    if (UNLIKELY(look_ahead(at))) return AC_E_FORMAT;
+    at->words = decode_tokens(table, P, at->x, L, m, at->words, tokens);
   } else if (k) {
     memset(tokens, 0, m * sizeof *tokens);
   } else { /* a constant */
@@ -416,7 +423,7 @@ AC_ALWAYS_INLINE int decode_group(const ac_coded *in, cursor *at, unsigned index
   }
   if (k) {
     for (uint32_t j = 0; j < m; j += 16, at->raw += 2 * k) {
-      if (LIKELY((size_t)(words_end - at->raw) >= 2 * (size_t)k + AC_PLANE_SLACK)) {
+      if (LIKELY((size_t)(plane_end - at->raw) >= 2 * (size_t)k + AC_PLANE_SLACK)) {
         UNPACK16[k](at->raw, low + j);
       } else { /* the plane ends where the block does */
         uint8_t last[2 * AC_MAX_RAW_BITS + AC_PLANE_SLACK] = {0};
