@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from . import __version__
+from .cli.bench.arguments import add_arguments as add_bench_arguments
 from .cli.console import Console
 from .cli.formats import FORMATS
 from .cli.interrupt import Signals
@@ -37,12 +38,6 @@ def _chunks(text: str) -> tuple[int, ...]:
     if not all(p.isascii() and p.isdigit() and 0 < int(p) < 2**32 for p in parts):
         raise argparse.ArgumentTypeError(f"not a chunk shape: {text!r} (write positive numbers as 64x128x128)")
     return tuple(map(int, parts))
-
-
-def _positive(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**40):
-        raise argparse.ArgumentTypeError(f"not a positive number: {text!r}")
-    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -84,14 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("file", nargs="?", type=Path, metavar="FILE", help="your data: .npy, .npz, Zarr or HDF5")
     p.add_argument("--tol", type=_tolerance, metavar="T", help=tol_help + " (default: by array, its spread/128)")
     p.add_argument("--dir", type=Path, metavar="DIR", help="keep the stores in this folder")
-    p = add("bench", "Measure size and speed on your arrays and one core, beside memcpy and installed peers.")
-    p.add_argument("files", nargs="*", type=Path, metavar="FILE", help=".npy, .npz, Zarr or HDF5")
-    p.add_argument("--tol", type=_tolerance, action="append", metavar="T", help=tol_help + "; once, or for each FILE")
-    p.add_argument("--samples", action="store_true", help="measure two synthetic arrays too")
-    p.add_argument("--chunk", type=_positive, default=1 << 18, metavar="N", help="values per chunk (default 2**18)")
-    p.add_argument("--repeat", type=_positive, default=15, metavar="N", help="rounds (default 15)")
-    p.add_argument("--no-peers", action="store_true", help="only memcpy and this package")
-    p.add_argument("--csv", type=Path, metavar="OUT", help="write the rows as CSV too")
+    add_bench_arguments(add("bench", "Measure size, speed and the bound on your arrays, beside memcpy and peers."))
     return parser
 
 
@@ -118,14 +106,9 @@ def _run(args: argparse.Namespace) -> int:
         console.say(plugin_path())
         return OK
     if args.command == "bench":
-        from .cli.bench import bench
+        from .cli.bench.arguments import run
 
-        if args.files and not args.tol:
-            raise ParameterError("bench needs --tol for the files")
-        held = bench(
-            args.files, args.tol or [0.0], args.samples, args.chunk, args.repeat, not args.no_peers, args.csv, console
-        )
-        return OK if held else FAILED
+        return OK if run(args, args.argv, console) else FAILED
     from .cli.demo import demo
 
     return OK if demo(args.file, args.tol, args.dir, console) else FAILED
@@ -155,6 +138,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         args = _parser().parse_args(argv)
+        args.argv = sys.argv[1:] if argv is None else list(argv)
         with Signals():
             status = _run(args)
         sys.stdout.flush()

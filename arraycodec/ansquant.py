@@ -85,9 +85,9 @@ class AnsQuant(Codec, _Frozen):
         """Encode an array; see `arraycodec.encode`."""
         return codec.encode(buf, self._config.require_tol(), self._threads)
 
-    def decode(self, buf: Any, out: Any = None, *, max_output: int | None = None) -> Any:
-        """Decode a chunk; see `arraycodec.decode`."""
-        return codec.decode(buf, out, max_output=max_output, threads=self._threads)
+    def decode(self, buf: Any, out: Any = None, *, selection: Any = None, max_output: int | None = None) -> Any:
+        """Decode a chunk, or a part of it; see `arraycodec.decode`."""
+        return codec.decode(buf, out, selection=selection, max_output=max_output, threads=self._threads)
 
     def get_config(self) -> dict[str, Any]:
         """The Zarr v2 metadata of this object."""

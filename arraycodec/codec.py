@@ -6,6 +6,7 @@ else in the package (Zarr v2 and v3, HDF5, the command line) goes through these 
 
 from __future__ import annotations
 
+import math
 import operator
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +15,14 @@ import numpy as np
 
 from . import _core
 from .config import Config, check_threads
-from .errors import ParameterError, SizeError
+from .errors import FormatError, ParameterError, SizeError
+from .selection import Axis, as_index, block_runs, normalize, shape_of, span
 
 _DTYPE_CODES = {np.dtype("f4"): _core.FLOAT32, np.dtype("f8"): _core.FLOAT64}
 _DTYPES = {name: np.dtype(name) for name in ("<f4", ">f4", "<f8", ">f8")}
+
+#: Values per block in the chunks that `encode` makes; the last block may be shorter.
+BLOCK_LEN = _core.MAX_BLOCK
 
 #: Without a host that knows the size of a chunk, `decode` allocates at most this many bytes, or
 #: 1000 times the chunk where that is more; `max_output` lifts the limit.
@@ -150,10 +155,16 @@ class Header:
         return self.count * self.dtype.itemsize
 
 
-def _read(buf: Any) -> _core.Chunk:
-    """A chunk in anything with a buffer, its header read and verified."""
+def open_chunk(buf: Any) -> _core.Chunk:
+    """A chunk in anything with a buffer, its header read and verified.
+
+    The functions below take what this returns in the place of a buffer, so that a front that looks
+    at the header and then decodes has it read once.
+    """
     if type(buf) is bytes:
         return _core.Chunk(buf)
+    if type(buf) is _core.Chunk:
+        return buf
     try:
         view = memoryview(buf)
     except TypeError:
@@ -176,7 +187,7 @@ def peek(buf: Any) -> Header:
     DecodeError
         If the header is not valid, not complete, or its checksum does not match.
     """
-    return _header(_read(buf))
+    return _header(open_chunk(buf))
 
 
 def _header(chunk: _core.Chunk) -> Header:
@@ -194,14 +205,70 @@ def _header(chunk: _core.Chunk) -> Header:
     )
 
 
+def decode_expected(buf: Any, dtype: np.dtype, count: int, memory: np.ndarray) -> None:
+    """Decode a chunk for a host that knows what is in it.
+
+    Parameters
+    ----------
+    buf : bytes-like
+        A chunk in C order.
+    dtype : numpy.dtype
+        float32 or float64, byte order included.
+    count : int
+        Number of values.
+    memory : numpy.ndarray
+        Contiguous memory for them, aligned for the dtype, to be written.
+
+    Raises
+    ------
+    DecodeError
+        As `decode`, and if the chunk holds something else.
+    """
+    chunk = open_chunk(buf)
+    if _DTYPES[chunk.dtype] != dtype:
+        raise SizeError(f"the chunk holds {_DTYPES[chunk.dtype]} values, not {dtype}")
+    if chunk.count != count:
+        raise SizeError(f"the chunk holds {chunk.count} values, not {count}")
+    if chunk.order == "F" and len(chunk.shape) > 1:
+        raise FormatError("the chunk's values are in Fortran order")
+    chunk.decode_into(memory)
+
+
+def index_bound(shape: tuple[int, ...]) -> int:
+    """Bytes that hold header and block index of any chunk of this shape that `encode` makes."""
+    fixed, tolerances, varint = 8, 16, 10
+    return fixed + tolerances + varint * (len(shape) + 1) + 8 * -(-math.prod(shape) // BLOCK_LEN) + 4
+
+
+def block_offsets(buf: Any, header: Header) -> np.ndarray:
+    """Where the blocks of a chunk begin, and where the last one ends.
+
+    Parameters
+    ----------
+    buf : bytes-like
+        A chunk, or at least its header and block index.
+    header : Header
+        What `peek` says of it.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``header.n_blocks + 1`` offsets, int64.
+    """
+    index = np.frombuffer(buf, "<u4", 2 * header.n_blocks, header.header_size - 4 - 8 * header.n_blocks)
+    return header.header_size + np.concatenate(([0], np.cumsum(index[::2], dtype=np.int64)))
+
+
 def _check_output(nbytes: int, size: int, max_output: int | None) -> None:
     limit = max(DEFAULT_MAX_OUTPUT, 1000 * size) if max_output is None else max_output
     if nbytes > limit:
         raise SizeError(f"a chunk of {size} bytes claims {nbytes} bytes of values, more than max_output={limit}")
 
 
-def decode(buf: Any, out: Any = None, *, max_output: int | None = None, threads: int = 1) -> np.ndarray:
-    """Decode a chunk.
+def decode(
+    buf: Any, out: Any = None, *, selection: Any = None, max_output: int | None = None, threads: int = 1
+) -> np.ndarray:
+    """Decode a chunk, or a part of it.
 
     Parameters
     ----------
@@ -209,18 +276,26 @@ def decode(buf: Any, out: Any = None, *, max_output: int | None = None, threads:
         A chunk made by `encode`, by any front.
     out : writable buffer, optional
         Where to put the values: a float array of the chunk's shape, or contiguous memory of its size
-        (bytes, or an array of the chunk's dtype), which is filled in memory order.
+        (bytes, or an array of the chunk's dtype), which is filled in memory order.  With a
+        selection: a float array of the selection's shape.
+    selection : int, slice, Ellipsis, or tuple of them, optional
+        Decode ``array[selection]`` only: NumPy's basic indexing, with any steps.  Only the blocks
+        (of at most 2**18 values, consecutive in memory order) that it touches are verified and
+        decoded.
     max_output : int, optional
         Refuse chunks that claim more bytes of values than this, before anything is allocated.
-        Default: 4 GiB, or 1000 times the chunk's own size where that is more.
+        Default: 4 GiB, or 1000 times the chunk's own size where that is more.  With a selection
+        what counts is the part of the array from the first to the last index along its slowest axis.
     threads : int
         How many threads may decode blocks (2**18 values each) at once, the calling one included.
+        A selection is decoded by the calling one.
 
     Returns
     -------
     numpy.ndarray
         `out`, or a new array with the dtype (byte order included), shape and memory order of the
-        array that was encoded.
+        array that was encoded.  With a selection the shape is that of ``array[selection]``; a single
+        value is an array of no dimensions.
 
     Raises
     ------
@@ -228,11 +303,23 @@ def decode(buf: Any, out: Any = None, *, max_output: int | None = None, threads:
         If the chunk is corrupt (`FormatError`, `TruncatedError`, `ChecksumError`), of an unknown
         version (`VersionError`), or its size is not what `out` or `max_output` expects
         (`SizeError`).  `out` may then have been written in part.
+    IndexError
+        If the selection leaves the array, or has more indices than the array has dimensions.
     TypeError, ParameterError
         If `threads` is no integer, or below 1.
+    TypeError
+        If the selection has other kinds of indices (lists, arrays, masks, None).
+
+    Examples
+    --------
+    >>> x = np.arange(12, dtype="f4").reshape(3, 4)
+    >>> decode(encode(x, tol=0), selection=np.s_[1:, -1])
+    array([ 7., 11.], dtype=float32)
     """
     threads = _threads(threads)
-    chunk = _read(buf)
+    chunk = open_chunk(buf)
+    if selection is not None:
+        return _decode_selection(chunk, normalize(selection, chunk.shape), out, max_output)
     if out is None:
         _check_output(chunk.nbytes, chunk.size, max_output)
         result = np.empty(chunk.shape, _DTYPES[chunk.dtype], chunk.order)
@@ -285,6 +372,87 @@ def _memory(a: np.ndarray) -> np.ndarray:
     return a.reshape(-1, order="C" if a.flags.c_contiguous else "F").view(np.uint8)
 
 
+def decode_touched(buf: Any, axes: tuple[Axis, ...], max_output: int | None = None) -> tuple[np.ndarray, int, int]:
+    """Decode the blocks that a selection touches, each value at its place.
+
+    Parameters
+    ----------
+    buf : bytes-like
+        A chunk; bytes of blocks that are not touched may be anything.
+    axes : tuple of int or range
+        The selection, not empty, as `selection.normalize` returns it.
+
+    Returns
+    -------
+    values : numpy.ndarray
+        The chunk's array, cut along its slowest axis to what the selection spans.  Values outside
+        the blocks are undefined: their memory is not touched, so it costs next to nothing.
+    axis, start : int
+        The slowest axis (the first, or the last in Fortran order), and the index where `values`
+        begins there.
+    """
+    chunk = open_chunk(buf)
+    if not chunk.shape:
+        return decode(chunk), 0, 0
+    fortran = chunk.order == "F"
+    axes, shape = (axes[::-1], chunk.shape[::-1]) if fortran else (axes, chunk.shape)
+    rows, row = span(axes[0]), chunk.count // shape[0]
+    dtype = _DTYPES[chunk.dtype]
+    _check_output(len(rows) * row * dtype.itemsize, chunk.size, max_output)
+    values = np.empty((len(rows), *shape[1:]), dtype)
+    flat, origin = values.reshape(-1), rows.start * row
+    for run in block_runs(axes, shape, chunk.block_len):
+        first = max(run[0] * chunk.block_len - origin, 0)
+        stop = min(run[1] * chunk.block_len - origin, len(flat))
+        chunk.decode_range_into(origin + first, stop - first, flat[first:stop])
+    return (values.T, len(shape) - 1, rows.start) if fortran else (values, 0, rows.start)
+
+
+def _decode_selection(
+    chunk: _core.Chunk, axes: tuple[Axis, ...], out: np.ndarray | None, max_output: int | None
+) -> np.ndarray:
+    shape, dtype, order = shape_of(axes), _DTYPES[chunk.dtype], chunk.order
+    if out is not None:
+        _check_selection_out(out, shape)
+    if 0 in shape:
+        return np.empty(shape, dtype, order) if out is None else out
+    in_memory_order, lengths = (axes[::-1], chunk.shape[::-1]) if order == "F" else (axes, chunk.shape)
+    whole_rows = lengths and all(a == range(n) for a, n in zip(in_memory_order[1:], lengths[1:], strict=True))
+    if whole_rows and (isinstance(in_memory_order[0], int) or in_memory_order[0].step == 1):
+        # consecutive values: no detour
+        result = out
+        if out is None or not _has_layout(out, dtype, order):
+            _check_output(math.prod(shape) * dtype.itemsize, chunk.size, max_output)
+            result = np.empty(shape, dtype, order)
+        first = span(in_memory_order[0]).start * (chunk.count // lengths[0])
+        chunk.decode_range_into(first, math.prod(shape), result)
+    else:
+        values, axis, start = decode_touched(chunk, axes, max_output)
+        index = tuple(as_index(a, start if i == axis else 0) for i, a in enumerate(axes))
+        result = values[(*index, ...)]  # with the Ellipsis a single value stays an array
+        if out is None:
+            return result.copy(order=order)
+    if out is not None and result is not out:
+        out[...] = result
+    return result if out is None else out
+
+
+def _check_selection_out(out: Any, shape: tuple[int, ...]) -> None:
+    if isinstance(out, np.ma.MaskedArray):
+        raise TypeError("out is a masked array: pass its data (out.data)")
+    if not isinstance(out, np.ndarray) or out.dtype.kind != "f":
+        raise ParameterError(f"with a selection, out must be a float array, not {getattr(out, 'dtype', type(out))}")
+    if out.shape != shape:
+        raise ParameterError(f"out has shape {out.shape}, the selection {shape}")
+    if not out.flags.writeable:
+        raise ParameterError("out is read-only")
+
+
+def _has_layout(a: np.ndarray, dtype: np.dtype, order: str) -> bool:
+    """Whether decoded values can be written straight into the memory of an array."""
+    return a.dtype == dtype and a.flags.aligned and (a.flags.f_contiguous if order == "F" else a.flags.c_contiguous)
+
+
 def decode_range(buf: Any, first: int, count: int) -> np.ndarray:
     """Decode values ``[first, first + count)`` of a chunk, counted in its memory order.
 
@@ -303,7 +471,7 @@ def decode_range(buf: Any, first: int, count: int) -> np.ndarray:
         If the range leaves the chunk.
     """
     first, count = operator.index(first), operator.index(count)
-    chunk = _read(buf)
+    chunk = open_chunk(buf)
     if first < 0 or count < 0 or first + count > chunk.count:
         raise ParameterError(f"values [{first}, {first + count}) of a chunk of {chunk.count}")
     values = np.empty(count, _DTYPES[chunk.dtype])
@@ -376,7 +544,7 @@ def inspect(buf: Any) -> ChunkInfo:
     DecodeError
         As `decode`.
     """
-    chunk = _read(buf)
+    chunk = open_chunk(buf)
     return ChunkInfo(_header(chunk), chunk.size, tuple(Block(**block) for block in chunk.inspect()))
 
 

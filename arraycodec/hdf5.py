@@ -1,4 +1,4 @@
-"""HDF5: where the filter plugin is, and making it known to the HDF5 libraries of this process.
+"""HDF5: where the filter plugin is, making it known to the HDF5 libraries of this process, fast reads and writes.
 
 The filter itself (`ext/hdf5/h5z_arraycodec.c`) is a shared library of its own; programs that know
 nothing of this package need only ``HDF5_PLUGIN_PATH`` set to `plugin_path`.  There the tolerance is
@@ -9,6 +9,7 @@ typed as ``2,k`` for 2^-k or ``3,m,e`` for m*10^-e, 0 is lossless::
     nccopy -F "var,35117,3,1,3" in.nc out.nc            # tolerance 1e-3
 
 Here are no codecs and no h5py: the module is imported with the package and costs next to nothing.
+What `read` and `write` do is in `hdf5io`, imported when they are called.
 """
 
 from __future__ import annotations
@@ -65,26 +66,61 @@ def register() -> list[str]:
 def _extend_plugin_path() -> None:
     """Put our folder first in ``HDF5_PLUGIN_PATH`` unless it is there, and lose nobody else's.
 
-    Setting the variable replaces what applies without it: netCDF4 sets it to its own folder only if
-    it finds none, and HDF5 has default folders.
+    Setting the variable replaces what applies without it: HDF5 has default folders, and netCDF4 sets
+    it to its own folder only if it finds none, and looks for its own plugins nowhere else.  But the
+    HDF5 of h5py would take netCDF4's Blosc for that of hdf5plugin, which then registers none, and it
+    does not work there.  So where both are installed, netCDF4's folder is added when it is imported.
     """
     old = os.environ.get(_VARIABLE, "")
     parts = old.split(os.pathsep) if old else _default_folders()
-    # in front of the old value, as netCDF4 looks for its own plugins nowhere else
-    new = [folder for folder in (plugin_path(), _netcdf4_folder()) if folder and folder not in parts]
-    if new:
-        os.environ[_VARIABLE] = os.pathsep.join(new + parts)
+    new = [] if plugin_path() in parts else [plugin_path()]
+    theirs = _plugins_beside(_spec("netCDF4"))
+    if theirs and _spec("hdf5plugin"):
+        if "netCDF4" not in sys.modules and _NetCDF4Finder not in sys.meta_path:
+            sys.meta_path.insert(0, _NetCDF4Finder)
+        theirs = None
+    last = [theirs] if theirs and theirs not in parts else []
+    if new or last:
+        os.environ[_VARIABLE] = os.pathsep.join(new + parts + last)
 
 
-def _netcdf4_folder() -> str | None:
+class _NetCDF4Finder:
+    """Adds netCDF4's folder to the plugin path at the last moment before it is imported."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
+        if name != "netCDF4":
+            return None
+        from importlib.machinery import PathFinder
+
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def exec_module(module: Any) -> None:
+                with contextlib.suppress(Exception):
+                    parts = [folder for folder in os.environ.get(_VARIABLE, "").split(os.pathsep) if folder]
+                    folder = _plugins_beside(spec)
+                    if parts and folder and folder not in parts:  # if it is not set, netCDF4 does it
+                        os.environ[_VARIABLE] = os.pathsep.join([*parts, folder])
+                execute(module)
+
+            spec.loader.exec_module = exec_module  # who only looks for netCDF4 does not get that far
+        return spec
+
+
+def _spec(name: str) -> Any:
+    """Where a package is, if it is installed."""
     from importlib.util import find_spec
 
     with contextlib.suppress(Exception):  # find_spec raises for half-initialized modules
-        spec = find_spec("netCDF4")
-        if spec is not None and spec.origin:
-            folder = os.path.join(os.path.dirname(spec.origin), "plugins")
-            return folder if os.path.isdir(folder) else None
+        return find_spec(name)
     return None
+
+
+def _plugins_beside(spec: Any) -> str | None:
+    folder = os.path.join(os.path.dirname(spec.origin), "plugins") if spec and spec.origin else ""
+    return folder if os.path.isdir(folder) else None
 
 
 def _default_folders() -> list[str]:
@@ -173,6 +209,89 @@ def info(dataset: Any) -> dict[str, Any] | None:
             name = name.decode("utf-8", "replace") if isinstance(name, bytes) else name
             return {"filter_id": filter_id, "name": name, "tol": _tolerance(values), "cd_values": tuple(values)}
     return None
+
+
+def read(dataset: Any, selection: Any = None, threads: int = 1) -> Any:
+    """Read ``dataset[selection]``, decoding in several threads.
+
+    HDF5 runs filters one chunk after the other and under a lock.  Here the stored chunks are taken
+    out of the file as they are and decoded around it.  Of large chunks only the blocks (2**18
+    values) that the selection touches are decoded.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+        Any.  What is not stored in chunks by this filter alone is read by h5py itself.
+    selection : optional
+        Whatever h5py takes between the brackets; None is all.  Integers and slices are read
+        directly, other selections (lists, masks, region references, ...) by h5py.
+    threads : int
+        How many threads decode, this one included.  Only this one talks to HDF5.  At most two
+        stored chunks per thread are in memory, or those of 8 MiB of values if that is more.
+
+    Returns
+    -------
+    numpy.ndarray or numpy scalar
+        As ``dataset[selection]``: dtype (byte order included), shape, and the fill value for what was
+        never written.  Values still in HDF5's chunk cache are written out first, so they have been
+        through the codec.
+
+    Raises
+    ------
+    DecodeError
+        If a chunk is damaged or is not one of the dataset; the message says where it is.
+    TypeError
+        If `dataset` is not an h5py dataset, or `threads` not an integer.
+    ParameterError
+        If `threads` is less than 1.
+    IndexError, TypeError, ValueError, OSError
+        As h5py raises them for selections and files.
+    """
+    from . import hdf5io
+
+    return hdf5io.read(dataset, selection, threads)
+
+
+def write(dataset: Any, values: Any, selection: Any = None, threads: int = 1) -> None:
+    """Do ``dataset[selection] = values``, encoding in several threads.
+
+    The stored chunks are those that the filter would write, with the tolerance of the dataset.  Values
+    that are not selected do not move, also where their chunk is written again.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+        Any.  What is not stored in chunks by this filter alone is written by h5py itself.
+    values : array_like
+        Converted and broadcast as by h5py.  (Lists and Python numbers become values of the dataset's
+        dtype; where NumPy and HDF5 would convert an array differently, h5py writes it.)
+    selection : optional
+        Whatever h5py takes between the brackets; None is all.  Integers and slices are written
+        directly, other selections by h5py.
+    threads : int
+        How many threads encode, this one included.  Only this one talks to HDF5.  At most two
+        stored chunks per thread are in memory, or those of 8 MiB of values if that is more.
+
+    Raises
+    ------
+    TypeError
+        If `values` is a masked array or does not broadcast, `dataset` is not an h5py dataset, or
+        `threads` not an integer.
+    ParameterError
+        If `threads` is less than 1, or the dataset's tolerance is not readable.
+    DecodeError
+        If a chunk is damaged of which other values have to be kept; the message says where it is.
+    IndexError, TypeError, ValueError, OSError
+        As h5py raises them for selections, values and files.
+
+    Notes
+    -----
+    Arguments are checked before anything is written.  After an error in between (a damaged chunk, a
+    full disk, an interrupt) some chunks are new and the others old, as with h5py.
+    """
+    from . import hdf5io
+
+    hdf5io.write(dataset, values, selection, threads)
 
 
 def _tolerance(values: tuple[int, ...]) -> float | None:

@@ -112,20 +112,41 @@ def test_wide_and_far_windows():
 
 
 ISA = """
-import hashlib, sys
+import hashlib, itertools, sys
 sys.path[:0] = {path!r}
 import numpy as np
 from arrays import NATIVE, torture
 from arraycodec import _core
 h = hashlib.sha256()
+
+def add(x, tol, **tuning):
+    chunk = _core.encode(x.view("u1"), 1 if x.dtype.itemsize == 4 else 2, False, False, x.shape, tol, **tuning)
+    out = np.empty_like(x)
+    _core.Chunk(chunk).decode_into(out)
+    h.update(chunk + out.tobytes())
+
 for dtype in NATIVE:
     for n in (1, 100, 5000):
         for x in torture(dtype, n).values():
             for tol in (2**-9, 1e-3):
-                chunk = _core.encode(x.view("u1"), 1 if x.dtype.itemsize == 4 else 2, False, False, x.shape, tol)
-                out = np.empty_like(x)
-                _core.Chunk(chunk).decode_into(out)
-                h.update(chunk + out.tobytes())
+                add(x, tol)
+# every forced choice; groups of many scales, of one value, of zeros; outliers; ties; some values that are refused
+rng = np.random.default_rng(0)
+x = np.repeat(2.0 ** rng.integers(-12, 9, 60), 97) * rng.standard_t(3, 60 * 97)
+x[700:1100] = 0
+x[2000:2300] = 1
+x[3000:3400] = np.arange(400) / 512
+x[[500, 4000]] = np.nan, 1e30
+for group, lanes, prob_bits in itertools.product((64, 128), (4, 8, 16, 32, 64), (10, 11, 12, 13)):
+    for n in (lanes - 1, lanes + 1, group - 1, group, group + 1, 5 * group + lanes + 1, len(x)):
+        for dtype in NATIVE:
+            for tol in (2**-9, 2**-26):  # the second has more raw bits than float32 has digits
+                add(x[:n].astype(dtype), tol, group=group, lanes=lanes, prob_bits=prob_bits)
+# sizes that straddle vectors, groups, blocks
+big = rng.normal(size=3 * 4096 + 77).astype("f4")
+for n in (15, 16, 17, 63, 64, 65, 127, 128, 129, 4095, 4096, 4097, len(big)):
+    for block_len in (4096, 4000, 2**18):
+        add(big[:n], 1e-3, block_len=block_len)
 print(h.hexdigest())
 """
 

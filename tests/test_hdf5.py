@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -496,19 +497,58 @@ if "netCDF4" in sys.modules:
 
 def test_environment_variable(monkeypatch, tmp_path):
     ours, first, second = hdf5.plugin_path(), str(tmp_path / "a"), str(tmp_path / "b")
-    spec = importlib.util.find_spec("netCDF4")
-    theirs = [os.path.join(os.path.dirname(spec.origin), "plugins")] if spec else []
-    theirs = [folder for folder in theirs if os.path.isdir(folder)]
-    for old, expected in [
-        ([], [ours, *theirs]),
-        ([first, second], [ours, *theirs, first, second]),
-        ([first, ours, second], [*theirs, first, ours, second]),
+    spec = SimpleNamespace(origin=str(tmp_path / "netCDF4" / "__init__.py"))
+    theirs = str(tmp_path / "netCDF4" / "plugins")
+    os.makedirs(theirs)
+    monkeypatch.setattr(sys, "meta_path", sys.meta_path[:])
+    for installed, old, expected in [
+        ([], [], [ours]),
+        ([], [first, second], [ours, first, second]),
+        (["netCDF4"], [], [ours, theirs]),
+        (["netCDF4"], [first, second], [ours, first, second, theirs]),
+        (["netCDF4"], [first, ours, second], [first, ours, second, theirs]),
+        (["netCDF4"], [theirs, ours], [theirs, ours]),
+        (["netCDF4", "hdf5plugin"], [], [ours]),
+        (["netCDF4", "hdf5plugin"], [theirs, second], [ours, theirs, second]),
     ]:
+        monkeypatch.setattr(hdf5, "_spec", lambda name, installed=installed: spec if name in installed else None)
         monkeypatch.setenv("HDF5_PLUGIN_PATH", os.pathsep.join(old))
         monkeypatch.setattr(hdf5, "_default_folders", list)
         for _ in range(2):
             hdf5.register()
             assert os.environ["HDF5_PLUGIN_PATH"].split(os.pathsep) == expected
+
+
+@pytest.mark.parametrize("plugin_path", [None, "/nowhere"])
+@pytest.mark.parametrize(
+    "order",
+    ["arraycodec, h5py, hdf5plugin, netCDF4", "h5py, arraycodec, hdf5plugin, netCDF4", "arraycodec, hdf5plugin"],
+)
+def test_with_hdf5plugin(tmp_path, order, plugin_path):
+    """netCDF4's Blosc does not work in h5py: hdf5plugin is used there, as without this package."""
+    need_netcdf4()
+    pytest.importorskip("hdf5plugin")
+    code = f"import {order}" + """
+import importlib.util, os, sys
+assert importlib.util.find_spec("netCDF4")  # as xarray looks for it
+import h5py
+import numpy as np
+x = np.arange(1000, dtype="f4")
+with h5py.File("f.h5", "w") as f:
+    f.create_dataset("x", data=x, chunks=(100,), compression=hdf5plugin.Blosc())
+    f.create_dataset("y", data=x, chunks=(100,), compression=arraycodec.AnsQuant(tol=0))
+with h5py.File("f.h5") as f:
+    assert (f["x"][:] == x).all() and (f["y"][:] == x).all()
+if "netCDF4" in sys.modules:
+    with netCDF4.Dataset("f.nc", "w") as d:
+        d.createDimension("n", 1000)
+        d.createVariable("v", "f4", ("n",), compression="zstd" if d.has_zstd_filter() else None)[:] = x
+    with netCDF4.Dataset("f.nc") as d, netCDF4.Dataset("f.h5") as e:
+        assert (d["v"][:] == x).all() and (e["y"][:] == x).all()
+    folder = os.path.join(os.path.dirname(netCDF4.__file__), "plugins")
+    assert os.environ["HDF5_PLUGIN_PATH"].split(os.pathsep).count(folder) == os.path.isdir(folder)
+"""
+    python(code, cwd=tmp_path, plugin_path=plugin_path)
 
 
 def test_default_folders_are_kept(monkeypatch, tmp_path):
@@ -528,7 +568,7 @@ def test_register_reports_libraries_and_never_raises(monkeypatch):
 
     with monkeypatch.context() as m:
         m.setattr(hdf5, "_loaded_libraries", broken)
-        m.setattr(hdf5, "_netcdf4_folder", broken)
+        m.setattr(hdf5, "_spec", broken)
         hdf5.register()
         m.setattr(hdf5, "_filter_class", broken)
         assert hdf5.register() == []

@@ -41,6 +41,7 @@ size_t ac_encode_scratch_place(ac_encode_scratch *s, uint8_t *memory, uint32_t v
     s->stats = (ac_group_stats *)(memory + stats);
     s->histograms = (ac_histogram *)(memory + histograms);
     s->symbols = (ac_symbol(*)[AC_MAX_TOKENS])(memory + symbols);
+    s->watch = NULL;
   }
   return total;
 }
@@ -142,7 +143,9 @@ static size_t encode_windows(int dtype, const void *src, uint32_t n, const ac_la
   const uint32_t n_refused = dtype == AC_FLOAT32
                                  ? kernels->quantize_f32(src, n, lattice, w->group, s->q, s->stats, s->index)
                                  : kernels->quantize_f64(src, n, lattice, w->group, s->q, s->stats, s->index);
+  ac_lap(s->watch, AC_STAGE_QUANTIZE);
   ac_windows_plan(s->q, n, s->stats, s->histograms, s->group_class, &plan);
+  ac_lap(s->watch, AC_STAGE_PLAN);
   /* what the refused values will take is not known yet: at the end, a block that did not fit is raw */
   if (plan.total_bits / 8 >= raw_size) return 0;
   w->lanes = tuning->lanes ? tuning->lanes : lanes_for(plan.token_bits);
@@ -186,6 +189,7 @@ static size_t encode_windows(int dtype, const void *src, uint32_t n, const ac_la
     memcpy(start, s->sequence, digits);
   }
 
+  ac_lap(s->watch, AC_STAGE_SPLIT); /* with the sections that follow it */
   if (has_tokens) {
     for (unsigned c = 0; c < w->n_classes; c++)
       if (w->classes[c].n_tokens > 1)
@@ -196,6 +200,7 @@ static size_t encode_windows(int dtype, const void *src, uint32_t n, const ac_la
     uint8_t *to = ac_give(&out, length);
     if (to) memcpy(to, words, length);
   }
+  ac_lap(s->watch, AC_STAGE_ENCODE);
   return out.failed ? 0 : (size_t)(out.p - dst);
 }
 
@@ -292,7 +297,8 @@ static int apply_exceptions(int dtype, parsed *b, uint32_t n, double delta, void
   return ac_remaining(in) ? AC_E_FORMAT : AC_OK;
 }
 
-static int decode_windows(int dtype, ac_reader *in, uint32_t n, double delta, uint32_t *tables, void *dst) {
+static int decode_windows(int dtype, ac_reader *in, uint32_t n, double delta, uint32_t *tables,
+                          ac_stopwatch *watch, void *dst) {
   const ac_kernels *kernels = ac_active_kernels();
   parsed b;
   if (delta == 0) return AC_E_FORMAT;
@@ -304,12 +310,15 @@ static int decode_windows(int dtype, ac_reader *in, uint32_t n, double delta, ui
       if (w->classes[c].n_tokens > 1)
         ac_model_decoder(w->classes[c].freq, w->classes[c].n_tokens, w->prob_bits,
                          tables + ((size_t)c << w->prob_bits));
+  ac_lap(watch, AC_STAGE_TABLES);
   const ac_coded coded = {w, b.group_class, n, tables, b.raw, b.words, b.words_end, delta};
   error = dtype == AC_FLOAT32 ? kernels->decode_f32(&coded, dst) : kernels->decode_f64(&coded, dst);
+  ac_lap(watch, AC_STAGE_DECODE);
   return error ? error : apply_exceptions(dtype, &b, n, delta, dst);
 }
 
-int ac_block_decode(int dtype, const uint8_t *src, size_t size, uint32_t n, double delta, uint32_t *tables, void *dst) {
+int ac_block_decode(int dtype, const uint8_t *src, size_t size, uint32_t n, double delta, uint32_t *tables,
+                    ac_stopwatch *watch, void *dst) {
   const size_t item = ac_item_size(dtype);
   ac_reader in = {src, src + size, 0};
   switch (ac_read8(&in)) {
@@ -322,7 +331,7 @@ int ac_block_decode(int dtype, const uint8_t *src, size_t size, uint32_t n, doub
       for (uint32_t i = 0; i < n; i++) memcpy((uint8_t *)dst + i * item, in.p, item);
       return AC_OK;
     case AC_MODE_WINDOWS: {
-      const int error = decode_windows(dtype, &in, n, delta, tables, dst);
+      const int error = decode_windows(dtype, &in, n, delta, tables, watch, dst);
       /* the block is whole (its checksum matched): what runs short inside it is not truncated */
       return error == AC_E_TRUNCATED ? AC_E_FORMAT : error;
     }

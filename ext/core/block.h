@@ -2,6 +2,7 @@
 #ifndef AC_BLOCK_H
 #define AC_BLOCK_H
 #include "../arraycodec.h"
+#include "profile.h"
 #include "quantize.h"
 #include "windows.h"
 
@@ -13,6 +14,7 @@ typedef struct {
   ac_group_stats *stats;
   ac_histogram *histograms;
   ac_symbol (*symbols)[AC_MAX_TOKENS];
+  ac_stopwatch *watch; /* or NULL */
 } ac_encode_scratch;
 
 /* Lay it out in `memory` (aligned to 64) and return the bytes it takes, about 11 a value; without
@@ -29,9 +31,10 @@ static inline size_t ac_item_size(int dtype) { return dtype == AC_FLOAT32 ? 4 : 
 size_t ac_block_encode(int dtype, const void *src, uint32_t n, const ac_lattice *lattice, const ac_tuning *tuning,
                        ac_encode_scratch *scratch, uint8_t *dst);
 
-/* Decode a block of n values, with scratch for AC_MAX_TABLES entries; on error dst may have been
- * written in part. */
-int ac_block_decode(int dtype, const uint8_t *src, size_t size, uint32_t n, double delta, uint32_t *tables, void *dst);
+/* Decode a block of n values, with scratch for AC_MAX_TABLES entries and a stopwatch or NULL; on error
+ * dst may have been written in part. */
+int ac_block_decode(int dtype, const uint8_t *src, size_t size, uint32_t n, double delta, uint32_t *tables,
+                    ac_stopwatch *watch, void *dst);
 
 /* Fill in what the block's own header says (mode and below). */
 int ac_block_inspect(int dtype, const uint8_t *src, size_t size, uint32_t n, double delta, ac_block_info *info);

@@ -253,7 +253,7 @@ static int decode_block(const decoder *d, uint64_t i, const uint8_t *block, uint
   const int partial = from < d->first || to > d->last;
   uint8_t *values = partial ? memory + TABLES_SIZE : d->dst + (from - d->first) * item;
   int error = ac_frame_check_block(d->src, info, i, block, size);
-  if (!error) error = ac_block_decode(info->array.dtype, block, size, n, info->delta, (uint32_t *)memory, values);
+  if (!error) error = ac_block_decode(info->array.dtype, block, size, n, info->delta, (uint32_t *)memory, NULL, values);
   if (error) return error;
   if (info->array.big_endian) swap_copy(values, values, n, item);
   if (partial) {

@@ -79,39 +79,66 @@ static double merge_loss(const cluster *a, const cluster *b) {
          table_bits(a->scale < b->scale ? a->scale : b->scale);
 }
 
-/* Groups -> at most AC_MAX_CLASSES clusters; returns how many. */
-static unsigned cluster_groups(const ac_group_stats *stats, uint32_t n, unsigned group, uint8_t *group_class,
-                               cluster *clusters) {
+/* All groups of one key, and what all groups have in common. */
+typedef struct {
+  int64_t sum;     /* of the values, by the groups' rounded means */
+  uint64_t spread; /* of absolute deviations from the mean of the key */
+  uint32_t values, groups;
+} key_sums;
+
+typedef struct {
+  uint32_t magnitude; /* OR of all |v| */
+  int centred;        /* some group lies about zero */
+} overview;
+
+/* Key every group (into group_class) and sum up the keys. */
+static overview sum_keys(const ac_group_stats *stats, uint32_t n, unsigned group, uint8_t *group_class, key_sums *sums) {
   const uint32_t n_groups = ac_groups(n, group);
-  uint32_t values[N_KEYS] = {0}, groups[N_KEYS] = {0};
-  int64_t sum[N_KEYS] = {0};
-  double spread[N_KEYS] = {0};
-  uint8_t key_cluster[N_KEYS];
+  overview all = {0, 0};
+  key_sums in_turns[2][N_KEYS]; /* neighbours often have the same key: see ac_histogram */
+  int64_t mean[N_KEYS];
+  memset(in_turns, 0, sizeof in_turns);
   for (uint32_t g = 0; g < n_groups; g++) {
     const uint32_t m = g + 1 < n_groups ? group : n - g * group;
     const unsigned key = group_key(&stats[g], m);
+    key_sums *k = &in_turns[g & 1][key];
+    const int64_t sum = (int64_t)stats[g].mean * m;
     group_class[g] = (uint8_t)key;
-    values[key] += m;
-    groups[key]++;
-    sum[key] += (int64_t)stats[g].mean * m;
+    k->values += m;
+    k->groups++;
+    k->sum += sum;
+    all.magnitude |= stats[g].magnitude;
+    all.centred |= (uint64_t)(sum < 0 ? -sum : sum) <= stats[g].deviation;
   }
-  double mean[N_KEYS];
-  for (unsigned key = 0; key < N_KEYS; key++) mean[key] = values[key] ? (double)sum[key] / values[key] : 0;
+  for (unsigned key = 0; key < N_KEYS; key++) {
+    const uint32_t values = in_turns[0][key].values + in_turns[1][key].values;
+    mean[key] = values ? (in_turns[0][key].sum + in_turns[1][key].sum) / (int64_t)values : 0;
+  }
   for (uint32_t g = 0; g < n_groups; g++) {
     const uint32_t m = g + 1 < n_groups ? group : n - g * group;
     const unsigned key = group_class[g];
-    spread[key] += (double)stats[g].deviation + fabs(stats[g].mean - mean[key]) * m;
+    const int64_t d = stats[g].mean - mean[key];
+    in_turns[g & 1][key].spread += stats[g].deviation + (uint64_t)(d < 0 ? -d : d) * m;
   }
+  for (unsigned key = 0; key < N_KEYS; key++) {
+    const key_sums *x = &in_turns[0][key], *y = &in_turns[1][key];
+    sums[key] = (key_sums){x->sum + y->sum, x->spread + y->spread, x->values + y->values, x->groups + y->groups};
+  }
+  return all;
+}
 
+/* Groups, keyed, -> at most AC_MAX_CLASSES clusters; returns how many. */
+static unsigned cluster_groups(const key_sums *sums, uint32_t n_groups, uint8_t *group_class, cluster *clusters) {
+  uint8_t key_cluster[N_KEYS];
   cluster all[N_KEYS];
   uint8_t into[N_KEYS]; /* cluster i was merged into this one */
   unsigned n_all = 0, n_live;
   for (unsigned key = 0; key < N_KEYS; key++)
-    if (values[key]) {
+    if (sums[key].values) {
+      const double values = sums[key].values, scale = (double)sums[key].spread / values;
       key_cluster[key] = (uint8_t)n_all;
       into[n_all] = (uint8_t)n_all;
-      const double scale = spread[key] / values[key];
-      all[n_all++] = (cluster){values[key], groups[key], mean[key], scale, log2_scale(scale)};
+      all[n_all++] = (cluster){sums[key].values, sums[key].groups, (double)sums[key].sum / values, scale, log2_scale(scale)};
     }
   n_live = n_all;
   /* partner[i]: the live j > i that is cheapest to merge i with */
@@ -212,16 +239,28 @@ static void fit_window(const ac_histogram *h, const cluster *c, unsigned P, wind
   const double per_exception = exception_bits(c);
   const double scale = (double)c->values / h->values;
   uint32_t bins[AC_HISTOGRAM_BINS];
-  for (unsigned i = 0; i < AC_HISTOGRAM_BINS; i++) bins[i] = ac_bin(h, i);
+  unsigned first = AC_HISTOGRAM_BINS, last = 0; /* bins that are not empty; none: every value is elsewhere */
+  for (unsigned i = 0; i < AC_HISTOGRAM_BINS; i++) {
+    bins[i] = ac_bin(h, i);
+    if (bins[i]) {
+      first = first < i ? first : i;
+      last = i;
+    }
+  }
+  if (first > last) first = last;
   for (unsigned d = 0; d <= 5 && h->shift + d <= AC_MAX_RAW_BITS; d++) {
-    const unsigned n_bins = AC_HISTOGRAM_BINS >> d, width = n_bins < AC_MAX_TOKENS ? n_bins : AC_MAX_TOKENS;
-    if (d)
-      for (unsigned i = 0; i < n_bins; i++) bins[i] = bins[2 * i] + bins[2 * i + 1];
-    uint32_t inside = 0, most;
-    unsigned from = 0;
-    for (unsigned i = 0; i < width; i++) inside += bins[i];
-    most = inside;
-    for (unsigned i = 1; i + width <= n_bins; i++) {
+    if (d) {
+      first /= 2;
+      last /= 2;
+      for (unsigned i = first; i <= last; i++) bins[i] = bins[2 * i] + bins[2 * i + 1];
+      bins[last + 1] = 0;
+    }
+    const unsigned width = last - first + 1 < AC_MAX_TOKENS ? last - first + 1 : AC_MAX_TOKENS;
+    uint32_t inside = 0;
+    unsigned from = first;
+    for (unsigned i = first; i < first + width; i++) inside += bins[i];
+    uint32_t most = inside;
+    for (unsigned i = first + 1; i + width <= last + 1; i++) {
       inside += bins[i + width - 1] - bins[i - 1];
       if (inside > most) {
         most = inside;
@@ -346,16 +385,17 @@ void ac_windows_plan(const int32_t *q, uint32_t n, const ac_group_stats *stats, 
   const uint32_t n_groups = ac_groups(n, w->group);
   cluster clusters[N_KEYS];
   window windows[AC_MAX_CLASSES];
-  const unsigned n_classes = cluster_groups(stats, n, w->group, group_class, clusters);
+  key_sums sums[N_KEYS];
+  const overview all = sum_keys(stats, n, w->group, group_class, sums);
+  const unsigned n_classes = cluster_groups(sums, n_groups, group_class, clusters);
   w->n_classes = (uint8_t)n_classes;
   /* One or two tables of 4096 entries stay in L1 and are closer to the entropy; with more classes
-   * each is so narrow that 11 bits do as well. */
-  if (!w->prob_bits) w->prob_bits = n_classes <= 2 ? 12 : 11;
+   * each is so narrow that 11 bits do as well, and small blocks do not repay larger tables. */
+  if (!w->prob_bits) w->prob_bits = n <= 1 << 12 ? 10 : n_classes <= 2 && n > 1 << 15 ? 12 : 11;
   fit_windows(q, n, w->group, group_class, w->prob_bits, clusters, n_classes, histograms, windows);
 
   double bits = 24;
   plan->token_bits = 0;
-  uint32_t magnitude = 0, centred = 0;
   for (unsigned c = 0; c < n_classes; c++) {
     finish_class(&windows[c], clusters[c].values, w->prob_bits, &w->classes[c], &plan->token_bits);
     bits += windows[c].bits;
@@ -363,14 +403,10 @@ void ac_windows_plan(const int32_t *q, uint32_t n, const ac_group_stats *stats, 
       bits += clusters[c].groups * ((ac_log2(n_groups) - ac_log2(clusters[c].groups)) * 0x1p-16) + 8;
   }
   plan->total_bits = (uint64_t)bits;
-  for (uint32_t g = 0; g < n_groups; g++) {
-    magnitude |= stats[g].magnitude;
-    centred |= fabs((double)stats[g].mean) * w->group <= (double)stats[g].deviation;
-  }
   /* Bit-packing needs the bits of the range, at least those of the largest magnitude unless all
    * values lie on one side: look at the range only where it could win. */
-  const unsigned needed = bit_length(magnitude);
-  if (n <= 8192 || !centred || plan->total_bits >= (uint64_t)needed * n) consider_bit_packing(q, n, group_class, plan);
+  const unsigned needed = bit_length(all.magnitude);
+  if (n <= 8192 || !all.centred || plan->total_bits >= (uint64_t)needed * n) consider_bit_packing(q, n, group_class, plan);
 }
 
 /* ---- stream ---- */

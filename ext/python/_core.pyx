@@ -258,10 +258,10 @@ cdef class Chunk:
             PyBuffer_Release(&to)
 
     def decode_range_into(self, uint64_t first, uint64_t count, out):
-        """Decode `count` values from `first` on, in memory order, into a buffer of exactly their size."""
+        """Decode `count` values from `first` on into a writable contiguous buffer of their size, in memory order."""
         cdef Py_buffer to
         cdef int code
-        PyObject_GetBuffer(out, &to, PyBUF_SIMPLE | PyBUF_WRITABLE)
+        PyObject_GetBuffer(out, &to, PyBUF_WRITABLE | PyBUF_ANY_CONTIGUOUS)
         try:
             with nogil:
                 code = ac_decode_range(self.buf.buf, self.buf.len, &self.info, first, count, to.buf, to.len)
@@ -317,3 +317,26 @@ def check_bound(int dtype, a, b, double tol):
             PyBuffer_Release(&y)
     finally:
         PyBuffer_Release(&x)
+
+
+STAGES = {
+    "encode.quantize": AC_STAGE_QUANTIZE, "encode.plan": AC_STAGE_PLAN, "encode.split": AC_STAGE_SPLIT,
+    "encode.rans": AC_STAGE_ENCODE, "encode.checksum": AC_STAGE_ENCODE_CHECKSUM, "encode.total": AC_STAGE_ENCODE_TOTAL,
+    "decode.checksum": AC_STAGE_DECODE_CHECKSUM, "decode.tables": AC_STAGE_TABLES, "decode.rans": AC_STAGE_DECODE,
+    "decode.total": AC_STAGE_DECODE_TOTAL,
+}
+
+
+def profile(src, int dtype, double tol, unsigned repeat):
+    """Seconds by stage (fastest of `repeat`) to encode and decode a native contiguous buffer."""
+    cdef Py_buffer buf
+    cdef double seconds[AC_STAGES]
+    cdef int code
+    PyObject_GetBuffer(src, &buf, PyBUF_SIMPLE)
+    try:
+        with nogil:
+            code = ac_profile(dtype, tol, buf.buf, buf.len // (4 if dtype == AC_FLOAT32 else 8), repeat, seconds)
+        check(code)
+        return {name: seconds[stage] for name, stage in STAGES.items()}
+    finally:
+        PyBuffer_Release(&buf)

@@ -71,3 +71,20 @@ cdef extern from "arraycodec.h" nogil:
     int ac_check_bound(int dtype, const void *a, const void *b, size_t n, double tol, ac_check *result)
     const char *ac_error_name(int code)
     const char *ac_isa()
+
+
+cdef extern from "core/profile.h" nogil:
+    enum:
+        AC_STAGE_QUANTIZE
+        AC_STAGE_PLAN
+        AC_STAGE_SPLIT
+        AC_STAGE_ENCODE
+        AC_STAGE_ENCODE_CHECKSUM
+        AC_STAGE_ENCODE_TOTAL
+        AC_STAGE_DECODE_CHECKSUM
+        AC_STAGE_TABLES
+        AC_STAGE_DECODE
+        AC_STAGE_DECODE_TOTAL
+        AC_STAGES
+
+    int ac_profile(int dtype, double tol, const void *src, size_t n, unsigned repeat, double *seconds)

@@ -1,6 +1,6 @@
 /* avx2.c: kernels for AVX2 and BMI2, eight values a vector.
  *
- * Whole groups of 64 or 128 values with 8 or more lanes go through the kernels here; generic.h, compiled
+ * Whole groups of 64 or 128 values with 16 or more lanes go through the kernels here; generic.h, compiled
  * for this target, does the last group, fewer lanes, float64 input and whatever a vector cannot settle.
  * Invariant: bytes and floats are those of generic.h.  The target has no FMA, so nothing can be
  * contracted even where a compiler is told to.
@@ -20,6 +20,7 @@
 #include "generic.h"
 
 enum { WIDTH = 8 };    /* values in a vector */
+enum { FEW_LANES = 8 }; /* no more hide no latency: one by one is faster (measured) */
 enum { AHEAD = 4096 }; /* bytes fetched before their use (see avx512.c) */
 
 AC_ALWAYS_INLINE __m256i load8(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
@@ -38,13 +39,15 @@ AC_ALWAYS_INLINE uint32_t or_lanes(__m256i v) {
   return (uint32_t)_mm_cvtsi128_si32(_mm_or_si128(s, _mm_shuffle_epi32(s, 0xb1)));
 }
 
-/* One whole group with its statistics in registers; 0 if a value is refused. */
-AC_ALWAYS_INLINE int quantize_vectors(const float *x, int32_t *q, uint32_t m, const ac_lattice *l, ac_group_stats *stats) {
+/* One whole group, with its statistics in registers; returns the new number of refused values. */
+AC_ALWAYS_INLINE uint32_t quantize_vectors(const float *x, int32_t *q, uint32_t first, uint32_t m, const ac_lattice *l,
+                                           ac_group_stats *stats, uint32_t *refused, uint32_t n_refused) {
   const __m256 inv = _mm256_set1_ps(l->inv_f), delta = _mm256_set1_ps(l->delta_f), limit = _mm256_set1_ps(l->limit_f);
   const __m256 sign = _mm256_set1_ps(-0.0f);
   const __m256i near = _mm256_set1_epi32(1 << NEAR_BITS);
   __m256i sum = _mm256_setzero_si256(), deviation = sum, magnitude = sum;
-  for (uint32_t i = 0; i < m; i += RUN) {
+  const uint32_t before = n_refused;
+  for (uint32_t i = first; i < first + m; i += RUN) {
     _mm_prefetch((const char *)(x + i) + AHEAD, _MM_HINT_T0);
     __m256i v[2], a[2], sure = _mm256_set1_epi32(-1);
 #pragma GCC unroll 2
@@ -54,12 +57,14 @@ AC_ALWAYS_INLINE int quantize_vectors(const float *x, int32_t *q, uint32_t m, co
       const __m256 d = _mm256_sub_ps(value, _mm256_mul_ps(_mm256_cvtepi32_ps(v[h]), delta));
       a[h] = _mm256_abs_epi32(v[h]);
       const __m256i close = _mm256_castps_si256(_mm256_cmp_ps(_mm256_andnot_ps(sign, d), limit, _CMP_LT_OQ));
-      sure = _mm256_and_si256(sure, _mm256_and_si256(close, _mm256_cmpgt_epi32(near, a[h]))); /* |-2^31| is negative */
+      sure = _mm256_and_si256(sure, _mm256_and_si256(close, _mm256_cmpgt_epi32(near, a[h])));
     }
-    if (UNLIKELY(_mm256_movemask_epi8(_mm256_andnot_si256(_mm256_srai_epi32(_mm256_or_si256(a[0], a[1]), 31), sure)) != -1)) {
-      if (quantize_wide_f32(x + i, q + i, RUN, l)) /* errors of exactly tol, mostly */
+    /* |-2^31| stays negative, and so below `near` */
+    const __m256i odd = _mm256_srai_epi32(_mm256_or_si256(a[0], a[1]), 31);
+    if (UNLIKELY(_mm256_movemask_epi8(_mm256_andnot_si256(odd, sure)) != -1)) {
+      if (UNLIKELY(quantize_wide_f32(x + i, q + i, RUN, l))) /* errors about tol, and what is no number */
         for (uint32_t j = i; j < i + RUN; j++)
-          if (q[j] == UNSURE && !ac_quantize_f32(x[j], l, &q[j])) return 0;
+          if (q[j] == UNSURE) n_refused = settle_f32(x, q, j, l, refused, n_refused);
       for (int h = 0; h < 2; h++) a[h] = _mm256_abs_epi32(v[h] = load8(q + i + WIDTH * h));
     }
     for (int h = 0; h < 2; h++) {
@@ -69,25 +74,18 @@ AC_ALWAYS_INLINE int quantize_vectors(const float *x, int32_t *q, uint32_t m, co
       store8(q + i + WIDTH * h, v[h]);
     }
   }
-  const uint32_t all = or_lanes(magnitude), about_zero = add_lanes(deviation);
-  const int32_t total = (int32_t)add_lanes(sum);
-  if (LIKELY(!(all >> NO_OVERFLOW_BITS) && is_centred(total, about_zero)))
-    *stats = (ac_group_stats){mean_of(total, m), all, about_zero};
-  else
-    *stats = group_stats(q, m);
-  return 1;
+  *stats = stats_of(q + first, m, or_lanes(magnitude), (int32_t)add_lanes(sum), add_lanes(deviation));
+  if (UNLIKELY(n_refused - before == m)) forget_group(q + first, m, stats);
+  return n_refused;
 }
 
 static uint32_t quantize_f32_avx2(const float *x, uint32_t n, const ac_lattice *l, unsigned group, int32_t *q,
                                   ac_group_stats *stats, uint32_t *refused) {
-  const ac_lattice lattice = *l;
-  uint32_t n_refused = 0;
-  for (uint32_t first = 0; first < n; first += group, stats++) {
-    const uint32_t m = min_u32(n - first, group);
-    if (LIKELY(m == group && quantize_vectors(x + first, q + first, m, &lattice, stats))) continue;
-    n_refused = quantize_group_f32(x, q, first, first + m, &lattice, stats, refused, n_refused);
-  }
-  return n_refused;
+  const ac_lattice lattice = *l; /* a copy: stores to q cannot change it */
+  uint32_t n_refused = 0, first = 0;
+  for (; first + group <= n; first += group)
+    n_refused = quantize_vectors(x, q, first, group, &lattice, stats++, refused, n_refused);
+  return first < n ? quantize_group_f32(x, q, first, n, &lattice, stats, refused, n_refused) : n_refused;
 }
 
 /* ---- histograms ---- */
@@ -264,7 +262,7 @@ static uint8_t *encode_avx2(const ac_windows *w, const uint8_t *group_class, uin
                             const ac_symbol (*symbols)[AC_MAX_TOKENS], uint8_t *end) {
   const uint32_t L = w->lanes, group = w->group;
   const unsigned P = w->prob_bits;
-  if (L < WIDTH || P < MIN_PROB_BITS_FLOAT) return encode_any(w, group_class, n, tokens, symbols, end);
+  if (L <= FEW_LANES || P < MIN_PROB_BITS_FLOAT) return encode_any(w, group_class, n, tokens, symbols, end);
   pushing tables[AC_MAX_CLASSES];
   uint32_t x[AC_MAX_LANES];
   uint8_t *words = end;
@@ -279,10 +277,8 @@ static uint8_t *encode_avx2(const ac_windows *w, const uint8_t *group_class, uin
       words = encode_last(symbols[c], t, n - g * group, x, L, words, P);
     else if (L >= 32)
       words = encode_vectors(&tables[c], t, group, x, L, words, P, 4);
-    else if (L == 16)
-      words = encode_vectors(&tables[c], t, group, x, L, words, P, 2);
     else
-      words = encode_vectors(&tables[c], t, group, x, L, words, P, 1);
+      words = encode_vectors(&tables[c], t, group, x, L, words, P, 2);
   }
   return write_states(words, x, L);
 }
@@ -373,12 +369,10 @@ AC_ALWAYS_INLINE int decode_avx2(const ac_coded *in, float *out32, double *out64
   put_step(&step, P, in->delta, F64 ? NULL : out32 + i - width, F64 ? out64 + i - width : NULL, V, RAW, F64)
 
   uint32_t i = 0, g = 0;
-  for (; i + group <= in->n; g++) { /* whole groups, while there is room to read behind what is used */
+  for (; i + group <= in->n; g++) { /* whole groups, while there is room to read behind the raw bits */
     const popping *p = &classes[in->group_class[g]];
     const size_t raw_size = ac_raw_bytes(group, p->k);
-    if (UNLIKELY((size_t)(in->words_end - at.raw) < raw_size + 32 ||
-                 (size_t)(in->words_end - words) < 2 * (size_t)(group + WIDTH)))
-      break;
+    if (UNLIKELY((size_t)(in->words_end - at.raw) < raw_size + 32)) break;
     if (UNLIKELY(!p->has_tokens)) {
       if (step.p) PUT_STEP();
       step.p = NULL;
@@ -386,6 +380,9 @@ AC_ALWAYS_INLINE int decode_avx2(const ac_coded *in, float *out32, double *out64
       i += group;
       continue;
     }
+    at.words = words;
+    if (UNLIKELY(look_ahead(&at))) return AC_E_FORMAT;
+    words = at.words;
     const uint8_t *raw = at.raw;
     at.raw += raw_size;
     for (const uint32_t end = i + group; i < end; i += width, raw += V * p->k) {
@@ -430,19 +427,17 @@ AC_ALWAYS_INLINE int decode_avx2(const ac_coded *in, float *out32, double *out64
 
 /* One instance for every number of vectors that lanes fill, and for blocks with and without raw bits. */
 #define BY_LANES(in, out32, out64, RAW, F64)                                             \
-  ((in)->windows->lanes >= 32   ? decode_avx2(in, out32, out64, 4, RAW, F64)              \
-   : (in)->windows->lanes == 16 ? decode_avx2(in, out32, out64, 2, RAW, F64)              \
-                                : decode_avx2(in, out32, out64, 1, RAW, F64))
+  ((in)->windows->lanes >= 32 ? decode_avx2(in, out32, out64, 4, RAW, F64) : decode_avx2(in, out32, out64, 2, RAW, F64))
 
 static int decode_f32_avx2(const ac_coded *in, float *out) {
   const ac_windows *w = in->windows;
-  if (in->words == in->words_end || w->lanes < WIDTH || !all_in_float(w)) return decode_f32(in, out);
+  if (in->words == in->words_end || w->lanes <= FEW_LANES || !all_in_float(w)) return decode_f32(in, out);
   return most_raw_bits(w) ? BY_LANES(in, out, NULL, 1, 0) : BY_LANES(in, out, NULL, 0, 0);
 }
 
 static int decode_f64_avx2(const ac_coded *in, double *out) {
   const ac_windows *w = in->windows;
-  if (in->words == in->words_end || w->lanes < WIDTH) return decode_f64(in, out);
+  if (in->words == in->words_end || w->lanes <= FEW_LANES) return decode_f64(in, out);
   return most_raw_bits(w) ? BY_LANES(in, NULL, out, 1, 1) : BY_LANES(in, NULL, out, 0, 1);
 }
 

@@ -37,12 +37,24 @@ AC_ALWAYS_INLINE __m256i quantize_wide8(__m256 value, const ac_lattice *l, __mma
   return _mm512_cvtpd_epi32(v);
 }
 
-/* One whole group with its statistics in registers; 0 if a value is refused. */
-AC_ALWAYS_INLINE int quantize_vectors(const float *x, int32_t *q, uint32_t m, const ac_lattice *l, ac_group_stats *stats) {
+/* The sums of two vectors' lanes, side by side. */
+AC_ALWAYS_INLINE int32_t add_lanes(__m512i a, __m512i b, uint32_t *sum_b) {
+  const __m512i halves = _mm512_add_epi32(_mm512_shuffle_i64x2(a, b, 0x44), _mm512_shuffle_i64x2(a, b, 0xee));
+  const __m512i quarters = _mm512_add_epi32(halves, _mm512_shuffle_i64x2(halves, halves, 0xb1));
+  const __m512i pairs = _mm512_add_epi32(quarters, _mm512_shuffle_epi32(quarters, 0x4e));
+  const __m512i sums = _mm512_add_epi32(pairs, _mm512_shuffle_epi32(pairs, 0xb1));
+  *sum_b = (uint32_t)_mm_cvtsi128_si32(_mm512_extracti32x4_epi32(sums, 2));
+  return _mm_cvtsi128_si32(_mm512_castsi512_si128(sums));
+}
+
+/* One whole group, with its statistics in registers; returns the new number of refused values. */
+AC_ALWAYS_INLINE uint32_t quantize_vectors(const float *x, int32_t *q, uint32_t first, uint32_t m, const ac_lattice *l,
+                                           ac_group_stats *stats, uint32_t *refused, uint32_t n_refused) {
   const __m512 inv = _mm512_set1_ps(l->inv_f), delta = _mm512_set1_ps(l->delta_f), limit = _mm512_set1_ps(l->limit_f);
   const __m512i near = _mm512_set1_epi32(1 << NEAR_BITS);
   __m512i sum = _mm512_setzero_si512(), deviation = sum, magnitude = sum;
-  for (uint32_t i = 0; i < m; i += WIDTH) {
+  const uint32_t before = n_refused;
+  for (uint32_t i = first; i < first + m; i += WIDTH) {
     _mm_prefetch((const char *)(x + i) + AHEAD, _MM_HINT_T0);
     const __m512 value = _mm512_loadu_ps(x + i);
     __m512i v = _mm512_cvtps_epi32(_mm512_mul_ps(value, inv)); /* to nearest even; 2^31 for what does not fit */
@@ -54,12 +66,10 @@ AC_ALWAYS_INLINE int quantize_vectors(const float *x, int32_t *q, uint32_t m, co
       const __m256i v0 = quantize_wide8(_mm512_castps512_ps256(value), l, &low);
       const __m256i v1 = quantize_wide8(_mm512_extractf32x8_ps(value, 1), l, &high);
       v = _mm512_inserti64x4(_mm512_castsi256_si512(v0), v1, 1);
-      if (UNLIKELY((low & high) != 0xff)) { /* errors of exactly tol, mostly */
+      if (UNLIKELY((low & high) != 0xff)) { /* errors about tol, and what is no number */
         _mm512_storeu_si512(q + i, v);
-        for (uint32_t left = 0xffffu & ~((uint32_t)low | (uint32_t)high << 8); left; left &= left - 1) {
-          const uint32_t j = i + (uint32_t)__builtin_ctz(left);
-          if (!ac_quantize_f32(x[j], l, &q[j])) return 0;
-        }
+        for (uint32_t left = 0xffffu & ~((uint32_t)low | (uint32_t)high << 8); left; left &= left - 1)
+          n_refused = settle_f32(x, q, i + (uint32_t)__builtin_ctz(left), l, refused, n_refused);
         v = _mm512_loadu_si512(q + i);
       }
       a = _mm512_abs_epi32(v);
@@ -69,26 +79,20 @@ AC_ALWAYS_INLINE int quantize_vectors(const float *x, int32_t *q, uint32_t m, co
     sum = _mm512_add_epi32(sum, v);
     _mm512_storeu_si512(q + i, v);
   }
-  const uint32_t all = (uint32_t)_mm512_reduce_or_epi32(magnitude);
-  const int32_t total = _mm512_reduce_add_epi32(sum);
-  const uint32_t about_zero = (uint32_t)_mm512_reduce_add_epi32(deviation);
-  if (LIKELY(!(all >> NO_OVERFLOW_BITS) && is_centred(total, about_zero)))
-    *stats = (ac_group_stats){mean_of(total, m), all, about_zero};
-  else
-    *stats = group_stats(q, m);
-  return 1;
+  uint32_t about_zero;
+  const int32_t total = add_lanes(sum, deviation, &about_zero);
+  *stats = stats_of(q + first, m, (uint32_t)_mm512_reduce_or_epi32(magnitude), total, about_zero);
+  if (UNLIKELY(n_refused - before == m)) forget_group(q + first, m, stats);
+  return n_refused;
 }
 
 static uint32_t quantize_f32_avx512(const float *x, uint32_t n, const ac_lattice *l, unsigned group, int32_t *q,
                                     ac_group_stats *stats, uint32_t *refused) {
-  const ac_lattice lattice = *l;
-  uint32_t n_refused = 0;
-  for (uint32_t first = 0; first < n; first += group, stats++) {
-    const uint32_t m = min_u32(n - first, group);
-    if (LIKELY(m == group && quantize_vectors(x + first, q + first, m, &lattice, stats))) continue;
-    n_refused = quantize_group_f32(x, q, first, first + m, &lattice, stats, refused, n_refused);
-  }
-  return n_refused;
+  const ac_lattice lattice = *l; /* a copy: stores to q cannot change it */
+  uint32_t n_refused = 0, first = 0;
+  for (; first + group <= n; first += group)
+    n_refused = quantize_vectors(x, q, first, group, &lattice, stats++, refused, n_refused);
+  return first < n ? quantize_group_f32(x, q, first, n, &lattice, stats, refused, n_refused) : n_refused;
 }
 
 /* ---- histograms ---- */
@@ -399,12 +403,10 @@ AC_ALWAYS_INLINE int decode_avx512(const ac_coded *in, float *out32, double *out
   put_step(&step, P, in->delta, F64 ? NULL : out32 + i - width, F64 ? out64 + i - width : NULL, V, RAW, F64)
 
   uint32_t i = 0, g = 0;
-  for (; i + group <= in->n; g++) { /* whole groups, while there is room to read behind what is used */
+  for (; i + group <= in->n; g++) { /* whole groups, while there is room to read behind the raw bits */
     const popping *p = &classes[in->group_class[g]];
     const size_t raw_size = ac_raw_bytes(group, p->k);
-    if (UNLIKELY((size_t)(in->words_end - at.raw) < raw_size + 64 ||
-                 (size_t)(in->words_end - words) < 2 * (size_t)(group + WIDTH)))
-      break;
+    if (UNLIKELY((size_t)(in->words_end - at.raw) < raw_size + 64)) break;
     if (UNLIKELY(!p->has_tokens)) {
       if (step.p) PUT_STEP();
       step.p = NULL;
@@ -412,6 +414,9 @@ AC_ALWAYS_INLINE int decode_avx512(const ac_coded *in, float *out32, double *out
       i += group;
       continue;
     }
+    at.words = words;
+    if (UNLIKELY(look_ahead(&at))) return AC_E_FORMAT;
+    words = at.words;
     const uint8_t *raw = at.raw;
     at.raw += raw_size;
     for (const uint32_t end = i + group; i < end; i += width, raw += V * 2 * p->k) {

@@ -33,6 +33,16 @@ AC_ALWAYS_INLINE int is_centred(int64_t sum, uint64_t deviation) {
 
 enum { NO_OVERFLOW_BITS = 23 }; /* 128 values of so many bits sum to less than 2^31, others may not */
 
+/* Sum of |v - mean| where nothing overflows. */
+AC_ALWAYS_INLINE uint32_t deviation_from(const int32_t *q, uint32_t m, int32_t mean) {
+  uint32_t deviation = 0;
+  for (uint32_t j = 0; j < m; j++) {
+    const int32_t d = q[j] - mean;
+    deviation += (uint32_t)(d < 0 ? -d : d);
+  }
+  return deviation;
+}
+
 static ac_group_stats group_stats(const int32_t *q, uint32_t m) {
   uint32_t magnitude = 0, wrapped_sum = 0, wrapped_deviation = 0;
   for (uint32_t j = 0; j < m; j++) {
@@ -55,12 +65,7 @@ static ac_group_stats group_stats(const int32_t *q, uint32_t m) {
   if (!is_centred(sum, deviation)) {
     deviation = 0;
     if (LIKELY(!(magnitude >> NO_OVERFLOW_BITS))) {
-      uint32_t small = 0;
-      for (uint32_t j = 0; j < m; j++) {
-        const int32_t d = q[j] - mean;
-        small += (uint32_t)(d < 0 ? -d : d);
-      }
-      deviation = small;
+      deviation = deviation_from(q, m, mean);
     } else {
       for (uint32_t j = 0; j < m; j++) {
         const int64_t d = (int64_t)q[j] - mean;
@@ -69,6 +74,13 @@ static ac_group_stats group_stats(const int32_t *q, uint32_t m) {
     }
   }
   return (ac_group_stats){mean, magnitude, deviation};
+}
+
+/* The same from what vectors have summed up already. */
+UNUSED static ac_group_stats stats_of(const int32_t *q, uint32_t m, uint32_t magnitude, int32_t sum, uint32_t deviation) {
+  if (UNLIKELY(magnitude >> NO_OVERFLOW_BITS)) return group_stats(q, m);
+  const int32_t mean = mean_of(sum, m);
+  return (ac_group_stats){mean, magnitude, is_centred(sum, deviation) ? deviation : deviation_from(q, m, mean)};
 }
 
 /* ---- quantize ---- */
@@ -116,6 +128,24 @@ AC_ALWAYS_INLINE int32_t quantize_run_f64(const double *x, int32_t *q, const ac_
   return quantize_wide_f64(x, q, RUN, l);
 }
 
+/* The definition, for one value; returns the new number of refused values. */
+#define DEFINE_SETTLE(T, F)                                                                                  \
+  AC_ALWAYS_INLINE uint32_t settle_##F(const T *x, int32_t *q, uint32_t j, const ac_lattice *l, uint32_t *refused, \
+                                       uint32_t n_refused) {                                                  \
+    if (ac_quantize_##F(x[j], l, &q[j])) return n_refused;                                                    \
+    q[j] = j ? q[j - 1] : 0;                                                                                  \
+    refused[n_refused] = j;                                                                                   \
+    return n_refused + 1;                                                                                     \
+  }
+DEFINE_SETTLE(float, f32)
+DEFINE_SETTLE(double, f64)
+
+/* A group of nothing but refused values: the class of zeros costs nothing. */
+AC_ALWAYS_INLINE void forget_group(int32_t *q, uint32_t m, ac_group_stats *stats) {
+  memset(q, 0, m * sizeof *q);
+  *stats = (ac_group_stats){0, 0, 0};
+}
+
 /* One group, values [first, last); returns the new number of refused values. */
 #define DEFINE_QUANTIZE(T, F)                                                                                \
   static uint32_t quantize_group_##F(const T *x, int32_t *q, uint32_t first, uint32_t last, const ac_lattice *lattice, \
@@ -126,14 +156,10 @@ AC_ALWAYS_INLINE int32_t quantize_run_f64(const double *x, int32_t *q, const ac_
       m = min_u32(last - i, RUN);                                                                             \
       if (LIKELY(!(m == RUN ? quantize_run_##F(x + i, q + i, l) : quantize_wide_##F(x + i, q + i, m, l)))) continue; \
       for (uint32_t j = i; j < i + m; j++)                                                                    \
-        if (q[j] == UNSURE && !ac_quantize_##F(x[j], l, &q[j])) {                                             \
-          q[j] = j ? q[j - 1] : 0;                                                                            \
-          refused[n_refused++] = j;                                                                           \
-        }                                                                                                     \
+        if (q[j] == UNSURE) n_refused = settle_##F(x, q, j, l, refused, n_refused);                           \
     }                                                                                                         \
-    if (n_refused - before == last - first) /* the class of zeros costs nothing */                            \
-      memset(q + first, 0, (last - first) * sizeof *q);                                                       \
-    *stats = group_stats(q + first, last - first);                                                            \
+    if (UNLIKELY(n_refused - before == last - first)) forget_group(q + first, last - first, stats);           \
+    else *stats = group_stats(q + first, last - first);                                                       \
     return n_refused;                                                                                         \
   }                                                                                                           \
   UNUSED static uint32_t quantize_##F(const T *x, uint32_t n, const ac_lattice *l, unsigned group, int32_t *q,       \
@@ -148,12 +174,14 @@ DEFINE_QUANTIZE(double, f64)
 
 /* ---- histograms ---- */
 AC_ALWAYS_INLINE void count_bins(ac_histogram *h, const uint16_t *bins, uint32_t m) {
-  uint32_t j = 0;
-  for (; j + 2 <= m; j += 2) {
-    h->count[0][bins[j]]++;
-    h->count[1][bins[j + 1]]++;
-  }
-  if (j < m) h->count[0][bins[j]]++;
+  const uint16_t *const end = bins + m;
+  for (; end - bins >= 8; bins += 8)
+#pragma GCC unroll 4
+    for (int j = 0; j < 8; j += 2) {
+      h->count[0][bins[j]]++;
+      h->count[1][bins[j + 1]]++;
+    }
+  while (bins < end) h->count[0][*bins++]++;
   h->values += m;
 }
 
@@ -276,9 +304,7 @@ AC_ALWAYS_INLINE uint32_t pop(const uint32_t *table, const unsigned P, uint32_t 
   return ac_entry_symbol(e, P);
 }
 
-enum { WORD_SLACK = 1 }; /* words that decode_tokens may read past those it uses */
-
-/* Decode m tokens of one group; needs m + WORD_SLACK readable words. */
+/* Decode m tokens of one group; needs m + 1 readable words. */
 AC_ALWAYS_INLINE const uint8_t *decode_tokens(const uint32_t *table, const unsigned P, uint32_t *x, const uint32_t L,
                                               uint32_t m, const uint8_t *words, uint32_t *tokens) {
   size_t at = 0;
@@ -293,16 +319,6 @@ AC_ALWAYS_INLINE const uint8_t *decode_tokens(const uint32_t *table, const unsig
     }
   for (uint32_t j = 0; i < m; i++, j++) tokens[i] = pop(table, P, &x[j], words, &at);
   return words + 2 * at;
-}
-
-/* The same near the end of the words: a copy with room behind it, and a look at what was used. */
-static const uint8_t *decode_last_tokens(const uint32_t *table, unsigned P, uint32_t *x, uint32_t L, uint32_t m,
-                                         const uint8_t *words, const uint8_t *words_end, uint32_t *tokens) {
-  uint8_t copy[2 * (AC_MAX_GROUP + WORD_SLACK)] = {0};
-  const size_t left = (size_t)(words_end - words);
-  memcpy(copy, words, left);
-  const size_t used = (size_t)(decode_tokens(table, P, x, L, m, copy, tokens) - copy);
-  return used <= left ? words + used : NULL;
 }
 
 /* Does float32 arithmetic give the definition's floats for all integers of a class? */
@@ -335,16 +351,37 @@ AC_ALWAYS_INLINE void dequantize(const int32_t *v, uint32_t m, const ac_class *c
   }
 }
 
-/* Where a decoder stands. */
+/* Where a decoder stands.  Decoders read words up to a group's tokens and a vector ahead, so the last of
+ * the words are read from a copy that has room behind them. */
+enum { AHEAD_WORDS = AC_MAX_GROUP + 16 };
+
 typedef struct {
-  const uint8_t *raw, *words;
+  const uint8_t *raw, *words, *words_end;
+  int in_copy;
   uint32_t x[AC_MAX_LANES];
+  uint8_t copy[4 * AHEAD_WORDS];
 } cursor;
+
+/* Make AHEAD_WORDS words readable; AC_E_FORMAT if more words were used than there are. */
+AC_ALWAYS_INLINE int look_ahead(cursor *at) {
+  if (LIKELY(at->words_end - at->words >= 2 * AHEAD_WORDS)) return AC_OK;
+  if (at->words > at->words_end) return AC_E_FORMAT;
+  if (at->in_copy) return AC_OK;
+  const size_t left = (size_t)(at->words_end - at->words);
+  memcpy(at->copy, at->words, left);
+  memset(at->copy + left, 0, sizeof at->copy - left);
+  at->words = at->copy;
+  at->words_end = at->copy + left;
+  at->in_copy = 1;
+  return AC_OK;
+}
 
 AC_ALWAYS_INLINE int open_cursor(const ac_coded *in, cursor *at) {
   const uint32_t L = in->windows->lanes;
   at->raw = in->raw;
   at->words = in->words;
+  at->words_end = in->words_end;
+  at->in_copy = 0;
   if (in->words == in->words_end) return AC_OK; /* no tokens */
   memcpy(at->x, at->words, 4 * (size_t)L);
   at->words += 4 * (size_t)L;
@@ -356,7 +393,7 @@ AC_ALWAYS_INLINE int open_cursor(const ac_coded *in, cursor *at) {
 /* All words are used, and the lanes are where the encoder started. */
 AC_ALWAYS_INLINE int close_cursor(const ac_coded *in, const cursor *at) {
   if (in->words == in->words_end) return AC_OK;
-  if (at->words != in->words_end) return AC_E_FORMAT;
+  if (at->words != at->words_end) return AC_E_FORMAT;
   for (uint32_t j = 0; j < in->windows->lanes; j++)
     if (at->x[j] != AC_STATE_MIN) return AC_E_FORMAT;
   return AC_OK;
@@ -366,23 +403,27 @@ AC_ALWAYS_INLINE int close_cursor(const ac_coded *in, const cursor *at) {
 AC_ALWAYS_INLINE int decode_group(const ac_coded *in, cursor *at, unsigned index, uint32_t m, float *out32,
                                   double *out64, const unsigned P) {
   const ac_class *c = &in->windows->classes[index];
-  const uint8_t *const words_end = in->words_end;
+  const uint8_t *const plane_end = in->words_end; /* or what is readable behind the plane */
   const uint32_t base = (uint32_t)c->base, L = in->windows->lanes;
   const unsigned k = c->k;
   uint32_t tokens[AC_MAX_GROUP], low[AC_MAX_GROUP];
   int32_t v[AC_MAX_GROUP];
   if (c->n_tokens > 1) {
     const uint32_t *table = in->tables + ((size_t)index << P);
-    if (LIKELY((size_t)(words_end - at->words) >= 2 * (size_t)(m + WORD_SLACK)))
-      at->words = decode_tokens(table, P, at->x, L, m, at->words, tokens);
-    else if (!(at->words = decode_last_tokens(table, P, at->x, L, m, at->words, words_end, tokens)))
-      return AC_E_FORMAT;
-  } else {
+    if (UNLIKELY(look_ahead(at))) return AC_E_FORMAT;
+    at->words = decode_tokens(table, P, at->x, L, m, at->words, tokens);
+  } else if (k) {
     memset(tokens, 0, m * sizeof *tokens);
+  } else { /* a constant */
+    if (out64)
+      for (uint32_t j = 0; j < m; j++) out64[j] = ac_reconstruct_f64(c->base, in->delta);
+    else
+      for (uint32_t j = 0; j < m; j++) out32[j] = ac_reconstruct_f32(c->base, in->delta);
+    return AC_OK;
   }
   if (k) {
     for (uint32_t j = 0; j < m; j += 16, at->raw += 2 * k) {
-      if (LIKELY((size_t)(words_end - at->raw) >= 2 * (size_t)k + AC_PLANE_SLACK)) {
+      if (LIKELY((size_t)(plane_end - at->raw) >= 2 * (size_t)k + AC_PLANE_SLACK)) {
         UNPACK16[k](at->raw, low + j);
       } else { /* the plane ends where the block does */
         uint8_t last[2 * AC_MAX_RAW_BITS + AC_PLANE_SLACK] = {0};

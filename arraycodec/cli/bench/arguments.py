@@ -1,0 +1,162 @@
+"""The options of ``arraycodec bench``: their texts, and what they become."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...errors import ParameterError
+from ...tolerance import parse_tolerance
+from .peers import BUILT_IN
+
+DESCRIPTION = """\
+Measure size, speed and exact violations of the error bound on your arrays, beside memcpy and
+whichever peers are installed (pip install "arraycodec[bench]" brings them).  Without FILE and
+--corpus it measures arrays that it makes itself.  All on one CPU; every codec in a process of its
+own, all of them in turns; the exit code is 1 if this package's bound is broken anywhere."""
+
+EPILOG = f"""\
+examples:
+  arraycodec bench                                     arrays made by the command, all peers
+  arraycodec bench w.npy --tol 2**-17 --csv out.csv    your array
+  arraycodec bench w.npy t.nc --tol 1e-4,1e-3 --tol 0.01
+  arraycodec bench --corpus DIR --stream --csv out.csv --plot out.png
+  arraycodec bench --no-codecs --hosts                 only Zarr and HDF5, end to end
+
+tolerance listings of a corpus: tolerances.json, tolerances.csv or manifest.json in DIR, or --listing.
+  JSON: {{"a.npy": 1e-3, "sub/b.npy": ["2**-17", 1e-3], "c.npy": {{"tolerances": [0.1], "kind": "field"}}}}
+  CSV:  a header "file,tol" (and "kind", if wanted), one line for each file and tolerance
+
+peers: {", ".join(list(BUILT_IN)[:9])},
+  {", ".join(list(BUILT_IN)[9:])}"""
+
+
+def _tolerances(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(parse_tolerance(part) for part in text.split(","))
+    except ParameterError as e:
+        raise argparse.ArgumentTypeError(str(e)) from None
+
+
+def _number(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+            raise argparse.ArgumentTypeError(f"not a whole number of at least {low}: {text!r}")
+        return int(text)
+
+    return parse
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1e9:
+        raise argparse.ArgumentTypeError(f"not a number of seconds: {text!r}")
+    return value
+
+
+def _peers(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in BUILT_IN and ":" not in name:
+            raise argparse.ArgumentTypeError(f"no peer {name!r}; there are {', '.join(BUILT_IN)}, and MODULE:CLASS")
+    return names
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options to the parser of the command."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
+    count = _number(1, 1 << 40)
+
+    what = parser.add_argument_group("arrays")
+    what.add_argument("files", nargs="*", type=Path, metavar="FILE", help=".npy, .npz, Zarr or HDF5; all float arrays")
+    what.add_argument(
+        "--tol", type=_tolerances, action="append", default=[], metavar="T[,T...]",
+        help="absolute tolerances (1e-3, 2**-17, 2^-17, 0 for lossless), each array at each; "
+        "once for all FILEs, or as often as there are FILEs",
+    )  # fmt: skip
+    what.add_argument(
+        "--corpus", type=Path, action="append", default=[], metavar="DIR",
+        help="every .npy file below DIR, at --tol or at the tolerances listed there; may be repeated",
+    )  # fmt: skip
+    what.add_argument("--listing", type=Path, metavar="CSV|JSON", help="tolerances of the corpus, by file name")
+    what.add_argument("--samples", action="store_true", help="also the arrays that the command makes itself")
+
+    against = parser.add_argument_group("codecs")
+    against.add_argument(
+        "--peers", type=_peers, action="append", metavar="NAME[,NAME...]",
+        help="only these (they must be installed), or adapters of your own: MODULE:CLASS",
+    )  # fmt: skip
+    against.add_argument("--no-peers", action="store_true", help="only memcpy and this package")
+    against.add_argument(
+        "--isa", action="append", default=[], metavar="NAME",
+        help="instruction set for this package (avx2, sse4.2, scalar, ...); repeated: a row for each",
+    )  # fmt: skip
+    against.add_argument(
+        "--threads", type=_number(1, 1024), action="append", metavar="N",
+        help="threads of this package (default 1); repeated: a row for each; peers always have one.  "
+        "They share what is in one chunk: see --chunk 0",
+    )  # fmt: skip
+    against.add_argument("--no-codecs", action="store_true", help="leave this table out, for one of those below")
+
+    how = parser.add_argument_group("method")
+    how.add_argument(
+        "--chunk", type=_number(0, 1 << 40), default=1 << 18, metavar="VALUES",
+        help="values per chunk (default 2**18 = 262144: 1 MiB of float32); 0: whole arrays",
+    )  # fmt: skip
+    how.add_argument("--repeat", type=count, default=15, metavar="N", help="rounds (default 15)")
+    how.add_argument(
+        "--stream", action="store_true",
+        help="besides chunks in the cache, passes through 64 MiB (about 200 MiB of memory for each codec)",
+    )  # fmt: skip
+    how.add_argument(
+        "--budget", type=_seconds, default=10.0, metavar="SECONDS",
+        help="no further rounds for a codec that has had this much of an array (default 10)",
+    )  # fmt: skip
+    how.add_argument(
+        "--timeout", type=_seconds, default=60.0, metavar="SECONDS",
+        help="a codec that takes longer for an array counts as hanging (default 60)",
+    )  # fmt: skip
+
+    more = parser.add_argument_group("more tables")
+    more.add_argument("--stages", action="store_true", help="where this package's time goes, stage by stage")
+    more.add_argument("--hosts", action="store_true", help="Zarr v2, Zarr v3 and HDF5, end to end, on the first array")
+    more.add_argument(
+        "--host-size", type=count, default=64, metavar="MIB",
+        help="the array of --hosts is repeated to this size (default 64)",
+    )  # fmt: skip
+    more.add_argument("--store-dir", type=Path, metavar="DIR", help="where --hosts makes its stores on disk")
+    more.add_argument("--memory", action="store_true", help="peak memory of this package beyond input and result")
+
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--csv", type=Path, metavar="OUT",
+        help="all rows, with machine, versions and command line; more tables go to OUT-hosts.csv and so on",
+    )  # fmt: skip
+    output.add_argument("--plot", type=Path, metavar="OUT", help="ratio against speed as .png, .svg or .pdf")
+
+
+def run(args: argparse.Namespace, argv: Sequence[str], console: Any) -> bool:
+    """The command, as parsed; True if our bound held."""
+    from .command import Options, bench
+
+    peers = None if args.peers is None else tuple(name for names in args.peers for name in names)
+    if args.no_peers:
+        if peers:
+            raise ParameterError("--peers and --no-peers exclude each other")
+        peers = ()
+    return bench(
+        Options(
+            files=tuple(args.files), tols=tuple(args.tol), corpora=tuple(args.corpus), listing=args.listing,
+            samples=args.samples, chunk=args.chunk, repeat=args.repeat, budget=args.budget, timeout=args.timeout,
+            stream=args.stream, threads=tuple(args.threads or (1,)), isas=tuple(args.isa), peers=peers,
+            codecs=not args.no_codecs, stages=args.stages, hosts=args.hosts, host_size=args.host_size << 20,
+            store_dir=args.store_dir, memory=args.memory, csv=args.csv, plot=args.plot, command=tuple(argv),
+        ),
+        console,
+    )  # fmt: skip

@@ -1,0 +1,186 @@
+"""The order of things: check everything, measure, show, write, and say whether our bound held."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...ansquant import AnsQuant
+from .. import stages
+from ..console import Console
+from ..model import CommandError
+from . import corpus, csvfile, hosts, peaks, plot, tables
+from .corpus import Item
+from .machine import describe, installed
+from .measure import CACHE, STREAM, Contenders, Row, measure
+from .protocol import ChildFailed
+from .summary import summarize
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for; `..arguments` explains each."""
+
+    files: tuple[Path, ...] = ()
+    tols: tuple[tuple[float, ...], ...] = ()
+    corpora: tuple[Path, ...] = ()
+    listing: Path | None = None
+    samples: bool = False
+    chunk: int = 1 << 18
+    repeat: int = 15
+    budget: float = 10.0
+    timeout: float = 60.0
+    stream: bool = False
+    threads: tuple[int, ...] = (1,)
+    isas: tuple[str, ...] = ()
+    peers: tuple[str, ...] | None = None
+    codecs: bool = True
+    stages: bool = False
+    hosts: bool = False
+    host_size: int = 64 << 20
+    store_dir: Path | None = None
+    memory: bool = False
+    csv: Path | None = None
+    plot: Path | None = None
+    command: tuple[str, ...] = ()
+
+
+def bench(options: Options, console: Console) -> bool:
+    """Measure, print tables, write CSV and plot; True if our bound held everywhere.
+
+    Files beside ``--csv OUT.csv`` hold the other tables: ``OUT-stages.csv``, ``OUT-hosts.csv`` and
+    ``OUT-memory.csv``.
+    """
+    _check(options)
+    memory = peaks.require_memory() if options.memory else None
+    skipped: list[str] = []
+    items = _items(options, skipped)
+    peers = None if options.peers is None else list(options.peers)
+    if not options.codecs:
+        peers = []
+    with Contenders(peers, list(options.isas) or [None], list(options.threads)) as contenders:
+        header = describe(list(options.command), contenders.versions())
+        for name in ("machine", "cores", "system", "python", "arraycodec", "numpy"):
+            console.say(f"{name}: {header[name]}")
+        if skipped:
+            console.say(f"left out: {', '.join(skipped)}")
+        if contenders.missing:
+            console.say(f"not installed: {', '.join(contenders.missing)}")
+        held = True
+        if options.codecs:
+            held = _codecs(options, items, contenders, header, console)
+        if options.stages:
+            _stages(options, items, contenders, header, console)
+    if options.hosts:
+        held = _hosts(options, items[0], header, console) and held
+    if memory is not None:
+        _memory(options, memory, header, console)
+    return held
+
+
+def _check(options: Options) -> None:
+    """Whatever can be wrong, before hours of measuring."""
+    for path, option in ((options.csv, "--csv"), (options.plot, "--plot")):
+        if path is not None:
+            csvfile.check_writable(path, option)
+    if options.plot is not None:
+        if not options.codecs:
+            raise CommandError("--plot shows codecs, and --no-codecs leaves them out")
+        plot.check_plot(options.plot)
+    if options.store_dir is not None and not options.store_dir.is_dir():
+        raise CommandError(f"--store-dir {options.store_dir}: no such folder")
+    if any(n != 1 for n in options.threads) and "threads" not in inspect.signature(AnsQuant).parameters:
+        wanted = next(n for n in options.threads if n != 1)
+        raise CommandError(f"--threads {wanted}: this version of the codec has no threads")
+    if options.stages:
+        stages.require_profile()
+    if options.hosts:
+        hosts.require_hosts()
+
+
+def _items(options: Options, skipped: list[str]) -> list[Item]:
+    tols = list(options.tols)
+    if options.files and not tols:
+        raise CommandError(f"{options.files[0]}: at which tolerance? give --tol")
+    if not options.files and len(tols) > 1:
+        raise CommandError(f"{len(tols)} --tol and no FILE: several tolerances for every array are --tol A,B")
+    items = corpus.file_items(options.files, tols, skipped) if options.files else []
+    for folder in options.corpora:
+        items += corpus.corpus_items(folder, () if options.files or not tols else tols[0], options.listing, skipped)
+    if options.samples or not items:
+        items += corpus.sample_items(tols[0] if tols and not options.files else ())
+    return items
+
+
+def _codecs(
+    options: Options, items: list[Item], contenders: Contenders, header: dict[str, str], console: Console
+) -> bool:
+    rows: list[Row] = []
+    modes = (CACHE, STREAM) if options.stream else (CACHE,)
+    chunks = f"chunks of at most {options.chunk} values" if options.chunk else "whole arrays"
+    console.say(f"{chunks}, {options.repeat} rounds\n{tables.LEGEND}")
+    for item in items:
+        for tol in item.tols:
+            cell: list[Row] = []
+            for mode in modes:
+                cell += measure(
+                    item, tol, contenders, mode, options.chunk, options.repeat, options.budget, options.timeout
+                )
+            console.say(f"\n{tables.heading(cell[0])}\n{tables.cell_table(cell)}")
+            rows += cell
+            if options.csv is not None:  # again each time: an interrupted run leaves what it has
+                csvfile.write(options.csv, header, rows)
+    for mode in modes:
+        console.say(
+            f"\nAll arrays, {mode}: geometric means of the fastest, and in how many cells the bound was broken,\n"
+            "NaN lost, or nothing came\n" + tables.summary_table(summarize(rows, mode))
+        )
+    if options.plot is not None:
+        arrays = len({(row.array, row.tol) for row in rows})
+        what = f"{arrays} arrays and tolerances" if arrays > 1 else rows[0].array
+        plot.plot(options.plot, summarize(rows, CACHE), f"{what}; {header['machine']}; {chunks}")
+    return all(row.ok and row.violations == 0 for row in rows if row.is_ours)
+
+
+def _stages(
+    options: Options, items: list[Item], contenders: Contenders, header: dict[str, str], console: Console
+) -> None:
+    rows: list[stages.StageRow] = []
+    for item in items:
+        for tol in item.tols:
+            for contender in contenders.own:
+                try:
+                    rows += contender.stages(item, tol, options.chunk, options.repeat, options.timeout)
+                except ChildFailed as e:
+                    raise CommandError(f"--stages: {item.name}: {e}") from None
+    console.say("\nStages, ns a value (share of the call)\n" + tables.stage_table(rows))
+    if options.csv is not None:
+        csvfile.write(_beside(options.csv, "stages"), header, rows)
+
+
+def _hosts(options: Options, item: Item, header: dict[str, str], console: Console) -> bool:
+    rows = hosts.measure_hosts(
+        item, options.host_size, options.chunk, options.repeat, options.budget, options.timeout, options.store_dir
+    )
+    first = rows[0]
+    console.say(
+        f"\nHosts: {first.dtype} {first.shape} in chunks of {first.chunks}, values of {first.array}, "
+        f"tol {first.tol:.4g}; MB/s, fastest and (median) of {options.repeat}\n" + hosts.host_table(rows)
+    )
+    if options.csv is not None:
+        header = header | {f"version of {k}": v for k, v in installed(*hosts.PACKAGES).items()}
+        csvfile.write(_beside(options.csv, "hosts"), header, rows)
+    return all(row.ok and row.violations == 0 for row in rows if row.codec == hosts.OURS)
+
+
+def _memory(options: Options, module: Any, header: dict[str, str], console: Console) -> None:
+    rows = peaks.peak_rows(module, options.threads)
+    console.say("\nPeak memory beyond input and result, MiB, arrays of noise\n" + peaks.peak_table(rows))
+    if options.csv is not None:
+        csvfile.write(_beside(options.csv, "memory"), header, rows)
+
+
+def _beside(path: Path, what: str) -> Path:
+    return path.with_name(f"{path.stem}-{what}{path.suffix}")

@@ -1,0 +1,64 @@
+"""``arraycodec bench --memory``: what `arraycodec.cli.memory` finds for some sizes, as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from .. import interrupt
+from ..model import CommandError
+from .tables import aligned
+
+MIB = 1 << 20
+SIZES = (1 * MIB, 16 * MIB, 64 * MIB, 256 * MIB)
+DTYPES = ("f4", "f8")
+
+
+@dataclass(frozen=True)
+class PeakRow:
+    """Peak memory for one array of noise; the columns of the CSV, in bytes.
+
+    `encode` and `decode` are beyond the input and the result.
+    """
+
+    dtype: str
+    tol: float
+    threads: int
+    size: int
+    chunk: int
+    encode: int
+    decode: int
+
+
+def require_memory() -> Any:
+    """The module that measures, or an error where it cannot."""
+    try:
+        module = import_module("arraycodec.cli.memory")
+    except ImportError:
+        raise CommandError("--memory: this version does not measure memory") from None
+    if not module.available():
+        raise CommandError("--memory: this system does not let a process reset its peak (/proc/self/clear_refs)")
+    return module
+
+
+def peak_rows(module: Any, threads: Iterable[int], sizes: Sequence[int] = SIZES) -> list[PeakRow]:
+    """Measure, each in a process of its own."""
+    tol, rows = 2.0**-9, []
+    for count in threads:
+        for dtype in DTYPES:
+            for size in sizes:
+                interrupt.check()
+                found = module.peak(size, dtype, tol, **({"threads": count} if count != 1 else {}))
+                rows.append(PeakRow(dtype, tol, count, size, found.chunk, found.encode, found.decode))
+    return rows
+
+
+def peak_table(rows: Sequence[PeakRow]) -> str:
+    """The rows as text, in MiB."""
+    lines = [["array", "threads", "MiB", "chunk", "encode", "decode"]]
+    for r in rows:
+        sizes = (f"{n / MIB:.2f}" for n in (r.chunk, r.encode, r.decode))
+        lines.append([r.dtype, str(r.threads), f"{r.size / MIB:.0f}", *sizes])
+    return aligned(lines)

@@ -1,0 +1,53 @@
+"""This package, through the object that users have, and memcpy: the limit of what a codec can reach."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from .... import __version__
+from ...._core import isa
+from ....ansquant import AnsQuant
+from .base import BOUNDED, LIMIT, Adapter
+
+#: How `..measure` tells the process the number of threads.
+THREADS = "ARRAYCODEC_BENCH_THREADS"
+
+
+class Memcpy(Adapter):
+    name = "memcpy"
+    family = LIMIT
+    version = f"numpy {np.__version__}"
+
+    def encode(self, array: np.ndarray, tol: float) -> np.ndarray:
+        return array.copy()
+
+    def decode(self, data: np.ndarray, like: np.ndarray) -> np.ndarray:
+        np.copyto(like, data)
+        return like
+
+
+class Arraycodec(Adapter):
+    name = "arraycodec"
+    family = BOUNDED
+    version = f"arraycodec {__version__}"
+
+    def __init__(self) -> None:
+        self.isa = isa()
+        threads = int(os.environ.get(THREADS, "1"))
+        # passed on only where asked for: builds without threads have no such argument
+        self._options = {"threads": threads} if threads != 1 else {}
+        self._codec = AnsQuant(**self._options)
+
+    def refuses(self, dtype: np.dtype, tol: float) -> str | None:
+        return None  # it is asked before any array is measured, and has a lossless mode
+
+    def encode(self, array: np.ndarray, tol: float) -> Any:
+        if self._codec.tol != tol:
+            self._codec = AnsQuant(tol=tol, **self._options)
+        return self._codec.encode(array)
+
+    def decode(self, data: Any, like: np.ndarray) -> np.ndarray:
+        return self._codec.decode(data, out=like)

@@ -1,0 +1,421 @@
+"""HDF5 datasets, chunk by chunk and around HDF5's lock; users call `hdf5.read` and `hdf5.write`.
+
+HDF5 runs filters one chunk after the other, under a lock over the whole library.  Here the calling
+thread moves encoded chunks between the file and memory (direct chunk access), and the codec works
+in as many threads as are wanted, straight from and to the caller's arrays.  Only the calling thread
+talks to HDF5.
+
+The rule is that results are those of ``dataset[selection]``, and stored bytes those of
+``dataset[selection] = values``: whatever cannot be done directly in that way is left to h5py.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import math
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+from h5py._objects import phil  # the lock of h5py; before 3.16 direct chunk access does not take it
+
+from . import codec, hdf5
+from .config import check_threads
+from .errors import ArraycodecError, ParameterError, SizeError
+from .selection import Axis, as_index, block_runs, normalize, shape_of
+
+_DONT_FILTER_PARTIAL_CHUNKS = 2  # of HDF5's H5Dpublic.h
+# the filter's names of types, as in `ext/hdf5/h5z_arraycodec.c`
+_TYPES = {1: h5py.h5t.IEEE_F32LE, 2: h5py.h5t.IEEE_F64LE, 257: h5py.h5t.IEEE_F32BE, 258: h5py.h5t.IEEE_F64BE}
+# Bytes of values in one task.  At least so many, as handing it to a thread costs like decoding some
+# KiB; and more where there is enough for all threads, as two of them that write to the same large
+# page of new memory wait for each other.
+_MIN_TASK = 1 << 18
+_MAX_TASK = 1 << 22
+
+
+# ---- what can be accessed directly ----
+def _layout(dataset: h5py.Dataset) -> tuple[int, ...] | None:
+    """The shape of a chunk, or None where HDF5 has to read and write the dataset itself."""
+    plist = dataset.id.get_create_plist()
+    if plist.get_layout() != h5py.h5d.CHUNKED or plist.get_nfilters() != 1:
+        return None
+    if plist.get_filter(0)[0] != hdf5.FILTER_ID or _type_code(dataset) is None:
+        return None
+    if h5py.get_config().mpi and dataset.file.driver == "mpio":
+        return None  # every process would have to take part in every access
+    return plist.get_chunk() if _filters_partial_chunks(plist) else None
+
+
+def _filters_partial_chunks(plist: h5py.h5p.PropDCID) -> bool:
+    """False where HDF5 stores chunks at the edge of a dataset as they are, without marking them."""
+    # h5py does not wrap this function; its own modules are linked with the library that has it
+    get_options = getattr(ctypes.CDLL(h5py.h5p.__file__), "H5Pget_chunk_opts", None)
+    if get_options is None:
+        return False
+    options = ctypes.c_uint(0)
+    with phil:
+        error = get_options(ctypes.c_int64(plist.id), ctypes.byref(options)) < 0
+    return not error and not options.value & _DONT_FILTER_PARTIAL_CHUNKS
+
+
+def _type_code(dataset: h5py.Dataset) -> int | None:
+    """What the filter calls the type of the dataset; None if it takes no such type.
+
+    HDF5 is asked: NumPy's dtype does not tell all of its types apart.
+    """
+    type_id = dataset.id.get_type()
+    return next((code for code, known in _TYPES.items() if type_id == known), None)
+
+
+def _basic(selection: Any, shape: tuple[int, ...]) -> tuple[Axis, ...] | None:
+    """A selection of integers and slices, not empty; None for all others and for wrong ones.
+
+    Those go to h5py, which has its own rules and errors for them.
+    """
+    for item in selection if isinstance(selection, tuple) else (selection,):
+        if isinstance(item, bool) or not (item is Ellipsis or isinstance(item, (int, np.integer, slice))):
+            return None
+    try:
+        axes = normalize(selection, shape)
+    except (IndexError, TypeError, ValueError):
+        return None
+    if 0 in shape_of(axes) or any(isinstance(axis, range) and axis.step < 1 for axis in axes):
+        return None
+    return axes
+
+
+# ---- chunks of a selection ----
+class _Piece(NamedTuple):
+    """What a selection has in one chunk.
+
+    Attributes
+    ----------
+    offset : tuple of int
+        The chunk's first element in the dataset.
+    inside : tuple of int or range
+        The selected elements within the chunk.
+    target : tuple of slice
+        Their place in the selection's array.
+    whole : bool
+        Whether they are all elements of the chunk.
+    """
+
+    offset: tuple[int, ...]
+    inside: tuple[Axis, ...]
+    target: tuple[slice, ...]
+    whole: bool
+
+    @property
+    def index(self) -> tuple[int | slice, ...]:
+        """What selects it from the chunk."""
+        return tuple(map(as_index, self.inside))
+
+    @property
+    def selection(self) -> tuple[int | slice, ...]:
+        """What selects it from the dataset."""
+        return tuple(as_index(axis, -first) for axis, first in zip(self.inside, self.offset, strict=True))
+
+
+def _pieces(axes: tuple[Axis, ...], chunks: tuple[int, ...]) -> tuple[int, Iterator[_Piece]]:
+    """The pieces of a selection, and how many there are."""
+    parts = [_along_axis(*pair) for pair in zip(axes, chunks, strict=True)]
+    return math.prod(map(len, parts)), map(_piece, itertools.product(*parts))
+
+
+def _piece(parts: tuple[tuple[int, Axis, slice | None, bool], ...]) -> _Piece:
+    offset, inside, target, whole = zip(*parts, strict=True)
+    return _Piece(offset, inside, tuple(t for t in target if t is not None), all(whole))
+
+
+def _along_axis(axis: Axis, chunk: int) -> list[tuple[int, Axis, slice | None, bool]]:
+    if isinstance(axis, int):
+        return [(axis - axis % chunk, axis % chunk, None, chunk == 1)]
+    parts, done = [], 0
+    while done < len(axis):
+        offset = axis[done] - axis[done] % chunk
+        stop = min((offset + chunk - 1 - axis.start) // axis.step + 1, len(axis))
+        inside = range(axis[done] - offset, axis[stop - 1] - offset + 1, axis.step)
+        parts.append((offset, inside, slice(done, stop), len(inside) == chunk))
+        done = stop
+    return parts
+
+
+def _read_chunk(dataset: h5py.Dataset, offset: tuple[int, ...]) -> tuple[int, bytes] | None:
+    """Filter mask and stored bytes of a chunk; None if it was never written.
+
+    HDF5 writes the chunk out first if its cache has something newer.
+    """
+    with phil:
+        try:
+            return dataset.id.read_direct_chunk(offset)
+        except Exception:
+            # asked only now: of most chunks it would be one search more in the index
+            if dataset.id.get_chunk_info_by_coord(offset).byte_offset is None:
+                return None
+            raise
+
+
+class _Fill:
+    """What chunks that were never written hold.  It depends on three properties of the dataset, so h5py is asked."""
+
+    def __init__(self, dataset: h5py.Dataset) -> None:
+        self.dataset, self.value = dataset, None
+
+    def at(self, offset: tuple[int, ...]) -> np.ndarray:
+        """What they read as; `offset` is one of them."""
+        if self.value is None:
+            self.value = self.dataset[tuple(slice(i, i + 1) for i in offset)].reshape(())
+        return self.value
+
+    def of_new_chunks(self, offset: tuple[int, ...]) -> np.ndarray:
+        """What stands around the first values that are written into one."""
+        try:
+            return self.at(offset)
+        except OSError:  # without any fill value HDF5 does not read a dataset that has no chunk yet
+            return np.zeros((), self.dataset.dtype)
+
+
+# ---- the codec's side: runs in any thread, touches no HDF5 ----
+class _Chunks:
+    """Decodes and encodes the chunks of one dataset."""
+
+    def __init__(self, dataset: h5py.Dataset, chunks: tuple[int, ...], tol: float | None = None) -> None:
+        self.name, self.chunks, self.dtype, self.tol = dataset.name, chunks, dataset.dtype, tol
+        self.count = math.prod(chunks)
+        self.nbytes = self.count * self.dtype.itemsize
+        self._local = threading.local()
+
+    @property
+    def buffer(self) -> np.ndarray:
+        """This thread's array for one chunk."""
+        if not hasattr(self._local, "buffer"):
+            self._local.buffer = np.empty(self.chunks, self.dtype)
+        return self._local.buffer
+
+    def decode(self, piece: _Piece, stored: tuple[int, bytes], target: np.ndarray) -> None:
+        """Put the piece of a stored chunk into `target`."""
+        mask, data = stored
+        if mask & 1 == 0:
+            if piece.whole and target.flags.c_contiguous:
+                codec.decode_expected(data, self.dtype, self.count, target)
+                return
+            if self.count > codec.BLOCK_LEN and not piece.whole:
+                chunk = codec.open_chunk(data)
+                header = codec.peek(chunk)
+                if header.shape == self.chunks and header.dtype == self.dtype and header.order == "C":
+                    runs = block_runs(piece.inside, self.chunks, header.block_len)
+                    if sum(stop - first for first, stop in runs) < header.n_blocks:
+                        codec.decode(chunk, target, selection=piece.index)
+                        return
+        target[...] = self.decode_whole(stored)[piece.index]
+
+    def decode_whole(self, stored: tuple[int, bytes]) -> np.ndarray:
+        """A stored chunk as an array, which is this thread's buffer or read-only."""
+        mask, data = stored
+        if mask & 1:  # HDF5 stored it without the filter
+            if len(data) != self.nbytes:
+                raise SizeError(f"{len(data)} bytes, stored without the filter, for {self.count} {self.dtype} values")
+            return np.frombuffer(data, self.dtype).reshape(self.chunks)
+        buffer = self.buffer
+        codec.decode_expected(data, self.dtype, self.count, buffer)
+        return buffer
+
+    def encode(self, piece: _Piece, old: bytes | np.ndarray | None, values: np.ndarray) -> bytes:
+        """The chunk with `values` in the place of the piece.
+
+        `old` is the chunk so far, or the fill value; None if no other values are in the chunk.
+        """
+        if old is None and values.flags.c_contiguous and values.dtype == self.dtype:
+            return codec.encode(values.reshape(self.chunks), self.tol)
+        buffer = self.buffer
+        if isinstance(old, bytes):
+            self.decode_whole((0, old))
+        elif old is not None:
+            buffer[...] = old
+        _assign(buffer[(*piece.index, ...)], values)
+        return codec.encode(buffer, self.tol)
+
+
+def _assign(target: np.ndarray, values: np.ndarray) -> None:
+    """Assign with HDF5's conversion; see `_is_converted_alike`."""
+    with np.errstate(over="ignore"):
+        target[...] = values
+        if values.dtype.itemsize > target.dtype.itemsize and values.dtype.kind == "f":
+            # what is beyond the largest float32 becomes infinite; NumPy rounds some of it down
+            beyond = np.abs(values) > np.finfo(target.dtype).max.astype(values.dtype)
+            if beyond.any():
+                target[beyond] = np.copysign(np.inf, values[beyond])
+
+
+def _is_converted_alike(source: np.dtype, target: np.dtype) -> bool:
+    """Whether `_assign` gives the bits that HDF5's conversion gives.
+
+    HDF5 converts between float types of two sizes by software of its own where one of them is not
+    the machine's, and rounds differently there; it has other rules for types that are no numbers.
+    """
+    if source.kind == "f" and source.itemsize != target.itemsize:
+        return codec.is_supported(source) and source.isnative and target.isnative
+    return source.kind in "fiu"
+
+
+# ---- flow ----
+def _run(tasks: Iterator[Any], work: Callable[[Any], Any], done: Callable[[Any, Any], None], threads: int) -> None:
+    """Call ``done(task, work(task))`` for every task: `work` in several threads, the rest in this one.
+
+    This thread works, too, when the others have enough to do: at most two tasks per thread are in
+    memory.  An exception (also one of the iterator, or an interrupt) comes out after the running
+    tasks have ended; no other is started.
+    """
+    if threads == 1:
+        for task in tasks:
+            done(task, work(task))
+        return
+    pending: deque[Any] = deque()
+    # a pool of its own for every call: nothing is left that a fork could find half alive
+    pool = ThreadPoolExecutor(threads - 1, thread_name_prefix="arraycodec")
+    try:
+        for task in tasks:
+            while pending and pending[0][1].done():
+                finished, future = pending.popleft()
+                done(finished, future.result())
+            if len(pending) < 2 * (threads - 1):
+                pending.append((task, pool.submit(work, task)))
+            else:
+                done(task, work(task))
+        while pending:
+            task, future = pending.pop()  # the last was perhaps not started yet
+            done(task, work(task) if future.cancel() else future.result())
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _run_batches(
+    items: Iterator[Any], count: int, nbytes: int, work: Callable[..., Any], done: Callable[..., None], threads: int
+) -> None:
+    """`_run` with tasks of several items, of which there are at most `count`, of `nbytes` bytes of values each."""
+    size = max(1, _MIN_TASK // nbytes, min(_MAX_TASK // nbytes, count // (4 * threads)))
+    batches = iter(lambda: list(itertools.islice(items, size)), [])
+    _run(batches, work, done, min(threads, -(-count // size)))
+
+
+def _each(work: Callable[..., Any], name: str) -> Callable[[list[Any]], list[Any]]:
+    """`work` on the pieces of a batch, with the chunk in the message of what is wrong with it."""
+
+    def each(batch: list[Any]) -> list[Any]:
+        results = []
+        for piece, *args in batch:
+            try:
+                results.append(work(piece, *args))
+            except (ArraycodecError, MemoryError) as error:
+                raise type(error)(f"chunk at {piece.offset} of {name}: {error}") from error
+        return results
+
+    return each
+
+
+def _check(dataset: Any, threads: Any) -> int:
+    """Check the arguments of both functions; the number of threads."""
+    if not isinstance(dataset, h5py.Dataset):
+        raise TypeError(f"dataset must be an h5py.Dataset, not {type(dataset).__name__}")
+    return check_threads(threads)
+
+
+def read(dataset: h5py.Dataset, selection: Any, threads: int) -> Any:
+    """See `hdf5.read`."""
+    threads = _check(dataset, threads)
+    selection = () if selection is None else selection
+    chunks = _layout(dataset)
+    axes = None if chunks is None else _basic(selection, dataset.shape)
+    if axes is None:
+        return dataset[selection]
+    worker, fill = _Chunks(dataset, chunks), _Fill(dataset)
+    count, pieces = _pieces(axes, chunks)
+    result = np.empty(shape_of(axes), dataset.dtype)
+
+    def tasks() -> Iterator[tuple[_Piece, tuple[int, bytes], np.ndarray]]:
+        for piece in pieces:
+            stored = _read_chunk(dataset, piece.offset)
+            target = result[(*piece.target, ...)]
+            if stored is None:
+                target[...] = fill.at(piece.offset)
+            else:
+                yield piece, stored, target
+
+    _run_batches(tasks(), count, worker.nbytes, _each(worker.decode, worker.name), lambda *_: None, threads)
+    return result if result.shape else result[()]
+
+
+def write(dataset: h5py.Dataset, values: Any, selection: Any, threads: int) -> None:
+    """See `hdf5.write`."""
+    threads = _check(dataset, threads)
+    if isinstance(values, np.ma.MaskedArray):
+        raise TypeError("a masked array's mask would be lost: fill it first (values.filled(nan))")
+    selection = () if selection is None else selection
+    chunks = _layout(dataset)
+    axes = None if chunks is None else _basic(selection, dataset.shape)
+    tol = None if axes is None else _tolerance(dataset, chunks)
+    if tol is None or dataset.file.mode == "r":
+        dataset[selection] = values
+        return
+    values = np.asarray(values, None if isinstance(values, np.ndarray) else dataset.dtype)
+    source = _broadcast(values, shape_of(axes))
+    if source is None or not _is_converted_alike(source.dtype, dataset.dtype):
+        dataset[selection] = values
+        return
+    worker, fill = _Chunks(dataset, chunks, tol), _Fill(dataset)
+    count, pieces = _pieces(axes, chunks)
+
+    def tasks() -> Iterator[tuple[_Piece, bytes | np.ndarray | None, np.ndarray]]:
+        for piece in pieces:
+            part = source[(*piece.target, ...)]
+            with phil:
+                stored = dataset.id.get_chunk_info_by_coord(piece.offset)
+                if stored.byte_offset is None:
+                    old = None if piece.whole else fill.of_new_chunks(piece.offset)
+                elif stored.filter_mask:
+                    # HDF5 2.0 has been seen to keep the mask in mind, or in the file, when such a
+                    # chunk is replaced directly by a filtered one
+                    dataset[piece.selection] = part
+                    continue
+                else:
+                    old = None if piece.whole else dataset.id.read_direct_chunk(piece.offset)[1]
+            yield piece, old, part
+
+    def store(batch: list[Any], encoded: list[bytes]) -> None:
+        for (piece, *_), data in zip(batch, encoded, strict=True):
+            with phil:
+                dataset.id.write_direct_chunk(piece.offset, data)
+
+    _run_batches(tasks(), count, worker.nbytes, _each(worker.encode, worker.name), store, threads)
+
+
+def _tolerance(dataset: h5py.Dataset, chunks: tuple[int, ...]) -> float | None:
+    """The tolerance that the filter encodes with; None if it does not encode.
+
+    It does only with the parameters that it completed itself when the dataset was created.
+    """
+    info = hdf5.info(dataset)
+    if info["tol"] is None:
+        raise ParameterError(f"the tolerance of {dataset.name} is not readable: cd_values {info['cd_values']}")
+    dims = (word for n in chunks for word in (n & 0xFFFFFFFF, n >> 32))
+    complete = (*info["cd_values"][:3], _type_code(dataset), len(chunks), *dims)
+    given = info["cd_values"]
+    if len(complete) > 16 and len(given) >= 16:  # h5py knows 16; old ones fill up with garbage
+        return info["tol"] if given[:16] == complete[:16] else None
+    return info["tol"] if given == complete else None
+
+
+def _broadcast(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
+    """The values in the shape of the selection, or None; more leading axes of length 1 are fine for h5py."""
+    while values.ndim > len(shape) and values.shape[0] == 1:
+        values = values[0]
+    try:
+        return np.broadcast_to(values, shape)
+    except ValueError:
+        return None

@@ -1,0 +1,131 @@
+"""Which blocks of a chunk hold the values that a selection asks for.
+
+A chunk is a row of blocks, each of so many consecutive values in memory order, and a block is
+decoded as a whole or not at all.  Here is only geometry: shapes and indices in, ranges out.  The
+readers of parts (`codec.decode`, `zarr3`, `hdf5io`) share it.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+#: What a selection asks for along one axis: one index (the axis then drops out), or a range of them.
+Axis = int | range
+
+
+def normalize(selection: Any, shape: tuple[int, ...]) -> tuple[Axis, ...]:
+    """NumPy's basic indexing, spelled out: one non-negative index or range for every axis.
+
+    Parameters
+    ----------
+    selection : int, slice, Ellipsis, or tuple of them
+        Axes left out are taken whole.
+    shape : tuple of int
+
+    Raises
+    ------
+    IndexError
+        If an index leaves the array, or there are more of them than axes.
+    TypeError
+        If it is another kind of index (None, bool, float, list, array).
+    ValueError
+        If a slice has step 0.
+    """
+    items = selection if isinstance(selection, tuple) else (selection,)
+    ellipses = sum(item is Ellipsis for item in items)
+    if ellipses > 1:
+        raise IndexError(f"a selection can have one Ellipsis, not {ellipses}")
+    if len(items) - ellipses > len(shape):
+        raise IndexError(f"{len(items) - ellipses} indices for an array of {len(shape)} dimensions")
+    axes: list[Axis] = []
+    for item in items:
+        if item is Ellipsis:
+            axes += [range(n) for n in shape[len(axes) : len(axes) + len(shape) - len(items) + 1]]
+        else:
+            axes.append(_normalize_one(item, shape[len(axes)], len(axes)))
+    return (*axes, *(range(n) for n in shape[len(axes) :]))
+
+
+def _normalize_one(item: Any, length: int, axis: int) -> Axis:
+    if isinstance(item, slice):
+        return range(*item.indices(length))
+    try:
+        index = None if isinstance(item, (bool, np.bool_)) else operator.index(item)
+    except TypeError:
+        index = None
+    if index is None:
+        raise TypeError(f"a selection has integers, slices and Ellipsis, not {item!r}")
+    if not -length <= index < length:
+        raise IndexError(f"index {index} is out of range for axis {axis} of length {length}")
+    return index % length
+
+
+def shape_of(axes: tuple[Axis, ...]) -> tuple[int, ...]:
+    """The shape of what is selected."""
+    return tuple(len(axis) for axis in axes if isinstance(axis, range))
+
+
+def span(axis: Axis) -> range:
+    """The smallest range with step 1 around a non-empty axis of a selection."""
+    if isinstance(axis, int):
+        return range(axis, axis + 1)
+    first, last = axis[0], axis[-1]
+    return range(min(first, last), max(first, last) + 1)
+
+
+def as_index(axis: Axis, start: int = 0) -> int | slice:
+    """What selects the same from an array that begins at index `start` of the axis."""
+    if isinstance(axis, int):
+        return axis - start
+    if not axis:
+        return slice(0, 0)
+    stop = axis.stop - start
+    return slice(axis.start - start, stop if stop >= 0 else None, axis.step)
+
+
+def block_runs(axes: tuple[Axis, ...], shape: tuple[int, ...], block_len: int) -> list[tuple[int, int]]:
+    """The blocks that hold the selected values of an array in C order.
+
+    Parameters
+    ----------
+    axes : tuple of int or range
+        As `normalize` returns them.
+    shape : tuple of int
+    block_len : int
+        Values per block.
+
+    Returns
+    -------
+    list of (int, int)
+        Runs ``[first, stop)`` of blocks: ascending, neither overlapping nor adjacent, and without a
+        block that holds no selected value.
+    """
+    if any(isinstance(axis, range) and not axis for axis in axes):
+        return []
+    if math.prod(shape) <= block_len:  # most chunks
+        return [(0, 1)]
+    # Along the outer axes one step leads over a whole block, so every index is looked at; they are
+    # at most about two per block.  From the first axis on whose steps are not longer than a block,
+    # the selected values leave no block out between the first and the last of them.
+    starts, extent, outer = np.zeros(1, np.int64), 0, True
+    stride = math.prod(shape)
+    for axis, length in zip(axes, shape, strict=True):
+        stride //= length
+        indices = span(axis)
+        starts = starts + indices.start * stride
+        if isinstance(axis, int) or len(axis) == 1:
+            continue
+        step = abs(axis.step) * stride
+        outer = outer and step > block_len
+        if outer:
+            starts = (starts[:, np.newaxis] + np.arange(len(axis)) * step).reshape(-1)
+        else:
+            extent += (len(indices) - 1) * stride
+    first, last = starts // block_len, (starts + extent) // block_len
+    begins = np.flatnonzero(np.concatenate(([True], first[1:] > last[:-1] + 1)))
+    ends = np.append(begins[1:], len(first)) - 1
+    return list(zip(first[begins].tolist(), (last[ends] + 1).tolist(), strict=True))

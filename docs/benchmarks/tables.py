@@ -1,0 +1,172 @@
+"""Write the tables of docs/benchmarks.md and README.md from the measurements beside this file.
+
+    python docs/benchmarks/tables.py            # rewrite what differs
+    python docs/benchmarks/tables.py --check    # exit code 1 if anything differs
+
+A table stands between ``<!-- table: KIND FILE ... -->`` and ``<!-- end -->``, where KIND is the name
+of a function below, FILE a CSV in this folder, and the rest are the function's other arguments.
+"""
+
+import shlex
+import sys
+from csv import DictReader
+from pathlib import Path
+
+from arraycodec.cli.bench import csvfile
+from arraycodec.cli.bench.hosts import HostRow
+from arraycodec.cli.bench.measure import CACHE, STREAM, Row
+from arraycodec.cli.bench.summary import is_limit, labels, summarize
+from arraycodec.cli.bench.tables import speed
+from arraycodec.cli.stages import StageRow
+
+HERE = Path(__file__).parent
+DOCUMENTS = (HERE.parent / "benchmarks.md", HERE.parents[1] / "README.md")
+BEGIN, END = "<!-- table: ", "<!-- end -->"
+
+
+def titles():
+    """What the arrays are, by name."""
+    with open(HERE / "arrays.csv") as f:
+        listed = DictReader(line for line in f if not line.startswith("#"))
+        return {row["file"].removesuffix(".npy"): row["title"] for row in listed}
+
+
+def markdown(head, lines):
+    """Cells as a Markdown table."""
+    return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *lines])
+
+
+def tolerance(value):
+    """As people write them: 2^-17, 1e-4, 0.05."""
+    mantissa, exponent = value.hex().split("p")
+    if float.fromhex(mantissa) == 1 and value < 0.01:
+        return f"2^{int(exponent)}"
+    return f"{value:.0e}".replace("e-0", "e-") if value < 0.01 and float(f"{value:.0e}") == value else f"{value:.3g}"
+
+
+def cell(row):
+    """The array and tolerance of a row."""
+    return [titles().get(row.array, row.array), tolerance(row.tol)]
+
+
+def read(file, kind=Row):
+    return csvfile.read(HERE / file, kind)[1]
+
+
+def origin(file):
+    """Where the measurements come from."""
+    header, _ = csvfile.read(HERE / file, Row)
+    return "\n".join(f"- {name}: {f'`{text}`' if name == 'command' else text}" for name, text in header.items())
+
+
+def arrays(file, *codecs):
+    """Every array with every codec, or with some of them."""
+    rows = read(file)
+    label, streamed = labels(rows), {(r.array, r.tol, r.codec, r.isa, r.threads): r for r in rows if r.mode == STREAM}
+    head = ["array", "tol", "codec", "bits", "enc MB/s", "dec MB/s"]
+    head += ["streaming enc", "dec"] if streamed else []
+    lines = []
+    for row in rows:
+        if row.mode != CACHE or row.codec == "memcpy" or (codecs and row.codec not in codecs):
+            continue
+        if not row.ok:
+            lines.append([*cell(row), label(row), row.status, *[""] * (len(head) - 4), ""])
+            continue
+        line = [*cell(row), label(row), f"{row.bits_per_value:.2f}"]
+        line += [speed(row.encode_fastest), speed(row.decode_fastest)]
+        if streamed:
+            other = streamed.get((row.array, row.tol, row.codec, row.isa, row.threads))
+            line += [speed(other.encode_fastest), speed(other.decode_fastest)] if other and other.ok else ["", ""]
+        lines.append([*line, str(row.violations)])
+    return markdown([*head, "violations"], lines)
+
+
+def summary(file, mode=CACHE):
+    """Codecs over all arrays."""
+    summaries = summarize(read(file), mode)
+    kinds = sorted({kind for s in summaries for kind in s.size if kind})
+    head = ["codec", "ratio", "enc MB/s", "dec MB/s", *(f"size: {kind}" for kind in kinds)]
+    lines = []
+    for s in summaries:
+        sizes = ["" if is_limit(s) or kind not in s.size else f"{s.size[kind]:.2f}" for kind in kinds]
+        counts = [f"{n} of {s.cells + s.failed}" if n else "" for n in (s.broken, s.lost, s.failed)]
+        lines.append([s.codec, f"{s.ratio:.2f}", speed(s.encode), speed(s.decode), *sizes, *counts])
+    return markdown([*head, "bound broken", "NaN lost", "failed"], lines)
+
+
+def versus(file, peer, *names):
+    """Our codec beside one other on some arrays, each at its first tolerance."""
+    found = {}
+    for row in read(file):
+        if row.mode == CACHE and row.ok and row.codec in ("arraycodec", peer):
+            found.setdefault(row.array, {}).setdefault(row.tol, {}).setdefault(row.codec, row)
+    lines = []
+    for name in names or found:
+        pair = next(iter(found[name].values()))
+        ours, other = pair["arraycodec"], pair[peer]
+        bits = [f"{r.bits_per_value:.2f}" for r in (ours, other)]
+        smaller = ours.bits_per_value > other.bits_per_value
+        bits[smaller] = f"**{bits[smaller]}**"
+        speeds = [f"{speed(r.encode_fastest)} / {speed(r.decode_fastest)}" for r in (ours, other)]
+        lines.append([*cell(ours), bits[0], speeds[0], bits[1], speeds[1], str(other.violations)])
+    return markdown(
+        ["array", "tol", "arraycodec", "enc / dec MB/s", peer, "enc / dec MB/s", "its violations"], lines
+    )  # fmt: skip
+
+
+def hosts(file):
+    """Zarr and HDF5, end to end."""
+    head = ["host", "store", "codec", "threads", "ratio", "write MB/s", "read MB/s", "write / none", "read / none"]
+    lines = []
+    for r in read(file, HostRow):
+        names = [r.host, r.store, r.codec, r.threads]
+        figures = [f"{r.ratio:.2f}", speed(r.write_fastest), speed(r.read_fastest)]
+        compared = [f"{r.write_of_none:.2f}", f"{r.read_of_none:.2f}"]
+        lines.append([*names, *figures, *compared] if r.ok else [*names, r.status, "", "", "", ""])
+    return markdown(head, lines)
+
+
+def stages(file):
+    """Nanoseconds a value, stage by stage."""
+    rows = read(file, StageRow)
+    columns = list(dict.fromkeys((r.array, r.tol, r.isa) for r in rows))
+    found = {(r.stage, (r.array, r.tol, r.isa)): r for r in rows}
+    head = ["stage, ns a value"]
+    head += [f"{titles().get(array, array)} at {tolerance(tol)}, {isa}" for array, tol, isa in columns]
+    lines = []
+    for stage in dict.fromkeys(r.stage for r in rows):
+        cells = [found.get((stage, column)) for column in columns]
+        lines.append([stage, *(f"{r.ns_per_value:.2f}" if r else "" for r in cells)])
+    return markdown(head, lines)
+
+
+def render(text):
+    """A document with its tables made anew."""
+    parts = text.split(BEGIN)
+    result = [parts[0]]
+    for part in parts[1:]:
+        marker, _, rest = part.partition(" -->\n")
+        _, end, after = rest.partition(END)
+        if not end:
+            raise ValueError(f"no {END} after {BEGIN}{marker} -->")
+        kind, *arguments = shlex.split(marker)
+        table = {f.__name__: f for f in (origin, arrays, summary, versus, hosts, stages)}[kind](*arguments)
+        result.append(f"{BEGIN}{marker} -->\n{table}\n{END}{after}")
+    return "".join(result)
+
+
+def main():
+    changed = False
+    for path in DOCUMENTS:
+        old = path.read_text()
+        new = render(old)
+        if new != old:
+            changed = True
+            print(f"{path.name}: {'differs' if '--check' in sys.argv else 'rewritten'}")
+            if "--check" not in sys.argv:
+                path.write_text(new)
+    return int(changed and "--check" in sys.argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

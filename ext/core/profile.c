@@ -1,0 +1,68 @@
+/* profile.c: the pipeline of a block under a stopwatch.  Beside the pipeline: nothing else calls it.
+ *
+ * Invariant: the blocks are encoded and decoded by the functions that every call uses.
+ */
+#include "profile.h"
+
+#include <stdlib.h>
+
+#include "../simd/kernels.h"
+#include "block.h"
+#include "fpenv.h"
+
+typedef struct {
+  ac_encode_scratch scratch;
+  uint32_t *tables;
+  uint8_t *memory, *dst, *out;
+} workspace;
+
+static int profile_block(int dtype, const uint8_t *src, uint32_t n, const ac_lattice *lattice, workspace *w,
+                         ac_stopwatch *watch) {
+  static const ac_tuning automatic;
+  const ac_kernels *kernels = ac_active_kernels();
+  double start = ac_seconds();
+  watch->last = start;
+  const size_t size = ac_block_encode(dtype, src, n, lattice, &automatic, &w->scratch, w->dst);
+  watch->last = ac_seconds();
+  const uint32_t checksum = kernels->crc32c(w->dst, size);
+  ac_lap(watch, AC_STAGE_ENCODE_CHECKSUM);
+  watch->seconds[AC_STAGE_ENCODE_TOTAL] += watch->last - start;
+
+  start = watch->last = ac_seconds();
+  const int changed = kernels->crc32c(w->dst, size) != checksum;
+  ac_lap(watch, AC_STAGE_DECODE_CHECKSUM);
+  const int error = ac_block_decode(dtype, w->dst, size, n, lattice->delta, w->tables, watch, w->out);
+  watch->seconds[AC_STAGE_DECODE_TOTAL] += ac_seconds() - start;
+  return changed ? AC_E_CHECKSUM : error;
+}
+
+int ac_profile(int dtype, double tol, const void *src, size_t n, unsigned repeat, double *seconds) {
+  if (!ac_active_kernels()) return AC_E_ISA;
+  if (!(tol >= 0) || tol > DBL_MAX || !repeat) return AC_E_PARAM;
+  const size_t item = ac_item_size(dtype), block = 1 + AC_MAX_BLOCK * item;
+  workspace w;
+  const size_t scratch = ac_encode_scratch_place(&w.scratch, NULL, AC_MAX_BLOCK);
+  const size_t tables = AC_MAX_TABLES * sizeof(uint32_t);
+  if (posix_memalign((void **)&w.memory, 64, scratch + tables + 2 * (block + 63))) return AC_E_MEMORY;
+  ac_stopwatch watch;
+  ac_encode_scratch_place(&w.scratch, w.memory, AC_MAX_BLOCK);
+  w.scratch.watch = &watch;
+  w.tables = (uint32_t *)(w.memory + scratch);
+  w.out = w.memory + scratch + tables;
+  w.dst = w.out + block + 63;
+  const ac_fpenv saved = ac_fpenv_enter();
+  const ac_lattice lattice = ac_lattice_make(dtype, tol, ac_lattice_delta(dtype, tol));
+  int error = AC_OK;
+  for (unsigned r = 0; r < repeat && !error; r++) {
+    watch = (ac_stopwatch){{0}, 0};
+    for (size_t i = 0; i < n && !error; i += AC_MAX_BLOCK) {
+      const uint32_t m = n - i < AC_MAX_BLOCK ? (uint32_t)(n - i) : AC_MAX_BLOCK;
+      error = profile_block(dtype, (const uint8_t *)src + i * item, m, &lattice, &w, &watch);
+    }
+    for (int s = 0; s < AC_STAGES; s++)
+      if (!r || watch.seconds[s] < seconds[s]) seconds[s] = watch.seconds[s];
+  }
+  ac_fpenv_leave(saved);
+  free(w.memory);
+  return error;
+}

@@ -1,0 +1,137 @@
+"""Codecs that misbehave in every way that real ones do, for the benchmark to report."""
+
+import os
+import signal
+import time
+
+import numpy as np
+
+from arraycodec.cli.bench.peers.base import BOUNDED, Adapter
+
+
+class Honest(Adapter):
+    """Stores the bytes; in its own memory, so that results are not in `like`."""
+
+    name = "honest"
+    family = BOUNDED
+
+    def encode(self, array, tol):
+        return array.tobytes()
+
+    def decode(self, data, like):
+        return np.frombuffer(data, like.dtype).reshape(like.shape).copy()
+
+
+class Aborts(Honest):
+    name = "aborts"
+
+    def encode(self, array, tol):
+        print("what a library prints", flush=True)
+        os.abort()
+
+
+class Segfaults(Honest):
+    name = "segfaults"
+
+    def decode(self, data, like):
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+
+class Exits(Honest):
+    name = "exits"
+
+    def decode(self, data, like):
+        os._exit(3)
+
+
+class Hangs(Honest):
+    name = "hangs"
+
+    def decode(self, data, like):
+        time.sleep(600)
+
+
+class Raises(Honest):
+    name = "raises"
+
+    def encode(self, array, tol):
+        raise ValueError("no such\nthing")
+
+
+class RaisesLater(Honest):
+    """In the second round, when it has been checked."""
+
+    name = "raises later"
+    calls = 0
+
+    def decode(self, data, like):
+        self.calls += 1
+        if self.calls > 5:
+            raise RuntimeError("tired")
+        return super().decode(data, like)
+
+
+class LosesNan(Honest):
+    name = "loses NaN"
+
+    def decode(self, data, like):
+        return np.nan_to_num(super().decode(data, like), nan=0.0)
+
+
+class OtherNan(Honest):
+    """NaN stays NaN, with other bits; that is no loss."""
+
+    name = "other NaN"
+
+    def decode(self, data, like):
+        values = super().decode(data, like)
+        values[np.isnan(values)] = -np.float32(np.nan)
+        values.view(np.uint32)[np.isnan(values)] |= 1
+        return values
+
+
+class Violates(Honest):
+    name = "violates"
+
+    def decode(self, data, like):
+        values = super().decode(data, like)
+        values.reshape(-1)[1] += 1.0
+        return values
+
+
+class WrongShape(Honest):
+    name = "wrong shape"
+
+    def decode(self, data, like):
+        return super().decode(data, like).reshape(-1)[:-1]
+
+
+class ForgetsValues(Honest):
+    """Leaves a value of the given memory as it is."""
+
+    name = "forgets values"
+
+    def decode(self, data, like):
+        np.copyto(like.reshape(-1)[1:], np.frombuffer(data, like.dtype)[1:])
+        return like
+
+
+class Slow(Honest):
+    name = "slow"
+
+    def encode(self, array, tol):
+        time.sleep(0.1)
+        return super().encode(array, tol)
+
+
+class Impostor(Violates):
+    """What it would look like if ours broke its bound."""
+
+    name = "arraycodec"
+
+
+class Missing(Honest):
+    name = "missing"
+
+    def __init__(self):
+        raise ImportError("no package of that name")

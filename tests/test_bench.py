@@ -1,0 +1,518 @@
+"""`arraycodec bench`: every way in which a codec can fail is reported, and what is written can be read."""
+
+import json
+import math
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import arraycodec
+from arraycodec import _core
+from arraycodec.__main__ import main
+from arraycodec.cli import stages
+from arraycodec.cli.bench import csvfile, hosts, peaks, plot
+from arraycodec.cli.bench.chunks import pieces
+from arraycodec.cli.bench.command import Options, bench
+from arraycodec.cli.bench.corpus import corpus_items, file_items, read_listing
+from arraycodec.cli.bench.measure import Row, judge
+from arraycodec.cli.bench.peers import BUILT_IN
+from arraycodec.cli.bench.peers.pipelines import quantize, restore, varint_decode, varint_encode
+from arraycodec.cli.bench.protocol import Child, ChildFailed
+from arraycodec.cli.bench.summary import labels, summarize
+from arraycodec.cli.bench.tables import stage_table
+from arraycodec.cli.bench.worker import Worker
+from arraycodec.cli.console import Console
+from arraycodec.cli.model import CommandError
+
+TOL = 0.25
+
+
+@pytest.fixture(autouse=True)
+def fakes(monkeypatch):
+    """`fake_peers` is importable in child processes."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+
+
+def noise(shape=(40, 50), nan=True):
+    values = np.random.default_rng(0).standard_normal(shape).astype("f4")
+    if nan:
+        values.reshape(-1)[::17] = np.nan
+    return values
+
+
+@pytest.fixture
+def array(tmp_path):
+    np.save(tmp_path / "a.npy", noise())
+    return tmp_path / "a.npy"
+
+
+def run(*args, capsys=None):
+    return main(["bench", *map(str, args)])
+
+
+def error_of(capsys, *args):
+    assert run(*args) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and len(captured.err.splitlines()) == 1
+    return captured.err
+
+
+# ---- codecs that fail ----
+@pytest.fixture(scope="module")
+def failures(tmp_path_factory):
+    """One run over an array with NaN against everything in fake_peers."""
+    folder = tmp_path_factory.mktemp("failures")
+    np.save(folder / "a.npy", noise())
+    names = "Honest Aborts Segfaults Exits Hangs Raises RaisesLater LosesNan OtherNan Violates WrongShape ForgetsValues"
+    peers = ",".join(f"fake_peers:{name}" for name in names.split())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
+        args = ["bench", folder / "a.npy", "--tol", str(TOL), "--repeat", "12", "--timeout", "2", "--peers", peers]
+        status = main([*map(str, args), "--csv", str(folder / "out.csv")])
+    header, rows = csvfile.read(folder / "out.csv", Row)
+    return status, header, {row.codec: row for row in rows}
+
+
+def test_failures_of_peers_are_no_failure(failures):
+    status, header, rows = failures
+    assert status == 0 and len(rows) == 14
+    assert rows["arraycodec"].ok and rows["arraycodec"].violations == 0
+    assert header["command"].startswith("arraycodec bench ") and header["numpy"] == np.__version__
+
+
+@pytest.mark.parametrize("codec, status, violations, lost", [
+    ("memcpy", "ok", 0, 0),
+    ("honest", "ok", 0, 0),
+    ("aborts", "crashed (signal 6)", None, None),
+    ("segfaults", "crashed (signal 11)", None, None),
+    ("exits", "exited with status 3", None, None),
+    ("hangs", "timeout (2 s)", None, None),
+    ("raises", "error: ValueError: no such thing", None, None),
+    ("raises later", "error: RuntimeError: tired", 0, 0),
+    ("loses NaN", "ok", 118, 118),
+    ("other NaN", "ok", 0, 0),
+    ("violates", "ok", 1, 0),
+    ("wrong shape", "error: ValueError: decoded to float32 (1999,), not float32 (40, 50)", None, None),
+    ("forgets values", "ok", 0, 0),
+])  # fmt: skip
+def test_each_failure_is_reported(failures, codec, status, violations, lost):
+    row = failures[2][codec]
+    assert (row.status, row.violations, row.nan_lost) == (status, violations, lost)
+    if status == "ok":
+        assert row.encode_rounds == row.decode_rounds == 12
+        assert row.encode_fastest >= row.encode_median > 0 and row.decode_fastest >= row.decode_median > 0
+        assert row.ratio == pytest.approx(8 * 4 / row.bits_per_value)
+    else:
+        assert math.isnan(row.encode_fastest) and row.bytes is None
+
+
+def test_a_value_that_is_not_written_is_noticed(tmp_path, capsys):
+    np.save(tmp_path / "a.npy", noise(nan=False))
+    args = (tmp_path / "a.npy", "--tol", TOL, "--repeat", 1, "--csv", tmp_path / "o.csv")
+    assert run(*args, "--peers", "fake_peers:ForgetsValues,fake_peers:Violates") == 0
+    rows = {row.codec: row for row in csvfile.read(tmp_path / "o.csv", Row)[1]}
+    assert (rows["forgets values"].violations, rows["forgets values"].nan_lost) == (1, 1)
+    assert rows["violates"].violations == 1 and rows["violates"].error_in_tol == pytest.approx(4, rel=1e-6)
+    text = capsys.readouterr().out
+    assert "fake" not in text and max(map(len, text.splitlines())) <= 120
+
+
+def test_nan_bits_are_promised_by_us_only():
+    x = np.array([np.nan, np.inf, -np.inf, 1.0, np.nan], "f4")
+    y = x.copy()
+    y[0] = -np.float32(np.nan)
+    assert judge(x, y, TOL, nan_bits=True)["violations"] == 1
+    assert judge(x, y, TOL, nan_bits=False) == {"error_in_tol": 0.0, "violations": 0, "nan_lost": 0}
+    y[:] = [np.nan, -np.inf, 3e38, np.nan, 0]
+    found = judge(x, y, TOL, nan_bits=False)
+    assert (found["violations"], found["nan_lost"]) == (4, 4)
+
+
+def test_exit_code_if_our_bound_is_broken(array):
+    assert run(array, "--tol", TOL, "--repeat", 1, "--peers", "fake_peers:Impostor") == 1
+    assert run(array, "--tol", TOL, "--repeat", 1, "--no-peers") == 0
+
+
+def test_slow_codecs_get_fewer_rounds(array, tmp_path):
+    args = (array, "--tol", TOL, "--repeat", 20, "--csv", tmp_path / "o.csv", "--peers", "fake_peers:Slow")
+    assert run(*args, "--budget", 0.5) == 0
+    rows = {row.codec: row for row in csvfile.read(tmp_path / "o.csv", Row)[1]}
+    assert rows["slow"].encode_rounds == 1 and rows["arraycodec"].encode_rounds == 20
+
+
+def test_children_answer_die_and_are_ended():
+    child = Child("arraycodec.cli.bench.worker", {})
+    process = child._process
+    with pytest.raises(ChildFailed, match="error: KeyError"):
+        child.request(30, do="nothing")
+    assert child.request(30, do="close") is None  # it lives on
+    with pytest.raises(ChildFailed, match=r"timeout \(0.1 s\)"):
+        child.receive(0.1)
+    assert not child.alive and process.poll() == -9
+    assert child.close() == 0
+
+
+# ---- what is measured ----
+@pytest.mark.parametrize("shape, limit", [
+    ((1000,), 300), ((10, 20, 30), 1300), ((10, 20, 30), 70), ((7, 1, 40), 100), ((3,), 1), ((1, 1), 0), ((), 5),
+    ((5, 6), 0), ((0, 3), 4),
+])  # fmt: skip
+def test_pieces_are_contiguous_and_cover_the_array(shape, limit):
+    x = np.arange(math.prod(shape), dtype="f4").reshape(shape)
+    parts = pieces(x, limit)
+    assert np.array_equal(np.concatenate([p.reshape(-1) for p in parts]), x.reshape(-1))
+    for part in parts:
+        assert part.flags.c_contiguous and np.shares_memory(part, x) == bool(x.size) and part.ndim
+        assert not limit or part.size <= limit
+        assert 1 not in part.shape or part.shape == (1,)
+    if limit and x.size > limit > 1:
+        assert max(p.size for p in parts) - min(p.size for p in parts) <= max(x[0].size, 1)
+
+
+def test_listings(tmp_path):
+    path = tmp_path / "t.json"
+    entries = {"a.npy": 1e-3, "b/c.npy": ["2**-17", 1], "d.npy": {"tolerances": [0.5], "kind": "field", "sha": "x"}}
+    path.write_text(json.dumps(entries))
+    assert read_listing(path) == {
+        "a.npy": ((1e-3,), ""), "b/c.npy": ((2.0**-17, 1.0), ""), "d.npy": ((0.5,), "field"),
+    }  # fmt: skip
+    path = tmp_path / "t.csv"
+    path.write_text("# what\nfile,tol,kind,title\na.npy,2^-17,w,x\na.npy,0,,y\nb.npy,1e-3,,z\n")
+    assert read_listing(path) == {"a.npy": ((2.0**-17, 0.0), "w"), "b.npy": ((1e-3,), "")}
+
+
+@pytest.mark.parametrize("name, text, message", [
+    ("t.json", "[", "not JSON"), ("t.json", "[1]", "not an object"), ("t.json", '{"a": "x"}', "a: not a tolerance"),
+    ("t.json", '{"a": [-1]}', "must be >= 0"), ("t.json", '{"a": true}', "not a tolerance: True"),
+    ("t.csv", "file,eps\na,1\n", "no columns 'file' and 'tol'"), ("t.csv", "file,tol\na,\n", "a: not a tolerance"),
+    ("none.json", None, "none.json"),
+])  # fmt: skip
+def test_bad_listings(tmp_path, name, text, message):
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(CommandError, match=message):
+        read_listing(tmp_path / name)
+
+
+def test_corpus(tmp_path):
+    (tmp_path / "sub").mkdir()
+    np.save(tmp_path / "a.npy", noise())
+    np.save(tmp_path / "sub" / "b.npy", np.asfortranarray(noise()).astype(">f8"))
+    np.save(tmp_path / "ints.npy", np.arange(4))
+    np.save(tmp_path / "unlisted.npy", noise())
+    with pytest.raises(CommandError, match="no tolerances"):
+        corpus_items(tmp_path, (), None, [])
+    (tmp_path / "tolerances.json").write_text('{"a.npy": [0.1, 0.2], "sub/b.npy": {"tolerances": 0.5, "kind": "k"}}')
+    skipped = []
+    items = corpus_items(tmp_path, (), None, skipped)
+    assert [(i.name, i.kind, i.tols) for i in items] == [("a", "", (0.1, 0.2)), ("b", "k", (0.5,))]
+    assert skipped == ["ints (not in tolerances.json)", "unlisted (not in tolerances.json)"]
+    assert items[0].npy(tmp_path) == tmp_path / "a.npy"
+    copy = np.load(items[1].npy(tmp_path))
+    assert copy.dtype == np.dtype("f8") and copy.flags.c_contiguous and np.array_equal(copy, noise(), equal_nan=True)
+    skipped.clear()
+    (tmp_path / "array.npy").unlink()
+    items = corpus_items(tmp_path, (1.0,), None, skipped)  # a given tolerance is for all
+    assert [(i.name, i.tols) for i in items] == [("a", (1.0,)), ("b", (1.0,)), ("unlisted", (1.0,))]
+    assert skipped == ["ints (int64)"]
+
+
+def test_tolerances_for_files(tmp_path, array):
+    np.savez(tmp_path / "b.npz", x=noise(), y=np.arange(3))
+    skipped = []
+    items = file_items([array, tmp_path / "b.npz"], [(0.1,), (0.2, 0.3)], skipped)
+    assert [(i.name, i.tols) for i in items] == [("a", (0.1,)), ("b/x", (0.2, 0.3))] and skipped == ["b/y (int64)"]
+    assert np.array_equal(items[1].load(), noise(), equal_nan=True)
+
+
+def test_corpus_and_several_tolerances_in_one_run(tmp_path, array, capsys):
+    out = tmp_path / "o.csv"
+    assert run("--corpus", tmp_path, "--tol", "0.5,2^-4", "--repeat", 1, "--no-peers", "--csv", out) == 0
+    assert {(row.array, row.tol) for row in csvfile.read(out, Row)[1]} == {("a", 0.5), ("a", 0.0625)}
+    assert "a: 2000 float32 values, tol 0.0625" in capsys.readouterr().out
+
+
+# ---- methods ----
+def test_stream_and_instruction_sets(tmp_path, array, capsys):
+    args = (array, "--tol", TOL, "--repeat", 2, "--budget", 0.2, "--chunk", 500, "--no-peers", "--stream")
+    assert run(*args, "--isa", "scalar", "--isa", arraycodec.isa(), "--csv", tmp_path / "o.csv") == 0
+    rows = csvfile.read(tmp_path / "o.csv", Row)[1]
+    assert {(r.codec, r.isa, r.mode) for r in rows if r.is_ours} == {
+        ("arraycodec", isa, mode) for isa in ("scalar", arraycodec.isa()) for mode in ("cache", "stream")
+    }
+    assert all(row.ok and row.chunk == 500 and row.threads == 1 for row in rows)
+    text = capsys.readouterr().out
+    if arraycodec.isa() != "scalar":
+        assert "arraycodec scalar" in text
+    assert "stream enc" in text and max(map(len, text.splitlines())) <= 120
+
+
+def test_lossless_and_refusals(tmp_path, array):
+    out = tmp_path / "o.csv"
+    assert run(array, "--tol", 0, "--repeat", 1, "--peers", "bitround,zstd", "--csv", out) == 0
+    rows = {row.codec: row for row in csvfile.read(out, Row)[1]}
+    assert rows["BitRound + zstd"].status == "has no tolerance 0"
+    assert rows["zstd -3"].ok and rows["arraycodec"].ok and rows["arraycodec"].error_in_tol == 0
+
+
+@pytest.mark.parametrize("args, message", [
+    (["missing.npy", "--tol", "1"], "no such file or folder: missing.npy"),
+    (["ints.npy", "--tol", "1"], "ints.npy has no float array"),
+    (["a.npy"], "a.npy: at which tolerance?"),
+    (["a.npy", "a.npy", "--tol", "1", "--tol", "2", "--tol", "3"], "3 --tol for 2 files"),
+    (["--tol", "1", "--tol", "2"], "several tolerances for every array are --tol A,B"),
+    (["a.npy", "--tol", "1,x"], "not a tolerance: 'x'"),
+    (["--corpus", "nowhere"], "no such folder"),
+    (["--corpus", "empty"], "no .npy file"),
+    (["--isa", "mmx", "--no-peers"], "--isa mmx: RuntimeError: ARRAYCODEC_ISA"),
+    (["--peers", "nonsense"], "no peer 'nonsense'; there are sz3"),
+    (["--peers", "no.such:Thing"], "--peers no.such:Thing: ModuleNotFoundError"),
+    (["--peers", "fake_peers:Missing"], "--peers fake_peers:Missing: no package of that name"),
+    (["--peers", "zstd", "--no-peers"], "exclude each other"),
+    (["--csv", "nowhere/o.csv"], "--csv nowhere/o.csv: no such folder: nowhere"),
+    (["--csv", "empty"], "--csv empty is a folder"),
+    (["--plot", "o.gif"], "--plot o.gif: write .png"),
+    (["--plot", "o.png", "--no-codecs"], "--no-codecs leaves them out"),
+    (["--hosts", "--store-dir", "nowhere"], "--store-dir nowhere: no such folder"),
+    (["--repeat", "0"], "not a whole number of at least 1: '0'"),
+    (["--timeout", "-1"], "not a number of seconds: '-1'"),
+    (["--chunk", "1e6"], "not a whole number"),
+])  # fmt: skip
+def test_errors_come_first_and_name_the_value(tmp_path, monkeypatch, capsys, array, args, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    np.save("ints.npy", np.arange(5))
+    if "--plot" in args and "o.png" not in args:
+        pytest.importorskip("matplotlib")
+    assert message in error_of(capsys, *args)
+
+
+def test_what_is_not_there_yet_is_said(monkeypatch, capsys):
+    from arraycodec.cli.bench import command
+
+    monkeypatch.setattr(command, "AnsQuant", lambda tol=None: None)
+    assert "--threads 3: this version of the codec has no threads" in error_of(capsys, "--threads", 3)
+    monkeypatch.setitem(sys.modules, "arraycodec.cli.memory", None)
+    assert "--memory: this version does not measure memory" in error_of(capsys, "--memory")
+    monkeypatch.setattr(stages, "_core", object())
+    assert "--stages: this build of the core does not time its stages" in error_of(capsys, "--stages")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert '--plot needs matplotlib: pip install "arraycodec[bench]"' in error_of(capsys, "--plot", "o.png")
+
+
+def test_memory_is_asked_of_its_module(tmp_path, monkeypatch, capsys):
+    class Module:
+        @staticmethod
+        def available():
+            return True
+
+        @staticmethod
+        def peak(size, dtype, tol, threads=1):
+            return SimpleNamespace(chunk=size // 4, encode=peaks.MIB, decode=threads)
+
+    monkeypatch.setitem(sys.modules, "arraycodec.cli.memory", Module)
+    assert run("--no-codecs", "--memory", "--csv", tmp_path / "o.csv") == 0
+    rows = csvfile.read(tmp_path / "o-memory.csv", peaks.PeakRow)[1]
+    assert [(r.dtype, r.size) for r in rows] == [(d, n) for d in peaks.DTYPES for n in peaks.SIZES]
+    assert rows[0] == peaks.PeakRow("f4", 2.0**-9, 1, peaks.MIB, peaks.MIB // 4, peaks.MIB, 1)
+    assert not (tmp_path / "o.csv").exists() and "f8           1  256  64.00    1.00    0.00" in capsys.readouterr().out
+    monkeypatch.setattr(Module, "available", staticmethod(lambda: False))
+    assert "--memory: this system does not let a process reset its peak" in error_of(capsys, "--memory")
+
+
+# ---- stages ----
+def test_stages(monkeypatch):
+    def profile(data, dtype, tol, repeat):
+        assert (data.nbytes, dtype, tol) == (8000, _core.FLOAT32, TOL)
+        return {"encode.rans": 2e-9, "encode.total": 3e-9, "decode.rans": 1e-9, "decode.total": 1e-9}
+
+    monkeypatch.setattr(_core, "profile", profile, raising=False)
+    found = stages.stages(noise(), TOL, repeat=2)
+    assert list(found) == [
+        "encode.rans", "encode.rest", "encode.python", "encode.total",
+        "decode.rans", "decode.rest", "decode.python", "decode.total",
+    ]  # fmt: skip
+    assert found["encode.rans"] == pytest.approx(1e-3) and found["encode.rest"] == pytest.approx(5e-4)
+    parts = found["encode.rans"] + found["encode.rest"] + found["encode.python"]
+    assert parts == pytest.approx(found["encode.total"]) and found["decode.total"] > 0
+
+
+def test_stages_of_chunks_are_weighted(array, monkeypatch):
+    """In the process of the codec, with a core that takes 1 ns a value, and 100 ns a call."""
+
+    def profile(data, dtype, tol, repeat):
+        seconds = 1e-9 * data.nbytes / 4 + 1e-7
+        return {"encode.rans": seconds, "encode.total": seconds, "decode.rans": 0.0, "decode.total": 0.0}
+
+    monkeypatch.setattr(_core, "profile", profile, raising=False)
+    found = {row["stage"]: row for row in Worker().stages(str(array), TOL, 500, 1)}
+    assert found["encode.rans"]["ns_per_value"] == pytest.approx(1 + 100 * 4 / 2000)
+    assert found["encode.total"]["share"] == found["decode.total"]["share"] == 1
+    rows = [stages.StageRow(f"array {i}", TOL, "avx2", **row) for i in range(5) for row in found.values()]
+    text = stage_table(rows)
+    assert text.count("encode.rans") == 2 and "1.200 (" in text and max(map(len, text.splitlines())) <= 120
+
+
+@pytest.mark.skipif(not stages.available(), reason="the core does not time its stages")
+def test_stages_of_the_core(array, tmp_path, capsys):
+    assert run(array, "--tol", TOL, "--no-codecs", "--stages", "--repeat", 2, "--csv", tmp_path / "o.csv") == 0
+    rows = csvfile.read(tmp_path / "o-stages.csv", stages.StageRow)[1]
+    for direction in stages.DIRECTIONS:
+        own = {row.stage: row for row in rows if row.stage.startswith(direction)}
+        total = own.pop(f"{direction}.total")
+        assert sum(row.ns_per_value for row in own.values()) == pytest.approx(total.ns_per_value, rel=1e-3)
+        assert sum(row.share for row in own.values()) == pytest.approx(1, rel=1e-3)
+    assert "encode.python" in capsys.readouterr().out
+
+
+# ---- hosts ----
+def test_hosts(array, tmp_path, capsys):
+    pytest.importorskip("zarr", minversion="3")
+    pytest.importorskip("h5py")
+    args = (array, "--tol", TOL, "--no-codecs", "--hosts", "--host-size", 1, "--chunk", 1 << 16, "--repeat", 1)
+    assert run(*args, "--store-dir", tmp_path, "--csv", tmp_path / "o.csv") == 0
+    header, rows = csvfile.read(tmp_path / "o-hosts.csv", hosts.HostRow)
+    found = {(r.host, r.store, r.codec, r.threads): r for r in rows}
+    assert len(found) == len(rows)
+    for host in ("zarr2", "zarr3", "hdf5"):
+        for store in hosts.STORES:
+            none, ours = found[host, store, "none", "1"], found[host, store, "arraycodec", "1"]
+            assert none.ok and none.write_of_none == none.read_of_none == 1 and none.violations == 0
+            assert ours.ok and ours.ratio > none.ratio and ours.violations == 0
+            assert ours.write_fastest > 0 and ours.read_of_none == pytest.approx(
+                ours.read_fastest / none.read_fastest, rel=1e-5
+            )
+            assert host == "hdf5" or found[host, store, "blosc lz4 shuffle", "default"].ok
+    assert (rows[0].shape, rows[0].chunks, rows[0].tol) == ("64x4096", "16x4096", TOL)
+    assert header["version of zarr"] and sorted(p.name for p in tmp_path.iterdir()) == ["a.npy", "o-hosts.csv"]
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 120
+
+
+def test_host_array():
+    x, chunks = hosts.host_array(np.arange(10, dtype="f8"), 1 << 20, 1 << 12)
+    assert x.shape == (32, 4096) and chunks == (1, 4096) and x[0, 13] == 3
+    assert hosts.host_array(x, 100, 3000)[0].shape == (375, 8)
+
+
+# ---- output ----
+def row(codec="arraycodec", array="a", tol=0.1, ratio=2.0, **more):
+    values = {
+        "kind": "k", "dtype": "float32", "values": 100, "family": "bounded", "isa": "", "threads": 1, "mode": "cache",
+        "chunk": 10, "status": "ok", "bytes": 200, "bits_per_value": 16.0, "encode_fastest": 1000.0,
+        "encode_median": 900.0, "decode_fastest": 4000.0, "decode_median": 3000.0, "encode_rounds": 3,
+        "decode_rounds": 3, "error_in_tol": 1.0000001, "violations": 0, "nan_lost": 0,
+    }  # fmt: skip
+    return Row(array, tol=tol, codec=codec, ratio=ratio, **values | more)
+
+
+def test_csv_round_trip(tmp_path):
+    failed = Row("b, c", "", "float64", 5, 2**-17 / 3, 'x "y"', "unchecked", "", 1, "stream", 0, "error: a, b")
+    rows = [row(), failed]
+    header = {"machine": "one: two", "command": "arraycodec bench 'a b'\n# machine: no"}
+    csvfile.write(tmp_path / "o.csv", header, rows)
+    back, read = csvfile.read(tmp_path / "o.csv", Row)
+    assert back == {"machine": "one: two", "command": "arraycodec bench 'a b' # machine: no"}
+    assert [str(r) for r in read] == [str(r) for r in rows] and read[0] == rows[0]  # NaN is not equal to itself
+
+
+def test_summary_compares_on_common_cells():
+    rows = [
+        row(array="a", ratio=2.0), row(array="b", ratio=8.0),
+        row("x", "a", ratio=4.0, violations=3, nan_lost=1, encode_fastest=500.0),
+        row("x", "b", status="crashed (signal 11)", ratio=math.nan, violations=None, nan_lost=None),
+        row("y", "a", ratio=1.0, violations=2, nan_lost=2), row("y", "b", status="has no tolerance 0", violations=None),
+    ]  # fmt: skip
+    ours, x, y = summarize(rows, "cache")
+    assert (ours.ratio, ours.cells, ours.broken, ours.size) == (pytest.approx(4), 2, 0, {"k": pytest.approx(1)})
+    assert (x.ratio, x.encode, x.cells, x.failed, x.broken, x.lost) == (
+        pytest.approx(8), pytest.approx(500), 1, 1, 1, 1,
+    )  # fmt: skip
+    assert x.size == {"k": pytest.approx(0.5)}
+    assert (y.broken, y.lost, y.failed) == (0, 1, 0)
+    assert summarize(rows, "stream") == []
+
+
+def test_labels():
+    rows = [row(isa="avx2"), row(isa="avx2", threads=2), row("sz3")]
+    assert list(map(labels(rows), rows)) == ["arraycodec 1 thread", "arraycodec 2 threads", "sz3"]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg"])
+def test_plot(tmp_path, suffix):
+    pytest.importorskip("matplotlib")
+    rows = [row("memcpy", family="limit", decode_fastest=3e4), row()]
+    rows += [row(f"peer {i}", family=("bounded", "unchecked", "lossless")[i % 3], violations=i % 2) for i in range(9)]
+    path = tmp_path / f"o{suffix}"
+    plot.plot(path, summarize(rows, "cache"), "title")
+    start = path.read_bytes()[:300]
+    assert start.startswith(b"\x89PNG") or b"<?xml" in start
+
+
+def test_samples_and_everything_at_once(tmp_path, capsys):
+    """What ``arraycodec bench`` does alone, with all tables that need nothing else."""
+    options = Options(repeat=1, peers=("zstd",), csv=tmp_path / "o.csv", budget=0.1)
+    assert bench(options, Console())
+    rows = csvfile.read(tmp_path / "o.csv", Row)[1]
+    assert {r.kind for r in rows} == {"weights", "integers", "fields"} and all(r.ok for r in rows)
+    text = capsys.readouterr().out
+    assert "sample: vorticity" in text and "All arrays, cache" in text and "machine: " in text
+
+
+def test_help_is_complete(capsys):
+    assert run("--help") == 0
+    text = capsys.readouterr().out
+    for name in BUILT_IN:
+        assert name in text
+    assert max(map(len, text.splitlines())) <= 110
+
+
+# ---- the adapters, where their packages are installed ----
+@pytest.fixture(scope="module")
+def adapters(tmp_path_factory):
+    """Smooth and noisy arrays of several dimensions, through every peer that is there."""
+    folder = tmp_path_factory.mktemp("adapters")
+    t = np.linspace(0, 3, 24)
+    smooth = np.sin(t)[:, None, None] * np.cos(t)[:, None] + t
+    np.save(folder / "smooth.npy", smooth.astype("f4"))
+    np.save(folder / "smooth64.npy", smooth[:, :20])
+    np.save(folder / "noisy.npy", noise((60, 41), nan=False))
+    np.save(folder / "flat.npy", noise((3001,), nan=False))
+    np.save(folder / "deep.npy", noise((3, 4, 5, 6, 7), nan=False))
+    out = folder / "o.csv"
+    assert main(["bench", "--corpus", str(folder), "--tol", "0.01", "--repeat", "1", "--csv", str(out)]) == 0
+    found = {}
+    for r in csvfile.read(out, Row)[1]:
+        found.setdefault(r.codec, []).append(r)
+    return found
+
+
+@pytest.mark.parametrize("name", list(BUILT_IN))
+def test_adapter(adapters, name):
+    module, _, kind = BUILT_IN[name].partition(":")
+    adapter = getattr(sys.modules.get(module) or __import__(module, fromlist=[kind]), kind)
+    if adapter.name not in adapters:
+        pytest.skip(f"{name} is not installed")
+    rows = adapters[adapter.name]
+    assert len(rows) == 5
+    for r in rows:
+        assert r.ok, (r.array, r.status)
+        assert r.ratio > 1 or r.array not in ("smooth", "smooth64"), r.array
+        assert r.error_in_tol <= {"bounded": 1, "lossless": 0}.get(adapter.family, 1.01), r.array
+        assert adapter.family == "unchecked" or r.violations == 0, r.array
+
+
+def test_varints():
+    values = np.array([0, 1, 127, 128, 2**14 - 1, 2**14, 2**32, 2**63, 2**64 - 1], "u8")
+    data = varint_encode(values)
+    assert data[:5] == bytes([0, 1, 127, 128, 1]) and np.array_equal(varint_decode(data), values)
+    assert varint_encode(values[:0]) == b"" and varint_decode(b"").size == 0
+
+
+def test_quantize_widens_where_it_must():
+    x = np.array([1e12, -3.0])
+    q = quantize(x, 0.5)
+    assert q.dtype == np.int64 and np.array_equal(restore(q, 0.5, np.empty(2)), x)
+    assert quantize(x[1:], 0.5).dtype == np.int32 and quantize(x.astype("f4")[1:], 0.5).dtype == np.int32
