@@ -157,17 +157,18 @@ static void make_values(int dtype, void *x, uint32_t n, unsigned kind, double de
   static const uint64_t rare64[] = {0x7ff8000000000001, 0x7ff0000000000000, 0xfff0000000000000, 0x7fefffffffffffff, 1,
                                     0x8000000000000000, 0x7ff0000000000001, 0xffffffffffffffff};
   const size_t item = ac_item_size(dtype);
+  const uint64_t *const rare = dtype == AC_FLOAT32 ? rare32 : rare64;
   const unsigned shift = rnd() >> 8;
   for (uint32_t i = 0; i < n; i++) {
     uint64_t bits = 0;
     int is_bits = 1;
-    const uint64_t rare = (dtype == AC_FLOAT32 ? rare32 : rare64)[below(8)], any = rnd64();
+    const uint64_t any = rnd64();
     if (kind == BITS) bits = any;
     else if (kind == NANS) bits = any | (dtype == AC_FLOAT32 ? 0x7f900000 : 0x7ff1000000000000);
     else if (kind == DENORMAL) bits = any & (dtype == AC_FLOAT32 ? 0x803fffff : 0x800fffffffffffff);
     else if (kind == ZEROS) bits = (uint64_t)(rnd() & 1) << (8 * item - 1);
-    else if (kind == SPARSE && !below(50)) bits = rare;
-    else if (kind == RUNS && i % 100 > 40) bits = i / 100 % 2 ? rare32[0] : rare32[1] >> 4;
+    else if (kind == SPARSE && !below(50)) bits = rare[below(8)];
+    else if (kind == RUNS && i % 500 > 200) bits = rare[i / 500 % 2];
     else is_bits = 0;
     if (!is_bits) {
       const double v = steps(kind == SPARSE || kind == RUNS ? NARROW : kind, i, shift) * delta;

@@ -21,7 +21,7 @@ typedef struct {
 #if defined(__x86_64__)
 #define HAS(feature) __builtin_cpu_supports(feature) /* by CPU and operating system */
 #elif defined(__aarch64__) && defined(__linux__)
-#define HAS_CRC32 ((getauxval(AT_HWCAP) & 1 << 7 /* HWCAP_CRC32 */) != 0)
+#define HAS_CRC32 ((getauxval(AT_HWCAP) & HWCAP_CRC32) != 0)
 #elif defined(__aarch64__) && (defined(__APPLE__) || defined(__ARM_FEATURE_CRC32))
 #define HAS_CRC32 1
 #else

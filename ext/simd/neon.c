@@ -39,48 +39,53 @@ AC_ALWAYS_INLINE void add_integers(running *s, int32x4_t v) {
   s->magnitude = vorrq_u32(s->magnitude, a);
 }
 
-AC_ALWAYS_INLINE ac_group_stats finish(const running *s, const int32_t *q, uint32_t m) {
-  const uint32_t all = or_lanes(s->magnitude), about_zero = vaddvq_u32(s->deviation);
-  const int32_t total = (int32_t)vaddvq_u32(s->sum);
-  if (LIKELY(!(all >> NO_OVERFLOW_BITS) && is_centred(total, about_zero)))
-    return (ac_group_stats){mean_of(total, m), all, about_zero};
-  return group_stats(q, m);
+/* The statistics of a whole group, of whose m values so many were refused. */
+AC_ALWAYS_INLINE void finish(const running *s, int32_t *q, uint32_t m, uint32_t refused, ac_group_stats *stats) {
+  *stats = stats_of(q, m, or_lanes(s->magnitude), (int32_t)vaddvq_u32(s->sum), vaddvq_u32(s->deviation));
+  if (UNLIKELY(refused == m)) forget_group(q, m, stats);
 }
 
-/* Four values of one of the two arrays in double precision (generic.h's wide short cut), or by the definition;
- * 0 if one is refused. */
-AC_ALWAYS_INLINE int quantize_wide4(const float *x32, const double *x64, const ac_lattice *l, int32x4_t *q,
-                                    const int F64) {
+/* Values i to i + 3 of one of the two arrays: in double precision (generic.h's wide short cut), or by the
+ * definition. */
+AC_ALWAYS_INLINE int32x4_t quantize_wide4(const float *x32, const double *x64, int32_t *q, uint32_t i,
+                                          const ac_lattice *l, uint32_t *refused, uint32_t *n_refused,
+                                          const int F64) {
   int64x2_t integers[2];
-  uint64x2_t sure = vdupq_n_u64(~0ull);
+  uint64x2_t sure[2];
 #pragma GCC unroll 2
-  for (int h = 0; h < 2; h++) {
-    const float64x2_t x = F64 ? vld1q_f64(x64 + 2 * h) : vcvt_f64_f32(vld1_f32(x32 + 2 * h));
+  for (uint32_t h = 0; h < 2; h++) {
+    const float64x2_t x = F64 ? vld1q_f64(x64 + i + 2 * h) : vcvt_f64_f32(vld1_f32(x32 + i + 2 * h));
     const float64x2_t v = vrndnq_f64(vmulq_n_f64(x, l->inv)); /* to nearest even */
     float64x2_t r = vmulq_n_f64(v, l->delta);
     if (!F64) r = vcvt_f64_f32(vcvt_f32_f64(r));
-    sure = vandq_u64(sure, vcltq_f64(vabdq_f64(x, r), vdupq_n_f64(l->tol))); /* false for NaN */
-    sure = vandq_u64(sure, vcaleq_f64(v, vdupq_n_f64(AC_QMAX)));
+    /* false for NaN */
+    sure[h] = vandq_u64(vcltq_f64(vabdq_f64(x, r), vdupq_n_f64(l->tol)), vcaleq_f64(v, vdupq_n_f64(AC_QMAX)));
     integers[h] = vcvtq_s64_f64(v);
   }
-  *q = vuzp1q_s32(vreinterpretq_s32_s64(integers[0]), vreinterpretq_s32_s64(integers[1]));
-  if (LIKELY(vminvq_u32(vreinterpretq_u32_u64(sure)))) return 1;
-  int32_t settled[4]; /* errors of exactly tol, mostly */
-  for (int j = 0; j < 4; j++)
-    if (!(F64 ? ac_quantize_f64(x64[j], l, &settled[j]) : ac_quantize_f32(x32[j], l, &settled[j]))) return 0;
-  *q = vld1q_s32(settled);
-  return 1;
+  const int32x4_t v = vuzp1q_s32(vreinterpretq_s32_s64(integers[0]), vreinterpretq_s32_s64(integers[1]));
+  vst1q_s32(q + i, v);
+  const uint32x4_t all = vuzp1q_u32(vreinterpretq_u32_u64(sure[0]), vreinterpretq_u32_u64(sure[1]));
+  if (LIKELY(vminvq_u32(all))) return v;
+  uint32_t is_sure[WIDTH];
+  vst1q_u32(is_sure, all);
+  for (uint32_t j = 0; j < WIDTH; j++) /* errors about tol, and what is no number */
+    if (!is_sure[j])
+      *n_refused = F64 ? settle_f64(x64, q, i + j, l, refused, *n_refused)
+                       : settle_f32(x32, q, i + j, l, refused, *n_refused);
+  return vld1q_s32(q + i);
 }
 
-/* One whole group with its statistics in registers; 0 if a value is refused. */
-AC_ALWAYS_INLINE int quantize_vectors_f32(const float *x, int32_t *q, uint32_t m, const ac_lattice *l,
-                                          ac_group_stats *stats) {
+/* One whole group, with its statistics in registers; returns the new number of refused values. */
+AC_ALWAYS_INLINE uint32_t quantize_vectors_f32(const float *x, int32_t *q, uint32_t first, uint32_t m,
+                                               const ac_lattice *l, ac_group_stats *stats, uint32_t *refused,
+                                               uint32_t n_refused) {
   running s = {vdupq_n_u32(0), vdupq_n_u32(0), vdupq_n_u32(0)};
-  for (uint32_t i = 0; i < m; i += RUN) {
+  const uint32_t before = n_refused;
+  for (uint32_t i = first; i < first + m; i += RUN) {
     int32x4_t v[RUN / WIDTH];
     uint32x4_t sure = vdupq_n_u32(~0u);
 #pragma GCC unroll 4
-    for (int h = 0; h < RUN / WIDTH; h++) {
+    for (uint32_t h = 0; h < RUN / WIDTH; h++) {
       const float32x4_t value = vld1q_f32(x + i + WIDTH * h);
       /* to nearest even; 0 for NaN, the nearest there is for what does not fit */
       v[h] = vcvtnq_s32_f32(vmulq_n_f32(value, l->inv_f));
@@ -88,43 +93,39 @@ AC_ALWAYS_INLINE int quantize_vectors_f32(const float *x, int32_t *q, uint32_t m
       sure = vandq_u32(sure, vcltq_f32(error, vdupq_n_f32(l->limit_f))); /* false for NaN */
       sure = vandq_u32(sure, vcltq_u32(magnitudes(v[h]), vdupq_n_u32(1 << NEAR_BITS)));
     }
-    if (UNLIKELY(!vminvq_u32(sure)))
-      for (int h = 0; h < RUN / WIDTH; h++)
-        if (!quantize_wide4(x + i + WIDTH * h, NULL, l, &v[h], 0)) return 0;
+    if (UNLIKELY(!vminvq_u32(sure))) {
+      for (uint32_t h = 0; h < RUN / WIDTH; h++)
+        v[h] = quantize_wide4(x, NULL, q, i + WIDTH * h, l, refused, &n_refused, 0);
+    } else {
 #pragma GCC unroll 4
-    for (int h = 0; h < RUN / WIDTH; h++) {
-      add_integers(&s, v[h]);
-      vst1q_s32(q + i + WIDTH * h, v[h]);
+      for (uint32_t h = 0; h < RUN / WIDTH; h++) vst1q_s32(q + i + WIDTH * h, v[h]);
     }
+#pragma GCC unroll 4
+    for (uint32_t h = 0; h < RUN / WIDTH; h++) add_integers(&s, v[h]);
   }
-  *stats = finish(&s, q, m);
-  return 1;
+  finish(&s, q + first, m, n_refused - before, stats);
+  return n_refused;
 }
 
-AC_ALWAYS_INLINE int quantize_vectors_f64(const double *x, int32_t *q, uint32_t m, const ac_lattice *l,
-                                          ac_group_stats *stats) {
+AC_ALWAYS_INLINE uint32_t quantize_vectors_f64(const double *x, int32_t *q, uint32_t first, uint32_t m,
+                                               const ac_lattice *l, ac_group_stats *stats, uint32_t *refused,
+                                               uint32_t n_refused) {
   running s = {vdupq_n_u32(0), vdupq_n_u32(0), vdupq_n_u32(0)};
-  for (uint32_t i = 0; i < m; i += WIDTH) {
-    int32x4_t v;
-    if (!quantize_wide4(NULL, x + i, l, &v, 1)) return 0;
-    add_integers(&s, v);
-    vst1q_s32(q + i, v);
-  }
-  *stats = finish(&s, q, m);
-  return 1;
+  const uint32_t before = n_refused;
+  for (uint32_t i = first; i < first + m; i += WIDTH)
+    add_integers(&s, quantize_wide4(NULL, x, q, i, l, refused, &n_refused, 1));
+  finish(&s, q + first, m, n_refused - before, stats);
+  return n_refused;
 }
 
 #define DEFINE_QUANTIZE_NEON(T, F)                                                                              \
   static uint32_t quantize_##F##_neon(const T *x, uint32_t n, const ac_lattice *l, unsigned group, int32_t *q,  \
                                       ac_group_stats *stats, uint32_t *refused) {                               \
-    const ac_lattice lattice = *l; /* stores to q cannot change it */                                           \
-    uint32_t n_refused = 0;                                                                                     \
-    for (uint32_t first = 0; first < n; first += group, stats++) {                                              \
-      const uint32_t m = min_u32(n - first, group);                                                             \
-      if (LIKELY(m == group && quantize_vectors_##F(x + first, q + first, m, &lattice, stats))) continue;       \
-      n_refused = quantize_group_##F(x, q, first, first + m, &lattice, stats, refused, n_refused);              \
-    }                                                                                                           \
-    return n_refused;                                                                                           \
+    const ac_lattice lattice = *l; /* a copy: stores to q cannot change it */                                   \
+    uint32_t n_refused = 0, first = 0;                                                                          \
+    for (; first + group <= n; first += group)                                                                  \
+      n_refused = quantize_vectors_##F(x, q, first, group, &lattice, stats++, refused, n_refused);              \
+    return first < n ? quantize_group_##F(x, q, first, n, &lattice, stats, refused, n_refused) : n_refused;     \
   }
 DEFINE_QUANTIZE_NEON(float, f32)
 DEFINE_QUANTIZE_NEON(double, f64)
@@ -292,12 +293,11 @@ AC_ALWAYS_INLINE int decode_neon(const ac_coded *in, float *out32, double *out64
   uint32_t i = 0, g = 0;
 #define PUT_RUN(w, j) \
   put_run(w, j, P, in->delta, F64 ? NULL : out32 + i - group, F64 ? out64 + i - group : NULL, RAW, F64)
-  for (; i + group <= in->n; i += group, g++) { /* whole groups, while there is room to read behind what is used */
+  for (; i + group <= in->n; i += group, g++) { /* whole groups, while there is room to read behind the raw bits */
     const popping *p = &classes[in->group_class[g]];
     const size_t raw_size = ac_raw_bytes(group, p->k);
-    if (UNLIKELY((size_t)(in->words_end - at.raw) < raw_size + RAW_SLACK ||
-                 (p->has_tokens && (size_t)(in->words_end - at.words) < 2 * (size_t)(group + WORD_SLACK))))
-      break;
+    if (UNLIKELY((size_t)(in->words_end - at.raw) < raw_size + RAW_SLACK)) break;
+    if (UNLIKELY(p->has_tokens && look_ahead(&at))) return AC_E_FORMAT;
     popped *const this = &waiting[g & 1], *const before = &waiting[~g & 1];
     this->p = p;
     this->raw = at.raw;
