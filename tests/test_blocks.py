@@ -153,7 +153,7 @@ print(h.hexdigest())
 
 def test_every_instruction_set_gives_the_same_bytes_and_floats():
     digests = {}
-    for isa in ("scalar", "sse4.2", "avx2", "avx512"):
+    for isa in ("scalar", "sse4.2", "avx2", "avx512", "neon"):
         done = subprocess.run(
             [sys.executable, "-c", ISA.format(path=sys.path)],
             capture_output=True,

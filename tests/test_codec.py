@@ -299,7 +299,7 @@ def test_import_is_light():
     assert done.stdout.split("\n")[0] == "[] True"
 
 
-@pytest.mark.parametrize("name", ["scalar", "sse4.2", "avx2", "avx512", "nonsense"])
+@pytest.mark.parametrize("name", ["scalar", "sse4.2", "avx2", "avx512", "neon", "nonsense"])
 def test_isa_can_be_forced(name):
     code = "import arraycodec, numpy; print(arraycodec.isa()); arraycodec.encode(numpy.zeros(3), 1)"
     env = {**os.environ, "ARRAYCODEC_ISA": name}

@@ -1,5 +1,5 @@
-"""Every kernel table against the plain C one, by themselves (tests/kernels.c): natively, with sanitizers, and for
-AArch64 under emulation."""
+"""Every kernel table by itself against the plain C one (tests/kernels.c): natively, with sanitizers, and for AArch64
+under emulation."""
 
 import os
 import shutil
@@ -71,12 +71,17 @@ def test_sanitizers(native, tmp_path):
     assert results(run(build(tmp_path, compiler, *flags), "0")) == expected
 
 
-def test_aarch64_gives_the_same_bytes_and_floats(native, tmp_path):
+@pytest.mark.parametrize(
+    ("level", "flags"),
+    [("1", ["-O2"]), ("0", ["-O1", "-g1", "-fsanitize=undefined", "-fno-sanitize-recover=all"])],
+    ids=["plain", "sanitizer"],
+)
+def test_aarch64_gives_the_same_bytes_and_floats(native, tmp_path, level, flags):
     """The tables for AArch64, under emulation: equal among each other, and equal to those of this machine."""
     for program in (CROSS, QEMU):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed")
-    program = build(tmp_path, CROSS, "-O2")
-    emulated, here = results(run(QEMU, "-L", CROSS_ROOT, program, "1")), results(run(native, "1"))
+    program = build(tmp_path, CROSS, *flags)
+    emulated, here = results(run(QEMU, "-L", CROSS_ROOT, program, level)), results(run(native, level))
     assert "neon" in emulated["tables"].split()
     assert emulated["hash"] == here["hash"]
