@@ -211,7 +211,7 @@ def info(dataset: Any) -> dict[str, Any] | None:
     return None
 
 
-def read(dataset: Any, selection: Any = None, threads: int = 1) -> Any:
+def read(dataset: Any, selection: Any = None, threads: int = 1, out: Any = None) -> Any:
     """Read ``dataset[selection]``, decoding in several threads.
 
     HDF5 runs filters one chunk after the other and under a lock.  Here the stored chunks are taken
@@ -228,28 +228,32 @@ def read(dataset: Any, selection: Any = None, threads: int = 1) -> Any:
     threads : int
         How many threads decode, this one included.  Only this one talks to HDF5.  At most two
         stored chunks per thread are in memory, or those of 8 MiB of values if that is more.
+    out : numpy.ndarray, optional
+        Where to put the values: dtype (byte order included) and shape of ``dataset[selection]``, any
+        strides.  Memory that is used again is faster than new one, which the system first has to clear.
 
     Returns
     -------
     numpy.ndarray or numpy scalar
-        As ``dataset[selection]``: dtype (byte order included), shape, and the fill value for what was
-        never written.  Values still in HDF5's chunk cache are written out first, so they have been
+        `out`, or as ``dataset[selection]``: dtype (byte order included), shape, and the fill value for
+        what was never written.  Values still in HDF5's chunk cache are written out first, so they have been
         through the codec.
 
     Raises
     ------
     DecodeError
-        If a chunk is damaged or is not one of the dataset; the message says where it is.
+        If a chunk is damaged or is not one of the dataset; the message says where it is.  `out` may
+        then have been written in part.
     TypeError
-        If `dataset` is not an h5py dataset, or `threads` not an integer.
+        If `dataset` is not an h5py dataset, `threads` not an integer, or `out` not an array.
     ParameterError
-        If `threads` is less than 1.
+        If `threads` is less than 1, or `out` is read-only or of another shape or dtype.
     IndexError, TypeError, ValueError, OSError
         As h5py raises them for selections and files.
     """
     from . import hdf5io
 
-    return hdf5io.read(dataset, selection, threads)
+    return hdf5io.read(dataset, selection, threads, out)
 
 
 def write(dataset: Any, values: Any, selection: Any = None, threads: int = 1) -> None:

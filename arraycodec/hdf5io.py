@@ -202,7 +202,7 @@ class _Chunks:
         """Put the piece of a stored chunk into `target`."""
         mask, data = stored
         if mask & 1 == 0:
-            if piece.whole and target.flags.c_contiguous:
+            if piece.whole and target.flags.c_contiguous and target.flags.aligned:
                 codec.decode_expected(data, self.dtype, self.count, target)
                 return
             if self.count > codec.BLOCK_LEN and not piece.whole:
@@ -326,17 +326,37 @@ def _check(dataset: Any, threads: Any) -> int:
     return check_threads(threads)
 
 
-def read(dataset: h5py.Dataset, selection: Any, threads: int) -> Any:
+def _check_out(out: Any, dataset: h5py.Dataset, shape: tuple[int, ...]) -> None:
+    if isinstance(out, np.ma.MaskedArray):
+        raise TypeError("out is a masked array: pass its data (out.data)")
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be a NumPy array, not {type(out).__name__}")
+    if out.dtype != dataset.dtype or out.shape != shape:
+        raise ParameterError(
+            f"out ({out.dtype}, shape {out.shape}) does not fit the selection ({dataset.dtype}, shape {shape})"
+        )
+    if not out.flags.writeable:
+        raise ParameterError("out is read-only")
+
+
+def read(dataset: h5py.Dataset, selection: Any, threads: int, out: np.ndarray | None) -> Any:
     """See `hdf5.read`."""
     threads = _check(dataset, threads)
     selection = () if selection is None else selection
     chunks = _layout(dataset)
     axes = None if chunks is None else _basic(selection, dataset.shape)
     if axes is None:
-        return dataset[selection]
+        result = dataset[selection]
+        if out is None:
+            return result
+        _check_out(out, dataset, np.shape(result))
+        out[...] = result
+        return out
+    if out is not None:
+        _check_out(out, dataset, shape_of(axes))
     worker, fill = _Chunks(dataset, chunks), _Fill(dataset)
     count, pieces = _pieces(axes, chunks)
-    result = np.empty(shape_of(axes), dataset.dtype)
+    result = np.empty(shape_of(axes), dataset.dtype) if out is None else out
 
     def tasks() -> Iterator[tuple[_Piece, tuple[int, bytes], np.ndarray]]:
         for piece in pieces:
@@ -348,7 +368,7 @@ def read(dataset: h5py.Dataset, selection: Any, threads: int) -> Any:
                 yield piece, stored, target
 
     _run_batches(tasks(), count, worker.nbytes, _each(worker.decode, worker.name), lambda *_: None, threads)
-    return result if result.shape else result[()]
+    return result if result.shape or out is not None else result[()]
 
 
 def write(dataset: h5py.Dataset, values: Any, selection: Any, threads: int) -> None:

@@ -143,6 +143,22 @@ def test_read_is_indexing(options, data):
             return
         for threads in (1, 2, 3):
             assert same(hdf5.read(d, selection, threads=threads), expected)
+            out = data.draw(outs(np.shape(expected), d.dtype))
+            assert hdf5.read(d, selection, threads, out) is out
+            assert np.array_equal(bits(out), bits(np.asarray(expected, d.dtype)))  # h5py's scalars are native
+
+
+@st.composite
+def outs(draw, shape, dtype):
+    """Arrays for the values, of any layout."""
+    kind = draw(st.sampled_from(["C", "F", "strided", "backward", "unaligned"]))
+    if kind == "strided":
+        return np.empty(tuple(2 * n for n in shape), dtype)[(*(slice(None, None, 2) for _ in shape), ...)]
+    if kind == "backward":
+        return np.empty(shape, dtype)[(*(slice(None, None, -1) for _ in shape), ...)]
+    if kind == "unaligned":
+        return np.empty(int(np.prod(shape)) * dtype.itemsize + 1, "u1")[1:].view(dtype).reshape(shape)
+    return np.empty(shape, dtype, kind)
 
 
 def value_arrays(draw, shape):
@@ -598,6 +614,21 @@ def test_numbers_of_threads(f, number):
             with pytest.raises(TypeError, match="threads must be an integer"):
                 call(wrong)
         call(np.int64(2))
+
+
+@pytest.mark.parametrize("selection", [None, np.s_[3:5], np.s_[3, 4], np.s_[[1, 2]]], ids=str)
+def test_an_out_that_does_not_fit(f, selection):
+    d = f.create_dataset("x", data=NORMAL, chunks=(16, 16), compression=Q)
+    good = np.array(d[() if selection is None else selection])
+    for out in (good.astype("f8"), good.astype(">f4"), good[None], good[..., None].repeat(2, -1)):
+        with pytest.raises(ParameterError, match="does not fit the selection"):
+            hdf5.read(d, selection, out=out)
+    for out in (np.ma.array(good), bytearray(good.nbytes), good.tolist()):
+        with pytest.raises(TypeError, match="out"):
+            hdf5.read(d, selection, out=out)
+    good.flags.writeable = False
+    with pytest.raises(ParameterError, match="read-only"):
+        hdf5.read(d, selection, out=good)
 
 
 def test_other_objects(f):
