@@ -391,7 +391,7 @@ void ac_windows_plan(const int32_t *q, uint32_t n, const ac_group_stats *stats, 
   w->n_classes = (uint8_t)n_classes;
   /* One or two tables of 4096 entries stay in L1 and are closer to the entropy; with more classes
    * each is so narrow that 11 bits do as well, and small blocks do not repay larger tables. */
-  if (!w->prob_bits) w->prob_bits = n <= 1 << 12 ? 10 : n_classes <= 2 && n > 1 << 15 ? 12 : 11;
+  if (!w->prob_bits) w->prob_bits = n <= 1 << 11 ? 10 : n_classes <= 2 && n > 1 << 15 ? 12 : 11;
   fit_windows(q, n, w->group, group_class, w->prob_bits, clusters, n_classes, histograms, windows);
 
   double bits = 24;

@@ -198,14 +198,15 @@ AC_ALWAYS_INLINE int split_vectors(const int32_t *q, uint32_t m, const ac_class 
  * 7 * 2^-24, and the quotient is below 2^(32 - P) <= 2^21. */
 enum { MIN_PROB_BITS_FLOAT = 11 };
 
-/* Are the tokens of whole groups pushed by encode_vectors? */
+/* Are the tokens of whole groups pushed by encode_vectors?  If not, avx2.c encodes: gcc makes the loop over
+ * few lanes three times as slow for this target. */
 AC_ALWAYS_INLINE int pushes_vectors(const ac_windows *w) {
   return w->lanes >= WIDTH && w->prob_bits >= MIN_PROB_BITS_FLOAT;
 }
 
 static uint32_t split_avx512(const int32_t *q, uint32_t n, const ac_windows *w, const uint8_t *group_class,
                              uint8_t *tokens, uint8_t *raw, const uint8_t *raw_end, uint32_t *outside) {
-  if (!pushes_vectors(w)) return split(q, n, w, group_class, tokens, raw, raw_end, outside);
+  if (!pushes_vectors(w)) return ac_kernels_avx2.split(q, n, w, group_class, tokens, raw, raw_end, outside);
   const uint32_t group = w->group;
   packing packings[AC_MAX_CLASSES];
   uint32_t n_outside = 0;
@@ -295,7 +296,7 @@ static uint8_t *encode_avx512(const ac_windows *w, const uint8_t *group_class, u
                               const ac_symbol (*symbols)[AC_MAX_TOKENS], uint8_t *end) {
   const uint32_t L = w->lanes, group = w->group;
   const unsigned P = w->prob_bits;
-  if (!pushes_vectors(w)) return encode_any(w, group_class, n, tokens, symbols, end);
+  if (!pushes_vectors(w)) return ac_kernels_avx2.encode(w, group_class, n, tokens, symbols, end);
   pushing tables[AC_MAX_CLASSES];
   uint32_t x[AC_MAX_LANES];
   uint8_t *words = end;

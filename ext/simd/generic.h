@@ -482,7 +482,7 @@ UNUSED static int decode_group_any(const ac_coded *in, cursor *at, unsigned inde
   }
 }
 
-static uint8_t *encode_any(const ac_windows *w, const uint8_t *group_class, uint32_t n, const uint8_t *tokens,
+UNUSED static uint8_t *encode_any(const ac_windows *w, const uint8_t *group_class, uint32_t n, const uint8_t *tokens,
                            const ac_symbol (*symbols)[AC_MAX_TOKENS], uint8_t *end) {
   return BY_PROB_BITS(w, encode)(w, group_class, n, tokens, symbols, end);
 }
