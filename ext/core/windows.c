@@ -92,7 +92,8 @@ typedef struct {
 } overview;
 
 /* Key every group (into group_class) and sum up the keys. */
-static overview sum_keys(const ac_group_stats *stats, uint32_t n, unsigned group, uint8_t *group_class, key_sums *sums) {
+static overview sum_keys(const ac_group_stats *stats, uint32_t n, unsigned group, uint8_t *group_class,
+                         key_sums *sums) {
   const uint32_t n_groups = ac_groups(n, group);
   overview all = {0, 0};
   key_sums in_turns[2][N_KEYS]; /* neighbours often have the same key: see ac_histogram */
@@ -135,10 +136,11 @@ static unsigned cluster_groups(const key_sums *sums, uint32_t n_groups, uint8_t 
   unsigned n_all = 0, n_live;
   for (unsigned key = 0; key < N_KEYS; key++)
     if (sums[key].values) {
-      const double values = sums[key].values, scale = (double)sums[key].spread / values;
+      const double values = sums[key].values, centre = (double)sums[key].sum / values;
+      const double scale = (double)sums[key].spread / values;
       key_cluster[key] = (uint8_t)n_all;
       into[n_all] = (uint8_t)n_all;
-      all[n_all++] = (cluster){sums[key].values, sums[key].groups, (double)sums[key].sum / values, scale, log2_scale(scale)};
+      all[n_all++] = (cluster){sums[key].values, sums[key].groups, centre, scale, log2_scale(scale)};
     }
   n_live = n_all;
   /* partner[i]: the live j > i that is cheapest to merge i with */
