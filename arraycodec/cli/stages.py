@@ -9,13 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from .. import _core, codec
 from ..ansquant import AnsQuant
-from .model import CommandError
 
 DIRECTIONS = ("encode", "decode")
 
@@ -31,18 +29,6 @@ class StageRow:
     stage: str
     ns_per_value: float
     share: float  # of its direction's whole call
-
-
-def available() -> bool:
-    """Whether the core can time its stages."""
-    return hasattr(_core, "profile")
-
-
-def require_profile() -> Any:
-    """``_core.profile``, or an error."""
-    if not available():
-        raise CommandError("--stages: this build of the core does not time its stages")
-    return _core.profile
 
 
 def stages(array: np.ndarray, tol: float, repeat: int = 20) -> dict[str, float]:
@@ -62,16 +48,10 @@ def stages(array: np.ndarray, tol: float, repeat: int = 20) -> dict[str, float]:
         Nanoseconds a value, by ``encode.STAGE`` and ``decode.STAGE`` as the core names its stages,
         then ``.rest`` (what the core spends between them), ``.python`` (what the call from Python
         adds), and ``.total``, the whole call.
-
-    Raises
-    ------
-    CommandError
-        If the core was built without ``profile``.
     """
-    profile = require_profile()
     flat = np.ascontiguousarray(array).reshape(-1)
     code = codec._dtype_code(flat.dtype)
-    seconds = profile(flat.view(np.uint8), code, tol, repeat)
+    seconds = _core.profile(flat.view(np.uint8), code, tol, repeat)
     quantizer = AnsQuant(tol=tol)
     chunk, out = quantizer.encode(flat), np.empty_like(flat)
     whole = {

@@ -30,8 +30,6 @@ AC_ALWAYS_INLINE void ac_pack16(const uint32_t *low, uint8_t *plane, const unsig
   if (n) ac_store16(plane, (uint16_t)acc);
 }
 
-/* An instruction set with a better way defines both of these itself. */
-#ifndef AC_PLANE_SLACK
 #define AC_PLANE_SLACK 4 /* unpacking may read this many bytes past the 2k */
 
 AC_ALWAYS_INLINE void ac_unpack16(const uint8_t *plane, uint32_t *low, const unsigned k) {
@@ -39,7 +37,6 @@ AC_ALWAYS_INLINE void ac_unpack16(const uint8_t *plane, uint32_t *low, const uns
   for (unsigned j = 0; j < 16; j++)
     low[j] = ac_load32(plane + (j * k >> 3)) >> (j * k & 7) & ((1u << k) - 1);
 }
-#endif
 
 #define AC_FOR_EACH_WIDTH(F) \
   F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11) F(12) F(13) F(14) F(15) F(16) F(17) F(18) F(19) F(20) \

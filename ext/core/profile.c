@@ -20,8 +20,7 @@ static int profile_block(int dtype, const uint8_t *src, uint32_t n, const ac_lat
                          ac_stopwatch *watch) {
   static const ac_tuning automatic;
   const ac_kernels *kernels = ac_active_kernels();
-  double start = ac_seconds();
-  watch->last = start;
+  double start = watch->last = ac_seconds();
   const size_t size = ac_block_encode(dtype, src, n, lattice, &automatic, &w->scratch, w->dst);
   watch->last = ac_seconds();
   const uint32_t checksum = kernels->crc32c(w->dst, size);

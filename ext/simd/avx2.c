@@ -19,9 +19,8 @@
 
 #include "generic.h"
 
-enum { WIDTH = 8 };    /* values in a vector */
+enum { WIDTH = 8 };     /* values in a vector */
 enum { FEW_LANES = 8 }; /* no more hide no latency: one by one is faster (measured) */
-enum { AHEAD = 4096 }; /* bytes fetched before their use (see avx512.c) */
 
 AC_ALWAYS_INLINE __m256i load8(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
 AC_ALWAYS_INLINE void store8(void *p, __m256i v) { _mm256_storeu_si256((__m256i *)p, v); }
@@ -204,10 +203,6 @@ static const uint64_t RANK_BYTES[256] = {ALL256(RANKS)};
 typedef struct {
   uint32_t slot[AC_MAX_TOKENS];
 } pushing;
-
-/* With float arithmetic the quotient x / freq comes out right or one too small (see avx512.c: the same
- * three roundings and the same 2^-22). */
-enum { MIN_PROB_BITS_FLOAT = 11 };
 
 AC_ALWAYS_INLINE void pushing_for(pushing *p, const ac_class *c) {
   uint32_t start = 0;

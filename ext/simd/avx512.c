@@ -22,10 +22,6 @@
 
 enum { WIDTH = 16 }; /* values in a vector */
 
-/* Bytes of input and output fetched ahead of their use: streams from memory are 1.1 to 1.4 times as
- * fast, and nothing is lost in cache (measured). */
-enum { AHEAD = 4096 };
-
 /* ---- quantize ---- */
 /* Half a vector in double precision (generic.h's wide short cut); integers, and which lanes are sure. */
 AC_ALWAYS_INLINE __m256i quantize_wide8(__m256 value, const ac_lattice *l, __mmask8 *sure) {
@@ -192,11 +188,6 @@ AC_ALWAYS_INLINE int split_vectors(const int32_t *q, uint32_t m, const ac_class 
   }
   return !INSIDE || !_mm512_cmpgt_epu32_mask(most, last);
 }
-
-/* With float arithmetic the quotient x / freq comes out right or one too small: the reciprocal is too
- * small by 2^-22, three roundings (of x, of it, of their product) are 2^-24 each, together at most
- * 7 * 2^-24, and the quotient is below 2^(32 - P) <= 2^21. */
-enum { MIN_PROB_BITS_FLOAT = 11 };
 
 /* Are the tokens of whole groups pushed by encode_vectors?  If not, avx2.c encodes: gcc makes the loop over
  * few lanes three times as slow for this target. */

@@ -1,7 +1,7 @@
 /* kernels.h: the complete list of what is worth vectorising, as one table of functions.
  *
  * Each instruction set is one file exporting one const table; dispatch.c chooses among them once.
- * scalar.c is the meaning of every kernel: all tables give identical bytes and identical floats.
+ * generic.h is the meaning of every kernel: all tables give identical bytes and identical floats.
  * Kernels trust their arguments (the stages above have checked every length), but the decoders
  * still never read outside [raw, words_end).
  */
@@ -35,7 +35,7 @@ typedef struct {
   uint32_t (*quantize_f64)(const double *x, uint32_t n, const ac_lattice *lattice, unsigned group, int32_t *q,
                            ac_group_stats *stats, uint32_t *refused);
 
-  /* Add every group's values to the histogram of its class. */
+  /* Add the values of the groups that ac_histogram_takes to the histograms of their classes. */
   void (*count)(const int32_t *q, uint32_t n, unsigned group, const uint8_t *group_class, ac_histogram *histograms);
 
   /* Integers to tokens and the raw plane [raw, raw_end).  Values outside their window become (filler,

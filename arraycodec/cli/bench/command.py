@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from ...ansquant import AnsQuant
 from .. import stages
 from ..console import Console
 from ..model import CommandError
@@ -54,7 +51,8 @@ def bench(options: Options, console: Console) -> bool:
     ``OUT-memory.csv``.
     """
     _check(options)
-    memory = peaks.require_memory() if options.memory else None
+    if options.memory:
+        peaks.require_memory()
     skipped: list[str] = []
     items = _items(options, skipped)
     peers = None if options.peers is None else list(options.peers)
@@ -75,8 +73,8 @@ def bench(options: Options, console: Console) -> bool:
             _stages(options, items, contenders, header, console)
     if options.hosts:
         held = _hosts(options, items[0], header, console) and held
-    if memory is not None:
-        _memory(options, memory, header, console)
+    if options.memory:
+        _memory(options, header, console)
     return held
 
 
@@ -91,11 +89,6 @@ def _check(options: Options) -> None:
         plot.check_plot(options.plot)
     if options.store_dir is not None and not options.store_dir.is_dir():
         raise CommandError(f"--store-dir {options.store_dir}: no such folder")
-    if any(n != 1 for n in options.threads) and "threads" not in inspect.signature(AnsQuant).parameters:
-        wanted = next(n for n in options.threads if n != 1)
-        raise CommandError(f"--threads {wanted}: this version of the codec has no threads")
-    if options.stages:
-        stages.require_profile()
     if options.hosts:
         hosts.require_hosts()
 
@@ -175,8 +168,8 @@ def _hosts(options: Options, item: Item, header: dict[str, str], console: Consol
     return all(row.ok and row.violations == 0 for row in rows if row.codec == hosts.OURS)
 
 
-def _memory(options: Options, module: Any, header: dict[str, str], console: Console) -> None:
-    rows = peaks.peak_rows(module, options.threads)
+def _memory(options: Options, header: dict[str, str], console: Console) -> None:
+    rows = peaks.peak_rows(options.threads)
     console.say("\nPeak memory beyond input and result, MiB, arrays of noise\n" + peaks.peak_table(rows))
     if options.csv is not None:
         csvfile.write(_beside(options.csv, "memory"), header, rows)

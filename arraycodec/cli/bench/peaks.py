@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any
 
-from .. import interrupt
+from .. import interrupt, memory
 from ..model import CommandError
 from .tables import aligned
 
@@ -32,25 +30,20 @@ class PeakRow:
     decode: int
 
 
-def require_memory() -> Any:
-    """The module that measures, or an error where it cannot."""
-    try:
-        module = import_module("arraycodec.cli.memory")
-    except ImportError:
-        raise CommandError("--memory: this version does not measure memory") from None
-    if not module.available():
+def require_memory() -> None:
+    """An error where the peak cannot be measured."""
+    if not memory.available():
         raise CommandError("--memory: this system does not let a process reset its peak (/proc/self/clear_refs)")
-    return module
 
 
-def peak_rows(module: Any, threads: Iterable[int], sizes: Sequence[int] = SIZES) -> list[PeakRow]:
+def peak_rows(threads: Iterable[int], sizes: Sequence[int] = SIZES) -> list[PeakRow]:
     """Measure, each in a process of its own."""
     tol, rows = 2.0**-9, []
     for count in threads:
         for dtype in DTYPES:
             for size in sizes:
                 interrupt.check()
-                found = module.peak(size, dtype, tol, **({"threads": count} if count != 1 else {}))
+                found = memory.peak(size, dtype, tol, threads=count)
                 rows.append(PeakRow(dtype, tol, count, size, found.chunk, found.encode, found.decode))
     return rows
 

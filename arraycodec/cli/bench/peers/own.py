@@ -36,9 +36,7 @@ class Arraycodec(Adapter):
 
     def __init__(self) -> None:
         self.isa = isa()
-        threads = int(os.environ.get(THREADS, "1"))
-        # passed on only where asked for: builds without threads have no such argument
-        self._options = {"threads": threads} if threads != 1 else {}
+        self._options = {"threads": int(os.environ.get(THREADS, "1"))}
         self._codec = AnsQuant(**self._options)
 
     def refuses(self, dtype: np.dtype, tol: float) -> str | None:
