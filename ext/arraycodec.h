@@ -1,13 +1,14 @@
 /* arraycodec: the public C API, on one page.
  *
- * An error-bounded codec for arrays of floats.  Every finite value comes back within `tol` of what
- * was encoded, in exact arithmetic; NaN (payload included) and infinities come back bit for bit.
+ * An error-bounded codec for arrays of numbers.  Every finite value x comes back within
+ * max(absolute, relative * |x|) of what was encoded, in exact arithmetic; NaN (payload included) and
+ * infinities come back bit for bit.
  * An encoded chunk is self-describing: decoding needs no parameters.  docs/format.md specifies the
  * bytes, docs/guarantee.md proves the bound.
  *
  * Conventions: functions return AC_OK or an error code; buffers belong to the caller and are passed
  * with their size; nothing is printed, no state is kept between calls but each calling thread's scratch
- * memory (at most 5.5 MiB, freed when the thread ends), and every function may be called from several
+ * memory (at most 11 MiB, of which most calls touch a quarter, freed when the thread ends), and every function may be called from several
  * threads at once.  The floating-point environment of the caller (rounding mode, FTZ/DAZ) is saved, set
  * to the IEEE defaults and restored by encode and decode.
  *
@@ -42,29 +43,48 @@ enum {
   AC_E_VERSION = 26      /* valid, but of a format version or codec this build does not know */
 };
 
-/* Element types (codes of the format). */
-enum { AC_FLOAT32 = 1, AC_FLOAT64 = 2 };
+/* Element types (codes of the format).  A complex element is two values, its parts; bool,
+ * datetime64 and timedelta64 are stored without loss. */
+enum {
+  AC_FLOAT32 = 1, AC_FLOAT64 = 2, AC_FLOAT16 = 3, AC_BFLOAT16 = 4, AC_COMPLEX64 = 5, AC_COMPLEX128 = 6,
+  AC_INT8 = 16, AC_INT16 = 17, AC_INT32 = 18, AC_INT64 = 19,
+  AC_UINT8 = 20, AC_UINT16 = 21, AC_UINT32 = 22, AC_UINT64 = 23,
+  AC_BOOL = 24, AC_DATETIME64 = 25, AC_TIMEDELTA64 = 26
+};
 
 /* Block modes (codes of the format). */
-enum { AC_MODE_RAW = 0, AC_MODE_CONSTANT = 1, AC_MODE_WINDOWS = 2 };
+enum { AC_MODE_RAW = 0, AC_MODE_CONSTANT = 1, AC_MODE_UNIFORM = 2, AC_MODE_EXACT = 3, AC_MODE_LATTICE = 4 };
 
 /* How a buffer is to be read: element type, byte order, shape, memory order. */
 typedef struct {
-  uint8_t dtype;       /* AC_FLOAT32 or AC_FLOAT64 */
-  uint8_t big_endian;  /* byte order of the elements in the caller's buffer: 0 little, 1 big */
+  uint8_t dtype;       /* one of the element types */
+  uint8_t big_endian;  /* byte order of the elements in the caller's buffer: 0 little, 1 big; 0 for single bytes */
   uint8_t f_order;     /* 0: C order, 1: Fortran order; the buffer is contiguous in that order */
   uint8_t ndim;        /* 0 .. AC_MAX_NDIM */
+  uint8_t unit;        /* datetime64 and timedelta64: code of the format, 0 .. 13; 0 for all others */
+  uint32_t multiple;   /* datetime64 and timedelta64: of the unit, 1 .. 2^31 - 1; 0 for all others */
   uint64_t shape[AC_MAX_NDIM];
 } ac_array;
+
+/* What may be lost: a finite value x may come back as any x' with |x - x'| <= max(absolute,
+ * relative * |x|).  Both zero is lossless.  Of complex elements each part is a value.  Integers use
+ * the whole part of `absolute` and are not changed for the sake of `relative`. */
+typedef struct {
+  double absolute;     /* finite and >= 0, in the units of the array */
+  double relative;     /* 0 <= relative < 1 */
+  const void *fill;    /* an element in native byte order whose copies come back bit for bit; or NULL */
+} ac_tolerance;
 
 /* What the header of a chunk says. */
 typedef struct {
   ac_array array;
-  double tol;            /* the tolerance asked for (information only); 0: lossless */
-  double delta;          /* reconstructions are integer multiples of it; 0: lossless */
-  uint64_t count;        /* values */
+  double tol;            /* the absolute tolerance asked for (information only) */
+  double rtol;           /* the relative tolerance; 0 without one, and where it is too small to permit anything */
+  double delta;          /* uniform reconstructions are integer multiples of it; 0: none, and for integers */
+  uint64_t whole;        /* integers: the tolerance in whole numbers */
+  uint64_t count;        /* elements */
   uint64_t n_blocks;
-  uint32_t block_len;    /* values in every block but the last */
+  uint32_t block_len;    /* elements in every block but the last */
   uint8_t version, codec;
   uint64_t header_size;  /* bytes before the first block */
 } ac_info;
@@ -72,16 +92,19 @@ typedef struct {
 /* What one block says of itself (its checksum is verified first). */
 typedef struct {
   uint64_t offset, size;        /* bytes within the chunk */
-  uint32_t count;               /* values */
+  uint32_t count;               /* elements */
   uint8_t mode;                 /* AC_MODE_... */
   uint8_t n_classes, lanes, prob_bits, group;  /* 0 where the mode has none */
-  uint32_t window_exceptions;   /* quantized, but outside their window */
+  uint8_t low_bytes, difference, folded;       /* of wide integers; 0 where the mode has none */
+  uint32_t masked;              /* values that a mask stands for */
+  uint32_t window_exceptions;   /* integers outside their window */
   uint32_t raw_exceptions;      /* refused by the quantizer: stored bit for bit */
+  uint32_t edges;               /* refused by the quantizer, but known by their position */
 } ac_block_info;
 
 /* Encoder choices that tests force; 0 everywhere (or NULL) lets the encoder choose. */
 typedef struct {
-  uint32_t block_len;  /* 1 .. AC_MAX_BLOCK */
+  uint32_t block_len;  /* 1 .. AC_MAX_BLOCK; half of it for complex elements */
   uint8_t group;       /* 64 or 128 */
   uint8_t lanes;       /* 4, 8, 16, 32, 64 */
   uint8_t prob_bits;   /* 10 .. 13 */
@@ -89,8 +112,8 @@ typedef struct {
 
 /* Result of ac_check_bound. */
 typedef struct {
-  uint64_t violations;  /* finite values farther than tol, and non-finite values whose bits changed */
-  uint64_t lost;        /* of these, NaN or Inf that changed (or appeared) */
+  uint64_t violations;  /* finite values too far away, and NaN, infinities and fill values whose bits changed */
+  uint64_t lost;        /* of these, NaN, Inf or fill values that changed (or NaN or Inf that appeared) */
   double max_error;     /* largest |a - b| over finite values, rounded to nearest */
 } ac_check;
 
@@ -98,10 +121,10 @@ typedef struct {
 int ac_bound(const ac_array *array, const ac_tuning *tuning, size_t *bound);
 
 /* Encode `array->shape` elements at `src` (src_size bytes, aligned to the element) into dst.
- * tol: absolute tolerance, finite and >= 0; 0 is lossless.  *size receives the bytes written; beyond
- * them dst holds anything.  With less than ac_bound at dst, one thread does all. */
-int ac_encode(const ac_array *array, double tol, const ac_tuning *tuning, unsigned threads, const void *src,
-              size_t src_size, void *dst, size_t capacity, size_t *size);
+ * *size receives the bytes written; beyond them dst holds anything.  With less than ac_bound at dst,
+ * one thread does all. */
+int ac_encode(const ac_array *array, const ac_tolerance *tolerance, const ac_tuning *tuning, unsigned threads,
+              const void *src, size_t src_size, void *dst, size_t capacity, size_t *size);
 
 /* Read and verify the header.  Needs only the first bytes of a chunk (header and block index);
  * AC_E_TRUNCATED if they are not all there. */
@@ -111,7 +134,7 @@ int ac_peek(const void *src, size_t src_size, ac_info *info);
  * info: what ac_peek said of the same bytes, or NULL, to have it read here. */
 int ac_decode(const void *src, size_t src_size, const ac_info *info, void *dst, size_t dst_size, unsigned threads);
 
-/* Decode values [first, first + count) in memory order; only the blocks they touch are read and
+/* Decode elements [first, first + count) in memory order; only the blocks they touch are read and
  * verified.  dst_size must be exactly count elements; info as above. */
 int ac_decode_range(const void *src, size_t src_size, const ac_info *info, uint64_t first, uint64_t count,
                     void *dst, size_t dst_size);
@@ -119,9 +142,12 @@ int ac_decode_range(const void *src, size_t src_size, const ac_info *info, uint6
 /* Describe a whole chunk and its blocks without decoding values; n_blocks must be the chunk's. */
 int ac_inspect(const void *src, size_t src_size, ac_info *info, ac_block_info *blocks, uint64_t n_blocks);
 
-/* Compare n native elements of type dtype in exact arithmetic: is |a - b| <= tol everywhere, and
- * are non-finite values the same bits? */
-int ac_check_bound(int dtype, const void *a, const void *b, size_t n, double tol, ac_check *result);
+/* Compare n native elements of type dtype, the originals a and what came back of them, b, in exact
+ * arithmetic: is the promise of ac_tolerance kept? */
+int ac_check_bound(int dtype, const void *a, const void *b, size_t n, const ac_tolerance *tolerance, ac_check *result);
+
+/* Bytes of an element; 0 if the type is unknown. */
+size_t ac_element_size(int dtype);
 
 const char *ac_error_name(int code);
 const char *ac_isa(void); /* name of the kernel table in use; NULL where encode says AC_E_ISA */

@@ -1,4 +1,4 @@
-/* quantize.c: choice of the lattice from (tol, dtype).  First stage of the pipeline, and with its
+/* quantize.c: choice of the uniform lattice from (tol, dtype), and edges.  First stage of the pipeline, and with its
  * kernels the only one that loses anything.
  *
  * Invariants: delta is a normal number of the element type (float32 arithmetic may then replace
@@ -8,11 +8,13 @@
  */
 #include "quantize.h"
 
+#include <string.h>
+
 #include "../arraycodec.h"
 
 double ac_lattice_delta(int dtype, double tol) {
   double step = 2 * tol;
-  if (dtype == AC_FLOAT32) {
+  if (ac_lattice_is_f32(dtype)) {
     if (step > FLT_MAX) step = FLT_MAX;
     float f = (float)step;
     if ((double)f > step) f = nextafterf(f, 0);
@@ -24,20 +26,61 @@ double ac_lattice_delta(int dtype, double tol) {
 
 int ac_lattice_valid(int dtype, double delta) {
   if (delta == 0) return !signbit(delta);
-  if (dtype == AC_FLOAT32) return delta >= FLT_MIN && delta <= FLT_MAX && (double)(float)delta == delta;
+  if (ac_lattice_is_f32(dtype)) return delta >= FLT_MIN && delta <= FLT_MAX && (double)(float)delta == delta;
   return delta >= DBL_MIN && delta <= DBL_MAX;
 }
 
 ac_lattice ac_lattice_make(int dtype, double tol, double delta) {
-  ac_lattice l = {tol, delta, 0, 0, 0, 0};
+  ac_lattice l = {tol, delta, 0, 0, 0, 0, 0};
   if (delta == 0) return l;
   l.inv = 1 / delta;
-  if (dtype == AC_FLOAT32) {
+  if (ac_lattice_is_f32(dtype)) {
     l.delta_f = (float)delta;
     l.inv_f = (float)l.inv;
     /* Half a step less 2^-8 of it: whatever float32 rounding did on the way, a value this near to
      * q * delta (|q| <= 2^14) has q as its nearest integer and an error below tol. */
     l.limit_f = (float)(delta * 0.5 * (1 - 0x1p-8));
+    l.tol_f = tol > FLT_MAX ? FLT_MAX : (float)tol;
+    if ((double)l.tol_f > tol) l.tol_f = nextafterf(l.tol_f, 0);
   }
   return l;
+}
+
+/* ---- edges ---- */
+/* Floats as integers in their order, to step from one to the next. */
+static int32_t ordered(uint32_t bits, unsigned width) {
+  const uint32_t sign = 1u << (width - 1);
+  return bits & sign ? -(int32_t)(bits & (sign - 1)) : (int32_t)bits;
+}
+
+static uint32_t from_ordered(int32_t v, unsigned width) {
+  return v < 0 ? (uint32_t)-v | 1u << (width - 1) : (uint32_t)v;
+}
+
+static uint32_t round_to(int dtype, double y) {
+  const float f = (float)y;
+  return dtype == AC_FLOAT32 ? ac_bits_of_float(f) : dtype == AC_FLOAT16 ? ac_to_float16(f) : ac_to_bfloat16(f);
+}
+
+static double value_of(int dtype, uint32_t bits) {
+  return dtype == AC_FLOAT32   ? (double)ac_float_of_bits(bits)
+         : dtype == AC_FLOAT16 ? (double)ac_from_float16((uint16_t)bits)
+                               : (double)ac_from_bfloat16((uint16_t)bits);
+}
+
+int ac_edge(int dtype, const void *reconstructed, double delta, void *edge) {
+  const unsigned size = dtype == AC_FLOAT32 ? 4 : 2;
+  uint32_t bits = 0;
+  memcpy(&bits, reconstructed, size);
+  const double x = value_of(dtype, bits), r = ac_rint(x / delta);
+  if (!(fabs(r) <= AC_EDGE_MAX) || !isfinite(x)) return 0;
+  const double exact = r * delta;
+  if (x == exact) return 0;
+  const int up = x < exact; /* rounded down: the upper end */
+  const double end = (up ? 2 * r + 1 : 2 * r - 1) * (delta / 2);
+  bits = round_to(dtype, end);
+  const double nearest = value_of(dtype, bits);
+  if (up ? nearest > end : nearest < end) bits = from_ordered(ordered(bits, 8 * size) + (up ? -1 : 1), 8 * size);
+  memcpy(edge, &bits, size);
+  return 1;
 }
