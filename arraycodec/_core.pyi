@@ -8,8 +8,9 @@ FORMAT_VERSION: int
 MAX_NDIM: int
 MAX_BLOCK: int
 MAX_THREADS: int
-FLOAT32: int
-FLOAT64: int
+DTYPES: dict[str, int]
+NAMES: dict[int, str]
+UNITS: tuple[str, ...]
 MODES: dict[int, str]
 
 def isa() -> str: ...
@@ -26,15 +27,22 @@ def encode(
     group: int = 0,
     lanes: int = 0,
     prob_bits: int = 0,
+    *,
+    rtol: float = 0,
+    fill: Buffer | None = None,
+    unit: int = 0,
+    multiple: int = 0,
 ) -> bytes: ...
 def encode_plain(array: Buffer, tol: float, threads: int) -> bytes | None: ...
 
 class Chunk:
-    dtype: str
+    dtype: tuple[str, bool, str, int]
     order: str
     shape: tuple[int, ...]
     tol: float
+    rtol: float
     delta: float
+    whole: int
     count: int
     block_len: int
     n_blocks: int
@@ -48,5 +56,7 @@ class Chunk:
     def decode_range_into(self, first: int, count: int, out: Buffer) -> None: ...
     def inspect(self) -> list[dict[str, Any]]: ...
 
-def check_bound(dtype: int, a: Buffer, b: Buffer, tol: float) -> tuple[int, int, float]: ...
+def check_bound(
+    dtype: int, a: Buffer, b: Buffer, tol: float, rtol: float = 0, fill: Buffer | None = None
+) -> tuple[int, int, float]: ...
 def profile(src: Any, dtype: int, tol: float, repeat: int) -> dict[str, float]: ...

@@ -28,14 +28,22 @@ class _Frozen(dict):
 
 
 class AnsQuant(Codec, _Frozen):
-    """Error-bounded codec for float arrays: quantization, class windows, interleaved rANS.
+    """Error-bounded codec for arrays of numbers: quantization, class windows, interleaved rANS.
 
     Parameters
     ----------
     tol : float, optional
         Absolute tolerance in the units of the data: every finite value comes back within it, NaN
-        and infinities bit for bit.  0 is lossless.  Without it the object decodes anything (chunks
-        are self-describing) but cannot encode.
+        and infinities bit for bit.  0 is lossless.  Of complex numbers it bounds each part, of integers
+        its whole part counts; bool, datetime64 and timedelta64 are always lossless.
+    rtol : float, optional
+        Pointwise relative tolerance, 0 <= rtol < 1, of floats and complex numbers.  With both,
+        |x - x'| <= max(tol, rtol * |x|).  With neither the object decodes anything (chunks are
+        self-describing) but cannot encode.
+    fill_value : number, optional
+        What stands for missing values: they come back bit for bit and cost a bitmap, as NaN does.
+    dtype : {None, "bfloat16"}
+        What uint16 arrays hold, for hosts that have no bfloat16.
     threads : int, optional
         How many threads this object may use for one chunk, the calling one included; see
         `arraycodec.encode`.  It belongs to this object and its pickles, never to what is stored: no
@@ -44,9 +52,10 @@ class AnsQuant(Codec, _Frozen):
     Raises
     ------
     TypeError
-        If `tol` is not a number, or `threads` no integer.
+        If `tol`, `rtol` or `fill_value` is not a number, or `threads` no integer.
     ParameterError
-        (a ValueError) if `tol` is negative, NaN or infinite, or `threads` below 1.
+        (a ValueError) if `tol` or `rtol` is negative, NaN or infinite, `rtol` 1 or more, `dtype` another
+        name, or `threads` below 1.
 
     Examples
     --------
@@ -65,8 +74,16 @@ class AnsQuant(Codec, _Frozen):
     def __init_subclass__(cls) -> None:
         raise TypeError("AnsQuant cannot be subclassed: stored chunks name it, not the subclass")
 
-    def __init__(self, tol: float | None = None, *, threads: int = 1) -> None:
-        self._config = Config(tol)
+    def __init__(
+        self,
+        tol: float | None = None,
+        rtol: float | None = None,
+        *,
+        fill_value: Any = None,
+        dtype: str | None = None,
+        threads: int = 1,
+    ) -> None:
+        self._config = Config(tol, rtol, fill_value, dtype)
         self._threads = check_threads(threads)
         dict.__init__(self, name=ZARR3_NAME, configuration=_Frozen(self._config.to_json()))
 
@@ -76,6 +93,21 @@ class AnsQuant(Codec, _Frozen):
         return self._config.tol
 
     @property
+    def rtol(self) -> float | None:
+        """The pointwise relative tolerance, or None."""
+        return self._config.rtol
+
+    @property
+    def fill_value(self) -> int | float | complex | None:
+        """What stands for missing values, or None."""
+        return self._config.fill_value
+
+    @property
+    def dtype(self) -> str | None:
+        """What uint16 arrays hold, or None."""
+        return self._config.dtype
+
+    @property
     def threads(self) -> int:
         """How many threads may work on one chunk."""
         return self._threads
@@ -83,7 +115,10 @@ class AnsQuant(Codec, _Frozen):
     # ---- numcodecs (Zarr v2) ----
     def encode(self, buf: Any) -> bytes:
         """Encode an array; see `arraycodec.encode`."""
-        return codec.encode(buf, self._config.require_tol(), self._threads)
+        c = self._config
+        if c.rtol is None and c.fill_value is None and c.dtype is None:
+            return codec.encode(buf, c.require_tolerances()[0], self._threads)
+        return codec.encode_with(c, buf, self._threads)
 
     def decode(self, buf: Any, out: Any = None, *, selection: Any = None, max_output: int | None = None) -> Any:
         """Decode a chunk, or a part of it; see `arraycodec.decode`."""
@@ -113,7 +148,8 @@ class AnsQuant(Codec, _Frozen):
 
     # ---- value semantics: immutable, compared and hashed by what is stored ----
     def __repr__(self) -> str:
-        arguments = [] if self.tol is None else [f"tol={self.tol!r}"]
+        names = ("tol", "rtol", "fill_value", "dtype")
+        arguments = [f"{name}={getattr(self, name)!r}" for name in names if getattr(self, name) is not None]
         if self._threads != 1:
             arguments.append(f"threads={self._threads}")
         return f"AnsQuant({', '.join(arguments)})"
@@ -128,7 +164,7 @@ class AnsQuant(Codec, _Frozen):
         return hash((AnsQuant, self._config))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _make, (self.tol, self._threads)
+        return _make, (self._config, self._threads)
 
     def __copy__(self) -> AnsQuant:
         return self
@@ -137,5 +173,5 @@ class AnsQuant(Codec, _Frozen):
         return self
 
 
-def _make(tol: float | None, threads: int) -> AnsQuant:
-    return AnsQuant(tol, threads=threads)
+def _make(config: Config, threads: int) -> AnsQuant:
+    return AnsQuant(config.tol, config.rtol, fill_value=config.fill_value, dtype=config.dtype, threads=threads)

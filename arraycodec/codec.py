@@ -15,34 +15,13 @@ import numpy as np
 
 from . import _core
 from .config import Config, check_threads
+from .dtypes import block_len, describe, fill_bytes, is_supported, numpy_dtype
 from .errors import FormatError, ParameterError, SizeError
 from .selection import Axis, as_index, block_runs, normalize, shape_of, span
-
-_DTYPE_CODES = {np.dtype("f4"): _core.FLOAT32, np.dtype("f8"): _core.FLOAT64}
-_DTYPES = {name: np.dtype(name) for name in ("<f4", ">f4", "<f8", ">f8")}
-
-#: Values per block in the chunks that `encode` makes; the last block may be shorter.
-BLOCK_LEN = _core.MAX_BLOCK
 
 #: Without a host that knows the size of a chunk, `decode` allocates at most this many bytes, or
 #: 1000 times the chunk where that is more; `max_output` lifts the limit.
 DEFAULT_MAX_OUTPUT = 4 << 30
-
-
-def is_supported(dtype: Any) -> bool:
-    """Whether arrays of this dtype (of either byte order) can be encoded."""
-    dtype = np.dtype(dtype)
-    return dtype.kind == "f" and dtype.newbyteorder("=") in _DTYPE_CODES
-
-
-def _dtype_code(dtype: np.dtype) -> int:
-    if not is_supported(dtype):
-        raise TypeError(f"arraycodec encodes float32 and float64 arrays, not {dtype}")
-    return _DTYPE_CODES[dtype.newbyteorder("=")]
-
-
-def _is_big_endian(dtype: np.dtype) -> bool:
-    return dtype.newbyteorder("=") != dtype  # hosts are little-endian
 
 
 def _threads(threads: Any) -> int:
@@ -52,19 +31,39 @@ def _threads(threads: Any) -> int:
     return min(check_threads(threads), _core.MAX_THREADS)
 
 
-def encode(array: Any, tol: float, threads: int = 1, **tuning: int) -> bytes:
+def encode(
+    array: Any,
+    tol: float | None = None,
+    threads: int = 1,
+    *,
+    rtol: float | None = None,
+    fill_value: Any = None,
+    dtype: str | None = None,
+    **tuning: int,
+) -> bytes:
     """Encode an array as one self-describing chunk.
 
     Parameters
     ----------
     array : array_like
-        float32 or float64, either byte order, any shape up to 32 dimensions, any strides.  A
+        float16, float32, float64, bfloat16 (of ml_dtypes), complex64, complex128, any integer, bool,
+        datetime64 or timedelta64; either byte order, any shape up to 32 dimensions, any strides.  A
         Fortran-contiguous array is stored in its memory order, everything else in C order.
-    tol : float
-        Absolute tolerance, finite and >= 0, in the units of `array`; 0 is lossless.
+    tol : float, optional
+        Absolute tolerance, finite and >= 0, in the units of `array`; 0 is lossless.  Of complex numbers
+        it bounds each part; integers use its whole part; bool and dates are always lossless.
     threads : int
         How many threads may encode blocks (2**18 values each) at once, the calling one included.
         The bytes do not depend on it.
+    rtol : float, optional
+        Pointwise relative tolerance, 0 <= rtol < 1, for floats and complex numbers.  With both, the
+        larger of ``tol`` and ``rtol * |x|`` applies to each value; with `rtol` alone, zeros and
+        subnormal numbers are kept.  Integers are not changed for its sake.
+    fill_value : number, optional
+        What stands for missing values: they come back bit for bit, and cost a bitmap.  NaN and
+        infinities always do.
+    dtype : {None, "bfloat16"}
+        What the elements of a uint16 array are.
     **tuning : int
         Encoder choices forced by tests: `block_len`, `group`, `lanes`, `prob_bits`.
 
@@ -77,14 +76,15 @@ def encode(array: Any, tol: float, threads: int = 1, **tuning: int) -> bytes:
     Raises
     ------
     TypeError
-        If the dtype is not supported, or `tol` is not a number, or `threads` no integer.
+        If the dtype is not supported, or `tol` or `rtol` is not a number, or `threads` no integer.
     ParameterError
-        If `tol` is negative, NaN or infinite, `threads` below 1, or the array has too many dimensions.
+        If `tol` or `rtol` is negative, NaN or infinite or neither is given, `rtol` is 1 or more, `threads`
+        below 1, the array has too many dimensions, or its dtype cannot hold `fill_value`.
 
     Notes
     -----
-    Every finite value comes back within `tol` in exact arithmetic; NaN (payload included) and
-    infinities come back bit for bit.  ``docs/guarantee.md`` has the proof, ``docs/format.md`` the
+    For every finite value, ``|x - x'| <= max(tol, rtol * |x|)`` in exact arithmetic; NaN (payload included)
+    and infinities come back bit for bit.  ``docs/guarantee.md`` has the proof, ``docs/format.md`` the
     bytes.  The entropy stage is interleaved rANS (J. Duda, arXiv:1311.2540; F. Giesen,
     arXiv:1402.3392).
 
@@ -96,21 +96,31 @@ def encode(array: Any, tol: float, threads: int = 1, **tuning: int) -> bytes:
     >>> bool(np.abs(decode(encode(x, tol=2**-10)) - x).max() <= 2**-10)
     True
     """
-    if type(array) is np.ndarray and type(tol) is float and not tuning:  # what needs no decision, in one call
+    simple = rtol is None and fill_value is None and dtype is None and not tuning
+    if type(array) is np.ndarray and type(tol) is float and simple:  # what needs no decision, in one call
         chunk = _core.encode_plain(array, tol, _threads(threads))
         if chunk is not None:
             return chunk
-    tol = Config(tol).require_tol()
+    return encode_with(Config(tol, rtol, fill_value, dtype), array, threads, **tuning)
+
+
+def encode_with(config: Config, array: Any, threads: int = 1, **tuning: int) -> bytes:
+    """`encode` with parameters that are checked already."""
+    tol, rtol = config.require_tolerances()
     threads = _threads(threads)
     if isinstance(array, np.ma.MaskedArray):
         raise TypeError("a masked array's mask would be lost: fill it first (array.filled(nan))")
     a = np.asarray(array)
-    code = _dtype_code(a.dtype)
+    if config.dtype is not None and a.dtype.newbyteorder("=") != np.uint16 and a.dtype.name != config.dtype:
+        raise TypeError(f'dtype="{config.dtype}" is for uint16 arrays, not {a.dtype}')
+    code, big_endian, unit, multiple = describe(a.dtype, config.dtype)
+    fill = fill_bytes(config.fill_value, a.dtype, config.dtype)
     f_order = a.flags.f_contiguous and not a.flags.c_contiguous
     if not (a.flags.c_contiguous or f_order) or not a.flags.aligned:
         a = np.array(a, order="F" if f_order else "C")
-    flat = a.reshape(-1, order="F" if f_order else "C")
-    return _core.encode(flat.view(np.uint8), code, _is_big_endian(a.dtype), f_order, a.shape, tol, threads, **tuning)
+    flat = a.reshape(-1, order="F" if f_order else "C").view(np.uint8)
+    more = {"rtol": rtol, "fill": fill, "unit": unit, "multiple": multiple}
+    return _core.encode(flat, code, big_endian, f_order, a.shape, tol, threads, **more, **tuning)
 
 
 @dataclass(frozen=True)
@@ -125,13 +135,17 @@ class Header:
     order : {"C", "F"}
         Memory order of the values in the chunk.
     tol : float
-        The tolerance asked for; 0 if lossless.
+        The absolute tolerance asked for.
+    rtol : float
+        The relative tolerance; 0 without one, or where it is too small to permit anything.
     delta : float
-        Reconstructions are integer multiples of it; 0 if lossless.
+        Of floats: reconstructions are integer multiples of it; 0 if lossless, or relative only.
+    whole : int
+        Of integers: the tolerance.
     count : int
-        Number of values.
+        Number of elements.
     block_len, n_blocks : int
-        Values per block (the last may be shorter), and number of blocks.
+        Elements per block (the last may be shorter), and number of blocks.
     header_size : int
         Bytes of header and block index.
     version : int
@@ -142,7 +156,9 @@ class Header:
     shape: tuple[int, ...]
     order: str
     tol: float
+    rtol: float
     delta: float
+    whole: int
     count: int
     block_len: int
     n_blocks: int
@@ -192,11 +208,13 @@ def peek(buf: Any) -> Header:
 
 def _header(chunk: _core.Chunk) -> Header:
     return Header(
-        _DTYPES[chunk.dtype],
+        numpy_dtype(chunk.dtype),
         chunk.shape,
         chunk.order,
         chunk.tol,
+        chunk.rtol,
         chunk.delta,
+        chunk.whole,
         chunk.count,
         chunk.block_len,
         chunk.n_blocks,
@@ -213,7 +231,7 @@ def decode_expected(buf: Any, dtype: np.dtype, count: int, memory: np.ndarray) -
     buf : bytes-like
         A chunk in C order.
     dtype : numpy.dtype
-        float32 or float64, byte order included.
+        Byte order included; uint16 for bfloat16.
     count : int
         Number of values.
     memory : numpy.ndarray
@@ -225,19 +243,26 @@ def decode_expected(buf: Any, dtype: np.dtype, count: int, memory: np.ndarray) -
         As `decode`, and if the chunk holds something else.
     """
     chunk = open_chunk(buf)
-    if _DTYPES[chunk.dtype] != dtype:
-        raise SizeError(f"the chunk holds {_DTYPES[chunk.dtype]} values, not {dtype}")
+    if not same_elements(numpy_dtype(chunk.dtype), dtype):
+        raise SizeError(f"the chunk holds {numpy_dtype(chunk.dtype)} values, not {dtype}")
     if chunk.count != count:
         raise SizeError(f"the chunk holds {chunk.count} values, not {count}")
     if chunk.order == "F" and len(chunk.shape) > 1:
         raise FormatError("the chunk's values are in Fortran order")
-    chunk.decode_into(memory)
+    chunk.decode_into(_memory(memory))
 
 
-def index_bound(shape: tuple[int, ...]) -> int:
+def same_elements(of_chunk: np.dtype, dtype: np.dtype) -> bool:
+    """Whether a host's dtype is what a chunk holds: bfloat16 may be uint16 there."""
+    if of_chunk == dtype:
+        return True
+    return of_chunk.name == "bfloat16" and dtype == np.uint16 and dtype.isnative
+
+
+def index_bound(shape: tuple[int, ...], dtype: np.dtype) -> int:
     """Bytes that hold header and block index of any chunk of this shape that `encode` makes."""
-    fixed, tolerances, varint = 8, 16, 10
-    return fixed + tolerances + varint * (len(shape) + 1) + 8 * -(-math.prod(shape) // BLOCK_LEN) + 4
+    fixed, unit, tolerances, varint = 8, 6, 34, 10
+    return fixed + unit + tolerances + varint * (len(shape) + 1) + 8 * -(-math.prod(shape) // block_len(dtype)) + 4
 
 
 def block_offsets(buf: Any, header: Header) -> np.ndarray:
@@ -275,9 +300,9 @@ def decode(
     buf : bytes-like
         A chunk made by `encode`, by any front.
     out : writable buffer, optional
-        Where to put the values: a float array of the chunk's shape, or contiguous memory of its size
-        (bytes, or an array of the chunk's dtype), which is filled in memory order.  With a
-        selection: a float array of the selection's shape.
+        Where to put the values: an array of the chunk's shape, of its dtype or one to which that is cast
+        "same_kind", or contiguous memory of its size (bytes, or an array of the chunk's dtype), which is
+        filled in memory order.  With a selection: an array of the selection's shape.
     selection : int, slice, Ellipsis, or tuple of them, optional
         Decode ``array[selection]`` only: NumPy's basic indexing, with any steps.  Only the blocks
         (of at most 2**18 values, consecutive in memory order) that it touches are verified and
@@ -294,7 +319,7 @@ def decode(
     -------
     numpy.ndarray
         `out`, or a new array with the dtype (byte order included), shape and memory order of the
-        array that was encoded.  With a selection the shape is that of ``array[selection]``; a single
+        array that was encoded; bfloat16 is that of ml_dtypes, or uint16 where that is not installed.  With a selection the shape is that of ``array[selection]``; a single
         value is an array of no dimensions.
 
     Raises
@@ -322,8 +347,8 @@ def decode(
         return _decode_selection(chunk, normalize(selection, chunk.shape), out, max_output)
     if out is None:
         _check_output(chunk.nbytes, chunk.size, max_output)
-        result = np.empty(chunk.shape, _DTYPES[chunk.dtype], chunk.order)
-        chunk.decode_into(result, threads)
+        result = np.empty(chunk.shape, numpy_dtype(chunk.dtype), chunk.order)
+        chunk.decode_into(_memory(result), threads)
         return result
     if type(out) is not np.ndarray or not chunk.decode_plain(out, threads):
         _decode_out(chunk, out, threads)
@@ -344,31 +369,34 @@ def _decode_out(chunk: _core.Chunk, out: Any, threads: int) -> None:
         raise ParameterError("out is read-only")
     memory_order = out.flags.c_contiguous or out.flags.f_contiguous
     is_bytes = out.dtype.itemsize == 1 and out.dtype.kind in "uiVS"
-    if out.shape == header.shape and out.dtype.kind == "f":
+    is_same = same_elements(header.dtype, out.dtype)
+    if out.shape == header.shape and (is_same or np.can_cast(header.dtype, out.dtype, "same_kind")):
         in_order = out.flags.f_contiguous if header.order == "F" else out.flags.c_contiguous
-        as_memory = in_order and out.dtype == header.dtype
-    elif memory_order and (is_bytes or out.dtype == header.dtype):
+        as_memory = in_order and is_same
+    elif memory_order and (is_bytes or is_same):
         as_memory = True
         if out.nbytes != header.nbytes:
             raise SizeError(f"the chunk holds {header.nbytes} bytes of values, out has room for {out.nbytes}")
     else:
         raise ParameterError(
-            f"out ({out.dtype}, shape {out.shape}) is neither a float array of the chunk's shape {header.shape} "
+            f"out ({out.dtype}, shape {out.shape}) is neither an array of the chunk's shape {header.shape} for its values "
             f"nor contiguous memory for {header.dtype} values"
         )
     if as_memory and out.ctypes.data % header.dtype.itemsize == 0:
-        chunk.decode_into(out, threads)
+        chunk.decode_into(_memory(out), threads)
         return
     values = np.empty(header.shape, header.dtype, order=header.order)
-    chunk.decode_into(values, threads)
+    chunk.decode_into(_memory(values), threads)
     if as_memory:
         _memory(out)[...] = _memory(values)
     else:
-        out[...] = values
+        out[...] = values.view(out.dtype) if is_same else values
 
 
 def _memory(a: np.ndarray) -> np.ndarray:
-    """The bytes of a contiguous array, in memory order, as a view."""
+    """The bytes of a contiguous array, in memory order, as a view; not of dtypes that buffers know."""
+    if a.dtype.kind in "fiuc" and a.flags.writeable:
+        return a
     return a.reshape(-1, order="C" if a.flags.c_contiguous else "F").view(np.uint8)
 
 
@@ -397,23 +425,23 @@ def decode_touched(buf: Any, axes: tuple[Axis, ...], max_output: int | None = No
     fortran = chunk.order == "F"
     axes, shape = (axes[::-1], chunk.shape[::-1]) if fortran else (axes, chunk.shape)
     rows, row = span(axes[0]), chunk.count // shape[0]
-    dtype = _DTYPES[chunk.dtype]
+    dtype = numpy_dtype(chunk.dtype)
     _check_output(len(rows) * row * dtype.itemsize, chunk.size, max_output)
     values = np.empty((len(rows), *shape[1:]), dtype)
     flat, origin = values.reshape(-1), rows.start * row
     for run in block_runs(axes, shape, chunk.block_len):
         first = max(run[0] * chunk.block_len - origin, 0)
         stop = min(run[1] * chunk.block_len - origin, len(flat))
-        chunk.decode_range_into(origin + first, stop - first, flat[first:stop])
+        chunk.decode_range_into(origin + first, stop - first, _memory(flat[first:stop]))
     return (values.T, len(shape) - 1, rows.start) if fortran else (values, 0, rows.start)
 
 
 def _decode_selection(
     chunk: _core.Chunk, axes: tuple[Axis, ...], out: np.ndarray | None, max_output: int | None
 ) -> np.ndarray:
-    shape, dtype, order = shape_of(axes), _DTYPES[chunk.dtype], chunk.order
+    shape, dtype, order = shape_of(axes), numpy_dtype(chunk.dtype), chunk.order
     if out is not None:
-        _check_selection_out(out, shape)
+        _check_selection_out(out, shape, dtype)
     if 0 in shape:
         return np.empty(shape, dtype, order) if out is None else out
     in_memory_order, lengths = (axes[::-1], chunk.shape[::-1]) if order == "F" else (axes, chunk.shape)
@@ -425,7 +453,7 @@ def _decode_selection(
             _check_output(math.prod(shape) * dtype.itemsize, chunk.size, max_output)
             result = np.empty(shape, dtype, order)
         first = span(in_memory_order[0]).start * (chunk.count // lengths[0])
-        chunk.decode_range_into(first, math.prod(shape), result)
+        chunk.decode_range_into(first, math.prod(shape), _memory(result))
     else:
         values, axis, start = decode_touched(chunk, axes, max_output)
         index = tuple(as_index(a, start if i == axis else 0) for i, a in enumerate(axes))
@@ -437,11 +465,13 @@ def _decode_selection(
     return result if out is None else out
 
 
-def _check_selection_out(out: Any, shape: tuple[int, ...]) -> None:
+def _check_selection_out(out: Any, shape: tuple[int, ...], dtype: np.dtype) -> None:
     if isinstance(out, np.ma.MaskedArray):
         raise TypeError("out is a masked array: pass its data (out.data)")
-    if not isinstance(out, np.ndarray) or out.dtype.kind != "f":
-        raise ParameterError(f"with a selection, out must be a float array, not {getattr(out, 'dtype', type(out))}")
+    if not isinstance(out, np.ndarray) or not np.can_cast(dtype, out.dtype, "same_kind"):
+        raise ParameterError(
+            f"with a selection, out must be an array for {dtype}, not {getattr(out, 'dtype', type(out))}"
+        )
     if out.shape != shape:
         raise ParameterError(f"out has shape {out.shape}, the selection {shape}")
     if not out.flags.writeable:
@@ -474,8 +504,8 @@ def decode_range(buf: Any, first: int, count: int) -> np.ndarray:
     chunk = open_chunk(buf)
     if first < 0 or count < 0 or first + count > chunk.count:
         raise ParameterError(f"values [{first}, {first + count}) of a chunk of {chunk.count}")
-    values = np.empty(count, _DTYPES[chunk.dtype])
-    chunk.decode_range_into(first, count, values)
+    values = np.empty(count, numpy_dtype(chunk.dtype))
+    chunk.decode_range_into(first, count, _memory(values))
     return values
 
 
@@ -485,18 +515,25 @@ class Block:
 
     Attributes
     ----------
-    mode : {"raw", "constant", "windows"}
+    mode : {"raw", "constant", "uniform", "exact", "lattice"}
     offset, size : int
         Its bytes within the chunk.
     count : int
-        Its values.
+        Its elements.
     classes, lanes, prob_bits, group : int
         Number of class windows, rANS lanes, probability bits, values per group; 0 where the mode
         has none.
+    low_bytes, difference, folded : int, int, bool
+        Of the modes exact and lattice: low bytes coded apart, axis of the difference (0: none, 1: along
+        the fastest one, ...), and whether the sign is the lowest bit.
+    masked : int
+        Values that a mask stands for.
     window_exceptions : int
-        Values quantized but outside their window.
+        Integers outside their window.
     raw_exceptions : int
-        Values stored bit for bit.
+        Values that the quantizer refused: stored bit for bit.
+    edges : int
+        Values that the quantizer refused, but which are known by their position.
     """
 
     mode: str
@@ -507,8 +544,13 @@ class Block:
     lanes: int
     prob_bits: int
     group: int
+    low_bytes: int
+    difference: int
+    folded: bool
+    masked: int
     window_exceptions: int
     raw_exceptions: int
+    edges: int
 
 
 @dataclass(frozen=True)
@@ -532,8 +574,13 @@ class ChunkInfo:
 
     @property
     def exceptions(self) -> int:
-        """Values outside their window or stored bit for bit, over all windows blocks."""
-        return sum(block.window_exceptions + block.raw_exceptions for block in self.blocks)
+        """Values outside their window, stored bit for bit or known by position, over all blocks."""
+        return sum(block.window_exceptions + block.raw_exceptions + block.edges for block in self.blocks)
+
+    @property
+    def masked(self) -> int:
+        """Values that masks stand for, over all blocks."""
+        return sum(block.masked for block in self.blocks)
 
 
 def inspect(buf: Any) -> ChunkInfo:
@@ -570,36 +617,46 @@ class Check:
         return self.violations == 0
 
 
-def verify(original: Any, decoded: Any, tol: float) -> Check:
-    """Check the promise: ``|original - decoded| <= tol`` in exact arithmetic, non-finite bits kept.
+def verify(
+    original: Any,
+    decoded: Any,
+    tol: float | None = None,
+    *,
+    rtol: float | None = None,
+    fill_value: Any = None,
+    dtype: str | None = None,
+) -> Check:
+    """Check the promise in exact arithmetic: ``|original - decoded| <= max(tol, rtol * |original|)``.
 
     Parameters
     ----------
     original, decoded : array_like
-        float32 or float64 arrays of the same shape and type (byte order may differ).
-    tol : float
-        Absolute tolerance, >= 0.
+        Arrays of the same shape and dtype (byte order may differ), of any dtype that `encode` takes.
+    tol, rtol, fill_value, dtype
+        As of `encode`.  Of integers only the whole part of `tol` counts.
 
     Returns
     -------
     Check
-        True if the promise holds.
+        True if the promise holds: finite values near enough, NaN, infinities and fill values bit for bit.
 
     Raises
     ------
     TypeError
-        If the dtypes differ or are not supported.
+        If the dtypes differ or are not supported, or no tolerance is given.
     ParameterError
-        If the shapes differ, or `tol` is not valid.
+        If the shapes differ, or a parameter is not valid.
     """
-    if tol is None:
+    if tol is None and rtol is None:
         raise TypeError("tol must be a number, not None")
-    tol = Config(tol).require_tol()
+    config = Config(tol, rtol, fill_value, dtype)
+    tol, rtol = config.require_tolerances()
     a, b = np.asarray(original), np.asarray(decoded)
-    code = _dtype_code(a.dtype)
-    if _dtype_code(b.dtype) != code:
+    (code, _, *unit), (other, _, *other_unit) = describe(a.dtype, dtype), describe(b.dtype, dtype)
+    if (code, unit) != (other, other_unit):
         raise TypeError(f"cannot compare {a.dtype} with {b.dtype}")
     if a.shape != b.shape:
         raise ParameterError(f"cannot compare shapes {a.shape} and {b.shape}")
-    native = a.dtype.newbyteorder("=")
-    return Check(*_core.check_bound(code, *(np.ascontiguousarray(x, native).reshape(-1) for x in (a, b)), tol))
+    fill = fill_bytes(config.fill_value, a.dtype, dtype)
+    native = (np.ascontiguousarray(x, x.dtype.newbyteorder("=")).reshape(-1).view(np.uint8) for x in (a, b))
+    return Check(*_core.check_bound(code, *native, tol, rtol, fill))

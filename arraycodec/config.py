@@ -15,7 +15,11 @@ from typing import Any
 
 from .errors import ParameterError
 
-CD_TOLERANCE = 1  # cd_values (1, low word, high word): the tolerance as an IEEE double
+#: Items of the HDF5 filter's values, each followed by what the comment says.
+CD_TOLERANCE = 1  # low word, high word of a double: the absolute tolerance
+CD_RELATIVE = 5  # the same of the relative tolerance
+CD_FILL = 8  # number of words, words: the bits of a fill value, as the dataset has it, lowest first
+CD_BFLOAT16 = 9  # nothing: uint16 elements are bfloat16
 
 
 @dataclass(frozen=True)
@@ -26,40 +30,96 @@ class Config:
     ----------
     tol : float or None
         Absolute tolerance: every finite value comes back within it.  0 is lossless.  None: decode
-        only (a chunk says everything the decoder needs).
+        only (a chunk says everything the decoder needs), or `rtol` alone.
+    rtol : float or None
+        Pointwise relative tolerance, 0 <= rtol < 1.
+    fill_value : number or None
+        What stands for missing values; it comes back bit for bit.
+    dtype : {None, "bfloat16"}
+        What uint16 arrays hold.
     """
 
     tol: float | None = None
+    rtol: float | None = None
+    fill_value: int | float | complex | None = None
+    dtype: str | None = None
 
     def __post_init__(self) -> None:
-        tol = self.tol
-        if tol is None:
-            return
-        if isinstance(tol, bool) or not isinstance(tol, numbers.Real):
-            raise TypeError(f"tol must be a number, not {tol!r}")
-        try:
-            value = float(tol)
-        except OverflowError:
-            raise ParameterError(f"tol must fit a double, not {tol!r}") from None
-        if not math.isfinite(value) or value < 0:
-            raise ParameterError(f"tol must be finite and >= 0, not {tol!r}")
-        if value > tol:  # a fraction or long double between two doubles: the promise is for `tol`
-            value = math.nextafter(value, 0)
-        object.__setattr__(self, "tol", value + 0.0)  # -0.0 becomes 0.0
+        object.__setattr__(self, "tol", _check_tolerance("tol", self.tol))
+        object.__setattr__(self, "rtol", _check_tolerance("rtol", self.rtol))
+        if self.rtol is not None and self.rtol >= 1:
+            raise ParameterError(f"rtol must be less than 1, not {self.rtol!r}")
+        object.__setattr__(self, "fill_value", _check_fill(self.fill_value))
+        if self.dtype not in (None, "bfloat16"):
+            raise ParameterError(f'dtype must be "bfloat16" or None, not {self.dtype!r}')
 
-    def require_tol(self) -> float:
-        """The tolerance, or a ParameterError where encoding needs one."""
-        if self.tol is None:
-            raise ParameterError("encoding needs a tolerance: AnsQuant(tol=...), tol=0 for lossless")
-        return self.tol
+    @property
+    def can_encode(self) -> bool:
+        """Whether there is a tolerance."""
+        return self.tol is not None or self.rtol is not None
 
-    def to_json(self) -> dict[str, float]:
+    def require_tolerances(self) -> tuple[float, float]:
+        """The tolerances, or a ParameterError where encoding needs one."""
+        if not self.can_encode:
+            raise ParameterError("encoding needs a tolerance: AnsQuant(tol=...) or rtol=..., tol=0 for lossless")
+        return self.tol or 0.0, self.rtol or 0.0
+
+    def to_json(self) -> dict[str, Any]:
         """Keyword arguments that make an equal object, JSON-ready; defaults are left out."""
-        return {} if self.tol is None else {"tol": self.tol}
+        fill = self.fill_value
+        values = {
+            "tol": self.tol,
+            "rtol": self.rtol,
+            "fill_value": [fill.real, fill.imag] if isinstance(fill, complex) else fill,
+            "dtype": self.dtype,
+        }
+        return {name: value for name, value in values.items() if value is not None}
 
     def to_cd_values(self) -> tuple[int, ...]:
-        """The parameters as HDF5 filter values (`ext/hdf5/h5z_arraycodec.c` documents all forms)."""
-        return (CD_TOLERANCE, *struct.unpack("<II", struct.pack("<d", self.require_tol())))
+        """The parameters as HDF5 filter values (`ext/hdf5/h5z_arraycodec.c` documents all items)."""
+        tol, rtol = self.require_tolerances()
+        values: tuple[int, ...] = (CD_TOLERANCE, *_words(tol))
+        if rtol:
+            values += (CD_RELATIVE, *_words(rtol))
+        if self.dtype:
+            values += (CD_BFLOAT16,)
+        return values
+
+
+def _words(value: float) -> tuple[int, int]:
+    return struct.unpack("<II", struct.pack("<d", value))
+
+
+def _check_tolerance(name: str, given: Any) -> float | None:
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, numbers.Real):
+        raise TypeError(f"{name} must be a number, not {given!r}")
+    try:
+        value = float(given)
+    except OverflowError:
+        raise ParameterError(f"{name} must fit a double, not {given!r}") from None
+    if not math.isfinite(value) or value < 0:
+        raise ParameterError(f"{name} must be finite and >= 0, not {given!r}")
+    if value > given:  # a fraction or long double between two doubles: the promise is for what was given
+        value = math.nextafter(value, 0)
+    return value + 0.0  # -0.0 becomes 0.0
+
+
+def _check_fill(given: Any) -> int | float | complex | None:
+    """As a Python number; None for NaN and infinities, which always come back bit for bit."""
+    if given is None:
+        return None
+    if isinstance(given, (list, tuple)) and len(given) == 2:  # a complex number in JSON
+        given = complex(*given)
+    if isinstance(given, (bool, str, bytes)) or not isinstance(given, numbers.Number):
+        raise TypeError(f"fill_value must be a number, not {given!r}")
+    if isinstance(given, numbers.Integral):
+        return int(given)
+    if isinstance(given, numbers.Real):
+        return float(given) if math.isfinite(given) else None
+    value = complex(given)
+    return value if math.isfinite(value.real) and math.isfinite(value.imag) else None
 
 
 def check_threads(threads: Any) -> int:

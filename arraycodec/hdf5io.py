@@ -205,7 +205,7 @@ class _Chunks:
             if piece.whole and target.flags.c_contiguous and target.flags.aligned:
                 codec.decode_expected(data, self.dtype, self.count, target)
                 return
-            if self.count > codec.BLOCK_LEN and not piece.whole:
+            if self.count > block_len(self.dtype) and not piece.whole:
                 chunk = codec.open_chunk(data)
                 header = codec.peek(chunk)
                 if header.shape == self.chunks and header.dtype == self.dtype and header.order == "C":

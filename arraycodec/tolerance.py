@@ -116,7 +116,7 @@ def keeping(tol: float, values: Iterable[float], dtype: Any = "f4") -> float:
     True
     """
     dtype = np.dtype(dtype).newbyteorder("=")
-    tol = Config(tol).require_tol()
+    tol = Config(tol).require_tolerances()[0]
     step = peek(encode(np.zeros(0, dtype), tol)).delta  # the core's choice for (tol, dtype)
     wanted = [float(dtype.type(v)) for v in values]
     if all(_is_kept(v, step, dtype) for v in wanted):

@@ -20,7 +20,8 @@ from zarr.abc.store import RangeByteRequest
 from . import codec
 from .ansquant import ZARR3_NAME, AnsQuant
 from .config import Config
-from .errors import DecodeError, SizeError, TruncatedError
+from .dtypes import block_len, describe, fill_bytes
+from .errors import DecodeError, ParameterError, SizeError, TruncatedError
 from .selection import Axis, as_index, block_runs, normalize, shape_of
 
 # A part is fetched by ranged requests (header and index first, then blocks) from chunks of at least
@@ -43,7 +44,7 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, Arr
 
     Parameters
     ----------
-    tol : float, optional
+    tol, rtol, fill_value, dtype : optional
         As of `AnsQuant`.
 
     Attributes
@@ -61,8 +62,15 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, Arr
     config: Config
     threads: int = field(default=1, compare=False)
 
-    def __init__(self, *, tol: float | None = None) -> None:
-        object.__setattr__(self, "config", Config(tol))
+    def __init__(
+        self,
+        *,
+        tol: float | None = None,
+        rtol: float | None = None,
+        fill_value: Any = None,
+        dtype: str | None = None,
+    ) -> None:
+        object.__setattr__(self, "config", Config(tol, rtol, fill_value, dtype))
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> AnsQuantSerializer:
@@ -82,13 +90,16 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, Arr
 
     def validate(self, *, shape: Any, dtype: Any, chunk_grid: Any) -> None:
         native = dtype.to_native_dtype()
-        if not codec.is_supported(native):
-            raise TypeError(f"{ZARR3_NAME} encodes float32 and float64 arrays, not {native}")
+        try:
+            describe(native, self.config.dtype)
+            fill_bytes(self.config.fill_value, native, self.config.dtype)
+        except (TypeError, ParameterError) as error:
+            raise type(error)(f"{ZARR3_NAME}: {error}") from None
 
     # ---- whole chunks ----
     def _encode_sync(self, chunk_array: Any, chunk_spec: Any) -> Any:
         values = np.ascontiguousarray(chunk_array.as_numpy_array()).reshape(chunk_spec.shape)
-        return chunk_spec.prototype.buffer.from_bytes(codec.encode(values, self.config.require_tol(), self.threads))
+        return chunk_spec.prototype.buffer.from_bytes(codec.encode_with(self.config, values, self.threads))
 
     def _decode_sync(self, chunk_bytes: Any, chunk_spec: Any) -> Any:
         data = chunk_bytes.as_numpy_array()
@@ -108,7 +119,8 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, Arr
     def _check(header: codec.Header, chunk_spec: Any) -> None:
         """The store's expectation must agree with the header before anything is allocated."""
         dtype = chunk_spec.dtype.to_native_dtype()
-        if header.shape != tuple(chunk_spec.shape) or header.dtype.newbyteorder("=") != dtype.newbyteorder("="):
+        same = codec.same_elements(header.dtype.newbyteorder("="), dtype.newbyteorder("="))
+        if header.shape != tuple(chunk_spec.shape) or not same:
             raise SizeError(
                 f"the chunk holds {header.dtype} values of shape {header.shape}, "
                 f"the array expects {dtype} of shape {tuple(chunk_spec.shape)}"
@@ -189,7 +201,7 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, Arr
 
     def _decode_partial(self, selection: Any, chunk_spec: Any) -> _Steps:
         """Both of the above: yields byte ranges, is sent what they hold, returns the part or None."""
-        part = _Part.of(selection, tuple(chunk_spec.shape))
+        part = _Part.of(selection, tuple(chunk_spec.shape), block_len(chunk_spec.dtype.to_native_dtype()))
         if part is not None and part.is_worth_ranges():
             # What does not decode was perhaps replaced between two requests, or another writer chose
             # other blocks; the whole chunk then tells.
@@ -208,7 +220,9 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, Arr
         chunk = codec.open_chunk(data)
         self._check(codec.peek(chunk), chunk_spec)
         values, axis, start = codec.decode_touched(chunk, part.box)
-        values = np.asarray(values[part.index(axis, start)], chunk_spec.dtype.to_native_dtype())
+        dtype = chunk_spec.dtype.to_native_dtype()
+        values = values[part.index(axis, start)]
+        values = np.asarray(values, dtype) if values.dtype.kind == dtype.kind else values.view(dtype)
         return chunk_spec.prototype.nd_buffer.from_numpy_array(values)
 
     def _fetch_blocks(self, part: _Part, chunk_spec: Any) -> _Steps:
@@ -217,7 +231,7 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, Arr
         The decoder wants a whole chunk, but looks at nothing else of it.  The memory in between is
         never touched, so it costs next to nothing.
         """
-        (prefix,) = yield [RangeByteRequest(0, codec.index_bound(part.shape))]
+        (prefix,) = yield [RangeByteRequest(0, codec.index_bound(part.shape, chunk_spec.dtype.to_native_dtype()))]
         if prefix is None:
             return None
         prefix = prefix.as_numpy_array()
@@ -288,16 +302,19 @@ class _Part:
         The basic selection around it; not empty.
     arrays : dict
         The arrays of indices, by axis.
+    block_len : int
+        Of the chunk's dtype.
     """
 
     shape: tuple[int, ...]
     box: tuple[Axis, ...]
     arrays: dict[int, np.ndarray]
+    block_len: int
 
     @classmethod
-    def of(cls, selection: Any, shape: tuple[int, ...]) -> _Part | None:
+    def of(cls, selection: Any, shape: tuple[int, ...], block_len: int) -> _Part | None:
         """None for what is better applied to the whole chunk: one block, nothing selected, other kinds of indices."""
-        if math.prod(shape) <= codec.BLOCK_LEN:
+        if math.prod(shape) <= block_len:
             return None
         items = selection if isinstance(selection, tuple) else (selection,)
         arrays = {axis: item for axis, item in enumerate(items) if isinstance(item, np.ndarray)}
@@ -312,7 +329,7 @@ class _Part:
             box = normalize(tuple(bounds), shape)
         except (IndexError, TypeError):
             return None
-        return None if 0 in shape_of(box) else cls(shape, box, arrays)
+        return None if 0 in shape_of(box) else cls(shape, box, arrays, block_len)
 
     def index(self, axis: int, start: int) -> tuple[Any, ...]:
         """What selects it from an array that begins at index `start` of an axis."""
@@ -324,10 +341,10 @@ class _Part:
 
     def is_worth_ranges(self) -> bool:
         """Whether requests for its blocks are likely to cost less than one for the whole chunk."""
-        n_blocks = -(-math.prod(self.shape) // codec.BLOCK_LEN)
+        n_blocks = -(-math.prod(self.shape) // self.block_len)
         if n_blocks < _MIN_BLOCKS:
             return False
-        touched = sum(stop - first for first, stop in block_runs(self.box, self.shape, codec.BLOCK_LEN))
+        touched = sum(stop - first for first, stop in block_runs(self.box, self.shape, self.block_len))
         return _MIN_FRACTION * touched <= n_blocks
 
 

@@ -9,58 +9,79 @@
 #include "frame.h"
 
 #include "../simd/kernels.h"
-#include "block.h"
-#include "quantize.h"
+#include "relative.h"
 
 /* 0xAC is no letter in any ASCII-based text encoding */
 static const uint8_t MAGIC[3] = {0xAC, 'A', 'C'};
 
-enum { FLAG_BIG_ENDIAN = 1, FLAG_F_ORDER = 2, FLAG_HALF_DELTA = 4, FLAGS = 7 };
+enum { FLAG_BIG_ENDIAN = 1, FLAG_F_ORDER = 2, FLAG_IMPLIED_TOL = 4, FLAG_RELATIVE = 8, FLAGS = 15 };
+enum { LAST_UNIT = 13, LAST_MULTIPLE = INT32_MAX };
 enum { FIXED_SIZE = 8, INDEX_ENTRY = 8, CHECKSUM_SIZE = 4 };
 
 static uint32_t crc32c(const void *p, size_t n) { return ac_active_kernels()->crc32c(p, n); }
 
 int ac_array_count(const ac_array *array, uint64_t *count) {
-  if ((array->dtype != AC_FLOAT32 && array->dtype != AC_FLOAT64) || array->big_endian > 1 || array->f_order > 1 ||
-      array->ndim > AC_MAX_NDIM)
-    return AC_E_PARAM;
+  const ac_type *type = ac_type_of(array->dtype);
+  if (!type || array->big_endian > (type->size > 1) || array->f_order > 1 || array->ndim > AC_MAX_NDIM) return AC_E_PARAM;
+  if (array->unit > (type->dated ? LAST_UNIT : 0) || array->multiple > (type->dated ? LAST_MULTIPLE : 0)) return AC_E_PARAM;
+  if (type->dated && (array->multiple < 1 || (!array->unit && array->multiple != 1))) return AC_E_PARAM;
   uint64_t n = 1;
   int empty = 0;
   for (unsigned i = 0; i < array->ndim; i++) {
     if (array->shape[i] == 0) empty = 1;
     else if (__builtin_mul_overflow(n, array->shape[i], &n)) return AC_E_PARAM;
   }
-  if (n > (uint64_t)PTRDIFF_MAX / ac_item_size(array->dtype)) return AC_E_PARAM;
+  if (n > (uint64_t)PTRDIFF_MAX / ac_element_size(array->dtype)) return AC_E_PARAM;
   *count = empty ? 0 : n;
   return AC_OK;
+}
+
+size_t ac_element_size(int dtype) {
+  const ac_type *type = ac_type_of(dtype);
+  return type ? (size_t)type->size * type->values : 0;
 }
 
 uint64_t ac_block_count(uint64_t count, uint32_t block_len) { return count / block_len + (count % block_len != 0); }
 
 size_t ac_frame_header_bound(uint64_t n_blocks) {
-  return FIXED_SIZE + 2 * sizeof(double) + 10 * (AC_MAX_NDIM + 1) + INDEX_ENTRY * (size_t)n_blocks + CHECKSUM_SIZE;
+  return FIXED_SIZE + 6 /* unit */ + 10 /* T */ + 3 * sizeof(double) + 10 * (AC_MAX_NDIM + 1) + INDEX_ENTRY * (size_t)n_blocks + CHECKSUM_SIZE;
 }
 
 static size_t index_offset(const ac_info *info) {
   return (size_t)info->header_size - CHECKSUM_SIZE - INDEX_ENTRY * (size_t)info->n_blocks;
 }
 
+/* The tolerance that goes without saying. */
+static double implied_tol(const ac_type *type, const ac_info *info) {
+  return type->kind == AC_KIND_FLOAT ? info->delta / 2 : (double)info->whole;
+}
+
 size_t ac_frame_write_header(uint8_t *dst, size_t capacity, const ac_info *info) {
   ac_writer out = {dst, dst + capacity, 0};
   const ac_array *a = &info->array;
-  const int half_delta = info->tol == info->delta / 2;
+  const ac_type *type = ac_type_of(a->dtype);
+  const int is_float = type->kind == AC_KIND_FLOAT;
+  const int implied = !type->lossless && info->tol == implied_tol(type, info);
   for (unsigned i = 0; i < sizeof MAGIC; i++) ac_write8(&out, MAGIC[i]);
   ac_write8(&out, info->version);
   ac_write8(&out, info->codec);
   ac_write8(&out, a->dtype);
   ac_write8(&out, (uint8_t)((a->big_endian ? FLAG_BIG_ENDIAN : 0) | (a->f_order ? FLAG_F_ORDER : 0) |
-                            (half_delta ? FLAG_HALF_DELTA : 0)));
+                            (implied ? FLAG_IMPLIED_TOL : 0) | (info->rtol > 0 ? FLAG_RELATIVE : 0)));
   ac_write8(&out, a->ndim);
-  if (a->dtype == AC_FLOAT32) ac_write_f32(&out, (float)info->delta);
-  else ac_write_f64(&out, info->delta);
-  if (!half_delta) ac_write_f64(&out, info->tol);
+  if (type->dated) {
+    ac_write8(&out, a->unit);
+    ac_write_varint(&out, a->multiple);
+  }
+  if (!type->lossless) {
+    if (!is_float) ac_write_varint(&out, info->whole);
+    else if (ac_lattice_is_f32(type->dtype)) ac_write_f32(&out, (float)info->delta);
+    else ac_write_f64(&out, info->delta);
+    if (!implied) ac_write_f64(&out, info->tol);
+    if (info->rtol > 0) ac_write_f64(&out, info->rtol);
+  }
   for (unsigned i = 0; i < a->ndim; i++) ac_write_varint(&out, a->shape[i]);
-  ac_write_varint(&out, info->block_len == AC_MAX_BLOCK ? 0 : info->block_len);
+  ac_write_varint(&out, info->block_len == ac_max_block(type) ? 0 : info->block_len);
   ac_give(&out, INDEX_ENTRY * (size_t)info->n_blocks + CHECKSUM_SIZE);
   return out.failed ? 0 : (size_t)(out.p - dst);
 }
@@ -90,15 +111,28 @@ int ac_frame_read_header(const uint8_t *src, size_t size, ac_info *info) {
   a->big_endian = (flags & FLAG_BIG_ENDIAN) != 0;
   a->f_order = (flags & FLAG_F_ORDER) != 0;
   a->ndim = ac_read8(&in);
-  if (a->ndim > AC_MAX_NDIM) return AC_E_FORMAT;
-  info->delta = a->dtype == AC_FLOAT32 ? (double)ac_read_f32(&in) : ac_read_f64(&in);
-  const int half_delta = (flags & FLAG_HALF_DELTA) != 0;
-  info->tol = half_delta ? info->delta / 2 : ac_read_f64(&in);
+  if (in.failed) return in.failed;
+  const ac_type *type = ac_type_of(a->dtype);
+  if (!type || a->ndim > AC_MAX_NDIM) return AC_E_FORMAT;
+  const int is_float = type->kind == AC_KIND_FLOAT, implied = (flags & FLAG_IMPLIED_TOL) != 0;
+  const int relative = (flags & FLAG_RELATIVE) != 0;
+  if ((type->lossless && implied) || (relative && !is_float)) return AC_E_FORMAT;
+  a->unit = type->dated ? ac_read8(&in) : 0;
+  const uint64_t multiple = type->dated ? ac_read_varint(&in) : 0;
+  a->multiple = multiple > LAST_MULTIPLE ? 0 : (uint32_t)multiple;
+  info->delta = info->tol = info->rtol = 0;
+  info->whole = 0;
+  if (!type->lossless) {
+    if (!is_float) info->whole = ac_read_varint(&in);
+    else info->delta = ac_lattice_is_f32(type->dtype) ? (double)ac_read_f32(&in) : ac_read_f64(&in);
+    info->tol = implied ? implied_tol(type, info) : ac_read_f64(&in);
+    if (relative) info->rtol = ac_read_f64(&in);
+  }
   for (unsigned i = 0; i < a->ndim; i++) a->shape[i] = ac_read_varint(&in);
   const uint64_t block_len = ac_read_varint(&in);
   if (in.failed) return in.failed;
-  if (flags & ~FLAGS || ac_array_count(a, &info->count) || block_len >= AC_MAX_BLOCK) return AC_E_FORMAT;
-  info->block_len = block_len ? (uint32_t)block_len : AC_MAX_BLOCK;
+  if (flags & ~FLAGS || ac_array_count(a, &info->count) || block_len >= ac_max_block(type)) return AC_E_FORMAT;
+  info->block_len = block_len ? (uint32_t)block_len : ac_max_block(type);
   info->n_blocks = ac_block_count(info->count, info->block_len);
   if (info->n_blocks > ac_remaining(&in) / INDEX_ENTRY) return AC_E_TRUNCATED;
   ac_take(&in, INDEX_ENTRY * (size_t)info->n_blocks);
@@ -107,8 +141,11 @@ int ac_frame_read_header(const uint8_t *src, size_t size, ac_info *info) {
   if (in.failed) return in.failed;
   if (checksum != crc32c(src, covered)) return AC_E_CHECKSUM;
   info->header_size = covered + CHECKSUM_SIZE;
-  if (!(info->tol >= 0) || info->tol > DBL_MAX || !ac_lattice_valid(a->dtype, info->delta)) return AC_E_FORMAT;
-  return !half_delta && info->tol == info->delta / 2 ? AC_E_FORMAT : AC_OK; /* one chunk, one spelling */
+  if (!(info->tol >= 0) || info->tol > DBL_MAX || (is_float && !ac_lattice_valid(type->dtype, info->delta))) return AC_E_FORMAT;
+  if (info->whole > ac_most_whole(type)) return AC_E_FORMAT;
+  if (relative && !(info->rtol < 1 && ac_relative_effective(type->dtype, info->rtol) > 0)) return AC_E_FORMAT;
+  /* one chunk, one spelling */
+  return !type->lossless && !implied && info->tol == implied_tol(type, info) ? AC_E_FORMAT : AC_OK;
 }
 
 uint32_t ac_frame_block_size(const uint8_t *src, const ac_info *info, uint64_t i) {

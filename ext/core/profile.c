@@ -12,16 +12,15 @@
 
 typedef struct {
   ac_encode_scratch scratch;
-  uint32_t *tables;
+  ac_decode_scratch decoding;
   uint8_t *memory, *dst, *out;
 } workspace;
 
-static int profile_block(int dtype, const uint8_t *src, uint32_t n, const ac_lattice *lattice, workspace *w,
-                         ac_stopwatch *watch) {
+static int profile_block(const ac_scale *scale, const uint8_t *src, uint32_t n, workspace *w, ac_stopwatch *watch) {
   static const ac_tuning automatic;
   const ac_kernels *kernels = ac_active_kernels();
   double start = watch->last = ac_seconds();
-  const size_t size = ac_block_encode(dtype, src, n, lattice, &automatic, &w->scratch, w->dst);
+  const size_t size = ac_block_encode(scale, src, n, &automatic, &w->scratch, w->dst);
   watch->last = ac_seconds();
   const uint32_t checksum = kernels->crc32c(w->dst, size);
   ac_lap(watch, AC_STAGE_ENCODE_CHECKSUM);
@@ -30,33 +29,39 @@ static int profile_block(int dtype, const uint8_t *src, uint32_t n, const ac_lat
   start = watch->last = ac_seconds();
   const int changed = kernels->crc32c(w->dst, size) != checksum;
   ac_lap(watch, AC_STAGE_DECODE_CHECKSUM);
-  const int error = ac_block_decode(dtype, w->dst, size, n, lattice->delta, w->tables, watch, w->out);
+  const int error = ac_block_decode(scale, w->dst, size, n, &w->decoding, w->out);
   watch->seconds[AC_STAGE_DECODE_TOTAL] += ac_seconds() - start;
   return changed ? AC_E_CHECKSUM : error;
 }
 
 int ac_profile(int dtype, double tol, const void *src, size_t n, unsigned repeat, double *seconds) {
+  const ac_type *type = ac_type_of(dtype);
   if (!ac_active_kernels()) return AC_E_ISA;
-  if (!(tol >= 0) || tol > DBL_MAX || !repeat) return AC_E_PARAM;
-  const size_t item = ac_item_size(dtype), block = 1 + AC_MAX_BLOCK * item;
+  if (!type || !(tol >= 0) || tol > DBL_MAX || !repeat) return AC_E_PARAM;
+  ac_scale scale = {.type = type, .n_fill = 0};
+  n *= type->values;
+  const size_t item = type->size, block = 1 + AC_MAX_BLOCK * item;
   workspace w;
-  const size_t scratch = ac_encode_scratch_place(&w.scratch, NULL, AC_MAX_BLOCK);
-  const size_t tables = AC_MAX_TABLES * sizeof(uint32_t);
-  if (posix_memalign((void **)&w.memory, 64, scratch + tables + 2 * (block + 63))) return AC_E_MEMORY;
+  const size_t encoding = ac_encode_scratch_place(&w.scratch, NULL, AC_MAX_BLOCK, type->size);
+  const size_t decoding = (ac_decode_scratch_place(&w.decoding, NULL, AC_MAX_BLOCK) + 63) / 64 * 64;
+  if (posix_memalign((void **)&w.memory, 64, encoding + decoding + 2 * (block + 63))) return AC_E_MEMORY;
   ac_stopwatch watch;
-  ac_encode_scratch_place(&w.scratch, w.memory, AC_MAX_BLOCK);
-  w.scratch.watch = &watch;
-  w.tables = (uint32_t *)(w.memory + scratch);
-  w.out = w.memory + scratch + tables;
+  ac_encode_scratch_place(&w.scratch, w.memory, AC_MAX_BLOCK, type->size);
+  ac_decode_scratch_place(&w.decoding, w.memory + encoding, AC_MAX_BLOCK);
+  w.scratch.watch = w.decoding.watch = &watch;
+  w.out = w.memory + encoding + decoding;
   w.dst = w.out + block + 63;
   const ac_fpenv saved = ac_fpenv_enter();
-  const ac_lattice lattice = ac_lattice_make(dtype, tol, ac_lattice_delta(dtype, tol));
+  if (type->kind == AC_KIND_FLOAT)
+    scale.lattice = ac_lattice_make(type->dtype, tol, ac_lattice_delta(type->dtype, tol));
+  else if (!type->lossless)
+    scale.whole = tol < (double)ac_most_whole(type) ? (uint64_t)tol : ac_most_whole(type);
   int error = AC_OK;
   for (unsigned r = 0; r < repeat && !error; r++) {
     watch = (ac_stopwatch){{0}, 0};
     for (size_t i = 0; i < n && !error; i += AC_MAX_BLOCK) {
       const uint32_t m = n - i < AC_MAX_BLOCK ? (uint32_t)(n - i) : AC_MAX_BLOCK;
-      error = profile_block(dtype, (const uint8_t *)src + i * item, m, &lattice, &w, &watch);
+      error = profile_block(&scale, (const uint8_t *)src + i * item, m, &w, &watch);
     }
     for (int s = 0; s < AC_STAGES; s++)
       if (!r || watch.seconds[s] < seconds[s]) seconds[s] = watch.seconds[s];

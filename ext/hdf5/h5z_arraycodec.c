@@ -269,7 +269,8 @@ static const char *encode(const unsigned *values, size_t n_values, const void *s
     src = memcpy(aligned, src, src_size);
   }
   out->data = malloc(out->allocated);
-  error = out->data ? ac_encode(&array, tolerance_of(values + 1), NULL, 1, src, src_size, out->data,
+  const ac_tolerance tolerance = {tolerance_of(values + 1), 0, NULL};
+  error = out->data ? ac_encode(&array, &tolerance, NULL, 1, src, src_size, out->data,
                                 out->allocated, &out->size)
                     : AC_E_MEMORY;
   free(aligned);

@@ -29,9 +29,21 @@ FORMAT_VERSION = AC_FORMAT_VERSION
 MAX_NDIM = AC_MAX_NDIM
 MAX_BLOCK = AC_MAX_BLOCK
 MAX_THREADS = AC_MAX_THREADS
-FLOAT32 = AC_FLOAT32
-FLOAT64 = AC_FLOAT64
-MODES = {AC_MODE_RAW: "raw", AC_MODE_CONSTANT: "constant", AC_MODE_WINDOWS: "windows"}
+#: Codes of element types, by the name of the NumPy dtype (less the unit of a date).
+DTYPES = {
+    "float32": AC_FLOAT32, "float64": AC_FLOAT64, "float16": AC_FLOAT16, "bfloat16": AC_BFLOAT16,
+    "complex64": AC_COMPLEX64, "complex128": AC_COMPLEX128,
+    "int8": AC_INT8, "int16": AC_INT16, "int32": AC_INT32, "int64": AC_INT64,
+    "uint8": AC_UINT8, "uint16": AC_UINT16, "uint32": AC_UINT32, "uint64": AC_UINT64,
+    "bool": AC_BOOL, "datetime64": AC_DATETIME64, "timedelta64": AC_TIMEDELTA64,
+}
+NAMES = {code: name for name, code in DTYPES.items()}
+#: Units of dates, by their codes.
+UNITS = ("generic", "Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as")
+MODES = {
+    AC_MODE_RAW: "raw", AC_MODE_CONSTANT: "constant", AC_MODE_UNIFORM: "uniform", AC_MODE_EXACT: "exact",
+    AC_MODE_LATTICE: "lattice",
+}
 
 cdef object EXCEPTIONS = {
     AC_E_PARAM: ParameterError,
@@ -58,6 +70,8 @@ cdef int describe(ac_array *array, int dtype, bint big_endian, bint f_order, tup
     array.big_endian = big_endian
     array.f_order = f_order
     array.ndim = <unsigned char>len(shape)
+    array.unit = 0
+    array.multiple = 0
     for i in range(len(shape)):
         array.shape[i] = shape[i]
     return 0
@@ -80,8 +94,8 @@ def bound(int dtype, tuple shape):
     return size
 
 
-cdef bytes encode_memory(const ac_array *array, double tol, const ac_tuning *tuning, unsigned threads,
-                         const Py_buffer *src):
+cdef bytes encode_memory(const ac_array *array, const ac_tolerance *tolerance, const ac_tuning *tuning,
+                         unsigned threads, const Py_buffer *src):
     """Straight into the result: what is not written of it is cut off, and was never touched."""
     cdef size_t capacity = 0, size = 0
     cdef int code
@@ -92,7 +106,7 @@ cdef bytes encode_memory(const ac_array *array, double tol, const ac_tuning *tun
     try:
         dst = PyBytes_AS_STRING(<object>chunk)
         with nogil:
-            code = ac_encode(array, tol, tuning, threads, src.buf, src.len, dst, capacity, &size)
+            code = ac_encode(array, tolerance, tuning, threads, src.buf, src.len, dst, capacity, &size)
         check(code)
         _PyBytes_Resize(&chunk, size)
         return <bytes>chunk
@@ -100,13 +114,32 @@ cdef bytes encode_memory(const ac_array *array, double tol, const ac_tuning *tun
         Py_XDECREF(chunk)
 
 
+cdef int set_fill(ac_tolerance *tolerance, int dtype, const unsigned char[::1] fill) except -1:
+    tolerance.fill = NULL
+    if fill is not None:
+        if <size_t>fill.shape[0] != ac_element_size(dtype):
+            raise ParameterError(f"a fill value of {fill.shape[0]} bytes for elements of {ac_element_size(dtype)}")
+        tolerance.fill = &fill[0]
+    return 0
+
+
 def encode(src, int dtype, bint big_endian, bint f_order, tuple shape, double tol,
-           unsigned threads=1, uint32_t block_len=0, int group=0, int lanes=0, int prob_bits=0):
-    """Encode a contiguous buffer of `shape` elements to bytes.  The last four force encoder choices (tests)."""
+           unsigned threads=1, uint32_t block_len=0, int group=0, int lanes=0, int prob_bits=0,
+           *, double rtol=0, const unsigned char[::1] fill=None, int unit=0, uint32_t multiple=0):
+    """Encode a contiguous buffer of `shape` elements to bytes.
+
+    `fill`: the bytes of an element.  block_len to prob_bits force encoder choices (tests).
+    """
     cdef ac_array array
     cdef ac_tuning tuning
+    cdef ac_tolerance tolerance
     cdef Py_buffer buf
     describe(&array, dtype, big_endian, f_order, shape)
+    array.unit = <uint8_t>unit
+    array.multiple = multiple
+    tolerance.absolute = tol
+    tolerance.relative = rtol
+    set_fill(&tolerance, dtype, fill)
     tuning.block_len = block_len
     if not (0 <= group < 256 and 0 <= lanes < 256 and 0 <= prob_bits < 256):
         raise ParameterError(f"group={group}, lanes={lanes}, prob_bits={prob_bits} are not all valid")
@@ -115,21 +148,43 @@ def encode(src, int dtype, bint big_endian, bint f_order, tuple shape, double to
     tuning.prob_bits = <unsigned char>prob_bits
     PyObject_GetBuffer(src, &buf, PyBUF_SIMPLE)
     try:
-        return encode_memory(&array, tol, &tuning, threads, &buf)
+        return encode_memory(&array, &tolerance, &tuning, threads, &buf)
     finally:
         PyBuffer_Release(&buf)
 
 
 cdef uint8_t plain_dtype(const Py_buffer *buf) noexcept:
-    """The dtype code of a buffer of native floats, aligned to the element; 0 for all others."""
-    if buf.format is NULL or buf.format[0] == 0 or buf.format[1] != 0 or <uintptr_t>buf.buf % buf.itemsize:
+    """The dtype code of a buffer of native numbers, aligned to the element; 0 for all others."""
+    cdef const char *f = buf.format
+    cdef char c
+    if f is NULL or buf.itemsize <= 0 or <uintptr_t>buf.buf % buf.itemsize:
         return 0
-    return AC_FLOAT32 if buf.format[0] == b"f" else AC_FLOAT64 if buf.format[0] == b"d" else 0
+    if f[0] == b"Z" and f[1] != 0 and f[2] == 0:
+        return AC_COMPLEX64 if f[1] == b"f" else AC_COMPLEX128 if f[1] == b"d" else 0
+    if f[0] == 0 or f[1] != 0:
+        return 0
+    c = f[0]
+    if c == b"f":
+        return AC_FLOAT32
+    if c == b"d":
+        return AC_FLOAT64
+    if c == b"e":
+        return AC_FLOAT16
+    if c == b"?":
+        return AC_BOOL
+    if c in b"bhilq":
+        return (AC_INT8 if buf.itemsize == 1 else AC_INT16 if buf.itemsize == 2
+                else AC_INT32 if buf.itemsize == 4 else AC_INT64)
+    if c in b"BHILQ":
+        return (AC_UINT8 if buf.itemsize == 1 else AC_UINT16 if buf.itemsize == 2
+                else AC_UINT32 if buf.itemsize == 4 else AC_UINT64)
+    return 0
 
 
 def encode_plain(array, double tol, unsigned threads):
-    """Encode a contiguous, aligned array of native floats; None where array or tol are not that simple."""
+    """Encode a contiguous, aligned array of native numbers; None where array or tol are not that simple."""
     cdef ac_array description
+    cdef ac_tolerance tolerance
     cdef Py_buffer buf
     if not 0 <= tol <= DBL_MAX:
         return None
@@ -144,9 +199,14 @@ def encode_plain(array, double tol, unsigned threads):
         description.big_endian = 0
         description.f_order = not PyBuffer_IsContiguous(&buf, b"C")
         description.ndim = <uint8_t>buf.ndim
+        description.unit = 0
+        description.multiple = 0
         for i in range(buf.ndim):
             description.shape[i] = buf.shape[i]
-        return encode_memory(&description, tol, NULL, threads, &buf)
+        tolerance.absolute = tol
+        tolerance.relative = 0
+        tolerance.fill = NULL
+        return encode_memory(&description, &tolerance, NULL, threads, &buf)
     finally:
         PyBuffer_Release(&buf)
 
@@ -169,10 +229,9 @@ cdef class Chunk:
 
     @property
     def dtype(self):
-        """As NumPy spells it, byte order first."""
-        if self.info.array.dtype == AC_FLOAT32:
-            return ">f4" if self.info.array.big_endian else "<f4"
-        return ">f8" if self.info.array.big_endian else "<f8"
+        """(name as in `DTYPES`, big-endian, unit as in `UNITS`, multiple): what makes the NumPy dtype."""
+        return (NAMES[self.info.array.dtype], bool(self.info.array.big_endian), UNITS[self.info.array.unit],
+                self.info.array.multiple)
 
     @property
     def order(self):
@@ -187,8 +246,17 @@ cdef class Chunk:
         return self.info.tol
 
     @property
+    def rtol(self):
+        return self.info.rtol
+
+    @property
     def delta(self):
         return self.info.delta
+
+    @property
+    def whole(self):
+        """Integers: the tolerance in whole numbers."""
+        return self.info.whole
 
     @property
     def count(self):
@@ -218,7 +286,7 @@ cdef class Chunk:
     @property
     def nbytes(self):
         """Bytes of its values."""
-        return self.info.count * (4 if self.info.array.dtype == AC_FLOAT32 else 8)
+        return self.info.count * ac_element_size(self.info.array.dtype)
 
     def decode_into(self, out, unsigned threads=1):
         """Decode all values into a writable contiguous buffer of exactly their size, in memory order."""
@@ -289,28 +357,36 @@ cdef class Chunk:
                 result.append({
                     "mode": MODES[b.mode], "offset": b.offset, "size": b.size, "count": b.count,
                     "classes": b.n_classes, "lanes": b.lanes, "prob_bits": b.prob_bits, "group": b.group,
-                    "window_exceptions": b.window_exceptions, "raw_exceptions": b.raw_exceptions,
+                    "low_bytes": b.low_bytes, "difference": b.difference, "folded": bool(b.folded),
+                    "masked": b.masked, "window_exceptions": b.window_exceptions, "raw_exceptions": b.raw_exceptions,
+                    "edges": b.edges,
                 })
             return result
         finally:
             PyMem_RawFree(blocks)
 
 
-def check_bound(int dtype, a, b, double tol):
+def check_bound(int dtype, a, b, double tol, double rtol=0, const unsigned char[::1] fill=None):
     """(violations, lost, max_error) of two native contiguous buffers of equal size."""
     cdef Py_buffer x, y
+    cdef ac_tolerance tolerance
     cdef ac_check result
     cdef int code
     cdef size_t n
+    if dtype not in NAMES:
+        raise ParameterError(f"no element type has the code {dtype}")
+    tolerance.absolute = tol
+    tolerance.relative = rtol
+    set_fill(&tolerance, dtype, fill)
     PyObject_GetBuffer(a, &x, PyBUF_SIMPLE)
     try:
         PyObject_GetBuffer(b, &y, PyBUF_SIMPLE)
         try:
             if x.len != y.len:
                 raise SizeError(f"buffers of {x.len} and {y.len} bytes")
-            n = x.len // (4 if dtype == AC_FLOAT32 else 8)
+            n = x.len // ac_element_size(dtype)
             with nogil:
-                code = ac_check_bound(dtype, x.buf, y.buf, n, tol, &result)
+                code = ac_check_bound(dtype, x.buf, y.buf, n, &tolerance, &result)
             check(code)
             return result.violations, result.lost, result.max_error
         finally:
@@ -335,7 +411,7 @@ def profile(src, int dtype, double tol, unsigned repeat):
     PyObject_GetBuffer(src, &buf, PyBUF_SIMPLE)
     try:
         with nogil:
-            code = ac_profile(dtype, tol, buf.buf, buf.len // (4 if dtype == AC_FLOAT32 else 8), repeat, seconds)
+            code = ac_profile(dtype, tol, buf.buf, buf.len // ac_element_size(dtype), repeat, seconds)
         check(code)
         return {name: seconds[stage] for name, stage in STAGES.items()}
     finally:

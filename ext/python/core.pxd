@@ -20,20 +20,45 @@ cdef extern from "arraycodec.h" nogil:
     enum:
         AC_FLOAT32
         AC_FLOAT64
+        AC_FLOAT16
+        AC_BFLOAT16
+        AC_COMPLEX64
+        AC_COMPLEX128
+        AC_INT8
+        AC_INT16
+        AC_INT32
+        AC_INT64
+        AC_UINT8
+        AC_UINT16
+        AC_UINT32
+        AC_UINT64
+        AC_BOOL
+        AC_DATETIME64
+        AC_TIMEDELTA64
     enum:
         AC_MODE_RAW
         AC_MODE_CONSTANT
-        AC_MODE_WINDOWS
+        AC_MODE_UNIFORM
+        AC_MODE_EXACT
+        AC_MODE_LATTICE
     ctypedef struct ac_array:
         uint8_t dtype
         uint8_t big_endian
         uint8_t f_order
         uint8_t ndim
+        uint8_t unit
+        uint32_t multiple
         uint64_t shape[32]
+    ctypedef struct ac_tolerance:
+        double absolute
+        double relative
+        const void *fill
     ctypedef struct ac_info:
         ac_array array
         double tol
+        double rtol
         double delta
+        uint64_t whole
         uint64_t count
         uint64_t n_blocks
         uint32_t block_len
@@ -49,8 +74,13 @@ cdef extern from "arraycodec.h" nogil:
         uint8_t lanes
         uint8_t prob_bits
         uint8_t group
+        uint8_t low_bytes
+        uint8_t difference
+        uint8_t folded
+        uint32_t masked
         uint32_t window_exceptions
         uint32_t raw_exceptions
+        uint32_t edges
     ctypedef struct ac_tuning:
         uint32_t block_len
         uint8_t group
@@ -61,14 +91,16 @@ cdef extern from "arraycodec.h" nogil:
         uint64_t lost
         double max_error
     int ac_bound(const ac_array *array, const ac_tuning *tuning, size_t *bound)
-    int ac_encode(const ac_array *array, double tol, const ac_tuning *tuning, unsigned threads,
+    int ac_encode(const ac_array *array, const ac_tolerance *tolerance, const ac_tuning *tuning, unsigned threads,
                   const void *src, size_t src_size, void *dst, size_t capacity, size_t *size)
     int ac_peek(const void *src, size_t src_size, ac_info *info)
     int ac_decode(const void *src, size_t src_size, const ac_info *info, void *dst, size_t dst_size, unsigned threads)
     int ac_decode_range(const void *src, size_t src_size, const ac_info *info, uint64_t first, uint64_t count,
                         void *dst, size_t dst_size)
     int ac_inspect(const void *src, size_t src_size, ac_info *info, ac_block_info *blocks, uint64_t n_blocks)
-    int ac_check_bound(int dtype, const void *a, const void *b, size_t n, double tol, ac_check *result)
+    int ac_check_bound(int dtype, const void *a, const void *b, size_t n, const ac_tolerance *tolerance,
+                       ac_check *result)
+    size_t ac_element_size(int dtype)
     const char *ac_error_name(int code)
     const char *ac_isa()
 

@@ -1,4 +1,4 @@
-/* avx2.c: kernels for AVX2 and BMI2, eight values a vector.
+/* avx2.c: kernels for AVX2, F16C and BMI2, eight values a vector.
  *
  * Whole groups of 64 or 128 values with 16 or more lanes go through the kernels here; generic.h, compiled
  * for this target, does the last group, fewer lanes, float64 input and whatever a vector cannot settle.
@@ -11,10 +11,10 @@
 #include "crc32c_x86.h"
 
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx2,f16c,bmi,bmi2,lzcnt,popcnt"))), apply_to = function)
 #else
 #pragma GCC push_options
-#pragma GCC target("avx2,bmi,bmi2,lzcnt,popcnt")
+#pragma GCC target("avx2,f16c,bmi,bmi2,lzcnt,popcnt")
 #endif
 
 #include "generic.h"
@@ -38,32 +38,68 @@ AC_ALWAYS_INLINE uint32_t or_lanes(__m256i v) {
   return (uint32_t)_mm_cvtsi128_si32(_mm_or_si128(s, _mm_shuffle_epi32(s, 0xb1)));
 }
 
+/* Eight elements of a type as float32, and float32 rounded to the type. */
+AC_ALWAYS_INLINE __m256 load_floats(const void *x, const int OUT) {
+  if (OUT == AC_OUT_F32) return _mm256_loadu_ps(x);
+  const __m128i h = _mm_loadu_si128(x);
+  if (OUT == AC_OUT_F16) return _mm256_cvtph_ps(h);
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
+}
+
+AC_ALWAYS_INLINE __m256 round_floats(__m256 r, const int OUT) {
+  if (OUT == AC_OUT_F32) return r;
+  if (OUT == AC_OUT_F16) return _mm256_cvtph_ps(_mm256_cvtps_ph(r, _MM_FROUND_TO_NEAREST_INT));
+  const __m256i u = _mm256_castps_si256(r), odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
+  const __m256i up = _mm256_add_epi32(_mm256_add_epi32(u, _mm256_set1_epi32(0x7fff)), odd);
+  return _mm256_castsi256_ps(_mm256_and_si256(up, _mm256_set1_epi32((int32_t)0xffff0000)));
+}
+
+/* RUN values from j on in double precision, and what is left of them by the definition. */
+AC_ALWAYS_INLINE uint32_t settle_run(const void *x, int32_t *q, uint32_t i, const ac_lattice *l, uint32_t *refused,
+                                     uint32_t n_refused, const int OUT) {
+  const float *const f = x;
+  const uint16_t *const h = x;
+  if (LIKELY(!(OUT == AC_OUT_F32   ? quantize_wide_f32(f + i, q + i, RUN, l)
+               : OUT == AC_OUT_F16 ? quantize_wide_f16(h + i, q + i, RUN, l)
+                                   : quantize_wide_bf16(h + i, q + i, RUN, l))))
+    return n_refused;
+  for (uint32_t j = i; j < i + RUN; j++) /* errors about tol, and what is no number */
+    if (q[j] == UNSURE)
+      n_refused = OUT == AC_OUT_F32   ? settle_f32(f, q, j, l, refused, n_refused)
+                  : OUT == AC_OUT_F16 ? settle_f16(h, q, j, l, refused, n_refused)
+                                      : settle_bf16(h, q, j, l, refused, n_refused);
+  return n_refused;
+}
+
 /* One whole group, with its statistics in registers; returns the new number of refused values. */
-AC_ALWAYS_INLINE uint32_t quantize_vectors(const float *x, int32_t *q, uint32_t first, uint32_t m, const ac_lattice *l,
-                                           ac_group_stats *stats, uint32_t *refused, uint32_t n_refused) {
+AC_ALWAYS_INLINE uint32_t quantize_vectors(const void *x, int32_t *q, uint32_t first, uint32_t m, const ac_lattice *l,
+                                           ac_group_stats *stats, uint32_t *refused, uint32_t n_refused, const int OUT) {
   const __m256 inv = _mm256_set1_ps(l->inv_f), delta = _mm256_set1_ps(l->delta_f), limit = _mm256_set1_ps(l->limit_f);
-  const __m256 sign = _mm256_set1_ps(-0.0f);
+  const __m256 sign = _mm256_set1_ps(-0.0f), tol = _mm256_set1_ps(l->tol_f);
   const __m256i near = _mm256_set1_epi32(1 << NEAR_BITS);
   __m256i sum = _mm256_setzero_si256(), deviation = sum, magnitude = sum;
   const uint32_t before = n_refused;
   for (uint32_t i = first; i < first + m; i += RUN) {
-    _mm_prefetch((const char *)(x + i) + AHEAD, _MM_HINT_T0);
+    const uint8_t *const at = (const uint8_t *)x + (size_t)OUT_SIZE[OUT] * i;
+    _mm_prefetch((const char *)at + AHEAD, _MM_HINT_T0);
     __m256i v[2], a[2], sure = _mm256_set1_epi32(-1);
 #pragma GCC unroll 2
     for (int h = 0; h < 2; h++) {
-      const __m256 value = _mm256_loadu_ps(x + i + WIDTH * h);
+      const __m256 value = load_floats(at + (size_t)OUT_SIZE[OUT] * WIDTH * (unsigned)h, OUT);
       v[h] = _mm256_cvtps_epi32(_mm256_mul_ps(value, inv)); /* to nearest even; -2^31 for what does not fit */
-      const __m256 d = _mm256_sub_ps(value, _mm256_mul_ps(_mm256_cvtepi32_ps(v[h]), delta));
+      const __m256 r = _mm256_mul_ps(_mm256_cvtepi32_ps(v[h]), delta), d = _mm256_sub_ps(value, r);
       a[h] = _mm256_abs_epi32(v[h]);
       const __m256i close = _mm256_castps_si256(_mm256_cmp_ps(_mm256_andnot_ps(sign, d), limit, _CMP_LT_OQ));
       sure = _mm256_and_si256(sure, _mm256_and_si256(close, _mm256_cmpgt_epi32(near, a[h])));
+      if (OUT != AC_OUT_F32) {
+        const __m256 error = _mm256_andnot_ps(sign, _mm256_sub_ps(value, round_floats(r, OUT)));
+        sure = _mm256_and_si256(sure, _mm256_castps_si256(_mm256_cmp_ps(error, tol, _CMP_LT_OQ)));
+      }
     }
     /* |-2^31| stays negative, and so below `near` */
     const __m256i odd = _mm256_srai_epi32(_mm256_or_si256(a[0], a[1]), 31);
     if (UNLIKELY(_mm256_movemask_epi8(_mm256_andnot_si256(odd, sure)) != -1)) {
-      if (UNLIKELY(quantize_wide_f32(x + i, q + i, RUN, l))) /* errors about tol, and what is no number */
-        for (uint32_t j = i; j < i + RUN; j++)
-          if (q[j] == UNSURE) n_refused = settle_f32(x, q, j, l, refused, n_refused);
+      n_refused = settle_run(x, q, i, l, refused, n_refused, OUT);
       for (int h = 0; h < 2; h++) a[h] = _mm256_abs_epi32(v[h] = load8(q + i + WIDTH * h));
     }
     for (int h = 0; h < 2; h++) {
@@ -74,18 +110,22 @@ AC_ALWAYS_INLINE uint32_t quantize_vectors(const float *x, int32_t *q, uint32_t 
     }
   }
   *stats = stats_of(q + first, m, or_lanes(magnitude), (int32_t)add_lanes(sum), add_lanes(deviation));
-  if (UNLIKELY(n_refused - before == m)) forget_group(q + first, m, stats);
+  if (UNLIKELY(n_refused - before == m)) forget_group(q + first, m, stats, refused + before);
   return n_refused;
 }
 
-static uint32_t quantize_f32_avx2(const float *x, uint32_t n, const ac_lattice *l, unsigned group, int32_t *q,
-                                  ac_group_stats *stats, uint32_t *refused) {
-  const ac_lattice lattice = *l; /* a copy: stores to q cannot change it */
-  uint32_t n_refused = 0, first = 0;
-  for (; first + group <= n; first += group)
-    n_refused = quantize_vectors(x, q, first, group, &lattice, stats++, refused, n_refused);
-  return first < n ? quantize_group_f32(x, q, first, n, &lattice, stats, refused, n_refused) : n_refused;
-}
+#define DEFINE_QUANTIZE_AVX2(F, OUT)                                                                           \
+  static uint32_t quantize_##F##_avx2(const void *x, uint32_t n, const ac_lattice *l, unsigned group, int32_t *q, \
+                                      ac_group_stats *stats, uint32_t *refused) {                             \
+    const ac_lattice lattice = *l; /* a copy: stores to q cannot change it */                                 \
+    uint32_t n_refused = 0, first = 0;                                                                        \
+    for (; first + group <= n; first += group)                                                                \
+      n_refused = quantize_vectors(x, q, first, group, &lattice, stats++, refused, n_refused, OUT);           \
+    return first < n ? quantize_group_##F(x, q, first, n, &lattice, stats, refused, n_refused) : n_refused;   \
+  }
+DEFINE_QUANTIZE_AVX2(f32, AC_OUT_F32)
+DEFINE_QUANTIZE_AVX2(f16, AC_OUT_F16)
+DEFINE_QUANTIZE_AVX2(bf16, AC_OUT_BF16)
 
 /* ---- histograms ---- */
 static void count_avx2(const int32_t *q, uint32_t n, unsigned group, const uint8_t *group_class, ac_histogram *histograms) {
@@ -303,15 +343,29 @@ AC_ALWAYS_INLINE void popping_for(popping *p, const ac_coded *in, unsigned index
   p->has_tokens = c->n_tokens > 1;
 }
 
-/* Eight integers to floats. */
-AC_ALWAYS_INLINE void put_vector(__m256i v, double delta, float *out32, double *out64, const int F64) {
-  if (F64) {
+/* Eight integers to what is put out. */
+AC_ALWAYS_INLINE void put_vector(__m256i v, double delta, void *out, const int OUT) {
+  if (OUT == AC_OUT_F64) {
     const __m256d step = _mm256_set1_pd(delta);
-    __builtin_prefetch((char *)out64 + AHEAD, 1);
-    _mm256_storeu_pd(out64, _mm256_mul_pd(_mm256_cvtepi32_pd(_mm256_castsi256_si128(v)), step));
-    _mm256_storeu_pd(out64 + 4, _mm256_mul_pd(_mm256_cvtepi32_pd(_mm256_extracti128_si256(v, 1)), step));
+    double *const d = out;
+    __builtin_prefetch((char *)d + AHEAD, 1);
+    _mm256_storeu_pd(d, _mm256_mul_pd(_mm256_cvtepi32_pd(_mm256_castsi256_si128(v)), step));
+    _mm256_storeu_pd(d + 4, _mm256_mul_pd(_mm256_cvtepi32_pd(_mm256_extracti128_si256(v, 1)), step));
+    return;
+  }
+  if (OUT == AC_OUT_I32) {
+    store8(out, v);
+    return;
+  }
+  const __m256 r = _mm256_mul_ps(_mm256_cvtepi32_ps(v), _mm256_set1_ps((float)delta));
+  if (OUT == AC_OUT_F32) {
+    _mm256_storeu_ps(out, r);
+  } else if (OUT == AC_OUT_F16) {
+    _mm_storeu_si128(out, _mm256_cvtps_ph(r, _MM_FROUND_TO_NEAREST_INT));
   } else {
-    _mm256_storeu_ps(out32, _mm256_mul_ps(_mm256_cvtepi32_ps(v), _mm256_set1_ps((float)delta)));
+    const __m256i u = _mm256_castps_si256(r), odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
+    const __m256i h = _mm256_srli_epi32(_mm256_add_epi32(_mm256_add_epi32(u, _mm256_set1_epi32(0x7fff)), odd), 16);
+    _mm_storeu_si128(out, _mm_packus_epi32(_mm256_castsi256_si128(h), _mm256_extracti128_si256(h, 1)));
   }
 }
 
@@ -323,8 +377,8 @@ typedef struct {
 } popped;
 
 /* V vectors of table entries and raw bits to floats.  Reads 32 bytes past the raw fields. */
-AC_ALWAYS_INLINE void put_step(const popped *step, unsigned P, double delta, float *out32, double *out64, const int V,
-                               const int RAW, const int F64) {
+AC_ALWAYS_INLINE void put_step(const popped *step, unsigned P, double delta, void *out, const int V, const int RAW,
+                               const int OUT) {
   const popping *p = step->p;
   const uint8_t *raw = step->raw;
   const __m256i prob_bits = _mm256_set1_epi32((int)P), symbols = _mm256_set1_epi32((1 << (32 - 2 * P)) - 1);
@@ -339,15 +393,14 @@ AC_ALWAYS_INLINE void put_step(const popped *step, unsigned P, double delta, flo
       const __m256i fields = _mm256_srlv_epi32(_mm256_shuffle_epi8(bytes, p->place), p->shift);
       value = _mm256_or_si256(_mm256_sllv_epi32(value, k), _mm256_and_si256(fields, low_bits));
     }
-    if (!F64 && !(v & 1)) __builtin_prefetch((char *)(out32 + WIDTH * v) + AHEAD, 1);
-    put_vector(_mm256_add_epi32(value, base), delta, F64 ? NULL : out32 + WIDTH * v, F64 ? out64 + WIDTH * v : NULL, F64);
+    if (OUT != AC_OUT_F64 && !(v & 1)) __builtin_prefetch((char *)OUT_AT(out, OUT, WIDTH * v) + AHEAD, 1);
+    put_vector(_mm256_add_epi32(value, base), delta, OUT_AT(out, OUT, WIDTH * v), OUT);
   }
 }
 
 /* Popping is a chain of dependent instructions that begins with a slow lookup; meanwhile the step
  * before is put out. */
-AC_ALWAYS_INLINE int decode_avx2(const ac_coded *in, float *out32, double *out64, const int V, const int RAW,
-                                 const int F64) {
+AC_ALWAYS_INLINE int decode_avx2(const ac_coded *in, void *out, const int V, const int RAW, const int OUT) {
   const uint32_t group = in->windows->group, L = in->windows->lanes, width = (uint32_t)(V * WIDTH);
   const unsigned P = in->windows->prob_bits;
   const __m256i slots = _mm256_set1_epi32((1 << P) - 1), prob_bits = _mm256_set1_epi32((int)P);
@@ -361,7 +414,7 @@ AC_ALWAYS_INLINE int decode_avx2(const ac_coded *in, float *out32, double *out64
   for (unsigned c = 0; c < in->windows->n_classes; c++) popping_for(&classes[c], in, c);
   const uint8_t *words = at.words;
 #define PUT_STEP() \
-  put_step(&step, P, in->delta, F64 ? NULL : out32 + i - width, F64 ? out64 + i - width : NULL, V, RAW, F64)
+  put_step(&step, P, in->delta, OUT_AT(out, OUT, i - width), V, RAW, OUT)
 
   uint32_t i = 0, g = 0;
   for (; i + group <= in->n; g++) { /* whole groups, while there is room to read behind the raw bits */
@@ -371,7 +424,7 @@ AC_ALWAYS_INLINE int decode_avx2(const ac_coded *in, float *out32, double *out64
     if (UNLIKELY(!p->has_tokens)) {
       if (step.p) PUT_STEP();
       step.p = NULL;
-      decode_group_any(in, &at, in->group_class[g], group, F64 ? NULL : out32 + i, F64 ? out64 + i : NULL);
+      decode_group_any(in, &at, in->group_class[g], group, OUT_AT(out, OUT, i), OUT);
       i += group;
       continue;
     }
@@ -413,31 +466,32 @@ AC_ALWAYS_INLINE int decode_avx2(const ac_coded *in, float *out32, double *out64
 #undef PUT_STEP
   at.words = words;
   for (; i < in->n; i += group, g++) {
-    const int bad = decode_group_any(in, &at, in->group_class[g], min_u32(in->n - i, group), F64 ? NULL : out32 + i,
-                                     F64 ? out64 + i : NULL);
+    const int bad = decode_group_any(in, &at, in->group_class[g], min_u32(in->n - i, group), OUT_AT(out, OUT, i), OUT);
     if (bad) return bad;
   }
   return close_cursor(in, &at);
 }
 
-/* One instance for every number of vectors that lanes fill, and for blocks with and without raw bits. */
-#define BY_LANES(in, out32, out64, RAW, F64)                                             \
-  ((in)->windows->lanes >= 32 ? decode_avx2(in, out32, out64, 4, RAW, F64) : decode_avx2(in, out32, out64, 2, RAW, F64))
+/* One instance for every output, number of vectors that lanes fill, and for sections with and without raw
+ * bits.  A section whose integers float32 arithmetic does not hold is decoded by generic.h. */
+#define DEFINE_DECODE_AVX2(F, OUT)                                                                             \
+  static int decode_##F##_avx2(const ac_coded *in, void *out) {                                               \
+    const ac_windows *w = in->windows;                                                                        \
+    const int exact = OUT == AC_OUT_F64 || OUT == AC_OUT_I32;                                                  \
+    if (in->words == in->words_end || w->lanes <= FEW_LANES || !(exact || all_in_float(w))) return decode_##F(in, out); \
+    if (most_raw_bits(w)) return w->lanes >= 32 ? decode_avx2(in, out, 4, 1, OUT) : decode_avx2(in, out, 2, 1, OUT); \
+    return w->lanes >= 32 ? decode_avx2(in, out, 4, 0, OUT) : decode_avx2(in, out, 2, 0, OUT);                 \
+  }
+DEFINE_DECODE_AVX2(f32, AC_OUT_F32)
+DEFINE_DECODE_AVX2(f64, AC_OUT_F64)
+DEFINE_DECODE_AVX2(f16, AC_OUT_F16)
+DEFINE_DECODE_AVX2(bf16, AC_OUT_BF16)
+DEFINE_DECODE_AVX2(i32, AC_OUT_I32)
 
-static int decode_f32_avx2(const ac_coded *in, float *out) {
-  const ac_windows *w = in->windows;
-  if (in->words == in->words_end || w->lanes <= FEW_LANES || !all_in_float(w)) return decode_f32(in, out);
-  return most_raw_bits(w) ? BY_LANES(in, out, NULL, 1, 0) : BY_LANES(in, out, NULL, 0, 0);
-}
-
-static int decode_f64_avx2(const ac_coded *in, double *out) {
-  const ac_windows *w = in->windows;
-  if (in->words == in->words_end || w->lanes <= FEW_LANES) return decode_f64(in, out);
-  return most_raw_bits(w) ? BY_LANES(in, NULL, out, 1, 1) : BY_LANES(in, NULL, out, 0, 1);
-}
-
-const ac_kernels ac_kernels_avx2 = {"avx2",      quantize_f32_avx2, quantize_f64,    count_avx2,  split_avx2,
-                                    encode_avx2, decode_f32_avx2,   decode_f64_avx2, crc32c_sse42};
+const ac_kernels ac_kernels_avx2 = {
+    "avx2", {quantize_f32_avx2, quantize_f64, quantize_f16_avx2, quantize_bf16_avx2}, statistics, to_wide, from_wide,
+    divide, join, count_avx2, split_avx2, encode_avx2,
+    {decode_f32_avx2, decode_f64_avx2, decode_f16_avx2, decode_bf16_avx2, decode_i32_avx2}, crc32c_sse42};
 
 #if defined(__clang__)
 #pragma clang attribute pop

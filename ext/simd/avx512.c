@@ -11,11 +11,11 @@
 
 #if defined(__clang__)
 #pragma clang attribute push( \
-    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,vpclmulqdq,pclmul,bmi,bmi2,lzcnt,popcnt"))), \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,vpclmulqdq,pclmul,f16c,bmi,bmi2,lzcnt,popcnt"))), \
     apply_to = function)
 #else
 #pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,vpclmulqdq,pclmul,bmi,bmi2,lzcnt,popcnt")
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,vpclmulqdq,pclmul,f16c,bmi,bmi2,lzcnt,popcnt")
 #endif
 
 #include "generic.h"
@@ -23,14 +23,41 @@
 enum { WIDTH = 16 }; /* values in a vector */
 
 /* ---- quantize ---- */
-/* Half a vector in double precision (generic.h's wide short cut); integers, and which lanes are sure. */
-AC_ALWAYS_INLINE __m256i quantize_wide8(__m256 value, const ac_lattice *l, __mmask8 *sure) {
-  const __m512d x = _mm512_cvtps_pd(value), qmax = _mm512_set1_pd(AC_QMAX), magic = _mm512_set1_pd(6755399441055744.0);
-  const __m512d v = _mm512_sub_pd(_mm512_add_pd(_mm512_mul_pd(x, _mm512_set1_pd(l->inv)), magic), magic);
-  const __m512d r = _mm512_cvtps_pd(_mm512_cvtpd_ps(_mm512_mul_pd(v, _mm512_set1_pd(l->delta))));
-  *sure = _mm512_cmp_pd_mask(_mm512_abs_pd(_mm512_sub_pd(x, r)), _mm512_set1_pd(l->tol), _CMP_LT_OQ) &
-          _mm512_cmp_pd_mask(_mm512_abs_pd(v), qmax, _CMP_LE_OQ);
-  return _mm512_cvtpd_epi32(v);
+/* Sixteen elements of a type as float32 and back, exact one way, to nearest even the other. */
+AC_ALWAYS_INLINE __m512 load_floats(const void *x, const int OUT) {
+  if (OUT == AC_OUT_F32) return _mm512_loadu_ps(x);
+  const __m256i h = _mm256_loadu_si256(x);
+  if (OUT == AC_OUT_F16) return _mm512_cvtph_ps(h);
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
+}
+
+AC_ALWAYS_INLINE __m512 round_floats(__m512 r, const int OUT) {
+  if (OUT == AC_OUT_F32) return r;
+  if (OUT == AC_OUT_F16) return _mm512_cvtph_ps(_mm512_cvtps_ph(r, _MM_FROUND_TO_NEAREST_INT));
+  const __m512i u = _mm512_castps_si512(r), odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
+  const __m512i up = _mm512_add_epi32(_mm512_add_epi32(u, _mm512_set1_epi32(0x7fff)), odd);
+  return _mm512_castsi512_ps(_mm512_and_si512(up, _mm512_set1_epi32((int32_t)0xffff0000)));
+}
+
+/* A vector in double precision (generic.h's wide short cut), half after half; which lanes are sure. */
+AC_ALWAYS_INLINE __m512i quantize_wide16(__m512 value, const ac_lattice *l, __mmask16 *sure, const int OUT) {
+  const __m512d qmax = _mm512_set1_pd(AC_QMAX), magic = _mm512_set1_pd(6755399441055744.0);
+  const __m512d inv = _mm512_set1_pd(l->inv), delta = _mm512_set1_pd(l->delta), tol = _mm512_set1_pd(l->tol);
+  __m512d x[2] = {_mm512_cvtps_pd(_mm512_castps512_ps256(value)), _mm512_cvtps_pd(_mm512_extractf32x8_ps(value, 1))}, v[2];
+  __m256 r[2];
+  for (int h = 0; h < 2; h++) {
+    v[h] = _mm512_sub_pd(_mm512_add_pd(_mm512_mul_pd(x[h], inv), magic), magic);
+    r[h] = _mm512_cvtpd_ps(_mm512_mul_pd(v[h], delta));
+  }
+  const __m512 rounded = round_floats(_mm512_insertf32x8(_mm512_castps256_ps512(r[0]), r[1], 1), OUT);
+  __mmask8 near[2];
+  for (int h = 0; h < 2; h++) {
+    const __m512d back = _mm512_cvtps_pd(h ? _mm512_extractf32x8_ps(rounded, 1) : _mm512_castps512_ps256(rounded));
+    near[h] = _mm512_cmp_pd_mask(_mm512_abs_pd(_mm512_sub_pd(x[h], back)), tol, _CMP_LT_OQ) &
+              _mm512_cmp_pd_mask(_mm512_abs_pd(v[h]), qmax, _CMP_LE_OQ);
+  }
+  *sure = (__mmask16)(near[0] | near[1] << 8);
+  return _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtpd_epi32(v[0])), _mm512_cvtpd_epi32(v[1]), 1);
 }
 
 /* The sums of two vectors' lanes, side by side. */
@@ -43,29 +70,39 @@ AC_ALWAYS_INLINE int32_t add_lanes(__m512i a, __m512i b, uint32_t *sum_b) {
   return _mm_cvtsi128_si32(_mm512_castsi512_si128(sums));
 }
 
+/* The definition for some values of a vector. */
+AC_ALWAYS_INLINE uint32_t settle_any(const void *x, int32_t *q, uint32_t j, const ac_lattice *l, uint32_t *refused,
+                                     uint32_t n_refused, const int OUT) {
+  return OUT == AC_OUT_F32   ? settle_f32(x, q, j, l, refused, n_refused)
+         : OUT == AC_OUT_F16 ? settle_f16(x, q, j, l, refused, n_refused)
+                             : settle_bf16(x, q, j, l, refused, n_refused);
+}
+
 /* One whole group, with its statistics in registers; returns the new number of refused values. */
-AC_ALWAYS_INLINE uint32_t quantize_vectors(const float *x, int32_t *q, uint32_t first, uint32_t m, const ac_lattice *l,
-                                           ac_group_stats *stats, uint32_t *refused, uint32_t n_refused) {
+AC_ALWAYS_INLINE uint32_t quantize_vectors(const void *x, int32_t *q, uint32_t first, uint32_t m, const ac_lattice *l,
+                                           ac_group_stats *stats, uint32_t *refused, uint32_t n_refused, const int OUT) {
   const __m512 inv = _mm512_set1_ps(l->inv_f), delta = _mm512_set1_ps(l->delta_f), limit = _mm512_set1_ps(l->limit_f);
+  const __m512 tol = _mm512_set1_ps(l->tol_f);
   const __m512i near = _mm512_set1_epi32(1 << NEAR_BITS);
   __m512i sum = _mm512_setzero_si512(), deviation = sum, magnitude = sum;
   const uint32_t before = n_refused;
   for (uint32_t i = first; i < first + m; i += WIDTH) {
-    _mm_prefetch((const char *)(x + i) + AHEAD, _MM_HINT_T0);
-    const __m512 value = _mm512_loadu_ps(x + i);
+    const void *const at = (const uint8_t *)x + (size_t)OUT_SIZE[OUT] * i;
+    _mm_prefetch((const char *)at + AHEAD, _MM_HINT_T0);
+    const __m512 value = load_floats(at, OUT);
     __m512i v = _mm512_cvtps_epi32(_mm512_mul_ps(value, inv)); /* to nearest even; 2^31 for what does not fit */
-    const __m512 d = _mm512_sub_ps(value, _mm512_mul_ps(_mm512_cvtepi32_ps(v), delta));
+    const __m512 r = _mm512_mul_ps(_mm512_cvtepi32_ps(v), delta);
     __m512i a = _mm512_abs_epi32(v);
-    const __mmask16 sure = _mm512_mask_cmplt_epu32_mask(_mm512_cmp_ps_mask(_mm512_abs_ps(d), limit, _CMP_LT_OQ), a, near);
+    __mmask16 sure = _mm512_mask_cmplt_epu32_mask(
+        _mm512_cmp_ps_mask(_mm512_abs_ps(_mm512_sub_ps(value, r)), limit, _CMP_LT_OQ), a, near);
+    if (OUT != AC_OUT_F32)
+      sure = _mm512_mask_cmp_ps_mask(sure, _mm512_abs_ps(_mm512_sub_ps(value, round_floats(r, OUT))), tol, _CMP_LT_OQ);
     if (UNLIKELY(sure != 0xffff)) {
-      __mmask8 low, high;
-      const __m256i v0 = quantize_wide8(_mm512_castps512_ps256(value), l, &low);
-      const __m256i v1 = quantize_wide8(_mm512_extractf32x8_ps(value, 1), l, &high);
-      v = _mm512_inserti64x4(_mm512_castsi256_si512(v0), v1, 1);
-      if (UNLIKELY((low & high) != 0xff)) { /* errors about tol, and what is no number */
+      v = quantize_wide16(value, l, &sure, OUT);
+      if (UNLIKELY(sure != 0xffff)) { /* errors about tol, and what is no number */
         _mm512_storeu_si512(q + i, v);
-        for (uint32_t left = 0xffffu & ~((uint32_t)low | (uint32_t)high << 8); left; left &= left - 1)
-          n_refused = settle_f32(x, q, i + (uint32_t)__builtin_ctz(left), l, refused, n_refused);
+        for (uint32_t left = 0xffffu & ~(uint32_t)sure; left; left &= left - 1)
+          n_refused = settle_any(x, q, i + (uint32_t)__builtin_ctz(left), l, refused, n_refused, OUT);
         v = _mm512_loadu_si512(q + i);
       }
       a = _mm512_abs_epi32(v);
@@ -78,18 +115,22 @@ AC_ALWAYS_INLINE uint32_t quantize_vectors(const float *x, int32_t *q, uint32_t 
   uint32_t about_zero;
   const int32_t total = add_lanes(sum, deviation, &about_zero);
   *stats = stats_of(q + first, m, (uint32_t)_mm512_reduce_or_epi32(magnitude), total, about_zero);
-  if (UNLIKELY(n_refused - before == m)) forget_group(q + first, m, stats);
+  if (UNLIKELY(n_refused - before == m)) forget_group(q + first, m, stats, refused + before);
   return n_refused;
 }
 
-static uint32_t quantize_f32_avx512(const float *x, uint32_t n, const ac_lattice *l, unsigned group, int32_t *q,
-                                    ac_group_stats *stats, uint32_t *refused) {
-  const ac_lattice lattice = *l; /* a copy: stores to q cannot change it */
-  uint32_t n_refused = 0, first = 0;
-  for (; first + group <= n; first += group)
-    n_refused = quantize_vectors(x, q, first, group, &lattice, stats++, refused, n_refused);
-  return first < n ? quantize_group_f32(x, q, first, n, &lattice, stats, refused, n_refused) : n_refused;
-}
+#define DEFINE_QUANTIZE_AVX512(F, OUT)                                                                         \
+  static uint32_t quantize_##F##_avx512(const void *x, uint32_t n, const ac_lattice *l, unsigned group, int32_t *q, \
+                                        ac_group_stats *stats, uint32_t *refused) {                           \
+    const ac_lattice lattice = *l; /* a copy: stores to q cannot change it */                                 \
+    uint32_t n_refused = 0, first = 0;                                                                        \
+    for (; first + group <= n; first += group)                                                                \
+      n_refused = quantize_vectors(x, q, first, group, &lattice, stats++, refused, n_refused, OUT);           \
+    return first < n ? quantize_group_##F(x, q, first, n, &lattice, stats, refused, n_refused) : n_refused;   \
+  }
+DEFINE_QUANTIZE_AVX512(f32, AC_OUT_F32)
+DEFINE_QUANTIZE_AVX512(f16, AC_OUT_F16)
+DEFINE_QUANTIZE_AVX512(bf16, AC_OUT_BF16)
 
 /* ---- histograms ---- */
 static void count_avx512(const int32_t *q, uint32_t n, unsigned group, const uint8_t *group_class,
@@ -332,17 +373,31 @@ AC_ALWAYS_INLINE void popping_for(popping *p, const ac_coded *in, unsigned index
   p->has_tokens = c->n_tokens > 1;
 }
 
-/* Sixteen integers to floats. */
-AC_ALWAYS_INLINE void put_vector(__m512i v, double delta, float *out32, double *out64, const int F64) {
-  if (F64) {
+/* Sixteen integers to what is put out. */
+AC_ALWAYS_INLINE void put_vector(__m512i v, double delta, void *out, const int OUT) {
+  if (OUT == AC_OUT_F64) {
     const __m512d step = _mm512_set1_pd(delta);
-    __builtin_prefetch((char *)out64 + AHEAD, 1);
-    __builtin_prefetch((char *)out64 + AHEAD + 64, 1);
-    _mm512_storeu_pd(out64, _mm512_mul_pd(_mm512_cvtepi32_pd(_mm512_castsi512_si256(v)), step));
-    _mm512_storeu_pd(out64 + 8, _mm512_mul_pd(_mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(v, 1)), step));
+    double *const d = out;
+    __builtin_prefetch((char *)d + AHEAD, 1);
+    __builtin_prefetch((char *)d + AHEAD + 64, 1);
+    _mm512_storeu_pd(d, _mm512_mul_pd(_mm512_cvtepi32_pd(_mm512_castsi512_si256(v)), step));
+    _mm512_storeu_pd(d + 8, _mm512_mul_pd(_mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(v, 1)), step));
+    return;
+  }
+  __builtin_prefetch((char *)out + AHEAD, 1);
+  if (OUT == AC_OUT_I32) {
+    _mm512_storeu_si512(out, v);
+    return;
+  }
+  const __m512 r = _mm512_mul_ps(_mm512_cvtepi32_ps(v), _mm512_set1_ps((float)delta));
+  if (OUT == AC_OUT_F32) {
+    _mm512_storeu_ps(out, r);
+  } else if (OUT == AC_OUT_F16) {
+    _mm256_storeu_si256(out, _mm512_cvtps_ph(r, _MM_FROUND_TO_NEAREST_INT));
   } else {
-    __builtin_prefetch((char *)out32 + AHEAD, 1);
-    _mm512_storeu_ps(out32, _mm512_mul_ps(_mm512_cvtepi32_ps(v), _mm512_set1_ps((float)delta)));
+    const __m512i u = _mm512_castps_si512(r), odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
+    const __m512i h = _mm512_srli_epi32(_mm512_add_epi32(_mm512_add_epi32(u, _mm512_set1_epi32(0x7fff)), odd), 16);
+    _mm256_storeu_si256(out, _mm512_cvtepi32_epi16(h));
   }
 }
 
@@ -354,8 +409,8 @@ typedef struct {
 } popped;
 
 /* V vectors of table entries and raw bits to floats.  Reads 64 bytes past the raw fields. */
-AC_ALWAYS_INLINE void put_step(const popped *step, unsigned P, double delta, float *out32, double *out64, const int V,
-                               const int RAW, const int F64) {
+AC_ALWAYS_INLINE void put_step(const popped *step, unsigned P, double delta, void *out, const int V, const int RAW,
+                               const int OUT) {
   const popping *p = step->p;
   const uint8_t *raw = step->raw;
   const __m512i prob_bits = _mm512_set1_epi32((int)P), symbol_at = _mm512_set1_epi32((int)(2 * P - p->k));
@@ -368,15 +423,13 @@ AC_ALWAYS_INLINE void put_step(const popped *step, unsigned P, double delta, flo
       const __m512i fields = _mm512_permutexvar_epi8(p->place, _mm512_loadu_si512(raw));
       value = _mm512_ternarylogic_epi32(low_bits, _mm512_srlv_epi32(fields, p->shift), value, 0xca /* select */);
     }
-    put_vector(_mm512_add_epi32(value, base), delta, F64 ? NULL : out32 + WIDTH * v,
-               F64 ? out64 + WIDTH * v : NULL, F64);
+    put_vector(_mm512_add_epi32(value, base), delta, OUT_AT(out, OUT, WIDTH * v), OUT);
   }
 }
 
 /* Popping is a chain of dependent instructions that begins with a slow lookup; meanwhile the step
  * before is put out (measured: a tenth faster than one after the other). */
-AC_ALWAYS_INLINE int decode_avx512(const ac_coded *in, float *out32, double *out64, const int V, const int RAW,
-                                   const int F64) {
+AC_ALWAYS_INLINE int decode_avx512(const ac_coded *in, void *out, const int V, const int RAW, const int OUT) {
   const uint32_t group = in->windows->group, width = (uint32_t)(V * WIDTH);
   const unsigned P = in->windows->prob_bits;
   const __m512i slots = _mm512_set1_epi32((1 << P) - 1), prob_bits = _mm512_set1_epi32((int)P);
@@ -392,7 +445,7 @@ AC_ALWAYS_INLINE int decode_avx512(const ac_coded *in, float *out32, double *out
   const uint8_t *words = at.words;
   for (int v = 0; v < V; v++) x[v] = _mm512_loadu_si512(at.x + WIDTH * v);
 #define PUT_STEP() \
-  put_step(&step, P, in->delta, F64 ? NULL : out32 + i - width, F64 ? out64 + i - width : NULL, V, RAW, F64)
+  put_step(&step, P, in->delta, OUT_AT(out, OUT, i - width), V, RAW, OUT)
 
   uint32_t i = 0, g = 0;
   for (; i + group <= in->n; g++) { /* whole groups, while there is room to read behind the raw bits */
@@ -402,7 +455,7 @@ AC_ALWAYS_INLINE int decode_avx512(const ac_coded *in, float *out32, double *out
     if (UNLIKELY(!p->has_tokens)) {
       if (step.p) PUT_STEP();
       step.p = NULL;
-      decode_group_any(in, &at, in->group_class[g], group, F64 ? NULL : out32 + i, F64 ? out64 + i : NULL);
+      decode_group_any(in, &at, in->group_class[g], group, OUT_AT(out, OUT, i), OUT);
       i += group;
       continue;
     }
@@ -437,35 +490,35 @@ AC_ALWAYS_INLINE int decode_avx512(const ac_coded *in, float *out32, double *out
   for (int v = 0; v < V; v++) _mm512_storeu_si512(at.x + WIDTH * v, x[v]);
   at.words = words;
   for (; i < in->n; i += group, g++) {
-    error = decode_group_any(in, &at, in->group_class[g], min_u32(in->n - i, group), F64 ? NULL : out32 + i,
-                             F64 ? out64 + i : NULL);
+    error = decode_group_any(in, &at, in->group_class[g], min_u32(in->n - i, group), OUT_AT(out, OUT, i), OUT);
     if (error) return error;
   }
   return close_cursor(in, &at);
 }
 
-/* One instance for every number of vectors that lanes fill, and for blocks with and without raw bits. */
-#define BY_LANES(in, out32, out64, RAW, F64)                                               \
-  ((in)->windows->lanes == 64   ? decode_avx512(in, out32, out64, 4, RAW, F64)              \
-   : (in)->windows->lanes == 32 ? decode_avx512(in, out32, out64, 2, RAW, F64)              \
-                                : decode_avx512(in, out32, out64, 1, RAW, F64))
+/* One instance for every number of vectors that lanes fill, and for sections with and without raw bits. */
+#define BY_LANES(in, out, RAW, OUT)                                              \
+  ((in)->windows->lanes == 64   ? decode_avx512(in, out, 4, RAW, OUT)             \
+   : (in)->windows->lanes == 32 ? decode_avx512(in, out, 2, RAW, OUT)             \
+                                : decode_avx512(in, out, 1, RAW, OUT))
 
-/* put_step shifts a symbol down by 2P - k bits, and knows only float32 arithmetic for float32. */
-AC_ALWAYS_INLINE int pops_vectors(const ac_coded *in, const int F64) {
+/* put_step shifts a symbol down by 2P - k bits, and knows only float32 arithmetic for float32 and less. */
+AC_ALWAYS_INLINE int pops_vectors(const ac_coded *in, const int OUT) {
   const ac_windows *w = in->windows;
   return in->words != in->words_end && w->lanes >= WIDTH && most_raw_bits(w) <= 2u * w->prob_bits &&
-         (F64 || all_in_float(w));
+         (OUT == AC_OUT_F64 || OUT == AC_OUT_I32 || all_in_float(w));
 }
 
-static int decode_f32_avx512(const ac_coded *in, float *out) {
-  if (!pops_vectors(in, 0)) return decode_f32(in, out);
-  return most_raw_bits(in->windows) ? BY_LANES(in, out, NULL, 1, 0) : BY_LANES(in, out, NULL, 0, 0);
-}
-
-static int decode_f64_avx512(const ac_coded *in, double *out) {
-  if (!pops_vectors(in, 1)) return decode_f64(in, out);
-  return most_raw_bits(in->windows) ? BY_LANES(in, NULL, out, 1, 1) : BY_LANES(in, NULL, out, 0, 1);
-}
+#define DEFINE_DECODE_AVX512(F, OUT)                                                             \
+  static int decode_##F##_avx512(const ac_coded *in, void *out) {                                \
+    if (!pops_vectors(in, OUT)) return decode_##F(in, out);                                      \
+    return most_raw_bits(in->windows) ? BY_LANES(in, out, 1, OUT) : BY_LANES(in, out, 0, OUT);   \
+  }
+DEFINE_DECODE_AVX512(f32, AC_OUT_F32)
+DEFINE_DECODE_AVX512(f64, AC_OUT_F64)
+DEFINE_DECODE_AVX512(f16, AC_OUT_F16)
+DEFINE_DECODE_AVX512(bf16, AC_OUT_BF16)
+DEFINE_DECODE_AVX512(i32, AC_OUT_I32)
 
 /* ---- checksum ---- */
 /* A vector of the message, moved 512 * n bits ahead and added to the next one: each half of a 128-bit
@@ -494,8 +547,10 @@ static uint32_t crc32c_avx512(const void *data, size_t size) {
   return ~(uint32_t)crc_bytes(crc_bytes(0, rest, 64), p, size);
 }
 
-const ac_kernels ac_kernels_avx512 = {"avx512",      quantize_f32_avx512, quantize_f64,      count_avx512, split_avx512,
-                                      encode_avx512, decode_f32_avx512,   decode_f64_avx512, crc32c_avx512};
+const ac_kernels ac_kernels_avx512 = {
+    "avx512", {quantize_f32_avx512, quantize_f64, quantize_f16_avx512, quantize_bf16_avx512}, statistics, to_wide,
+    from_wide, divide, join, count_avx512, split_avx512, encode_avx512,
+    {decode_f32_avx512, decode_f64_avx512, decode_f16_avx512, decode_bf16_avx512, decode_i32_avx512}, crc32c_avx512};
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -12,6 +12,7 @@
 #include "../arraycodec.h"
 #include "../core/bitplane.h"
 #include "kernels.h"
+#include "wide.h"
 
 #define LIKELY(c) __builtin_expect(!!(c), 1)
 #define UNLIKELY(c) __builtin_expect(!!(c), 0)
@@ -115,45 +116,83 @@ AC_ALWAYS_INLINE int32_t quantize_near(const float *x, int32_t *q, const ac_latt
   return unsure;
 }
 
+/* The same for 16-bit floats: near enough to the lattice to be sure of the integer, and, after their
+ * rounding, to be sure of the bound: a rounded difference below tol_f was below it before. */
+#define DEFINE_NEAR16(F, FROM, TO)                                                                           \
+  AC_ALWAYS_INLINE int32_t quantize_near_##F(const uint16_t *x, int32_t *q, const ac_lattice *l) {            \
+    const float inv = l->inv_f, delta = l->delta_f, limit = l->limit_f, tol = l->tol_f, magic = 12582912.0f;  \
+    int32_t unsure = 0;                                                                                       \
+    for (int j = 0; j < RUN; j++) {                                                                           \
+      const float value = FROM(x[j]), v = (value * inv + magic) - magic, r = v * delta;                       \
+      const int32_t far = -(!((__builtin_fabsf(value - r) < limit) & (__builtin_fabsf(v) < 1 << NEAR_BITS) &  \
+                              (__builtin_fabsf(value - FROM(TO(r))) < tol)));                                 \
+      q[j] = (int32_t)(far ? 0.0f : v) | (far & UNSURE);                                                      \
+      unsure |= far;                                                                                          \
+    }                                                                                                         \
+    return unsure;                                                                                            \
+  }
+DEFINE_NEAR16(f16, ac_from_float16, ac_to_float16)
+DEFINE_NEAR16(bf16, ac_from_bfloat16, ac_to_bfloat16)
+
 /* The definition less its rare case, |x - r| = tol: in double precision, whatever the size of q. */
-#define DEFINE_WIDE(T, F)                                                                                    \
+#define ROUND_f32(v) ((double)(float)(v))
+#define ROUND_f64(v) (v)
+#define ROUND_f16(v) ((double)ac_from_float16(ac_to_float16((float)(v))))
+#define ROUND_bf16(v) ((double)ac_from_bfloat16(ac_to_bfloat16((float)(v))))
+#define DEFINE_WIDE(T, F, FROM)                                                                              \
   AC_ALWAYS_INLINE int32_t quantize_wide_##F(const T *x, int32_t *q, uint32_t m, const ac_lattice *l) {       \
     const double inv = l->inv, delta = l->delta, tol = l->tol;                                                \
     int32_t unsure = 0;                                                                                       \
     for (uint32_t j = 0; j < m; j++) {                                                                        \
-      const double v = ac_rint((double)x[j] * inv), r = (double)(T)(v * delta);                               \
-      const int32_t far = -(!((__builtin_fabs((double)x[j] - r) < tol) & (__builtin_fabs(v) <= AC_QMAX)));    \
+      const double value = FROM(x[j]), v = ac_rint(value * inv), r = ROUND_##F(v * delta);                    \
+      const int32_t far = -(!((__builtin_fabs(value - r) < tol) & (__builtin_fabs(v) <= AC_QMAX)));           \
       q[j] = (int32_t)(far ? 0.0 : v) | (far & UNSURE);                                                       \
       unsure |= far;                                                                                          \
     }                                                                                                         \
     return unsure;                                                                                            \
   }
-DEFINE_WIDE(float, f32)
-DEFINE_WIDE(double, f64)
+DEFINE_WIDE(float, f32, (double))
+DEFINE_WIDE(double, f64, (double))
+DEFINE_WIDE(uint16_t, f16, (double)ac_from_float16)
+DEFINE_WIDE(uint16_t, bf16, (double)ac_from_bfloat16)
 
-AC_ALWAYS_INLINE int32_t quantize_run_f32(const float *x, int32_t *q, const ac_lattice *l) {
-  return UNLIKELY(quantize_near(x, q, l)) ? quantize_wide_f32(x, q, RUN, l) : 0;
-}
-AC_ALWAYS_INLINE int32_t quantize_run_f64(const double *x, int32_t *q, const ac_lattice *l) {
-  return quantize_wide_f64(x, q, RUN, l);
-}
+#define DEFINE_RUN(T, F, NEAR)                                                               \
+  AC_ALWAYS_INLINE int32_t quantize_run_##F(const T *x, int32_t *q, const ac_lattice *l) {    \
+    return UNLIKELY(NEAR(x, q, l)) ? quantize_wide_##F(x, q, RUN, l) : 0;                     \
+  }
+#define NOTHING_NEAR(x, q, l) 1
+DEFINE_RUN(float, f32, quantize_near)
+DEFINE_RUN(double, f64, NOTHING_NEAR)
+DEFINE_RUN(uint16_t, f16, quantize_near_f16)
+DEFINE_RUN(uint16_t, bf16, quantize_near_bf16)
 
-/* The definition, for one value; returns the new number of refused values. */
-#define DEFINE_SETTLE(T, F)                                                                                  \
+/* The definition, for one value; returns the new number of refused values.  An edge keeps its integer. */
+#define DEFINE_SETTLE(T, F, DTYPE)                                                                           \
   AC_ALWAYS_INLINE uint32_t settle_##F(const T *x, int32_t *q, uint32_t j, const ac_lattice *l, uint32_t *refused, \
                                        uint32_t n_refused) {                                                  \
     if (ac_quantize_##F(x[j], l, &q[j])) return n_refused;                                                    \
-    q[j] = j ? q[j - 1] : 0;                                                                                  \
     refused[n_refused] = j;                                                                                   \
+    const T r = ac_reconstruct_##F(q[j], l->delta);                                                           \
+    T edge;                                                                                                   \
+    if (DTYPE != AC_FLOAT64 && q[j] && ac_edge(DTYPE, &r, l->delta, &edge) && !memcmp(&edge, &x[j], sizeof edge)) \
+      refused[n_refused] |= AC_EDGE;                                                                          \
+    else                                                                                                      \
+      q[j] = j ? q[j - 1] : 0;                                                                                \
     return n_refused + 1;                                                                                     \
   }
-DEFINE_SETTLE(float, f32)
-DEFINE_SETTLE(double, f64)
+DEFINE_SETTLE(float, f32, AC_FLOAT32)
+DEFINE_SETTLE(double, f64, AC_FLOAT64)
+DEFINE_SETTLE(uint16_t, f16, AC_FLOAT16)
+DEFINE_SETTLE(uint16_t, bf16, AC_BFLOAT16)
 
-/* A group of nothing but refused values: the class of zeros costs nothing. */
-AC_ALWAYS_INLINE void forget_group(int32_t *q, uint32_t m, ac_group_stats *stats) {
+/* A group of nothing but refused values: the class of zeros costs nothing.  Not if one is an edge: it
+ * needs its integer. */
+AC_ALWAYS_INLINE int forget_group(int32_t *q, uint32_t m, ac_group_stats *stats, const uint32_t *refused) {
+  for (uint32_t j = 0; j < m; j++)
+    if (refused[j] & AC_EDGE) return 0;
   memset(q, 0, m * sizeof *q);
   *stats = (ac_group_stats){0, 0, 0};
+  return 1;
 }
 
 /* One group, values [first, last); returns the new number of refused values. */
@@ -168,12 +207,14 @@ AC_ALWAYS_INLINE void forget_group(int32_t *q, uint32_t m, ac_group_stats *stats
       for (uint32_t j = i; j < i + m; j++)                                                                    \
         if (q[j] == UNSURE) n_refused = settle_##F(x, q, j, l, refused, n_refused);                           \
     }                                                                                                         \
-    if (UNLIKELY(n_refused - before == last - first)) forget_group(q + first, last - first, stats);           \
-    else *stats = group_stats(q + first, last - first);                                                       \
+    if (LIKELY(n_refused - before != last - first) ||                                                         \
+        !forget_group(q + first, last - first, stats, refused + before))                                      \
+      *stats = group_stats(q + first, last - first);                                                          \
     return n_refused;                                                                                         \
   }                                                                                                           \
-  UNUSED static uint32_t quantize_##F(const T *x, uint32_t n, const ac_lattice *l, unsigned group, int32_t *q, \
+  UNUSED static uint32_t quantize_##F(const void *values, uint32_t n, const ac_lattice *l, unsigned group, int32_t *q, \
                                       ac_group_stats *stats, uint32_t *refused) {                             \
+    const T *x = values;                                                                                      \
     uint32_t n_refused = 0;                                                                                   \
     for (uint32_t first = 0; first < n; first += group)                                                       \
       n_refused = quantize_group_##F(x, q, first, first + min_u32(n - first, group), l, stats++, refused, n_refused); \
@@ -181,6 +222,12 @@ AC_ALWAYS_INLINE void forget_group(int32_t *q, uint32_t m, ac_group_stats *stats
   }
 DEFINE_QUANTIZE(float, f32)
 DEFINE_QUANTIZE(double, f64)
+DEFINE_QUANTIZE(uint16_t, f16)
+DEFINE_QUANTIZE(uint16_t, bf16)
+
+static void statistics(const int32_t *q, uint32_t n, unsigned group, ac_group_stats *stats) {
+  for (uint32_t first = 0; first < n; first += group) *stats++ = group_stats(q + first, min_u32(n - first, group));
+}
 
 /* ---- histograms ---- */
 AC_ALWAYS_INLINE void count_bins(ac_histogram *h, const uint16_t *bins, uint32_t m) {
@@ -349,15 +396,32 @@ UNUSED static int all_in_float(const ac_windows *w) {
   return 1;
 }
 
-/* Integers to floats, m of them: into whichever of the two outputs there is. */
-AC_ALWAYS_INLINE void dequantize(const int32_t *v, uint32_t m, const ac_class *c, double delta, float *out32, double *out64) {
-  if (out64) {
-    for (uint32_t j = 0; j < m; j++) out64[j] = ac_reconstruct_f64(v[j], delta);
+/* Elements of the outputs, and where value i of one is. */
+static const uint8_t OUT_SIZE[AC_OUTS] = {4, 8, 2, 2, 4};
+#define OUT_AT(out, OUT, i) ((void *)((uint8_t *)(out) + (size_t)OUT_SIZE[OUT] * (i)))
+
+/* Integers to what a decoder puts out, m of them. */
+AC_ALWAYS_INLINE void dequantize(const int32_t *v, uint32_t m, const ac_class *c, double delta, void *out, const int OUT) {
+  const float delta_f = (float)delta; /* gives the same bits where |v| <= 2^24 */
+  float *const f = out;
+  double *const d = out;
+  uint16_t *const h = out;
+  if (OUT == AC_OUT_I32) {
+    memcpy(out, v, m * sizeof *v);
+  } else if (OUT == AC_OUT_F64) {
+    for (uint32_t j = 0; j < m; j++) d[j] = ac_reconstruct_f64(v[j], delta);
   } else if (LIKELY(in_float(c))) {
-    const float delta_f = (float)delta; /* the same bits: |v| <= 2^24 */
-    for (uint32_t j = 0; j < m; j++) out32[j] = (float)v[j] * delta_f;
+    for (uint32_t j = 0; j < m; j++) {
+      const float r = (float)v[j] * delta_f;
+      if (OUT == AC_OUT_F32) f[j] = r;
+      else h[j] = OUT == AC_OUT_F16 ? ac_to_float16(r) : ac_to_bfloat16(r);
+    }
   } else {
-    for (uint32_t j = 0; j < m; j++) out32[j] = ac_reconstruct_f32(v[j], delta);
+    for (uint32_t j = 0; j < m; j++) {
+      const float r = ac_reconstruct_f32(v[j], delta);
+      if (OUT == AC_OUT_F32) f[j] = r;
+      else h[j] = OUT == AC_OUT_F16 ? ac_to_float16(r) : ac_to_bfloat16(r);
+    }
   }
 }
 
@@ -410,8 +474,8 @@ AC_ALWAYS_INLINE int close_cursor(const ac_coded *in, const cursor *at) {
 }
 
 /* One group of m values of class `index`. */
-AC_ALWAYS_INLINE int decode_group(const ac_coded *in, cursor *at, unsigned index, uint32_t m, float *out32,
-                                  double *out64, const unsigned P) {
+AC_ALWAYS_INLINE int decode_group(const ac_coded *in, cursor *at, unsigned index, uint32_t m, void *out, const int OUT,
+                                  const unsigned P) {
   const ac_class *c = &in->windows->classes[index];
   const uint8_t *const plane_end = in->words_end; /* readable up to here */
   const uint32_t base = (uint32_t)c->base, L = in->windows->lanes;
@@ -422,14 +486,8 @@ AC_ALWAYS_INLINE int decode_group(const ac_coded *in, cursor *at, unsigned index
     const uint32_t *table = in->tables + ((size_t)index << P);
     if (UNLIKELY(look_ahead(at))) return AC_E_FORMAT;
     at->words = decode_tokens(table, P, at->x, L, m, at->words, tokens);
-  } else if (k) {
+  } else { /* a constant, but for raw bits */
     memset(tokens, 0, m * sizeof *tokens);
-  } else { /* a constant */
-    if (out64)
-      for (uint32_t j = 0; j < m; j++) out64[j] = ac_reconstruct_f64(c->base, in->delta);
-    else
-      for (uint32_t j = 0; j < m; j++) out32[j] = ac_reconstruct_f32(c->base, in->delta);
-    return AC_OK;
   }
   if (k) {
     for (uint32_t j = 0; j < m; j += 16, at->raw += 2 * k) {
@@ -445,32 +503,29 @@ AC_ALWAYS_INLINE int decode_group(const ac_coded *in, cursor *at, unsigned index
   } else {
     for (uint32_t j = 0; j < m; j++) v[j] = (int32_t)(base + tokens[j]);
   }
-  dequantize(v, m, c, in->delta, out32, out64);
+  dequantize(v, m, c, in->delta, out, OUT);
   return AC_OK;
 }
 
-AC_ALWAYS_INLINE int decode(const ac_coded *in, float *out32, double *out64, const unsigned P) {
+AC_ALWAYS_INLINE int decode(const ac_coded *in, void *out, const int OUT, const unsigned P) {
   const uint32_t group = in->windows->group;
   cursor at;
   int error = open_cursor(in, &at);
   for (uint32_t i = 0, g = 0; i < in->n && !error; i += group, g++)
-    error = decode_group(in, &at, in->group_class[g], min_u32(in->n - i, group), out32 ? out32 + i : NULL,
-                         out64 ? out64 + i : NULL, P);
+    error = decode_group(in, &at, in->group_class[g], min_u32(in->n - i, group), OUT_AT(out, OUT, i), OUT, P);
   return error ? error : close_cursor(in, &at);
 }
 
 /* One instance for every number of probability bits, so that shifts are constants. */
-#define DEFINE_RANS(P)                                                                                       \
+#define DEFINE_ENCODE(P)                                                                                      \
   static uint8_t *encode_##P(const ac_windows *w, const uint8_t *group_class, uint32_t n,                    \
                              const uint8_t *tokens, const ac_symbol (*symbols)[AC_MAX_TOKENS], uint8_t *end) { \
     return encode(w, group_class, n, tokens, symbols, end, P);                                               \
-  }                                                                                                          \
-  static int decode_f32_##P(const ac_coded *in, float *out) { return decode(in, out, NULL, P); }             \
-  static int decode_f64_##P(const ac_coded *in, double *out) { return decode(in, NULL, out, P); }
-DEFINE_RANS(10)
-DEFINE_RANS(11)
-DEFINE_RANS(12)
-DEFINE_RANS(13)
+  }
+DEFINE_ENCODE(10)
+DEFINE_ENCODE(11)
+DEFINE_ENCODE(12)
+DEFINE_ENCODE(13)
 #define BY_PROB_BITS(w, f) \
   ((w)->prob_bits == 10 ? f##_10 : (w)->prob_bits == 11 ? f##_11 : (w)->prob_bits == 12 ? f##_12 : f##_13)
 
@@ -482,20 +537,40 @@ UNUSED static uint8_t *encode_last(const ac_symbol *table, const uint8_t *t, uin
                       : P == 12 ? encode_group(table, t, m, x, L, words, 0, 12)
                                 : encode_group(table, t, m, x, L, words, 0, 13));
 }
-UNUSED static int decode_group_any(const ac_coded *in, cursor *at, unsigned index, uint32_t m, float *out32,
-                                   double *out64) {
-  switch (in->windows->prob_bits) {
-    case 10: return decode_group(in, at, index, m, out32, out64, 10);
-    case 11: return decode_group(in, at, index, m, out32, out64, 11);
-    case 12: return decode_group(in, at, index, m, out32, out64, 12);
-    default: return decode_group(in, at, index, m, out32, out64, 13);
+#define DEFINE_DECODE(F, OUT)                                                                                \
+  UNUSED static int decode_group_##F(const ac_coded *in, cursor *at, unsigned index, uint32_t m, void *out) { \
+    switch (in->windows->prob_bits) {                                                                        \
+      case 10: return decode_group(in, at, index, m, out, OUT, 10);                                          \
+      case 11: return decode_group(in, at, index, m, out, OUT, 11);                                          \
+      case 12: return decode_group(in, at, index, m, out, OUT, 12);                                          \
+      default: return decode_group(in, at, index, m, out, OUT, 13);                                          \
+    }                                                                                                        \
+  }                                                                                                          \
+  static int decode_##F(const ac_coded *in, void *out) {                                                     \
+    switch (in->windows->prob_bits) {                                                                        \
+      case 10: return decode(in, out, OUT, 10);                                                              \
+      case 11: return decode(in, out, OUT, 11);                                                              \
+      case 12: return decode(in, out, OUT, 12);                                                              \
+      default: return decode(in, out, OUT, 13);                                                              \
+    }                                                                                                        \
   }
+DEFINE_DECODE(f32, AC_OUT_F32)
+DEFINE_DECODE(f64, AC_OUT_F64)
+DEFINE_DECODE(f16, AC_OUT_F16)
+DEFINE_DECODE(bf16, AC_OUT_BF16)
+DEFINE_DECODE(i32, AC_OUT_I32)
+
+/* One group, whichever the output. */
+AC_ALWAYS_INLINE int decode_group_any(const ac_coded *in, cursor *at, unsigned index, uint32_t m, void *out, const int OUT) {
+  return OUT == AC_OUT_F32    ? decode_group_f32(in, at, index, m, out)
+         : OUT == AC_OUT_F64  ? decode_group_f64(in, at, index, m, out)
+         : OUT == AC_OUT_F16  ? decode_group_f16(in, at, index, m, out)
+         : OUT == AC_OUT_BF16 ? decode_group_bf16(in, at, index, m, out)
+                              : decode_group_i32(in, at, index, m, out);
 }
 
 UNUSED static uint8_t *encode_any(const ac_windows *w, const uint8_t *group_class, uint32_t n, const uint8_t *tokens,
                                   const ac_symbol (*symbols)[AC_MAX_TOKENS], uint8_t *end) {
   return BY_PROB_BITS(w, encode)(w, group_class, n, tokens, symbols, end);
 }
-static int decode_f32(const ac_coded *in, float *out) { return BY_PROB_BITS(in->windows, decode_f32)(in, out); }
-static int decode_f64(const ac_coded *in, double *out) { return BY_PROB_BITS(in->windows, decode_f64)(in, out); }
 #endif

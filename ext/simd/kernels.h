@@ -13,7 +13,7 @@
 #include "../core/quantize.h"
 #include "../core/windows.h"
 
-/* Coder input of one block: tokens and raw bits of every group, in order. */
+/* Coder input of one section: tokens and raw bits of every group, in order. */
 typedef struct {
   const ac_windows *windows;
   const uint8_t *group_class;
@@ -24,16 +24,41 @@ typedef struct {
   double delta;
 } ac_coded;
 
+/* What a decoder makes of the integers: uniform values, or the integers themselves.  The first four are
+ * those that are quantized, too. */
+enum { AC_OUT_F32, AC_OUT_F64, AC_OUT_F16, AC_OUT_BF16, AC_OUT_I32, AC_OUTS, AC_INS = AC_OUT_I32 };
+
+/* Set in the index of a refused value that is an edge (ac_edge): its integer stands. */
+#define AC_EDGE 0x80000000u
+
+/* How elements and 64-bit integers belong together, one to one. */
+enum {
+  AC_IMAGE_SIGNED, AC_IMAGE_UNSIGNED, /* integers */
+  AC_IMAGE_ORDERED,                   /* floats: negative ones are -1 - magnitude */
+  AC_IMAGE_FOLDED,                    /* floats: 2 magnitude + sign */
+  AC_IMAGES
+};
+
 typedef struct {
   const char *name;
 
   /* Quantize n values and gather the statistics of every group, while it is in L1.  Refused values
-   * get the integer of the value before them (0 at the start, and in groups of nothing else) and
-   * their index goes to refused[]; returns how many. */
-  uint32_t (*quantize_f32)(const float *x, uint32_t n, const ac_lattice *lattice, unsigned group, int32_t *q,
-                           ac_group_stats *stats, uint32_t *refused);
-  uint32_t (*quantize_f64)(const double *x, uint32_t n, const ac_lattice *lattice, unsigned group, int32_t *q,
-                           ac_group_stats *stats, uint32_t *refused);
+   * get the integer of the value before them (0 at the start, and in groups of nothing else), unless
+   * they are edges, and their index goes to refused[]; returns how many.  By AC_OUT_F32 .. AC_OUT_BF16. */
+  uint32_t (*quantize[AC_INS])(const void *x, uint32_t n, const ac_lattice *lattice, unsigned group, int32_t *q,
+                               ac_group_stats *stats, uint32_t *refused);
+
+  /* The statistics of integers that are there already. */
+  void (*statistics)(const int32_t *q, uint32_t n, unsigned group, ac_group_stats *stats);
+
+  /* n elements of 1, 2, 4 or 8 bytes to integers of 64 bits and back.  `shift` low bits of the elements
+   * are left out, and zero. */
+  void (*to_wide)(int image, unsigned size, unsigned shift, const void *x, uint32_t n, int64_t *wide);
+  void (*from_wide)(int image, unsigned size, unsigned shift, const int64_t *wide, uint32_t n, void *x);
+
+  /* wide - base = high * 2^(8 bytes) + low: the low bytes go to planes that are `plane` apart.  And back. */
+  void (*divide)(const int64_t *wide, uint32_t n, int64_t base, unsigned bytes, int32_t *high, uint8_t *low, size_t plane);
+  void (*join)(const int32_t *high, const uint8_t *low, size_t plane, uint32_t n, int64_t base, unsigned bytes, int64_t *wide);
 
   /* Add the values of the groups that ac_histogram_takes to the histograms of their classes. */
   void (*count)(const int32_t *q, uint32_t n, unsigned group, const uint8_t *group_class, ac_histogram *histograms);
@@ -49,9 +74,8 @@ typedef struct {
                      const ac_symbol (*symbols)[AC_MAX_TOKENS], uint8_t *end);
 
   /* rANS, raw bits and dequantization fused; 0, or AC_E_FORMAT if the words do not end where and
-   * how they must. */
-  int (*decode_f32)(const ac_coded *coded, float *out);
-  int (*decode_f64)(const ac_coded *coded, double *out);
+   * how they must.  By AC_OUT_F32 .. AC_OUT_I32. */
+  int (*decode[AC_OUTS])(const ac_coded *coded, void *out);
 
   uint32_t (*crc32c)(const void *data, size_t size);
 } ac_kernels;

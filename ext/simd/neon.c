@@ -40,9 +40,10 @@ AC_ALWAYS_INLINE void add_integers(running *s, int32x4_t v) {
 }
 
 /* The statistics of a whole group, of whose m values so many were refused. */
-AC_ALWAYS_INLINE void finish(const running *s, int32_t *q, uint32_t m, uint32_t refused, ac_group_stats *stats) {
+AC_ALWAYS_INLINE void finish(const running *s, int32_t *q, uint32_t m, const uint32_t *refused, uint32_t n_refused,
+                             ac_group_stats *stats) {
   *stats = stats_of(q, m, or_lanes(s->magnitude), (int32_t)vaddvq_u32(s->sum), vaddvq_u32(s->deviation));
-  if (UNLIKELY(refused == m)) forget_group(q, m, stats);
+  if (UNLIKELY(n_refused == m)) forget_group(q, m, stats, refused);
 }
 
 /* Values i to i + 3 of one of the two arrays: in double precision (generic.h's wide short cut), or by the
@@ -103,7 +104,7 @@ AC_ALWAYS_INLINE uint32_t quantize_vectors_f32(const float *x, int32_t *q, uint3
 #pragma GCC unroll 4
     for (uint32_t h = 0; h < RUN / WIDTH; h++) add_integers(&s, v[h]);
   }
-  finish(&s, q + first, m, n_refused - before, stats);
+  finish(&s, q + first, m, refused + before, n_refused - before, stats);
   return n_refused;
 }
 
@@ -114,7 +115,7 @@ AC_ALWAYS_INLINE uint32_t quantize_vectors_f64(const double *x, int32_t *q, uint
   const uint32_t before = n_refused;
   for (uint32_t i = first; i < first + m; i += WIDTH)
     add_integers(&s, quantize_wide4(NULL, x, q, i, l, refused, &n_refused, 1));
-  finish(&s, q + first, m, n_refused - before, stats);
+  finish(&s, q + first, m, refused + before, n_refused - before, stats);
   return n_refused;
 }
 
@@ -243,19 +244,31 @@ typedef struct {
   uint32_t entries[AC_MAX_GROUP];
 } popped;
 
-/* Four integers to floats. */
-AC_ALWAYS_INLINE void put_vector(int32x4_t v, double delta, float *out32, double *out64, const int F64) {
-  if (F64) {
-    vst1q_f64(out64, vmulq_n_f64(vcvtq_f64_s64(vmovl_s32(vget_low_s32(v))), delta));
-    vst1q_f64(out64 + 2, vmulq_n_f64(vcvtq_f64_s64(vmovl_high_s32(v)), delta));
+/* Four integers to what is put out. */
+AC_ALWAYS_INLINE void put_vector(int32x4_t v, double delta, void *out, const int OUT) {
+  if (OUT == AC_OUT_F64) {
+    vst1q_f64(out, vmulq_n_f64(vcvtq_f64_s64(vmovl_s32(vget_low_s32(v))), delta));
+    vst1q_f64((double *)out + 2, vmulq_n_f64(vcvtq_f64_s64(vmovl_high_s32(v)), delta));
+    return;
+  }
+  if (OUT == AC_OUT_I32) {
+    vst1q_s32(out, v);
+    return;
+  }
+  const float32x4_t r = vmulq_n_f32(vcvtq_f32_s32(v), (float)delta);
+  if (OUT == AC_OUT_F32) {
+    vst1q_f32(out, r);
+  } else if (OUT == AC_OUT_F16) {
+    vst1_u16(out, vreinterpret_u16_f16(vcvt_f16_f32(r)));
   } else {
-    vst1q_f32(out32, vmulq_n_f32(vcvtq_f32_s32(v), (float)delta));
+    const uint32x4_t u = vreinterpretq_u32_f32(r), odd = vandq_u32(vshrq_n_u32(u, 16), vdupq_n_u32(1));
+    vst1_u16(out, vshrn_n_u32(vaddq_u32(vaddq_u32(u, vdupq_n_u32(0x7fff)), odd), 16));
   }
 }
 
 /* Table entries and raw bits of RUN values, the group's from i on, to floats. */
-AC_ALWAYS_INLINE void put_run(const popped *w, uint32_t i, unsigned P, double delta, float *out32, double *out64,
-                              const int RAW, const int F64) {
+AC_ALWAYS_INLINE void put_run(const popped *w, uint32_t i, unsigned P, double delta, void *out, const int RAW,
+                              const int OUT) {
   const popping *p = w->p;
   const uint32_t k = p->k;
   const uint8_t *raw = w->raw + (i >> 3) * k;
@@ -272,14 +285,13 @@ AC_ALWAYS_INLINE void put_run(const popped *w, uint32_t i, unsigned P, double de
       const uint32x4_t four = vreinterpretq_u32_u8(vqtbl1q_u8(bytes, place[h & 1]));
       value = vorrq_u32(vshlq_u32(value, up), vandq_u32(vshlq_u32(four, shift[h & 1]), low_bits));
     }
-    put_vector(vreinterpretq_s32_u32(vaddq_u32(value, base)), delta, F64 ? NULL : out32 + i + WIDTH * h,
-               F64 ? out64 + i + WIDTH * h : NULL, F64);
+    put_vector(vreinterpretq_s32_u32(vaddq_u32(value, base)), delta, OUT_AT(out, OUT, i + WIDTH * h), OUT);
   }
 }
 
 /* Popping is work for the scalar units, putting out for the vector units: while a group is popped, the one
  * before it is put out, RUN values of each in turns. */
-AC_ALWAYS_INLINE int decode_neon(const ac_coded *in, float *out32, double *out64, const int RAW, const int F64) {
+AC_ALWAYS_INLINE int decode_neon(const ac_coded *in, void *out, const int RAW, const int OUT) {
   const uint32_t group = in->windows->group, L = in->windows->lanes;
   const unsigned P = in->windows->prob_bits;
   popping classes[AC_MAX_CLASSES];
@@ -291,8 +303,7 @@ AC_ALWAYS_INLINE int decode_neon(const ac_coded *in, float *out32, double *out64
   waiting[1].p = NULL;
 
   uint32_t i = 0, g = 0;
-#define PUT_RUN(w, j) \
-  put_run(w, j, P, in->delta, F64 ? NULL : out32 + i - group, F64 ? out64 + i - group : NULL, RAW, F64)
+#define PUT_RUN(w, j) put_run(w, j, P, in->delta, OUT_AT(out, OUT, i - group), RAW, OUT)
   for (; i + group <= in->n; i += group, g++) { /* whole groups, while there is room to read behind the raw bits */
     const popping *p = &classes[in->group_class[g]];
     const size_t raw_size = ac_raw_bytes(group, p->k);
@@ -322,25 +333,26 @@ AC_ALWAYS_INLINE int decode_neon(const ac_coded *in, float *out32, double *out64
   for (uint32_t j = 0; last->p && j < group; j += RUN) PUT_RUN(last, j);
 #undef PUT_RUN
   for (; i < in->n; i += group, g++) {
-    const int bad = decode_group_any(in, &at, in->group_class[g], min_u32(in->n - i, group), F64 ? NULL : out32 + i,
-                                     F64 ? out64 + i : NULL);
+    const int bad =
+        decode_group_any(in, &at, in->group_class[g], min_u32(in->n - i, group), OUT_AT(out, OUT, i), OUT);
     if (bad) return bad;
   }
   return close_cursor(in, &at);
 }
 
-/* One instance for blocks with and without raw bits. */
-static int decode_f32_neon(const ac_coded *in, float *out) {
-  const ac_windows *w = in->windows;
-  if (in->n < w->group || !all_in_float(w)) return decode_f32(in, out);
-  return most_raw_bits(w) ? decode_neon(in, out, NULL, 1, 0) : decode_neon(in, out, NULL, 0, 0);
-}
-
-static int decode_f64_neon(const ac_coded *in, double *out) {
-  const ac_windows *w = in->windows;
-  if (in->n < w->group) return decode_f64(in, out);
-  return most_raw_bits(w) ? decode_neon(in, NULL, out, 1, 1) : decode_neon(in, NULL, out, 0, 1);
-}
+/* One instance for every output, and for sections with and without raw bits. */
+#define DEFINE_DECODE_NEON(F, OUT)                                                                         \
+  static int decode_##F##_neon(const ac_coded *in, void *out) {                                           \
+    const ac_windows *w = in->windows;                                                                    \
+    const int exact = OUT == AC_OUT_F64 || OUT == AC_OUT_I32;                                              \
+    if (in->n < w->group || !(exact || all_in_float(w))) return decode_##F(in, out);                       \
+    return most_raw_bits(w) ? decode_neon(in, out, 1, OUT) : decode_neon(in, out, 0, OUT);                 \
+  }
+DEFINE_DECODE_NEON(f32, AC_OUT_F32)
+DEFINE_DECODE_NEON(f64, AC_OUT_F64)
+DEFINE_DECODE_NEON(f16, AC_OUT_F16)
+DEFINE_DECODE_NEON(bf16, AC_OUT_BF16)
+DEFINE_DECODE_NEON(i32, AC_OUT_I32)
 
 /* ---- checksum ---- */
 /* Eight bytes in two or three cycles: far below the time that what they stand for takes to decode.  The
@@ -354,6 +366,8 @@ static uint32_t crc32c_neon(const void *data, size_t size) {
   return ~crc;
 }
 
-const ac_kernels ac_kernels_neon = {"neon",     quantize_f32_neon, quantize_f64_neon, count,      split_neon,
-                                    encode_any, decode_f32_neon,   decode_f64_neon,   crc32c_neon};
+const ac_kernels ac_kernels_neon = {
+    "neon", {quantize_f32_neon, quantize_f64_neon, quantize_f16, quantize_bf16}, statistics, to_wide, from_wide,
+    divide, join, count, split_neon, encode_any,
+    {decode_f32_neon, decode_f64_neon, decode_f16_neon, decode_bf16_neon, decode_i32_neon}, crc32c_neon};
 #endif

@@ -5,12 +5,14 @@
 #include "../core/checksum.h"
 #include "generic.h"
 
-const ac_kernels ac_kernels_scalar = {"scalar", quantize_f32, quantize_f64, count,     split,
-                                      encode_any, decode_f32,   decode_f64,   ac_crc32c};
+#define PLAIN_KERNELS(name, crc32c)                                                                          \
+  {name, {quantize_f32, quantize_f64, quantize_f16, quantize_bf16}, statistics, to_wide, from_wide, divide, join, count, \
+   split, encode_any, {decode_f32, decode_f64, decode_f16, decode_bf16, decode_i32}, crc32c}
+
+const ac_kernels ac_kernels_scalar = PLAIN_KERNELS("scalar", ac_crc32c);
 
 #if defined(__x86_64__)
 #include "crc32c_x86.h"
 
-const ac_kernels ac_kernels_sse42 = {"sse4.2",   quantize_f32, quantize_f64, count,       split,
-                                     encode_any, decode_f32,   decode_f64,   crc32c_sse42};
+const ac_kernels ac_kernels_sse42 = PLAIN_KERNELS("sse4.2", crc32c_sse42);
 #endif

@@ -1,0 +1,456 @@
+/* mask.c: see mask.h.  Before quantization in the encoder, after everything else in the decoder.
+ *
+ * The bitmap is coded by contexts: first the state of every word of 64 bits (all zeros, all ones, mixed)
+ * given the words before, above and in the plane before, then the bits of mixed words given their
+ * neighbours W, N, NW, NE and that in the plane before.  Masks are regions, so nearly all is in the
+ * states, and the bits of a coast cost about one each.  Static frequencies of eight bits, one rANS state:
+ * contexts of the left neighbour forbid more.
+ *
+ * Invariants: contexts look at coded bits only; bits before the block are zero.
+ */
+#include "mask.h"
+
+#include "model.h"
+
+/* ---- finding, leaving out, putting back ---- */
+static uint64_t load_value(const uint8_t *p, unsigned size) {
+  switch (size) {
+    case 1: return *p;
+    case 2: return ac_load16(p);
+    case 4: return ac_load32(p);
+    default: return ac_load64(p);
+  }
+}
+
+static void store_value(uint8_t *p, uint64_t v, unsigned size) { memcpy(p, &v, size); }
+
+/* Index of a pattern; n_patterns if it is new. */
+static unsigned pattern_of(const ac_mask *mask, uint64_t bits) {
+  unsigned i = 0;
+  while (i < mask->n_patterns && mask->patterns[i] != bits) i++;
+  return i;
+}
+
+/* A word of the bitmap without looking for patterns: which of 64 values are wanted. */
+#define DEFINE_WANTED(T)                                                                                     \
+  static uint64_t wanted_##T(const ac_mask_rule *rule, const T *x, unsigned n) {                              \
+    const T exponent = (T)rule->exponent, a = (T)rule->fixed[0], b = (T)rule->fixed[1];                       \
+    const T special = rule->special ? (T)~(T)0 : 0, use_a = rule->n_fixed > 0 ? (T)~(T)0 : 0;                 \
+    const T use_b = rule->n_fixed > 1 ? (T)~(T)0 : 0;                                                         \
+    uint8_t is[64];                                                                                           \
+    for (unsigned j = 0; j < n; j++) {                                                                        \
+      const T v = x[j];                                                                                       \
+      const T yes = ((v & exponent) == exponent ? special : 0) | (v == a ? use_a : 0) | (v == b ? use_b : 0); \
+      is[j] = yes != 0;                                                                                       \
+    }                                                                                                         \
+    uint64_t word = 0;                                                                                        \
+    for (unsigned j = 0; j < n; j++) word |= (uint64_t)is[j] << j;                                            \
+    return word;                                                                                              \
+  }
+DEFINE_WANTED(uint8_t)
+DEFINE_WANTED(uint16_t)
+DEFINE_WANTED(uint32_t)
+DEFINE_WANTED(uint64_t)
+
+void ac_mask_find(const ac_mask_rule *rule, const void *src, uint32_t n, ac_mask *mask) {
+  const uint8_t *const p = src;
+  const unsigned size = rule->size;
+  unsigned n_other = 0;
+  mask->n = n;
+  mask->masked = 0;
+  mask->n_patterns = 0;
+  for (uint32_t i = 0; i < n; i += 64) {
+    const unsigned m = n - i < 64 ? n - i : 64;
+    const uint8_t *x = p + (size_t)i * size;
+    uint64_t word = size == 1   ? wanted_uint8_t(rule, x, m)
+                    : size == 2 ? wanted_uint16_t(rule, (const uint16_t *)(const void *)x, m)
+                    : size == 4 ? wanted_uint32_t(rule, (const uint32_t *)(const void *)x, m)
+                                : wanted_uint64_t(rule, (const uint64_t *)(const void *)x, m);
+    for (uint64_t left = word; left; left &= left - 1) {
+      const unsigned j = (unsigned)__builtin_ctzll(left);
+      const uint64_t bits = load_value(x + j * size, size);
+      const unsigned at = pattern_of(mask, bits);
+      if (at < mask->n_patterns) continue;
+      /* where there is no room a value is not masked; the fixed ones have their places */
+      const int fixed = (rule->n_fixed > 0 && bits == rule->fixed[0]) || (rule->n_fixed > 1 && bits == rule->fixed[1]);
+      if (fixed || n_other < AC_MAX_PATTERNS - rule->n_fixed) {
+        mask->patterns[mask->n_patterns++] = bits;
+        n_other += !fixed;
+      } else {
+        word &= ~(1ull << j);
+      }
+    }
+    mask->bits[i / 64] = word;
+    mask->masked += (uint32_t)__builtin_popcountll(word);
+  }
+}
+
+#define DEFINE_COMPACT(T)                                                                    \
+  static void compact_##T(const ac_mask *mask, const T *src, T *dst) {                       \
+    for (uint32_t i = 0; i < mask->n; i += 64) {                                             \
+      const unsigned m = mask->n - i < 64 ? mask->n - i : 64;                                \
+      uint64_t word = mask->bits[i / 64];                                                    \
+      if (!word) {                                                                           \
+        memcpy(dst, src + i, m * sizeof(T));                                                 \
+        dst += m;                                                                            \
+        continue;                                                                            \
+      }                                                                                      \
+      for (uint64_t left = ~word & (m < 64 ? (1ull << m) - 1 : ~0ull); left; left &= left - 1) \
+        *dst++ = src[i + (unsigned)__builtin_ctzll(left)];                                   \
+    }                                                                                        \
+  }                                                                                          \
+  static void expand_##T(const ac_mask *mask, const uint8_t *which, T *dst) {                \
+    const T *src = dst + mask->masked;                                                       \
+    T pattern = (T)mask->patterns[0];                                                        \
+    for (uint32_t i = 0; i < mask->n; i += 64) {                                             \
+      const unsigned m = mask->n - i < 64 ? mask->n - i : 64;                                \
+      const uint64_t word = mask->bits[i / 64];                                              \
+      if (!word) {                                                                           \
+        memmove(dst + i, src, m * sizeof(T));                                                \
+        src += m;                                                                            \
+      } else {                                                                               \
+        for (unsigned j = 0; j < m; j++) {                                                   \
+          if (!(word >> j & 1)) {                                                            \
+            dst[i + j] = *src++;                                                             \
+          } else {                                                                           \
+            if (which) pattern = (T)mask->patterns[*which++];                                \
+            dst[i + j] = pattern;                                                            \
+          }                                                                                  \
+        }                                                                                    \
+      }                                                                                      \
+    }                                                                                        \
+  }
+DEFINE_COMPACT(uint8_t)
+DEFINE_COMPACT(uint16_t)
+DEFINE_COMPACT(uint32_t)
+DEFINE_COMPACT(uint64_t)
+
+uint32_t ac_mask_compact(const ac_mask *mask, unsigned size, const void *src, void *dst) {
+  switch (size) {
+    case 1: compact_uint8_t(mask, src, dst); break;
+    case 2: compact_uint16_t(mask, src, dst); break;
+    case 4: compact_uint32_t(mask, src, dst); break;
+    default: compact_uint64_t(mask, src, dst);
+  }
+  return mask->n - mask->masked;
+}
+
+void ac_mask_expand(const ac_mask *mask, unsigned size, const uint8_t *which, void *dst) {
+  switch (size) {
+    case 1: expand_uint8_t(mask, which, dst); break;
+    case 2: expand_uint16_t(mask, which, dst); break;
+    case 4: expand_uint32_t(mask, which, dst); break;
+    default: expand_uint64_t(mask, which, dst);
+  }
+}
+
+/* ---- contexts ---- */
+enum { P = 8, WORD_CONTEXTS = 27, BIT_CONTEXTS = 32 };
+enum { ZEROS = 0, ONES = 1, MIXED = 2 };
+enum { CODED = 3 }; /* of a context; less: always this symbol */
+
+static uint64_t ones(unsigned m) { return m < 64 ? (1ull << m) - 1 : ~0ull; }
+
+/* 64 bits from position `at` on; zero before the first.  What it reads ends with these bits. */
+static uint64_t bits_from(const uint64_t *bits, int64_t at) {
+  if (at <= -64) return 0;
+  if (at < 0) return bits[0] << -at;
+  const unsigned shift = at & 63;
+  const uint64_t *word = bits + at / 64;
+  return shift ? word[0] >> shift | word[1] << (64 - shift) : word[0];
+}
+
+static unsigned state_of(uint64_t word, unsigned m) {
+  word &= ones(m);
+  return !word ? ZEROS : word == ones(m) ? ONES : MIXED;
+}
+
+/* The strides as what can be used of them within a block. */
+typedef struct {
+  int64_t row, plane;           /* of bits; 0: none */
+  int64_t word_row, word_plane; /* of words: far enough away */
+} reach;
+
+static reach reach_of(const ac_strides *strides, uint32_t n) {
+  const int64_t row = strides->row < n ? (int64_t)strides->row : 0;
+  const int64_t plane = strides->plane < n ? (int64_t)strides->plane : 0;
+  return (reach){row < 2 ? 0 : row, plane, row < 64 ? 0 : row, plane < 64 ? 0 : plane};
+}
+
+/* Context of the word of m bits at position i; `before`: the state of the word before it.  What it looks
+ * at ends before this word begins. */
+static inline unsigned word_context(const uint64_t *bits, uint32_t i, unsigned m, unsigned before, const reach *r) {
+  unsigned context = before;
+  if (r->word_row) context += 3 * state_of(bits_from(bits, (int64_t)i - r->word_row), m);
+  if (r->word_plane) context += 9 * state_of(bits_from(bits, (int64_t)i - r->word_plane), m);
+  return context;
+}
+
+static inline unsigned bit_at(const uint64_t *bits, int64_t at) {
+  return at < 0 ? 0 : (unsigned)(bits[at >> 6] >> (at & 63) & 1);
+}
+
+static inline unsigned bit_context(const uint64_t *bits, int64_t i, const reach *r) {
+  unsigned context = bit_at(bits, i - 1);
+  if (r->row)
+    context += 2 * bit_at(bits, i - r->row) + 4 * bit_at(bits, i - r->row - 1) + 8 * bit_at(bits, i - r->row + 1);
+  if (r->plane) context += 16 * bit_at(bits, i - r->plane);
+  return context;
+}
+
+typedef struct {
+  uint8_t word_kind[WORD_CONTEXTS], bit_kind[BIT_CONTEXTS];
+  uint16_t word_freq[WORD_CONTEXTS][3], bit_freq[BIT_CONTEXTS]; /* of ones */
+} models;
+
+/* ---- writing ---- */
+/* Frequencies that sum to 256 for counts, each symbol that occurs at least 1. */
+static void normalize(const uint32_t *count, unsigned K, uint16_t *freq) {
+  uint64_t total = 0;
+  unsigned sum = 0, largest = 0;
+  for (unsigned s = 0; s < K; s++) total += count[s];
+  for (unsigned s = 0; s < K; s++) {
+    freq[s] = (uint16_t)(count[s] ? (count[s] * (1ull << P) + total / 2) / total : 0);
+    if (count[s] && !freq[s]) freq[s] = 1;
+    sum += freq[s];
+    if (freq[s] > freq[largest]) largest = s;
+  }
+  freq[largest] = (uint16_t)(freq[largest] + (1 << P) - sum);
+}
+
+/* Which symbol is the only one, or CODED. */
+static uint8_t kind_of(const uint32_t *count, unsigned K) {
+  unsigned seen = 0, last = 0;
+  for (unsigned s = 0; s < K; s++)
+    if (count[s]) {
+      seen++;
+      last = s;
+    }
+  return seen > 1 ? CODED : (uint8_t)last;
+}
+
+static void write_bitmap(ac_writer *out, const ac_mask *mask, const ac_strides *strides, uint8_t *scratch) {
+  const reach r = reach_of(strides, mask->n);
+  const uint64_t *bits = mask->bits;
+  uint32_t words[WORD_CONTEXTS][3], counts[BIT_CONTEXTS][2];
+  models m;
+  memset(words, 0, sizeof words);
+  memset(counts, 0, sizeof counts);
+  /* what happens, in order: slots of frequency and start, for the encoder that goes backwards */
+  uint32_t *events = (uint32_t *)(void *)scratch, n_events = 0; /* context << 2 | symbol; bits from 27 on */
+  for (uint32_t i = 0, before = 0; i < mask->n; i += 64) {
+    const unsigned len = mask->n - i < 64 ? mask->n - i : 64;
+    const unsigned state = state_of(bits[i / 64], len), context = word_context(bits, i, len, before, &r);
+    words[context][state]++;
+    events[n_events++] = context << 2 | state;
+    before = state;
+    if (state != MIXED) continue;
+    for (unsigned j = 0; j < len; j++) {
+      const unsigned c = bit_context(bits, (int64_t)i + j, &r), bit = bits[i / 64] >> j & 1;
+      counts[c][bit]++;
+      events[n_events++] = (WORD_CONTEXTS + c) << 2 | bit;
+    }
+  }
+  unsigned coded = 0;
+  ac_bitwriter kinds = {out, 0, 0};
+  for (unsigned c = 0; c < WORD_CONTEXTS; c++) {
+    m.word_kind[c] = kind_of(words[c], 3);
+    ac_write_bits(&kinds, m.word_kind[c], 2);
+  }
+  for (unsigned c = 0; c < BIT_CONTEXTS; c++) {
+    m.bit_kind[c] = kind_of(counts[c], 2);
+    ac_write_bits(&kinds, m.bit_kind[c], 2);
+  }
+  ac_flush_bits(&kinds);
+  for (unsigned c = 0; c < WORD_CONTEXTS; c++) {
+    if (m.word_kind[c] != CODED) continue;
+    normalize(words[c], 3, m.word_freq[c]);
+    ac_write8(out, (uint8_t)m.word_freq[c][0]);
+    ac_write8(out, (uint8_t)m.word_freq[c][1]);
+    coded++;
+  }
+  for (unsigned c = 0; c < BIT_CONTEXTS; c++) {
+    if (m.bit_kind[c] != CODED) continue;
+    uint16_t freq[2];
+    normalize(counts[c], 2, freq);
+    m.bit_freq[c] = freq[1];
+    ac_write8(out, (uint8_t)freq[1]);
+    coded++;
+  }
+  if (!coded) return;
+  /* backwards; a symbol takes at most eight bits, so words fit into the events that they replace */
+  uint32_t x = AC_STATE_MIN;
+  uint8_t *const end = scratch + 4 * (size_t)n_events, *p = end;
+  for (uint32_t i = n_events; i-- > 0;) {
+    const uint32_t context = events[i] >> 2, symbol = events[i] & 3;
+    uint32_t freq, start;
+    if (context < WORD_CONTEXTS) {
+      if (m.word_kind[context] != CODED) continue;
+      const uint16_t *f = m.word_freq[context];
+      freq = f[symbol];
+      start = symbol > 0 ? f[0] + (symbol > 1 ? f[1] : 0u) : 0;
+    } else {
+      const unsigned c = context - WORD_CONTEXTS;
+      if (m.bit_kind[c] != CODED) continue;
+      freq = symbol ? m.bit_freq[c] : (1u << P) - m.bit_freq[c];
+      start = symbol ? (1u << P) - m.bit_freq[c] : 0;
+    }
+    if (x >= freq << (32 - P)) {
+      p -= 2;
+      ac_store16(p, (uint16_t)x);
+      x >>= 16;
+    }
+    x = (x / freq << P) + x % freq + start;
+  }
+  ac_write32(out, x);
+  ac_write_varint(out, (uint64_t)(end - p) / 2);
+  uint8_t *to = ac_give(out, (size_t)(end - p));
+  if (to) memcpy(to, p, (size_t)(end - p));
+}
+
+static void write_runs(ac_writer *out, const ac_mask *mask, unsigned size, const uint8_t *src) {
+  unsigned pattern = AC_MAX_PATTERNS;
+  uint64_t run = 0;
+  for (uint32_t i = 0; i < mask->n; i += 64)
+    for (uint64_t left = mask->bits[i / 64]; left; left &= left - 1) {
+      const uint32_t at = i + (uint32_t)__builtin_ctzll(left);
+      const unsigned next = pattern_of(mask, load_value(src + (size_t)at * size, size));
+      if (run && next != pattern) {
+        ac_write_varint(out, (run - 1) << 4 | pattern);
+        run = 0;
+      }
+      pattern = next;
+      run++;
+    }
+  ac_write_varint(out, (run - 1) << 4 | pattern);
+}
+
+void ac_mask_write(ac_writer *out, const ac_mask *mask, unsigned size, const void *src, const ac_strides *strides,
+                   uint8_t *scratch) {
+  ac_write_varint(out, mask->masked);
+  ac_write8(out, (uint8_t)mask->n_patterns);
+  for (unsigned i = 0; i < mask->n_patterns; i++) {
+    uint8_t *to = ac_give(out, size);
+    if (to) store_value(to, mask->patterns[i], size);
+  }
+  if (mask->n_patterns > 1) write_runs(out, mask, size, src);
+  if (mask->masked < mask->n) write_bitmap(out, mask, strides, scratch);
+}
+
+/* ---- reading ---- */
+static int read_models(ac_reader *in, models *m) {
+  unsigned coded = 0;
+  ac_bitreader kinds = {in, 0, 0};
+  for (unsigned c = 0; c < WORD_CONTEXTS; c++) m->word_kind[c] = (uint8_t)ac_read_bits(&kinds, 2);
+  for (unsigned c = 0; c < BIT_CONTEXTS; c++) {
+    m->bit_kind[c] = (uint8_t)ac_read_bits(&kinds, 2);
+    if (m->bit_kind[c] == 2) return -1;
+  }
+  ac_end_bits(&kinds);
+  for (unsigned c = 0; c < WORD_CONTEXTS; c++) {
+    if (m->word_kind[c] != CODED) continue;
+    uint16_t *f = m->word_freq[c];
+    f[0] = ac_read8(in);
+    f[1] = ac_read8(in);
+    if (f[0] + f[1] > 1 << P) return -1;
+    f[2] = (uint16_t)((1 << P) - f[0] - f[1]);
+    if ((f[0] != 0) + (f[1] != 0) + (f[2] != 0) < 2) return -1;
+    coded++;
+  }
+  for (unsigned c = 0; c < BIT_CONTEXTS; c++) {
+    if (m->bit_kind[c] != CODED) continue;
+    m->bit_freq[c] = ac_read8(in);
+    if (!m->bit_freq[c]) return -1;
+    coded++;
+  }
+  return (int)coded;
+}
+
+static void read_bitmap(ac_reader *in, ac_mask *mask, const ac_strides *strides) {
+  const reach r = reach_of(strides, mask->n);
+  models m;
+  const int coded = read_models(in, &m);
+  if (coded < 0) goto invalid;
+  if (in->failed) return;
+  uint32_t x = AC_STATE_MIN;
+  uint64_t n_words = 0;
+  const uint8_t *words = in->p;
+  if (coded) {
+    x = ac_read32(in);
+    n_words = ac_read_varint(in);
+    if (n_words > mask->n + ac_bitmap_words(mask->n)) goto invalid;
+    words = ac_take(in, 2 * (size_t)n_words);
+    if (in->failed) return;
+    if (x < AC_STATE_MIN) goto invalid;
+  }
+  const uint8_t *const words_end = words + 2 * (size_t)n_words;
+  uint64_t *bits = mask->bits;
+  uint32_t total = 0;
+#define REFILL()                       \
+  if (x < AC_STATE_MIN) {              \
+    if (words == words_end) goto invalid; \
+    x = x << 16 | ac_load16(words);    \
+    words += 2;                        \
+  }
+  for (uint32_t i = 0, before = 0; i < mask->n; i += 64) {
+    const unsigned len = mask->n - i < 64 ? mask->n - i : 64;
+    bits[i / 64] = 0;
+    const unsigned context = word_context(bits, i, len, before, &r);
+    unsigned state = m.word_kind[context];
+    if (state == CODED) {
+      const uint16_t *f = m.word_freq[context];
+      const uint32_t slot = x & ((1u << P) - 1);
+      state = slot < f[0] ? ZEROS : slot < (uint32_t)f[0] + f[1] ? ONES : MIXED;
+      const uint32_t start = state > 0 ? f[0] + (state > 1 ? f[1] : 0u) : 0;
+      x = f[state] * (x >> P) + slot - start;
+      REFILL()
+    }
+    before = state;
+    if (state == ONES) bits[i / 64] = ones(len);
+    if (state == MIXED)
+      for (unsigned j = 0; j < len; j++) {
+        const unsigned c = bit_context(bits, (int64_t)i + j, &r);
+        uint64_t bit = m.bit_kind[c];
+        if (bit == CODED) {
+          const uint32_t slot = x & ((1u << P) - 1), zeros = (1u << P) - m.bit_freq[c];
+          bit = slot >= zeros;
+          x = bit ? m.bit_freq[c] * (x >> P) + slot - zeros : zeros * (x >> P) + slot;
+          REFILL()
+        }
+        bits[i / 64] |= bit << j;
+      }
+    total += (uint32_t)__builtin_popcountll(bits[i / 64]);
+  }
+#undef REFILL
+  if (x == AC_STATE_MIN && words == words_end && total == mask->masked) return;
+invalid:
+  if (!in->failed) in->failed = AC_E_FORMAT;
+}
+
+void ac_mask_read(ac_reader *in, ac_mask *mask, unsigned size, const ac_strides *strides, uint8_t *which) {
+  const uint64_t masked = ac_read_varint(in);
+  mask->n_patterns = ac_read8(in);
+  if (masked < 1 || masked > mask->n || mask->n_patterns < 1 || mask->n_patterns > AC_MAX_PATTERNS) goto invalid;
+  mask->masked = (uint32_t)masked;
+  for (unsigned i = 0; i < mask->n_patterns; i++) {
+    const uint8_t *p = ac_take(in, size);
+    mask->patterns[i] = p ? load_value(p, size) : 0;
+  }
+  if (mask->n_patterns > 1)
+    for (uint32_t done = 0; done < mask->masked;) {
+      const uint64_t run = ac_read_varint(in), length = (run >> 4) + 1;
+      if (in->failed) return;
+      if ((run & 15) >= mask->n_patterns || length > mask->masked - done) goto invalid;
+      memset(which + done, (int)(run & 15), (size_t)length);
+      done += (uint32_t)length;
+    }
+  if (in->failed) return;
+  if (mask->masked < mask->n) {
+    read_bitmap(in, mask, strides);
+  } else {
+    for (uint32_t i = 0; i < mask->n; i += 64) mask->bits[i / 64] = ones(mask->n - i < 64 ? mask->n - i : 64);
+  }
+  return;
+invalid:
+  if (!in->failed) in->failed = AC_E_FORMAT;
+}

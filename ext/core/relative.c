@@ -1,0 +1,162 @@
+/* relative.c: see relative.h.  Takes the place of quantize.c where a relative tolerance is given: first
+ * stage of the pipeline, loses what the bound permits.
+ *
+ * Invariants: the tables are a function of (dtype, rtol, delta) only, made of integers (one division of
+ * doubles finds where the uniform part ends); a decoded value is coded as itself again.
+ */
+#include "relative.h"
+
+#include <string.h>
+
+/* rtol cut to 29 bits: A / 2^t. */
+enum { RTOL_BITS = 29 };
+
+static void split_rtol(double rtol, uint64_t *A, unsigned *t) {
+  int exponent;
+  const double fraction = frexp(rtol, &exponent); /* in [1/2, 1) */
+  *A = (uint64_t)(fraction * (1 << RTOL_BITS));
+  *t = (unsigned)(RTOL_BITS - exponent);
+}
+
+double ac_relative_effective(int dtype, double rtol) {
+  const ac_type *type = ac_type_of(dtype);
+  if (type->kind != AC_KIND_FLOAT) return 0;
+  return rtol >= ldexp(1, -type->significand - 1) ? rtol : 0;
+}
+
+static void make_coarse(ac_relative *r, uint64_t A, unsigned t) {
+  const uint64_t octave = 1ull << r->bits, end = 2 * octave;
+  const unsigned __int128 one = (unsigned __int128)1 << t;
+  const int whole = r->bits == r->significand; /* a unit is one float, not an interval of them */
+  uint64_t lo = octave;
+  uint32_t n = 0;
+  while (lo < end) {
+    uint64_t c = lo + (uint64_t)((unsigned __int128)lo * A >> t);
+    if (c > end - 1) c = end - 1;
+    r->begin[n] = (uint32_t)lo;
+    r->centre[n++] = (uint32_t)c;
+    const unsigned __int128 high = c * one / (one - A);
+    lo = high >= end ? end : (uint64_t)high + (uint64_t)whole;
+  }
+  r->bins = n;
+  for (; n <= AC_COARSE_BINS; n++) r->begin[n] = UINT32_MAX; /* looked at behind the last one */
+  r->cell_bits = r->bits < 12 ? r->bits : 12;
+  n = 0;
+  for (uint32_t i = 0; i < 1u << r->cell_bits; i++) {
+    const uint32_t unit = (uint32_t)(octave + ((uint64_t)i << (r->bits - r->cell_bits)));
+    while (r->begin[n + 1] <= unit) n++;
+    r->cell[i] = (uint16_t)n;
+  }
+}
+
+static void make_fine(ac_relative *r, uint64_t A, unsigned t) {
+  const uint64_t octave = 1ull << r->significand, width = octave >> AC_SEGMENTS_LOG2;
+  r->first[0] = 0;
+  for (unsigned s = 0; s < AC_SEGMENTS; s++) {
+    r->half[s] = (uint64_t)((unsigned __int128)(octave + s * width) * A >> t);
+    const uint64_t bin = 2 * r->half[s] + 1;
+    r->first[s + 1] = r->first[s] + (width + bin - 1) / bin;
+  }
+  r->bins = r->first[AC_SEGMENTS];
+}
+
+void ac_relative_make(ac_relative *r, int dtype, double rtol, const ac_lattice *lattice) {
+  const ac_type *type = ac_type_of(dtype);
+  uint64_t A;
+  unsigned t;
+  split_rtol(rtol, &A, &t);
+  r->dtype = (uint8_t)dtype;
+  r->significand = type->significand;
+  r->coarse = type->significand <= 10 || t - RTOL_BITS < AC_COARSE_MIN_LOG2;
+  r->bits = type->significand < RTOL_BITS ? type->significand : RTOL_BITS;
+  r->lattice = *lattice;
+  if (r->coarse) make_coarse(r, A, t);
+  else make_fine(r, A, t);
+
+  const int bias = type->most / 2;
+  r->uniform = 0;
+  r->first_octave = 1;
+  r->last_octave = type->most;
+  if (lattice->delta != 0) {
+    int p, s;
+    const double a = frexp(lattice->delta / 2, &p), b = frexp(ldexp((double)A, -(int)t), &s);
+    const int e = p - s + (a > b) + bias;
+    r->first_octave = e < 1 ? 1 : (uint32_t)e;
+    const double most = 0x1p53;
+    const double bins = e > type->most ? most : ceil(ldexp(1, (int)r->first_octave - bias) / lattice->delta);
+    r->uniform = bins < most ? (uint64_t)bins : (uint64_t)most;
+  }
+  const int octaves = (int)r->last_octave - (int)r->first_octave + 1;
+  r->limit = r->uniform + 1 + (octaves > 0 ? (uint64_t)octaves * r->bins : 0);
+  r->small = octaves > 0 ? ldexp(1, (int)r->first_octave - bias) : INFINITY;
+}
+
+/* The uniform part: as quantize.h, but for integers of up to 53 bits. */
+static uint64_t uniform_value(const ac_relative *r, uint64_t index) {
+  const double product = (double)index * r->lattice.delta;
+  switch (r->dtype) {
+    case AC_FLOAT64: {
+      uint64_t bits;
+      memcpy(&bits, &product, sizeof bits);
+      return bits;
+    }
+    case AC_FLOAT32: return ac_bits_of_float((float)product);
+    case AC_FLOAT16: return ac_to_float16((float)product);
+    default: return ac_to_bfloat16((float)product);
+  }
+}
+
+static double to_double(int dtype, uint64_t bits) {
+  double v;
+  switch (dtype) {
+    case AC_FLOAT64: memcpy(&v, &bits, sizeof v); return v;
+    case AC_FLOAT32: return (double)ac_float_of_bits((uint32_t)bits);
+    case AC_FLOAT16: return (double)ac_from_float16((uint16_t)bits);
+    default: return (double)ac_from_bfloat16((uint16_t)bits);
+  }
+}
+
+uint64_t ac_relative_value(const ac_relative *r, uint64_t index) {
+  if (index <= r->uniform) return index ? uniform_value(r, index) : 0;
+  if (index >= r->limit) return (uint64_t)(r->last_octave + 1) << r->significand;
+  const uint64_t above = index - r->uniform - 1, octave = above / r->bins, j = above % r->bins;
+  uint64_t unit;
+  if (r->coarse) {
+    unit = ((uint64_t)r->centre[j] << (r->significand - r->bits)) - (1ull << r->significand);
+  } else {
+    const uint64_t width = (1ull << r->significand) >> AC_SEGMENTS_LOG2;
+    unsigned s = 0;
+    while (r->first[s + 1] <= j) s++;
+    const uint64_t in = (j - r->first[s]) * (2 * r->half[s] + 1) + r->half[s];
+    unit = s * width + (in < width ? in : width - 1);
+  }
+  return ((r->first_octave + octave) << r->significand) + unit;
+}
+
+int ac_relative_index(const ac_relative *r, uint64_t bits, uint64_t *index) {
+  const uint64_t unit = bits & ((1ull << r->significand) - 1), octave = bits >> r->significand;
+  *index = 0;
+  if (!bits) return 1;
+  if (octave > r->last_octave) return 0;
+  if (octave < r->first_octave) {
+    if (r->lattice.delta == 0) return 0;
+    const double x = to_double(r->dtype, bits), v = ac_rint(x * r->lattice.inv);
+    if (!(v <= (double)r->uniform) || v >= 0x1p51) return 0;
+    *index = (uint64_t)v;
+    const double back = to_double(r->dtype, ac_relative_value(r, *index));
+    /* a value that came out as large as the octaves would be coded as one of theirs the next time */
+    return back < r->small && ac_within(x, back, r->lattice.tol);
+  }
+  uint64_t j;
+  if (r->coarse) {
+    const uint32_t in = (uint32_t)(unit >> (r->significand - r->bits)) + (1u << r->bits);
+    j = r->cell[(in >> (r->bits - r->cell_bits)) - (1u << r->cell_bits)];
+    while (r->begin[j + 1] <= in) j++;
+  } else {
+    const unsigned shift = r->significand - AC_SEGMENTS_LOG2;
+    const uint64_t s = unit >> shift;
+    j = r->first[s] + (unit - (s << shift)) / (2 * r->half[s] + 1);
+  }
+  *index = r->uniform + 1 + (octave - r->first_octave) * r->bins + j;
+  return 1;
+}

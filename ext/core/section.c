@@ -1,0 +1,358 @@
+/* section.c: see section.h.  Between the stages (windows, rANS) and the block: it knows the order of a
+ * section's parts, nothing of what the integers mean.
+ *
+ *   layout | classes, tables | class sequence | raw plane | lists of exceptions | rANS words
+ *
+ * Invariants: the decoder checks every length before it reads, and every integer of a section is written.
+ */
+#include "section.h"
+
+#include "quantize.h"
+#include "sequence.h"
+
+/* ---- scratch ---- */
+static size_t reserve(size_t *total, size_t bytes) {
+  const size_t at = *total;
+  *total += (bytes + 63) / 64 * 64; /* no two parts share a cache line */
+  return at;
+}
+
+size_t ac_encode_scratch_place(ac_encode_scratch *s, uint8_t *memory, uint32_t values, unsigned size) {
+  const size_t n = values, groups = ac_groups(values, 64), words_size = 2 * n + 4 * AC_MAX_LANES + 2;
+  size_t total = 0;
+  const size_t q = reserve(&total, 4 * n), index = reserve(&total, 4 * n), tokens = reserve(&total, n),
+               classes = reserve(&total, groups), sequence = reserve(&total, AC_SEQUENCE_SCRATCH),
+               words = reserve(&total, words_size), stats = reserve(&total, groups * sizeof *s->stats),
+               histograms = reserve(&total, AC_MAX_CLASSES * sizeof *s->histograms),
+               symbols = reserve(&total, AC_MAX_CLASSES * sizeof *s->symbols),
+               events = reserve(&total, ac_mask_scratch(values)), bitmap = reserve(&total, 8 * ac_bitmap_words(values)),
+               compact = reserve(&total, n * size), wide = reserve(&total, 8 * n), low = reserve(&total, 7 * n);
+  if (memory) {
+    s->q = (int32_t *)(memory + q);
+    s->index = (uint32_t *)(memory + index);
+    s->tokens = memory + tokens;
+    s->group_class = memory + classes;
+    s->sequence = memory + sequence;
+    s->words = memory + words;
+    s->words_end = s->words + words_size;
+    s->stats = (ac_group_stats *)(memory + stats);
+    s->histograms = (ac_histogram *)(memory + histograms);
+    s->symbols = (ac_symbol(*)[AC_MAX_TOKENS])(memory + symbols);
+    s->events = (uint32_t *)(memory + events);
+    s->bitmap = (uint64_t *)(memory + bitmap);
+    s->values = memory + compact;
+    s->wide = (int64_t *)(memory + wide);
+    s->low = memory + low;
+    s->watch = NULL;
+  }
+  return total;
+}
+
+/* ---- layout byte: lanes, group size, probability bits ---- */
+static uint8_t pack_layout(const ac_windows *w) {
+  unsigned lanes = 0;
+  while (4u << lanes < w->lanes) lanes++;
+  return (uint8_t)(lanes | (w->group == 64) << 3 | (w->prob_bits - AC_MIN_PROB_BITS) << 4);
+}
+
+static int unpack_layout(uint8_t layout, ac_windows *w) {
+  if ((layout & 7) > 4 || layout >> 6) return AC_E_FORMAT;
+  w->lanes = (uint8_t)(4 << (layout & 7));
+  w->group = layout & 8 ? 64 : 128;
+  w->prob_bits = (uint8_t)(AC_MIN_PROB_BITS + (layout >> 4 & 3));
+  return AC_OK;
+}
+
+/* ---- the byte after it, of classes: their number less one, how their sequence is coded, and whether
+ * there are exceptions, and edges among them ---- */
+enum { METHOD_SHIFT = 4, HAS_EXCEPTIONS = 1 << 6, HAS_EDGES = 1 << 7 };
+
+/* Each lane costs about three bytes: fewer of them for less coded data. */
+static uint8_t lanes_for(uint64_t token_bits) {
+  const uint64_t bytes = token_bits / 8;
+  return bytes > 24 << 10 ? 64 : bytes > 6 << 10 ? 32 : bytes > 2 << 10 ? 16 : bytes > 512 ? 8 : 4;
+}
+
+/* Bytes of the raw plane; *has_tokens says whether any group codes tokens. */
+static size_t raw_plane_size(const ac_windows *w, const uint8_t *group_class, uint32_t n, int *has_tokens) {
+  const uint32_t whole = n / w->group, rest = n % w->group;
+  uint32_t bytes[AC_MAX_CLASSES], size = 0;
+  unsigned tokens = 1;
+  for (unsigned c = 0; c < w->n_classes; c++) bytes[c] = ac_raw_bytes(w->group, w->classes[c].k);
+  for (uint32_t g = 0; g < whole; g++) {
+    size += bytes[group_class[g]];
+    tokens |= w->classes[group_class[g]].n_tokens;
+  }
+  if (rest) {
+    size += ac_raw_bytes(rest, w->classes[group_class[whole]].k);
+    tokens |= w->classes[group_class[whole]].n_tokens;
+  }
+  *has_tokens = tokens > 1;
+  return size;
+}
+
+/* ---- lists ---- */
+static void write_outside(ac_writer *out, const ac_encode_scratch *s, const uint32_t *index, uint32_t n) {
+  uint32_t next = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    ac_write_varint(out, index[i] - next);
+    ac_write_varint(out, ac_zigzag(s->q[index[i]]));
+    next = index[i] + 1;
+  }
+}
+
+/* Refused values are often all the same (NaN, a fill value) and in runs: an entry stands for a run of
+ * neighbours with the same bits, and need not repeat the bits of the entry before it. */
+enum { REFUSED_SAME = 1, REFUSED_RUN = 2, REFUSED_GAP_SHIFT = 2 };
+
+static void write_refused(ac_writer *out, size_t item, const uint8_t *src, const uint32_t *index, uint32_t n) {
+  static const uint8_t zeros[8];
+  const uint8_t *before = zeros;
+  uint32_t next = 0;
+  for (uint32_t i = 0; i < n;) {
+    const uint32_t at = index[i];
+    const uint8_t *bits = src + at * item;
+    uint32_t run = 1;
+    while (i + run < n && index[i + run] == at + run && !memcmp(bits, bits + run * item, item)) run++;
+    const int same = !memcmp(bits, before, item);
+    ac_write_varint(out, (uint64_t)(at - next) << REFUSED_GAP_SHIFT | (run > 1 ? REFUSED_RUN : 0) | (same ? REFUSED_SAME : 0));
+    if (!same) {
+      uint8_t *to = ac_give(out, item);
+      if (to) memcpy(to, bits, item);
+    }
+    if (run > 1) ac_write_varint(out, run - 2);
+    before = bits;
+    next = at + run;
+    i += run;
+  }
+}
+
+/* Gaps of edges as Golomb-Rice codes (R. F. Rice, JPL 79-22, 1979). */
+enum { MAX_RICE = 17 };
+
+static void write_edges(ac_writer *out, const uint32_t *index, uint32_t n) {
+  unsigned best = 0;
+  uint64_t least = UINT64_MAX;
+  for (unsigned r = 0; r <= MAX_RICE; r++) {
+    uint64_t bits = (uint64_t)n * (r + 1);
+    for (uint32_t i = 0, next = 0; i < n; next = index[i++] + 1) bits += (index[i] - next) >> r;
+    if (bits < least) {
+      least = bits;
+      best = r;
+    }
+  }
+  ac_write8(out, (uint8_t)best);
+  ac_bitwriter bits = {out, 0, 0};
+  for (uint32_t i = 0, next = 0; i < n; next = index[i++] + 1) {
+    const uint32_t gap = index[i] - next;
+    for (uint32_t q = gap >> best; q; q--) ac_write_bits(&bits, 0, 1);
+    ac_write_bits(&bits, 1, 1);
+    ac_write_bits(&bits, gap & ((1u << best) - 1), best);
+  }
+  ac_flush_bits(&bits);
+}
+
+/* ---- encode ---- */
+/* Edges out of s->index into s->events; returns how many refused values stay. */
+static uint32_t take_edges(ac_encode_scratch *s, uint32_t n_refused, uint32_t *n_edges) {
+  uint32_t stay = 0, edges = 0;
+  for (uint32_t i = 0; i < n_refused; i++) {
+    if (s->index[i] & AC_EDGE) s->events[edges++] = s->index[i] & ~(uint32_t)AC_EDGE;
+    else s->index[stay++] = s->index[i];
+  }
+  *n_edges = edges;
+  return stay;
+}
+
+int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_encode_scratch *s, const void *src,
+                     unsigned size, uint32_t n_refused) {
+  const ac_kernels *kernels = ac_active_kernels();
+  uint32_t n_edges = 0;
+  if (n_refused) n_refused = take_edges(s, n_refused, &n_edges);
+  ac_plan plan;
+  ac_windows *w = &plan.windows;
+  w->group = (uint8_t)ac_group_size(tuning);
+  w->prob_bits = tuning->prob_bits;
+  ac_windows_plan(s->q, n, s->stats, s->histograms, s->group_class, &plan);
+  ac_lap(s->watch, AC_STAGE_PLAN);
+  /* what the refused values will take is not known yet: in the end, what did not fit is given up */
+  if (plan.total_bits / 8 >= (size_t)(out->end - out->p)) return 0;
+  w->lanes = tuning->lanes ? tuning->lanes : lanes_for(plan.token_bits);
+
+  const uint32_t n_groups = ac_groups(n, w->group);
+  const unsigned method = w->n_classes > 1 ? ac_sequence_method(s->group_class, n_groups, w->n_classes) : 0;
+  ac_write8(out, pack_layout(w));
+  uint8_t *const classes = ac_give(out, 1);
+  if (!classes) return 0;
+  *classes = (uint8_t)((w->n_classes - 1) | method << METHOD_SHIFT);
+  ac_windows_write(out, w);
+  if (w->n_classes > 1) ac_sequence_write(out, method, s->group_class, n_groups, w->n_classes, s->sequence);
+
+  int has_tokens;
+  uint8_t *raw = ac_give(out, raw_plane_size(w, s->group_class, n, &has_tokens));
+  if (!raw) return 0;
+  const uint8_t *const raw_end = out->p;
+  /* Slots of refused values hold the likeliest token and no raw bits, so split finds them inside: the
+   * two kinds of exceptions are disjoint. */
+  for (uint32_t i = 0; i < n_refused; i++) {
+    const ac_class *c = &w->classes[s->group_class[s->index[i] / w->group]];
+    s->q[s->index[i]] = (int32_t)((uint32_t)c->base + ((uint32_t)c->filler << c->k));
+  }
+  const uint32_t n_outside = kernels->split(s->q, n, w, s->group_class, s->tokens, raw, raw_end, s->index + n_refused);
+
+  if (n_outside + n_refused + n_edges) {
+    *classes |= HAS_EXCEPTIONS | (n_edges ? HAS_EDGES : 0);
+    ac_write_varint(out, n_outside);
+    ac_write_varint(out, n_refused);
+    if (n_edges) ac_write_varint(out, n_edges);
+    /* the length goes first: the lists are moved up behind it */
+    uint8_t *start = out->p;
+    write_outside(out, s, s->index + n_refused, n_outside);
+    if (n_refused) write_refused(out, size, src, s->index, n_refused);
+    if (n_edges) write_edges(out, s->events, n_edges);
+    if (out->failed) return 0;
+    const size_t length = (size_t)(out->p - start);
+    ac_writer number = {s->sequence, s->sequence + 10, 0};
+    ac_write_varint(&number, length);
+    const size_t digits = (size_t)(number.p - s->sequence);
+    if (!ac_give(out, digits)) return 0;
+    memmove(start + digits, start, length);
+    memcpy(start, s->sequence, digits);
+  }
+
+  ac_lap(s->watch, AC_STAGE_SPLIT); /* with the parts that follow it */
+  if (has_tokens) {
+    for (unsigned c = 0; c < w->n_classes; c++)
+      if (w->classes[c].n_tokens > 1)
+        ac_model_encoder(w->classes[c].freq, w->classes[c].n_tokens, w->prob_bits, s->symbols[c]);
+    const uint8_t *words = kernels->encode(w, s->group_class, n, s->tokens,
+                                           (const ac_symbol(*)[AC_MAX_TOKENS])s->symbols, s->words_end);
+    const size_t length = (size_t)(s->words_end - words);
+    uint8_t *to = ac_give(out, length);
+    if (to) memcpy(to, words, length);
+  }
+  ac_lap(s->watch, AC_STAGE_ENCODE);
+  return !out->failed;
+}
+
+/* ---- decode ---- */
+int ac_section_read(ac_reader *in, uint32_t n, ac_section *b) {
+  ac_windows *w = &b->windows;
+  const uint8_t layout = ac_read8(in), classes = ac_read8(in);
+  if (in->failed) return in->failed;
+  if (unpack_layout(layout, w)) return AC_E_FORMAT;
+  w->n_classes = (uint8_t)((classes & 15) + 1);
+  const unsigned method = classes >> METHOD_SHIFT & 3;
+  if ((w->n_classes == 1 && method) || (classes & (HAS_EDGES | HAS_EXCEPTIONS)) == HAS_EDGES) return AC_E_FORMAT;
+  ac_windows_read(in, w);
+  if (in->failed) return in->failed;
+  const uint32_t n_groups = ac_groups(n, w->group);
+  if (w->n_classes > 1)
+    ac_sequence_read(in, method, b->group_class, n_groups, w->n_classes);
+  else
+    memset(b->group_class, 0, n_groups);
+  if (in->failed) return in->failed;
+
+  int has_tokens;
+  b->n = n;
+  b->raw = ac_take(in, raw_plane_size(w, b->group_class, n, &has_tokens));
+  b->n_outside = b->n_refused = b->n_edges = 0;
+  b->lists = (ac_reader){NULL, NULL, 0};
+  if (classes & HAS_EXCEPTIONS) {
+    const uint64_t n_outside = ac_read_varint(in), n_refused = ac_read_varint(in);
+    const uint64_t n_edges = classes & HAS_EDGES ? ac_read_varint(in) : 0, length = ac_read_varint(in);
+    if (n_outside > n || n_refused > n || n_edges > n || n_outside + n_refused + n_edges == 0) return AC_E_FORMAT;
+    if (classes & HAS_EDGES && !n_edges) return AC_E_FORMAT;
+    b->n_outside = (uint32_t)n_outside;
+    b->n_refused = (uint32_t)n_refused;
+    b->n_edges = (uint32_t)n_edges;
+    if (length < 2 * n_outside || length > ac_remaining(in)) return AC_E_FORMAT; /* two varints each */
+    b->lists.p = ac_take(in, (size_t)length);
+    b->lists.end = in->p;
+  }
+  b->words = in->p;
+  b->words_end = in->end;
+  if (in->failed) return in->failed;
+  const size_t length = ac_remaining(in);
+  if (has_tokens ? length < 4u * w->lanes || length % 2 : length != 0) return AC_E_FORMAT;
+  in->p = in->end;
+  return AC_OK;
+}
+
+static void put_outside(int out, void *dst, uint64_t at, int32_t q, double delta) {
+  switch (out) {
+    case AC_OUT_F32: ((float *)dst)[at] = ac_reconstruct_f32(q, delta); break;
+    case AC_OUT_F64: ((double *)dst)[at] = ac_reconstruct_f64(q, delta); break;
+    case AC_OUT_F16: ((uint16_t *)dst)[at] = ac_reconstruct_f16(q, delta); break;
+    case AC_OUT_BF16: ((uint16_t *)dst)[at] = ac_reconstruct_bf16(q, delta); break;
+    default: ((int32_t *)dst)[at] = q;
+  }
+}
+
+int ac_section_decode(ac_section *b, int out, double delta, uint32_t *tables, ac_stopwatch *watch, void *dst) {
+  const ac_windows *w = &b->windows;
+  if (b->words != b->words_end)
+    for (unsigned c = 0; c < w->n_classes; c++)
+      if (w->classes[c].n_tokens > 1)
+        ac_model_decoder(w->classes[c].freq, w->classes[c].n_tokens, w->prob_bits,
+                         tables + ((size_t)c << w->prob_bits));
+  ac_lap(watch, AC_STAGE_TABLES);
+  const ac_coded coded = {w, b->group_class, b->n, tables, b->raw, b->words, b->words_end, delta};
+  const int error = ac_active_kernels()->decode[out](&coded, dst);
+  ac_lap(watch, AC_STAGE_DECODE);
+  if (error) return error;
+  ac_reader *in = &b->lists;
+  uint64_t at = 0;
+  for (uint32_t i = 0; i < b->n_outside; i++, at++) {
+    const uint64_t gap = ac_read_varint(in);
+    const int64_t q = ac_unzigzag(ac_read_varint(in));
+    if (in->failed || gap >= b->n || (at += gap) >= b->n || q < -AC_QMAX || q > AC_QMAX) return AC_E_FORMAT;
+    put_outside(out, dst, at, (int32_t)q, delta);
+  }
+  return AC_OK;
+}
+
+static int put_refused(ac_section *b, unsigned size, uint8_t *dst) {
+  ac_reader *in = &b->lists;
+  uint8_t bits[8] = {0};
+  uint64_t at = 0;
+  for (uint32_t left = b->n_refused; left;) {
+    const uint64_t head = ac_read_varint(in), gap = head >> REFUSED_GAP_SHIFT;
+    if (!(head & REFUSED_SAME)) {
+      const uint8_t *p = ac_take(in, size);
+      if (p) memcpy(bits, p, size);
+    }
+    const uint64_t more = head & REFUSED_RUN ? ac_read_varint(in) : 0; /* a run of one has no length */
+    if (in->failed || gap >= b->n || more >= b->n) return AC_E_FORMAT;
+    const uint64_t run = head & REFUSED_RUN ? more + 2 : 1;
+    at += gap;
+    if (run > left || at + run > b->n) return AC_E_FORMAT;
+    for (uint64_t j = 0; j < run; j++) memcpy(dst + (at + j) * size, bits, size);
+    at += run;
+    left -= (uint32_t)run;
+  }
+  return AC_OK;
+}
+
+static int put_edges(ac_section *b, int dtype, unsigned size, double delta, uint8_t *dst) {
+  ac_reader *in = &b->lists;
+  const unsigned rice = ac_read8(in);
+  if (rice > MAX_RICE) return AC_E_FORMAT;
+  ac_bitreader bits = {in, 0, 0};
+  uint64_t at = 0;
+  for (uint32_t i = 0; i < b->n_edges; i++, at++) {
+    uint64_t quotient = 0;
+    while (!ac_read_bits(&bits, 1))
+      if (in->failed || (++quotient << rice) >= b->n) return AC_E_FORMAT;
+    at += quotient << rice | ac_read_bits(&bits, rice);
+    if (in->failed || at >= b->n || !ac_edge(dtype, dst + at * size, delta, dst + at * size)) return AC_E_FORMAT;
+  }
+  ac_end_bits(&bits);
+  return in->failed ? AC_E_FORMAT : AC_OK;
+}
+
+int ac_section_finish(ac_section *b, int dtype, unsigned size, int edges, double delta, void *dst) {
+  int error = put_refused(b, size, dst);
+  if (!error && b->n_edges) error = edges ? put_edges(b, dtype, size, delta, dst) : AC_E_FORMAT;
+  return error ? error : ac_remaining(&b->lists) ? AC_E_FORMAT : AC_OK;
+}

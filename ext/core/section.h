@@ -1,0 +1,64 @@
+/* section.h: a windows section: integers as class windows, tables, raw plane, lists and rANS words. */
+#ifndef AC_SECTION_H
+#define AC_SECTION_H
+#include "../arraycodec.h"
+#include "../simd/kernels.h"
+#include "profile.h"
+#include "mask.h"
+#include "windows.h"
+
+/* Scratch of the encoder, for blocks of up to a number of values.  What a block does not use stays
+ * untouched: address space only. */
+typedef struct {
+  /* of a section */
+  int32_t *q;
+  uint8_t *tokens, *group_class, *sequence, *words, *words_end;
+  uint32_t *index; /* refused values, then values outside their window */
+  ac_group_stats *stats;
+  ac_histogram *histograms;
+  ac_symbol (*symbols)[AC_MAX_TOKENS];
+  /* of a block */
+  uint32_t *events;   /* of the mask's bitmap; then the positions of edges */
+  uint64_t *bitmap;
+  uint8_t *values;    /* without what is masked */
+  int64_t *wide;      /* integers of 64 bits */
+  uint8_t *low;       /* their low bytes, plane by plane */
+  ac_stopwatch *watch; /* or NULL */
+} ac_encode_scratch;
+
+/* Lay it out in `memory` (aligned to 64) for values of so many bytes, and return the bytes it takes;
+ * without memory, only count them. */
+size_t ac_encode_scratch_place(ac_encode_scratch *s, uint8_t *memory, uint32_t values, unsigned size);
+
+/* Write a section for n > 0 integers in s->q, whose statistics are in s->stats (by tuning's group).  Of
+ * the values at src (n of `size` bytes), those listed in s->index are refused, or edges where AC_EDGE is
+ * set.  Returns 0 if there is not enough room. */
+int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_encode_scratch *s, const void *src,
+                     unsigned size, uint32_t n_refused);
+
+/* Groups are of this size. */
+static inline unsigned ac_group_size(const ac_tuning *tuning) { return tuning->group ? tuning->group : AC_MAX_GROUP; }
+
+/* A section that was read: everything checked but the coded words and the lists themselves. */
+typedef struct {
+  ac_windows windows;
+  uint8_t group_class[AC_MAX_BLOCK / 64];
+  uint32_t n, n_outside, n_refused, n_edges;
+  const uint8_t *raw;
+  ac_reader lists;
+  const uint8_t *words, *words_end;
+} ac_section;
+
+/* A section of n values, to the end of the reader; AC_OK or an error. */
+int ac_section_read(ac_reader *in, uint32_t n, ac_section *section);
+
+/* Scratch of the decoder: the most entries that a section's tables have. */
+#define AC_MAX_TABLES ((AC_MAX_CLASSES << AC_MAX_PROB_BITS) + 2 * AC_TABLE_SLACK)
+
+/* Its integers, outside values included, as AC_OUT_I32 or as the values they mean. */
+int ac_section_decode(ac_section *section, int out, double delta, uint32_t *tables, ac_stopwatch *watch, void *dst);
+
+/* Afterwards, into the values: refused ones, then edges (which dtypes with `edges` have), and the end of
+ * the lists. */
+int ac_section_finish(ac_section *section, int dtype, unsigned size, int edges, double delta, void *dst);
+#endif
