@@ -1,4 +1,5 @@
-"""Tolerances: as people type them (``2**-17``, ``1e-3``), and chosen so that marked values stay exact."""
+"""Tolerances: as people type them (``2**-17``, ``1e-3``), chosen so that marked values stay exact, and
+from what is said of a whole array (`ranges`: a part of its range, a mean error, bits to keep)."""
 
 from __future__ import annotations
 
@@ -13,6 +14,9 @@ import numpy as np
 from .codec import encode, peek
 from .config import Config
 from .errors import ParameterError
+from .ranges import from_keepbits, from_psnr, from_range, from_rmse
+
+__all__ = ["from_keepbits", "from_psnr", "from_range", "from_rmse", "keeping", "parse_tolerance"]
 
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,6})?", re.ASCII)
 _POWER = re.compile(r"(\d{1,9})(?:\*\*|\^)([+-]?\d{1,4})", re.ASCII)

@@ -14,7 +14,7 @@ import pytest
 import arraycodec
 from arraycodec import AnsQuant, ParameterError
 from arraycodec.__main__ import main
-from arraycodec.cli.boxes import automatic_chunks, box_shape, boxes
+from arraycodec.boxes import automatic_chunks, box_shape, boxes
 from arraycodec.tolerance import keeping, parse_tolerance
 
 zarr = pytest.importorskip("zarr", minversion="3")

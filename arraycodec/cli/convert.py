@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from ..ansquant import AnsQuant
+from ..boxes import automatic_chunks, box_shape, boxes
 from ..errors import ParameterError
 from ..tolerance import keeping
 from . import interrupt, output
-from .boxes import automatic_chunks, box_shape, boxes
 from .console import Console
 from .formats import open_sink, open_source, output_format
 from .model import ArrayInfo, CommandError, GroupInfo, Item, LinkInfo, Sink, Source

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from ..ansquant import AnsQuant
+from ..boxes import automatic_chunks
 from ..codec import verify
 from ..hdf5 import plugin_path
 from . import interrupt, samples
-from .boxes import automatic_chunks
 from .console import Console
 from .convert import disk_usage
 from .formats import open_source

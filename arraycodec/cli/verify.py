@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..boxes import automatic_chunks, box_shape, boxes
 from ..codec import is_supported, verify
 from . import interrupt
-from .boxes import automatic_chunks, box_shape, boxes
 from .console import Console
 from .formats import open_source
 from .model import ArrayInfo, CommandError, Source, plain_dtype
