@@ -294,15 +294,11 @@ def edge_of(x, array):
     return y.tobytes()
 
 
-def wide(rng, n, array, mode, with_mask, folded, X=None):
+def wide(rng, n, array, with_mask, folded, X=None, shift=0):
     """Wide integers: their bytes, the numbers modulo 2^64 (those given, or any), and refused values."""
     choices = [(0, 0), (1, 1)] + [(d, at) for d, at in ((2, array.w), (3, array.v)) if at and not with_mask]
     difference, distance = choices[rng.integers(len(choices))]
-    shift = base = 0
-    together = int(np.bitwise_or.reduce(np.array(X, "u8"))) if X else 0
-    zeros = 63 if not together else (together & -together).bit_length() - 1
-    if mode == 3 and zeros and chance(rng, 0.5):
-        shift = int(rng.choice([zeros, rng.integers(1, zeros + 1)]))
+    base = 0
     if chance(rng, 0.5):
         base = int(rng.choice([2**63 - 1, -(2**63), -1, 1, rng.integers(-1000, 1000), rng.integers(-(2**63), 2**63)]))
     array.seen |= {f"difference {difference}", f"shift {bool(shift)}", f"base {bool(base)}", f"folded {bool(folded)}"}
@@ -318,12 +314,10 @@ def wide(rng, n, array, mode, with_mask, folded, X=None):
         D = (np.array(h, "i8").view("u8") << np.uint64(8 * n_low)) + low + np.uint64(base % 2**64)
         for start in range(distance):  # each of the interleaved sequences is a running sum
             D[start::distance] = np.cumsum(D[start::distance], dtype="u8")
-        X = (D << np.uint64(shift)).tolist()
+        X = D.tolist()
     else:
         wild = chance(rng, 0.3)
-        Q = np.array(X, "u8") >> np.uint64(shift)
-        if shift and wild:
-            Q |= rng.integers(0, 2**shift, n, "u8") << np.uint64(64 - shift)
+        Q = np.array(X, "u8")
         before = np.zeros(n, "u8")
         if distance:
             before[distance:] = Q[:-distance] if distance < n else 0
@@ -360,39 +354,39 @@ def placed(values, refused):
 def exact(rng, n, array, with_mask):
     size, W = array.type.size, 8 * array.type.size
     folded = bool(array.type.m) and chance(rng, 0.5)
+    shift = int(rng.choice([1, W - 1, rng.integers(1, W)])) if chance(rng, 0.3) else 0
+    V = W - shift
     if chance(rng, 0.3):
-        out, X, refused = wide(rng, n, array, 3, with_mask, folded)
+        out, X, refused = wide(rng, n, array, with_mask, folded, None, shift)
         X = np.array(X, "u8")
+        bits = X & np.uint64(2**V - 1)
         if folded:
-            bits = X & np.uint64(2**W - 1)
-            bits = bits >> np.uint64(1) | bits << np.uint64(W - 1)
+            bits = bits >> np.uint64(1) | (bits & np.uint64(1)) << np.uint64(V - 1)
         elif array.type.m:
             negative = X >> np.uint64(63) == 1
-            bits = np.where(negative, ~X, X) & np.uint64(2 ** (W - 1) - 1)
-            bits |= negative.astype("u8") << np.uint64(W - 1)
-        else:
-            bits = X
-        return out, placed(cut(bits.astype(f"u{size}")), refused)
+            bits = np.where(negative, ~X, X) & np.uint64(2 ** (V - 1) - 1)
+            bits |= negative.astype("u8") << np.uint64(V - 1)
+        return out, placed(cut((bits << np.uint64(shift)).astype(f"u{size}")), refused)
     values, X = [], []
-    scale = 2 ** int(rng.integers(1, W))
-    step, wild = 2 ** int(rng.choice([0, rng.integers(W)])), chance(rng, 0.2)
-    first = int(rng.choice([0, rng.integers(0, 2 ** (W - 1) - 1)]))
+    scale, wild = 2 ** int(rng.integers(V)), chance(rng, 0.2)
+    first = int(rng.choice([0, rng.integers(0, 2 ** (V - 1))]))
     for _ in range(n):
-        magnitude = (first + int(rng.integers(scale)) // step * step) % 2 ** (W - 1)
+        magnitude = (first + int(rng.integers(scale))) % 2 ** (V - 1)
         negative = chance(rng, 0.3)
-        if not array.type.m:  # a negative integer here
-            x = -magnitude - (magnitude == 0) if negative else magnitude
-            values.append((x % 2**W).to_bytes(size, "little"))
-            x += (int(rng.integers(-9, 9)) << W) * wild
+        if not array.type.m:  # two's complement
+            x = -1 - magnitude if negative else magnitude
+            bits = x % 2**V
+            x += (int(rng.integers(-9, 9)) << V) * wild
         else:
-            values.append((magnitude | negative << W - 1).to_bytes(size, "little"))
+            bits = magnitude | negative << V - 1
             if folded:
-                x = 2 * magnitude + negative + (int(rng.integers(-9, 9)) << W) * wild
+                x = 2 * magnitude + negative + (int(rng.integers(-9, 9)) << V) * wild
             else:
-                x = magnitude + (int(rng.integers(9)) << W - 1) * (wild and W < 64)
+                x = magnitude + (int(rng.integers(9)) << V - 1) * (wild and V < 60)
                 x = -1 - x if negative else x
+        values.append((bits << shift).to_bytes(size, "little"))
         X.append(x % 2**64)
-    out, _, refused = wide(rng, n, array, 3, with_mask, folded, X)
+    out, _, refused = wide(rng, n, array, with_mask, folded, X, shift)
     return out, placed(values, refused)
 
 
@@ -410,7 +404,7 @@ def lattice(rng, n, array, with_mask):
             nearest = (value + array.T) // step
             assert abs(min(max(nearest * step, low), high) - value) <= array.T
             X.append(nearest % 2**64)
-    out, X, refused = wide(rng, n, array, 4, with_mask, False, X)
+    out, X, refused = wide(rng, n, array, with_mask, False, X)
     numbers = [int(x) * step for x in np.array(X, "u8").view("i8").tolist()]
     if min(numbers) < low or max(numbers) > high:
         array.seen.add("clamped")
@@ -469,6 +463,8 @@ class Relative:
         if u <= self.U:
             return int.from_bytes(multiples([u], array).tobytes(), "little")
         E, i = self.E0 + (u - self.U - 1) // self.B, (u - self.U - 1) % self.B
+        if E > self.emax:
+            return self.emax + 1 << self.m
         for _, centre, n, width in self.runs:
             if i < n:
                 return (E << self.m) + centre + i * width - 2**self.m
@@ -478,23 +474,26 @@ class Relative:
 def relative(rng, n, array, with_mask):
     W = 8 * array.type.size
     table = Relative(array.delta, array.rtol, array.type.m)
-    anywhere = rng.integers(table.last, endpoint=True, dtype="u8")
-    places = [0, table.U, table.U + 1, table.last, table.U + table.B, anywhere]
-    scale = 2 ** int(rng.integers(1, 50))
-    near = [int(places[rng.integers(len(places))]) for _ in range(3)]
-    folded, u = chance(rng, 0.7), []
-    for _ in range(n):
-        x = near[rng.integers(3 if scale % 3 == 1 else 1)] + int(rng.integers(-scale, scale))
-        u.append(min(max(x, 0), table.last))
-    signs = rng.integers(2, size=n).tolist() if folded else [0] * n
-    X = [2 * x + s if folded else x for x, s in zip(u, signs, strict=True)]
-    out, _, refused = wide(rng, n, array, 4, with_mask, folded, X)
+    folded, X, top = chance(rng, 0.7), None, 2**64 - 1
+    if chance(rng, 0.85):
+        anywhere = rng.integers(table.last, endpoint=True, dtype="u8")
+        places = [0, table.U, table.U + 1, table.last, table.last + 1, table.U + table.B, anywhere, 2**63, top]
+        scale = 2 ** int(rng.integers(1, 50))
+        near = [int(places[rng.integers(len(places))]) for _ in range(3)]
+        X, n_places = [], int(rng.choice([1, 3]))
+        for _ in range(n):
+            u = near[rng.integers(n_places)] + int(rng.integers(-scale, scale))
+            u = min(max(u, 0), top >> folded)
+            X.append(2 * u + int(rng.integers(2)) if folded else u)
+    out, X, refused = wide(rng, n, array, with_mask, folded, X)
+    u, signs = [int(x) >> folded for x in X], [int(x) & 1 if folded else 0 for x in X]
     bits = [table.bits(x, array) | s << W - 1 for x, s in zip(u, signs, strict=True)]
     fine = table.runs[0][3] > 0
     array.seen |= {
         f"relative {array.type.value} {'fine' if fine else 'coarse'}{' delta' if array.delta else ''}",
         "E0 clamped" if array.delta and table.E0 == 1 else "E0 > emax" if table.E0 > table.emax else "E0",
         *(("uniform u",) if min(u) <= table.U else ()), *(("octave u",) if max(u) > table.U else ()),
+        *(("infinite u",) if max(u) > table.last else ()), *(("u of 64 bits",) if max(u) >= 2**63 else ()),
     }  # fmt: skip
     return out, placed([x.to_bytes(array.type.size, "little") for x in bits], refused)
 
@@ -532,12 +531,14 @@ def put_bitmap(rng, bits, array):
         word = padded[far + first : far + first + length] if far + first >= 0 else []
         return 0 if not np.any(word) else 1 if np.all(word) else 2
 
-    symbols, before = [], 0  # (context, symbol), those of bits from 27 on
+    symbols, before, often = [], 0, rng.choice([0, 0.2])  # (context, symbol), those of bits from 27 on
     for start in range(0, count, 64):
         length = min(64, count - start)
         above, plane = state(start - w, length) if w >= 64 else 0, state(start - v, length) if v >= 64 else 0
-        symbols.append((before + 3 * above + 9 * plane, state(start, length)))
+        symbols.append((before + 3 * above + 9 * plane, 2 if chance(rng, often) else state(start, length)))
         before = symbols[-1][1]
+        if before != state(start, length):
+            array.seen.add("mixed, but is not")
         if before == 2:
             for at in range(far + start, far + start + length):
                 context = padded[at - 1] + (16 * padded[at - v] if v else 0)
@@ -585,6 +586,8 @@ def random_bits(rng, count, array):
         row[i % w], row[i % w] & ((i // w) % 3 > 0), (i % v) < v // 2, (i // 64) % 2 == 1, i % w < rng.integers(w + 1),
         np.zeros(count, bool), np.ones(count, bool), i // v % 2 == 0, rng.random(count) < rng.random(),
     ]  # fmt: skip
+    lengths = rng.choice([1, 30, 64, 100, 200], count)
+    shapes += [np.repeat(rng.random(count) < 0.5, lengths)[:count]] * 3
     noise = rng.random(count) < rng.choice([0, 0.01, 0.1])
     return shapes[rng.integers(len(shapes))] ^ noise
 
@@ -612,6 +615,8 @@ def random_block(rng, bits, array):
 
 
 def random_shape(rng):
+    if chance(rng, 0.1):  # rows and planes that fill words
+        return [(4, 3, 130), (3, 2, 200), (130, 3, 4), (200, 2, 3), (9, 2, 64), (3, 5, 70)][rng.integers(6)]
     while True:
         shape = tuple(rng.choice([1, 2, 3, 4, 7, 20, 63, 64, 65, 130, 0] + [5] * 3, rng.integers(5)).tolist())
         if np.prod(shape, dtype=int) <= 700:
@@ -627,8 +632,9 @@ def random_rtol(rng, m):
 
 def random_delta(rng, m, rtol):
     info = np.finfo("f8" if m == 52 else "f4")
-    middle = 1.0 if m == 10 else float(np.exp(rng.normal() * 20))
-    delta = float(np.dtype(info.dtype).type(rng.choice([info.tiny, info.max, 1.0, middle, middle, middle])))
+    middle = float(np.exp(rng.normal() * (4 if m == 10 else 20)))
+    places = [info.tiny, info.max, 1.0] + [middle] * 3 + [2.0**-30] * (m == 10)
+    delta = float(np.dtype(info.dtype).type(rng.choice(places)))
     return 0.0 if chance(rng, 0.4 if rtol else 0.15) else delta
 
 
@@ -714,7 +720,7 @@ FEATURES = {
     *(f"edge {value}" for value in ("f4", "f2", bfloat16) if value), "clamped",
     *(f"relative {value} coarse{delta}" for value in ("f4", "f8", "f2", bfloat16) if value for delta in ("", " delta")),
     *(f"relative {value} fine{delta}" for value in ("f4", "f8") for delta in ("", " delta")),
-    "E0 clamped", "E0 > emax", "E0", "uniform u", "octave u",
+    "E0 clamped", "E0 > emax", "E0", "uniform u", "octave u", "infinite u", "u of 64 bits", "mixed, but is not",
     *(
         f"mode {mode} of {TYPES[code].dtype}{mask}"
         for mode, codes in [(0, TYPES), (1, TYPES), (2, range(1, 7)), (3, TYPES), (4, range(1, 24))]

@@ -205,15 +205,19 @@ def signed(X):
     return (X + 2**63) % 2**64 - 2**63
 
 
-def exact(X, folded, array):
+def exact(X, s, folded, array):
     """The bits of a value."""
-    W = 8 * array.size
-    if folded:
-        X %= 2**W
-        return X >> 1 | (X & 1) << W - 1
-    if array.m and signed(X) < 0:
-        return 2 ** (W - 1) | (-1 - signed(X)) % 2 ** (W - 1)
-    return X % 2 ** (W - 1 if array.m else W)
+    V = 8 * array.size - s
+    if not array.m:
+        upper = X % 2**V
+    elif folded:
+        upper = X % 2**V
+        upper = upper >> 1 | (upper & 1) << V - 1
+    elif signed(X) >= 0:
+        upper = X % 2 ** (V - 1)
+    else:
+        upper = (-1 - signed(X)) % 2 ** (V - 1) + 2 ** (V - 1)
+    return upper << s
 
 
 def lattice_of_integers(X, array):
@@ -293,14 +297,13 @@ def relative(numbers, folded, array):
     values = []
     for X in numbers:
         negative, u = (X & 1, X >> 1) if folded else (0, X)
-        require(u < 2**63, "a negative index")
         if u <= U:
             (value,) = uniform([u], array)
             bits = int.from_bytes(value, "little")
         else:
             octave, i = divmod(u - U - 1, B)
-            require(E0 + octave <= largest_exponent(array.m), "an index beyond the largest octave")
-            bits = (E0 + octave << array.m) + centre(i) - 2**array.m
+            E, infinity = E0 + octave, largest_exponent(array.m) + 1 << array.m
+            bits = infinity if E > largest_exponent(array.m) else (E << array.m) + centre(i) - 2**array.m
         values.append((bits | negative << 8 * array.size - 1).to_bytes(array.size, "little"))
     return values
 
@@ -330,12 +333,12 @@ def decode_block(r, count, array):
             values[at] = edge(values[at], array)
     else:
         require(mode == 3 or array.T or array.rtol, "no lattice")
-        integers, folded, refused = wide_integers(r, n, array, mode, bool(masked))
+        integers, s, folded, refused = wide_integers(r, n, array, mode, bool(masked))
         if mode == 4 and array.rtol:
             values = relative(integers, folded, array)
         else:
-            number = (lambda X: exact(X, folded, array)) if mode == 3 else lambda X: lattice_of_integers(X, array)
-            values = [number(X).to_bytes(array.size, "little") for X in integers]
+            bits = [exact(X, s, folded, array) if mode == 3 else lattice_of_integers(X, array) for X in integers]
+            values = [x.to_bytes(array.size, "little") for x in bits]
         place(values, refused)
     require(r.left() == 0, "bytes after the end of a block")
     others = iter(values)
@@ -418,7 +421,7 @@ def bitmap(r, count, array):
 
 # ---- Wide integers ----
 def wide_integers(r, n, array, mode, with_mask):
-    """The integers modulo 2^64, whether they are folded, and the refused values."""
+    """The integers modulo 2^64, their shift, whether they are folded, and the refused values."""
     head = r.u8()
     n_low, difference, folded = head & 7, head >> 3 & 3, bool(head & 32)
     distance = [0, 1, array.w, array.v][difference]
@@ -429,7 +432,7 @@ def wide_integers(r, n, array, mode, with_mask):
     shift = base = 0
     if head & 128:
         shift = r.u8()
-        require(1 <= shift <= 63, "shift")
+        require(1 <= shift < 8 * array.size, "shift")
     if head & 64:
         base = unzigzag(r.varint())
         require(base, "a base of 0")
@@ -452,7 +455,7 @@ def wide_integers(r, n, array, mode, with_mask):
     for i, h in enumerate(section.integers):
         D = (h << 8 * n_low) + sum(byte[i] << 8 * j for j, byte in enumerate(low)) + base
         Q.append((D + (Q[i - distance] if distance and i >= distance else 0)) % 2**64)
-    return [(q << shift) % 2**64 for q in Q], folded, section.refused
+    return Q, shift, folded, section.refused
 
 
 # ---- Windows section ----
