@@ -11,7 +11,7 @@ from fractions import Fraction
 from types import SimpleNamespace
 
 import numpy as np
-from handmade import header, reseal, varint, zigzag
+from handmade import crc32c, header, reseal, varint, zigzag
 
 try:
     from ml_dtypes import bfloat16
@@ -699,8 +699,6 @@ def same(a, b):
 # ---- the reference against all this ----
 def damaged(rng, chunk):
     """A chunk of one block with a few bytes of it changed, and its checksums right."""
-    from reference import crc32c
-
     for size in range(len(chunk), 0, -1):  # where the block begins: the index has its size and checksum
         at = len(chunk) - size
         if at > 12 and chunk[at - 12 : at - 4] == struct.pack("<II", size, crc32c(chunk[at:])):
