@@ -268,7 +268,7 @@ def uniform(rng, n, array):
 
     wanted = None
     if chance(rng, 0.7):
-        scale = 2 ** int(rng.integers(1, 30))
+        scale = 2 ** int(rng.choice([min(array.type.m + 2, 29), rng.integers(1, 30)]))
         wanted = (int(rng.integers(-scale, scale)) // 2 + rng.integers(-scale // 2, scale // 2 + 1, n)).tolist()
     out, integers, refused, edges = section(
         rng, n, array.type.size, wanted, find_edges=find_edges if array.type.size < 8 else None
@@ -633,7 +633,7 @@ def random_rtol(rng, m):
 def random_delta(rng, m, rtol):
     info = np.finfo("f8" if m == 52 else "f4")
     middle = float(np.exp(rng.normal() * (4 if m == 10 else 20)))
-    places = [info.tiny, info.max, 1.0] + [middle] * 3 + [2.0**-30] * (m == 10)
+    places = [info.tiny, info.max, 1.0, 2.0**-9] + [middle] * 3 + [2.0**-30] * (m == 10)
     delta = float(np.dtype(info.dtype).type(rng.choice(places)))
     return 0.0 if chance(rng, 0.4 if rtol else 0.15) else delta
 

@@ -35,6 +35,10 @@ def test_some_index_is_near_enough(m):
         B, centre = reference.relative_table(rtol, m)
         U, E0 = reference.first_octave(delta, rtol, m)
         assert [c >= 2**m for c in (centre(0), centre(B - 1))] == [True, True] and centre(B - 1) < 2 ** (m + 1)
+        A, t = reference.relative_tolerance(rtol)
+        if delta:  # the octaves begin where they are no finer than the lattice
+            wanted = [Fraction(2) ** (E - EMAX[m] // 2) * A / 2**t >= Fraction(delta) / 2 for E in (E0 - 1, E0)]
+            assert wanted[1] and (not wanted[0] or E0 == 1)
         if delta and E0 <= EMAX[m] and U < 2**53:
             assert (U + Fraction(1, 2)) * Fraction(delta) >= value(E0 << m, m)
         for _ in range(50):
