@@ -6,8 +6,15 @@ shares nothing with the package; the tests hold both to the same arrays and the 
 
 import math
 import struct
+from collections import namedtuple
+from fractions import Fraction
 
 import numpy as np
+
+try:
+    from ml_dtypes import bfloat16
+except ImportError:
+    bfloat16 = np.uint16
 
 
 class Invalid(ValueError):
@@ -84,84 +91,386 @@ class Bits:
         require(self.left == 0, "bits set after the end of a bit string")
 
 
+# ---- Element types ----
+# the array's dtype, values of an element, bytes of a value, m (floats only), how a value is stored
+Kind = namedtuple("Kind", "dtype parts size m")
+KINDS = {
+    1: Kind("f4", 1, 4, 23), 2: Kind("f8", 1, 8, 52), 3: Kind("f2", 1, 2, 10), 4: Kind(bfloat16, 1, 2, 7),
+    5: Kind("c8", 2, 4, 23), 6: Kind("c16", 2, 8, 52),
+    16: Kind("i1", 1, 1, 0), 17: Kind("i2", 1, 2, 0), 18: Kind("i4", 1, 4, 0), 19: Kind("i8", 1, 8, 0),
+    20: Kind("u1", 1, 1, 0), 21: Kind("u2", 1, 2, 0), 22: Kind("u4", 1, 4, 0), 23: Kind("u8", 1, 8, 0),
+    24: Kind("?", 1, 1, 0), 25: Kind("M8", 1, 8, 0), 26: Kind("m8", 1, 8, 0),
+}  # fmt: skip
+UNITS = ["generic", "Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as"]
+
+# What of an array its blocks need: bytes of a value, m (0 if it is no float), whether integers are signed, delta (None
+# if it is no float), T (0 if there is none), rtol (0 if there is none), w and v of *Bitmap*.
+Array = namedtuple("Array", "size m signed delta T rtol w v")
+
+
 # ---- Frame ----
 def decode(data):
     """The array in a chunk, in its own byte order and memory order."""
     data = bytes(data)
     r = Reader(data)
     require(r.bytes(3) == b"\xacAC", "not a chunk")
-    version, codec, kind, flags, ndim = r.bytes(5)
-    require(version == 0 and codec == 1 and kind in (1, 2), "reserved version, codec or element type")
-    require(flags < 8 and ndim <= 32, "reserved flags, or too many dimensions")
-    dtype = np.dtype("<f4" if kind == 1 else "<f8")
-    (delta,) = r.numbers("f" if kind == 1 else "d")
-    require(valid_delta(delta, dtype), "delta")
-    if not flags & 4:
+    version, codec, code, flags, ndim = r.bytes(5)
+    require(version == 0 and codec == 1 and code in KINDS, "reserved version, codec or element type")
+    dtype, parts, size, m = KINDS[code]
+    floats, integers = code < 16, 16 <= code < 24
+    require(flags < 16 and ndim <= 32, "reserved flags, or too many dimensions")
+    require(not flags & 1 or size > 1, "big-endian bytes")
+    require(not flags & 4 or floats or integers, "a tolerance of what has none")
+    require(not flags & 8 or floats, "a relative tolerance of what has none")
+
+    dtype = np.dtype(dtype)
+    if code in (25, 26):
+        unit, number = r.u8(), r.varint()
+        require(unit < 14 and 1 <= number < 2**31 and (unit or number == 1), "unit")
+        dtype = np.dtype(f"{dtype.str[1:]}[{number}{UNITS[unit]}]") if unit else dtype
+    delta, T, rtol = None, 0, 0
+    if floats:
+        (delta,) = r.numbers("d" if size == 8 else "f")
+        require(valid_delta(delta, size), "delta")
+    if integers:
+        T = r.varint()
+        require(T < 2 ** min(8 * size, 63), "T")
+    if not flags & 4 and (floats or integers):
         (tol,) = r.numbers("d")
-        require(math.isfinite(tol) and tol >= 0 and tol != delta / 2, "tol")
+        require(math.isfinite(tol) and tol >= 0 and tol != (delta / 2 if floats else float(T)), "tol")
+    if flags & 8:
+        (rtol,) = r.numbers("d")
+        require(2.0 ** -(m + 1) <= rtol < 1, "rtol")
+
     shape = tuple(r.varint() for _ in range(ndim))
     count = math.prod(shape)
     require(math.prod(n for n in shape if n) * dtype.itemsize < 2**63, "the array is too large")
-    length = r.varint()
-    require(length < 2**18, "block length")
-    length = length or 2**18
+    length, largest = r.varint(), 2**18 // parts
+    require(length < largest, "block length")
+    length = length or largest
     n_blocks = -(-count // length)
     require(8 * n_blocks <= r.left(), "truncated index")
     index = [r.numbers("II") for _ in range(n_blocks)]
     end = r.at
     require(r.numbers("I")[0] == crc32c(data[:end]), "CRC of the header")
-    elements = []
-    for i, (size, crc) in enumerate(index):
-        block = r.bytes(size)
-        require(size > 0 and crc32c(block) == crc, "size or CRC of a block")
-        elements += decode_block(Reader(block), min(length, count - i * length), dtype, delta)
+
+    axes = shape if flags & 2 else shape[::-1]  # the fastest first
+    w = parts * axes[0] if ndim >= 2 else 0
+    v = parts * axes[0] * axes[1] if ndim >= 3 else 0
+    array = Array(size, m, code in (16, 17, 18, 19), delta, T, rtol, w, v)
+    values = []
+    for i, (n_bytes, crc) in enumerate(index):
+        block = r.bytes(n_bytes)
+        require(n_bytes > 0 and crc32c(block) == crc, "size or CRC of a block")
+        values += decode_block(Reader(block), parts * min(length, count - i * length), array)
     require(r.left() == 0, "bytes after the last block")
 
-    values = np.frombuffer(b"".join(elements), dtype)
+    elements = np.frombuffer(b"".join(values), "V1").view(dtype.newbyteorder("<"))
     if flags & 1:
-        values = values.byteswap().view(dtype.newbyteorder(">"))
-    return values.reshape(shape, order="F" if flags & 2 else "C")
+        elements = elements.byteswap().view(dtype.newbyteorder(">"))
+    return elements.reshape(shape, order="F" if flags & 2 else "C")
 
 
-def valid_delta(delta, dtype):
+def valid_delta(delta, size):
     if delta == 0:
         return math.copysign(1, delta) > 0
-    if dtype.itemsize == 8:
-        return 2.0**-1022 <= delta < math.inf
-    return 2.0**-126 <= delta < math.inf
+    return (2.0**-1022 if size == 8 else 2.0**-126) <= delta < math.inf
 
 
-# ---- Reconstruction ----
-def reconstruct(integers, dtype, delta):
-    """The elements of integers, each as its bytes."""
+# ---- Integers and values ----
+def uniform(numbers, array):
+    """The values of integers on the lattice, each as its bytes."""
     with np.errstate(over="ignore", under="ignore"):  # a rounding, whatever comes of it
-        data = np.array([float(R) * delta for R in integers]).astype(dtype).tobytes()
-    return [data[i : i + dtype.itemsize] for i in range(0, len(data), dtype.itemsize)]
+        x = np.array([float(R) * array.delta for R in numbers])
+        if array.size < 8:
+            x = x.astype("<f4")
+        if array.m == 10:
+            x = x.astype("<f2")
+    if array.m == 7:
+        return [to_bfloat16(bits).to_bytes(2, "little") for bits in x.view("<u4").tolist()]
+    return cut(x.tobytes(), array.size)
+
+
+def to_bfloat16(bits):
+    """The upper half of a float32 (no NaN), rounded to nearest even; a carry into the exponent is as it should be."""
+    return bits + 0x7FFF + (bits >> 16 & 1) >> 16
+
+
+def cut(data, size):
+    return [data[i : i + size] for i in range(0, len(data), size)]
+
+
+def signed(X):
+    """A number modulo 2^64 in two's complement."""
+    return (X + 2**63) % 2**64 - 2**63
+
+
+def exact(X, s, folded, array):
+    """The bits of a value."""
+    V = 8 * array.size - s
+    if not array.m:
+        upper = X % 2**V
+    elif folded:
+        upper = X % 2**V
+        upper = upper >> 1 | (upper & 1) << V - 1
+    elif signed(X) >= 0:
+        upper = X % 2 ** (V - 1)
+    else:
+        upper = (-1 - signed(X)) % 2 ** (V - 1) + 2 ** (V - 1)
+    return upper << s
+
+
+def lattice_of_integers(X, array):
+    """The bits of a value."""
+    W = 8 * array.size
+    low, high = (-(2 ** (W - 1)), 2 ** (W - 1) - 1) if array.signed else (0, 2**W - 1)
+    return min(max(signed(X) * (2 * array.T + 1), low), high) % 2**W
+
+
+# ---- Relative ----
+def relative_tolerance(rtol):
+    """A and t: rtol' = A / 2^t."""
+    fraction, exponent = math.frexp(rtol)
+    return math.floor(fraction * 2**29), 29 - exponent
+
+
+def coarse_bins(A, t, m):
+    """The significands of the centres of an octave's bins."""
+    g = min(m, 29)
+    lo, centres = 2**g, []
+    while lo < 2 ** (g + 1):
+        c = min(lo + lo * A // 2**t, 2 ** (g + 1) - 1)
+        centres.append(c << m - g)
+        h = c * 2**t // (2**t - A)
+        lo = h + 1 if m <= 29 else h
+    return centres
+
+
+def fine_segments(A, t, m):
+    """(first significand, k, number of bins) of the 32 segments of an octave."""
+    starts = [2**m + s * 2 ** (m - 5) for s in range(32)]
+    return [(a, k, -(-(2 ** (m - 5)) // (2 * k + 1))) for a in starts for k in [a * A // 2**t]]
+
+
+def fine_centre(i, segments, m):
+    """The significand of the centre of bin i of an octave."""
+    for a, k, n in segments:
+        if i < n:
+            return a + min(i * (2 * k + 1) + k, 2 ** (m - 5) - 1)
+        i -= n
+
+
+def relative_table(rtol, m):
+    """B, and a function: the significand of the centre of bin i of an octave."""
+    A, t = relative_tolerance(rtol)
+    if m <= 10 or A * 2**13 >= 2**t:
+        centres = coarse_bins(A, t, m)
+        return len(centres), lambda i: centres[i]
+    segments = fine_segments(A, t, m)
+    return sum(n for _, _, n in segments), lambda i: fine_centre(i, segments, m)
+
+
+def largest_exponent(m):
+    """emax"""
+    return {10: 30, 7: 254, 23: 254, 52: 2046}[m]
+
+
+def first_octave(delta, rtol, m):
+    """U and E0."""
+    if delta == 0:
+        return 0, 1
+    emax, bias = largest_exponent(m), largest_exponent(m) // 2
+    A, t = relative_tolerance(rtol)
+    b, s = Fraction(A, 2**28), 28 - t
+    fraction, exponent = math.frexp(delta)
+    a, p = Fraction(2 * fraction), exponent - 2  # of delta / 2
+    E0 = max(1, p - s + (a > b) + bias)
+    if E0 > emax:
+        return 2**53, E0
+    return min(2**53, math.ceil(2.0 ** (E0 - bias) / delta)), E0
+
+
+def relative(numbers, folded, array):
+    """The values, each as its bytes."""
+    B, centre = relative_table(array.rtol, array.m)
+    U, E0 = first_octave(array.delta, array.rtol, array.m)
+    values = []
+    for X in numbers:
+        negative, u = (X & 1, X >> 1) if folded else (0, X)
+        if u <= U:
+            (value,) = uniform([u], array)
+            bits = int.from_bytes(value, "little")
+        else:
+            octave, i = divmod(u - U - 1, B)
+            E, infinity = E0 + octave, largest_exponent(array.m) + 1 << array.m
+            bits = infinity if E > largest_exponent(array.m) else (E << array.m) + centre(i) - 2**array.m
+        values.append((bits | negative << 8 * array.size - 1).to_bytes(array.size, "little"))
+    return values
 
 
 # ---- Blocks ----
-def decode_block(r, count, dtype, delta):
-    """The elements of a block, each as its bytes."""
-    mode, size = r.u8(), dtype.itemsize
+def decode_block(r, count, array):
+    """The values of a block, each as its bytes."""
+    head, masked = r.u8(), {}
+    mode = head & 7
+    require(head < 16 and mode <= 4, "reserved mode")
+    if head & 8:
+        masked = mask(r, count, array)
+    n = count - len(masked)
+    require(n or mode == 0, "a mode of no values")
     if mode == 0:
-        elements = [r.bytes(size) for _ in range(count)]
+        values = [r.bytes(array.size) for _ in range(n)]
     elif mode == 1:
-        elements = [r.bytes(size)] * count
+        values = [r.bytes(array.size)] * n
+    elif mode == 2:
+        require(array.delta and not array.rtol, "no uniform lattice")
+        section = windows(r, n, array.size)
+        values = uniform(section.integers, array)
+        place(values, section.refused)
+        if section.edges:
+            require(array.size < 8, "edges in float64")
+        for at in section.edges:
+            values[at] = edge(values[at], array)
     else:
-        require(mode == 2 and delta > 0, "reserved mode, or windows in a lossless chunk")
-        elements = windows(r, count, dtype, delta)
+        require(mode == 3 or array.T or array.rtol, "no lattice")
+        integers, s, folded, refused = wide_integers(r, n, array, mode, bool(masked))
+        if mode == 4 and array.rtol:
+            values = relative(integers, folded, array)
+        else:
+            bits = [exact(X, s, folded, array) if mode == 3 else lattice_of_integers(X, array) for X in integers]
+            values = [x.to_bytes(array.size, "little") for x in bits]
+        place(values, refused)
     require(r.left() == 0, "bytes after the end of a block")
-    return elements
+    others = iter(values)
+    return [masked[i] if i in masked else next(others) for i in range(count)]
 
 
-# ---- Windows ----
-def windows(r, count, dtype, delta):
+def place(values, refused):
+    for at, value in refused:
+        values[at] = value
+
+
+# ---- Mask ----
+def mask(r, count, array):
+    """The masked values by their positions."""
+    M = r.varint()
+    require(1 <= M <= count, "number of masked values")
+    p = r.u8()
+    require(1 <= p <= 16, "number of patterns")
+    patterns = [r.bytes(array.size) for _ in range(p)]
+    masked = patterns * M if p == 1 else []
+    while len(masked) < M:
+        rest, pattern = divmod(r.varint(), 16)
+        require(pattern < p, "a pattern beyond the last")
+        require(rest < M - len(masked), "a run beyond the number of masked values")
+        masked += [patterns[pattern]] * (1 + rest)
+    bits = bitmap(r, count, array) if M < count else [1] * count
+    require(sum(bits) == M, "number of bits in the bitmap")
+    return dict(zip((i for i in range(count) if bits[i]), masked, strict=True))
+
+
+def bitmap(r, count, array):
+    packed = Bits(r)
+    words, singles = [packed.take(2) for _ in range(27)], [packed.take(2) for _ in range(32)]
+    packed.end()
+    require(2 not in singles, "reserved code of a context of bits")
+    tables, tables_of_bits = {}, {}
+    for context in range(27):
+        if words[context] == 3:
+            f = r.numbers("BB")
+            tables[context] = [*f, 256 - sum(f)]
+            require(sum(f) <= 256, "a negative frequency")
+            require(sum(f > 0 for f in tables[context]) >= 2, "a coded context of one state")
+    for context in range(32):
+        if singles[context] == 3:
+            f = r.u8()
+            require(f > 0, "a coded context of one bit")
+            tables_of_bits[context] = [256 - f, f]
+    lane = None
+    if tables or tables_of_bits:
+        states, n_words = r.numbers("I"), r.varint()
+        require(2 * n_words <= r.left(), "truncated bitmap")
+        lane = Lanes(states, r.numbers(f"{n_words}H"), 8)
+
+    bits, w, v = [], array.w, array.v
+
+    def bit(i):
+        return bits[i] if i >= 0 else 0
+
+    def state(start, length):
+        return {0: 0, length: 1}.get(sum(bit(i) for i in range(start, start + length)), 2)
+
+    before = 0
+    for start in range(0, count, 64):
+        length = min(64, count - start)
+        above, plane = state(start - w, length) if w >= 64 else 0, state(start - v, length) if v >= 64 else 0
+        context = before + 3 * above + 9 * plane
+        before = lane.token(0, tables[context]) if context in tables else words[context]
+        if before < 2:
+            bits += [before] * length
+            continue
+        for i in range(start, start + length):
+            W, P = bit(i - 1), bit(i - v) if v else 0
+            N, NW, NE = (bit(i - w), bit(i - w - 1), bit(i - w + 1)) if w >= 2 else (0, 0, 0)
+            context = W + 2 * N + 4 * NW + 8 * NE + 16 * P
+            bits.append(lane.token(0, tables_of_bits[context]) if context in tables_of_bits else singles[context])
+    if lane:
+        lane.end()
+    return bits
+
+
+# ---- Wide integers ----
+def wide_integers(r, n, array, mode, with_mask):
+    """The integers modulo 2^64, their shift, whether they are folded, and the refused values."""
+    head = r.u8()
+    n_low, difference, folded = head & 7, head >> 3 & 3, bool(head & 32)
+    distance = [0, 1, array.w, array.v][difference]
+    require(not difference or distance, "a difference along an axis that is missing")
+    require(difference < 2 or not with_mask, "a difference to the row or plane before, with a mask")
+    require(not folded or array.m, "folded integers")
+    require(not head & 128 or mode == 3, "a shift on a lattice")
+    shift = base = 0
+    if head & 128:
+        shift = r.u8()
+        require(1 <= shift < 8 * array.size, "shift")
+    if head & 64:
+        base = unzigzag(r.varint())
+        require(base, "a base of 0")
+    low = []
+    for _ in range(n_low):
+        size = r.varint()
+        if size == 0:
+            low.append(r.bytes(n))
+            continue
+        part = Reader(r.bytes(size))
+        section = windows(part, n, array.size)
+        require(part.left() == 0, "bytes after the end of a section")
+        require(not section.refused and not section.edges, "refused values or edges among low bytes")
+        require(all(0 <= byte <= 255 for byte in section.integers), "a low byte out of range")
+        low.append(section.integers)
+    section = windows(r, n, array.size)
+    require(not section.edges, "edges in a mode without")
+
+    Q = []
+    for i, h in enumerate(section.integers):
+        D = (h << 8 * n_low) + sum(byte[i] << 8 * j for j, byte in enumerate(low)) + base
+        Q.append((D + (Q[i - distance] if distance and i >= distance else 0)) % 2**64)
+    return Q, shift, folded, section.refused
+
+
+# ---- Windows section ----
+Section = namedtuple("Section", "integers refused edges")
+
+
+def windows(r, count, size):
+    """The integers of a section, outside values among them, and (position, value) and positions of the others."""
     layout = r.u8()
     n_lanes, group, prob_bits = 4 << (layout & 7), 64 if layout & 8 else 128, 10 + (layout >> 4 & 3)
     require(layout & 7 <= 4 and layout < 64, "layout")
     byte = r.u8()
     n_classes, coding = (byte & 15) + 1, byte >> 4 & 3
-    require(byte < 128 and coding < 3 and (n_classes > 1 or coding == 0), "coding of the class sequence")
+    require(coding < 3 and (n_classes > 1 or coding == 0), "coding of the class sequence")
+    require(byte & 64 or byte < 128, "edges without exceptions")
     classes = []
     for _ in range(n_classes):
         k, K, lo = r.u8(), r.u8() + 1, unzigzag(r.varint())
@@ -176,15 +485,18 @@ def windows(r, count, dtype, delta):
     sequence = class_sequence(r, len(groups), n_classes, coding) if n_classes > 1 else [0] * len(groups)
     raw = [raw_plane(r, len(values), classes[c][0]) for values, c in zip(groups, sequence, strict=True)]
 
-    outside = refused = ()
+    outside, refused, edges = [], [], []
     if byte & 64:
-        n_outside, n_refused = r.varint(), r.varint()
-        require(n_outside <= count and n_refused <= count, "more exceptions than values")
-        require(n_outside or n_refused, "no exceptions where there should be some")
+        numbers = [r.varint() for _ in range(3 if byte & 128 else 2)]
+        require(max(numbers) <= count, "more exceptions than values")
+        require(any(numbers), "no exceptions where there should be some")
         lists = Reader(r.bytes(r.varint()))
-        outside = [(at, unzigzag(lists.varint())) for at in positions(lists, n_outside, count)]
+        outside = [(at, unzigzag(lists.varint())) for at in positions(lists.varint, numbers[0], count)]
         require(all(abs(v) <= 2**30 for _, v in outside), "an outside value beyond 2^30")
-        refused = list(refused_values(lists, n_refused, count, dtype.itemsize))
+        refused = list(refused_values(lists, numbers[1], count, size))
+        if byte & 128:
+            require(numbers[2], "no edges where there should be some")
+            edges = edge_positions(lists, numbers[2], count)
         require(lists.left() == 0, "bytes after the end of the lists")
 
     lanes = None
@@ -202,10 +514,7 @@ def windows(r, count, dtype, delta):
         lanes.end()
     for at, v in outside:
         integers[at] = v
-    elements = reconstruct(integers, dtype, delta)
-    for at, element in refused:
-        elements[at] = element
-    return elements
+    return Section(integers, refused, edges)
 
 
 # ---- Tables ----
@@ -256,29 +565,80 @@ def raw_plane(r, n, k):
 
 
 # ---- Lists ----
+def positions(gap, n, count):
+    """The positions of a list; its caller reads what follows each gap in between."""
+    at = -1
+    for _ in range(n):
+        at += gap() + 1
+        require(at < count, "an exception beyond the block")
+        yield at
+
+
 def refused_values(lists, n, count, size):
-    """(position, element) of every refused value: entries stand for runs, and may repeat the element before."""
-    at, element = 0, bytes(size)
+    """(position, value) of every refused value: entries stand for runs, and may repeat the value before."""
+    at, value = 0, bytes(size)
     while n:
         head = lists.varint()
         at += head >> 2
         if not head & 1:
-            element = lists.bytes(size)
+            value = lists.bytes(size)
         run = lists.varint() + 2 if head & 2 else 1
         require(run <= n, "a run beyond the number of refused values")
         require(at + run <= count, "an exception beyond the block")
-        yield from ((at + i, element) for i in range(run))
+        yield from ((at + i, value) for i in range(run))
         at += run
         n -= run
 
 
-def positions(lists, n, count):
-    """The positions of a list; its caller reads what follows each gap in between."""
-    at = -1
-    for _ in range(n):
-        at += lists.varint() + 1
-        require(at < count, "an exception beyond the block")
-        yield at
+def edge_positions(lists, n, count):
+    r = lists.u8()
+    require(r <= 17, "parameter of edges")
+    bits = Bits(lists)
+
+    def gap():
+        zeros = 0
+        while not bits.take(1):
+            zeros += 1
+        return (zeros << r) + bits.take(r)
+
+    found = list(positions(gap, n, count))
+    bits.end()
+    return found
+
+
+def number(i, array):
+    """The finite numbers of a float type in order, 0 being number 0."""
+    layout = {10: "e", 7: "f", 23: "f"}[array.m]
+    bits = abs(i) << 16 if array.m == 7 else abs(i)
+    (x,) = struct.unpack("<" + layout, bits.to_bytes(struct.calcsize(layout), "little"))
+    return -x if i < 0 else x
+
+
+def edge(value, array):
+    """What the value at the position of an edge becomes."""
+    bits, sign = int.from_bytes(value, "little"), 1 << 8 * array.size - 1
+    largest = ((largest_exponent(array.m) + 1) << array.m) - 1  # number of the largest
+    i = -(bits - sign) if bits & sign else bits
+    require(abs(i) <= largest, "an edge of what is not finite")
+    x = number(i, array)
+    R = round(x / array.delta)
+    p = float(R) * array.delta
+    require(abs(R) <= 2**27 and x != p, "an edge of what is none")
+    if x > p:
+        bound = float(2 * R - 1) * (array.delta / 2)
+        i = 1 + last(lambda i: number(i, array) < bound, -largest - 1, largest)
+    else:
+        bound = float(2 * R + 1) * (array.delta / 2)
+        i = last(lambda i: number(i, array) <= bound, -largest - 1, largest)
+    return (sign + -i if i < 0 else i).to_bytes(array.size, "little")
+
+
+def last(holds, low, high):
+    """The last i of low … high for which something holds that holds up to there only; low is not asked."""
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle - 1)
+    return low
 
 
 # ---- rANS ----

@@ -9,6 +9,7 @@ import struct
 import numpy as np
 import pytest
 from arrays import payload_nans, torture
+from handmade import RAW, crc32c, header, reseal
 
 from arraycodec import (
     ChecksumError,
@@ -24,20 +25,6 @@ from arraycodec import (
     peek,
 )
 
-TABLE = [0] * 256
-for i in range(256):
-    c = i
-    for _ in range(8):
-        c = c >> 1 ^ (0x82F63B78 if c & 1 else 0)
-    TABLE[i] = c
-
-
-def crc32c(data):
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = crc >> 8 ^ TABLE[(crc ^ byte) & 255]
-    return crc ^ 0xFFFFFFFF
-
 
 def test_checksum_is_crc32c():
     """Check value of the polynomial (RFC 3720), against the first block of a chunk."""
@@ -47,12 +34,6 @@ def test_checksum_is_crc32c():
     size, stored = struct.unpack_from("<II", chunk, header - 12)
     assert (size, stored) == (len(chunk) - header, crc32c(chunk[header:]))
     assert struct.unpack_from("<I", chunk, header - 4)[0] == crc32c(chunk[: header - 4])
-
-
-def reseal(header, block):
-    """A one-block chunk from a header (with any index) and a block, with valid checksums."""
-    fixed = header[:-12] + struct.pack("<II", len(block), crc32c(block))
-    return fixed + struct.pack("<I", crc32c(fixed)) + block
 
 
 def chunks():
@@ -186,28 +167,6 @@ def test_random_damage_behind_valid_checksums(seed):
             for _ in range(rng.integers(1, 6)):
                 block[rng.integers(min(len(block), 120) if rng.random() < 0.7 else len(block))] = rng.integers(256)
             attempt(reseal(chunk[:at], bytes(block)))
-
-
-def varint(v):
-    out = b""
-    while v > 127:
-        out += bytes([v & 127 | 128])
-        v >>= 7
-    return out + bytes([v])
-
-
-def header(
-    shape=(8,), dtype=1, flags=0, tol=0.25, delta=1.0, block_len=8, n_blocks=1, version=0, codec=1, magic=b"\xacAC"
-):
-    """A header with its index; tol None leaves it out, delta may be the bytes of one."""
-    head = magic + bytes([version, codec, dtype, flags, len(shape)])
-    head += delta if isinstance(delta, bytes) else struct.pack("<d" if dtype == 2 else "<f", delta)
-    head += b"" if tol is None else struct.pack("<d", tol)
-    head += b"".join(varint(n) for n in shape) + varint(block_len) + bytes(8 * n_blocks)
-    return head + bytes(4)
-
-
-RAW = b"\0" + np.arange(8, dtype="<f4").tobytes()
 
 
 def test_the_handmade_chunk_is_valid():

@@ -1,6 +1,6 @@
 """The decoder in C against one written from docs/format.md alone (reference.py).
 
-Both must give the same bits for what the encoder writes, for blocks of `random_block`, which use
+Both must give the same bits for what the encoder writes, for the chunks of random_chunks.py, which use
 the format as no encoder does, and for damage behind valid checksums: there both refuse, or both
 accept and agree on every bit.
 """
@@ -10,10 +10,12 @@ import struct
 import numpy as np
 import pytest
 import reference
-from arrays import NATIVE, bits, torture
+from arrays import NATIVE, torture
+from handmade import RAW, crc32c, header, reseal, varint, zigzag
+from random_chunks import TYPES, Bits, put_table, random_chunk, rans, same
 from test_blocks import CHOICES, force
 from test_data import FOLDER, MANIFEST
-from test_frame import CHUNKS, RAW, crc32c, header, reseal, varint
+from test_frame import CHUNKS
 
 from arraycodec import DecodeError, decode, encode, inspect, peek
 
@@ -31,10 +33,7 @@ def agree(chunk):
         decoded = decode(chunk)
     except DecodeError as refusal:
         pytest.fail(f"the reference accepts ({refusal!r}): {bytes(chunk).hex()}")
-    assert (decoded.dtype, decoded.shape) == (expected.dtype, expected.shape)
-    assert decoded.flags.c_contiguous == expected.flags.c_contiguous
-    assert decoded.flags.f_contiguous == expected.flags.f_contiguous
-    assert np.array_equal(bits(decoded), bits(expected)), bytes(chunk).hex()
+    assert same(decoded, expected), bytes(chunk).hex()
     return decoded
 
 
@@ -100,161 +99,11 @@ def test_real_arrays():
 
 
 # ---- what no encoder writes ----
-class Bits:
-    """A bit string, least significant bit first."""
-
-    def __init__(self):
-        self.value = self.n = 0
-
-    def put(self, value, n):
-        self.value |= value << self.n
-        self.n += n
-
-    def bytes(self):
-        return self.value.to_bytes(-(-self.n // 8), "little")
-
-
-def zigzag(v):
-    return 2 * v if v >= 0 else -2 * v - 1
-
-
-def random_table(rng, K, prob_bits):
-    """Frequencies of K symbols, at least two of them not zero."""
-    seen = np.sort(rng.choice(K, rng.integers(2, K + 1), replace=False))
-    cuts = np.sort(rng.choice(np.arange(1, 1 << prob_bits), len(seen) - 1, replace=False))
-    table = [0] * K
-    for s, f in zip(seen, np.diff([0, *cuts, 1 << prob_bits]), strict=True):
-        table[s] = int(f)
-    return table
-
-
-def put_table(out, table, order):
-    out.put(order, 3)
-    before = 0
-    for f in table:
-        u = zigzag(f - before) + (1 << order)
-        t = u.bit_length() - 1
-        out.put(1 << (t - order), t - order + 1)
-        out.put(u & (1 << t) - 1, t)
-        before = f
-
-
-def rans(steps, n_lanes, prob_bits):
-    """States and words of (lane, table, symbol) in the order of decoding."""
-    x, words = [2**16] * n_lanes, []
-    for lane, table, s in reversed(steps):
-        f, first = table[s], sum(table[:s])
-        if x[lane] >= f << (32 - prob_bits):
-            words.append(x[lane] & 0xFFFF)
-            x[lane] >>= 16
-        x[lane] = (x[lane] // f << prob_bits) + x[lane] % f + first
-    return struct.pack(f"<{n_lanes}I", *x), struct.pack(f"<{len(words)}H", *words[::-1]), len(words)
-
-
-def any_symbol(rng, table):
-    return int(rng.choice(np.flatnonzero(table)))
-
-
-def random_class(rng):
-    """k, K and lo of a window anywhere in the 32-bit integers, often at their ends."""
-    k = int(rng.choice([0, 25, rng.integers(26)]))
-    K = int(rng.choice([1, 64, rng.integers(1, 65)]))
-    first, last = -(2**31) >> k, (2**31 >> k) - K
-    return k, K, int(rng.choice([first, last, 0, rng.integers(first, last + 1)]))
-
-
-def random_block(rng, count, dtype):
-    """A block of mode windows and what its values are: integers, and elements in their place."""
-    lanes_code, group_code, prob_code = rng.integers(5), rng.integers(2), rng.integers(4)
-    n_lanes, group, prob_bits = 4 << int(lanes_code), 64 if group_code else 128, 10 + int(prob_code)
-    n_classes = int(rng.choice([1, 2, 16, rng.integers(1, 17)]))
-    coding = int(rng.integers(3)) if n_classes > 1 else 0
-    classes = [random_class(rng) for _ in range(n_classes)]
-    out = bytes([2, lanes_code | group_code << 3 | prob_code << 4, n_classes - 1 | coding << 4])
-    out += b"".join(bytes([k, K - 1]) + varint(zigzag(lo)) for k, K, lo in classes)
-    tables, packed = [random_table(rng, K, prob_bits) if K > 1 else None for _, K, _ in classes], Bits()
-    for table in filter(None, tables):
-        put_table(packed, table, int(rng.integers(8)))
-    out += packed.bytes()
-
-    n_groups = -(-count // group)
-    if coding == 0:
-        sequence, packed = rng.integers(n_classes, size=n_groups).tolist(), Bits()
-        if n_classes > 1:
-            for c in sequence:
-                packed.put(c, (n_classes - 1).bit_length())
-        out += packed.bytes()
-    else:
-        contexts, packed = [random_table(rng, n_classes, 8) for _ in range(n_classes if coding == 2 else 1)], Bits()
-        for table in contexts:
-            put_table(packed, table, int(rng.integers(8)))
-        sequence, steps, context = [], [], 0
-        for i in range(n_groups):
-            sequence.append(any_symbol(rng, contexts[context]))
-            steps.append((i % 4, contexts[context], sequence[-1]))
-            context = sequence[-1] if coding == 2 else 0
-        states, words, n_words = rans(steps, 4, 8)
-        out += packed.bytes() + states + varint(n_words) + words
-
-    integers, steps, packed = [], [], Bits()
-    for g, c in enumerate(sequence):
-        (k, K, lo), n = classes[c], min(group, count - g * group)
-        for i in range(-(-n // 16) * 16):
-            raw = int(rng.integers(1 << k))  # in the padding too
-            packed.put(raw, k)
-            if i < n:
-                token = any_symbol(rng, tables[c]) if K > 1 else 0
-                if K > 1:
-                    steps.append((i % n_lanes, tables[c], token))
-                integers.append((lo + token << k) | raw)
-    out += packed.bytes()
-
-    outside, refused, lists, before = {}, {}, b"", -1
-    for at in np.flatnonzero(rng.random(count) < rng.choice([0, 0.02])).tolist():
-        outside[at] = int(rng.choice([2**30, -(2**30), rng.integers(-(2**30), 2**30)]))
-        lists += varint(at - before - 1) + varint(zigzag(outside[at]))
-        before = at
-    next_at, element = 0, bytes(dtype.itemsize)
-    for at in np.flatnonzero(rng.random(count) < rng.choice([0, 0.02])).tolist():
-        if at < next_at:
-            continue
-        same, run = rng.integers(2), min(int(rng.integers(1, 9)), count - at)
-        element = element if same else rng.bytes(dtype.itemsize)
-        lists += varint(at - next_at << 2 | (run > 1) << 1 | int(same))
-        lists += (b"" if same else element) + (varint(run - 2) if run > 1 else b"")
-        refused |= dict.fromkeys(range(at, at + run), element)
-        next_at = at + run
-    if lists:
-        out = out[:2] + bytes([out[2] | 64]) + out[3:]
-        out += varint(len(outside)) + varint(len(refused)) + varint(len(lists)) + lists
-    if steps:
-        states, words, _ = rans(steps, n_lanes, prob_bits)
-        out += states + words
-    for at, v in outside.items():
-        integers[at] = v
-    return out, integers, refused
-
-
-def random_chunk(seed):
-    """A chunk of one random block, and its values."""
-    rng = np.random.default_rng(seed)
-    dtype = NATIVE[rng.integers(2)]
-    info = np.finfo(dtype)
-    delta = float(rng.choice([info.tiny, info.max, 1.0, np.exp(rng.normal() * 20)]).astype(dtype))
-    count = int(rng.choice([1, 15, 64, 128, 130, rng.integers(1, 700)]))
-    block, integers, refused = random_block(rng, count, dtype)
-    with np.errstate(over="ignore"):
-        values = (np.array(integers, "f8") * delta).astype(dtype)
-    for at, element in refused.items():
-        values.view(f"V{dtype.itemsize}")[at] = np.void(element)
-    return reseal(header((count,), dtype.itemsize // 4, delta=delta, block_len=0), block), values
-
-
-@pytest.mark.parametrize("seed", range(40))
-def test_random_blocks(seed):
-    for i in range(5):
-        chunk, values = random_chunk([seed, i])
-        assert np.array_equal(bits(valid(chunk)), bits(values))
+@pytest.mark.parametrize("code", TYPES)
+def test_random_chunks(code):
+    for seed in range(25):
+        chunk, values = random_chunk([seed, code], code)
+        assert same(valid(chunk), values)
 
 
 # ---- corners ----
@@ -395,15 +244,102 @@ BAD_BLOCKS = {
 }
 
 
+# ---- corners of masks, wide integers and edges ----
+def masked(M=4, patterns=(b"some",), runs=b"", bitmap=None, rest=b"\1ones"):
+    """A block of eight values under a mask, every other one if not told otherwise; `rest` from the mode on."""
+    bitmap = sure() if bitmap is None else bitmap
+    return bytes([rest[0] | 8]) + varint(M) + bytes([len(patterns)]) + b"".join(patterns) + runs + bitmap + rest[1:]
+
+
+def sure(words=(2,), singles=(1, 0), padding=0):
+    """A bitmap without rANS: the first contexts as they are given, all others 0; a mixed word of 1, 0, 1, 0 …"""
+    numbers = [*words, *[0] * (27 - len(words)), *singles, *[0] * (32 - len(singles)), padding]
+    return pack(*((x, 2) for x in numbers))
+
+
+def coded_bitmap(f=(0, 128), state=2**16, words=b"", n_words=None):
+    """A bitmap whose first context of words is coded: f_0 and f_1, one step, a state of 2^16 at the end."""
+    n_words = len(words) // 2 if n_words is None else n_words
+    return sure((3,)) + bytes(f) + struct.pack("<I", state) + varint(n_words) + words
+
+
+def mixed(f):
+    states, words, _ = rans([(0, [f[0], f[1], 256 - sum(f)], 2)], 1, 8)
+    return coded_bitmap(f, struct.unpack("<I", states)[0], words)
+
+
+def integers(head=0, fields=b"", last=None):
+    """A block of mode exact: eight integers, those of the worked example in the last section if not told otherwise."""
+    return b"\3" + bytes([head]) + fields + (block()[1:] if last is None else last)
+
+
+def low(section):
+    return varint(len(section)) + section
+
+
+def edges(positions=b"\0\xff", number=8, others=b"\0\0", surplus=b""):
+    """A block of eight integers 2^24 + 1 and edges; as lists, r = 0 and no gaps if not told otherwise."""
+    lists = positions + surplus
+    lists = others + varint(number) + varint(len(lists)) + lists
+    out = block(**constant(2**24 + 1), lists=lists)
+    return out[:2] + bytes([out[2] | 128]) + out[3:]
+
+
+EIGHT = block(**constant(255))[1:]
+GOOD_BLOCKS |= {
+    "mask": masked(), "mask, raw": masked(rest=b"\0" + b"ones" * 4), "mask, exact": masked(rest=integers(8)),
+    "all masked": masked(8, bitmap=b"", rest=b"\0"), "16 patterns": masked(4, [b"some"] * 16, b"\x0f\x2e"),
+    "a run of patterns": masked(4, [b"some", b"more"], b"\x31"),
+    "bitmap, coded": masked(bitmap=mixed((0, 128))), "bitmap, state 2 of 255": masked(bitmap=mixed((0, 1))),
+    "shift of 31": integers(128, b"\x1f"), "base": integers(64, b"\1"), "difference": integers(8),
+    "seven low bytes": integers(7, b"\0eightlow" * 7), "low section": integers(1, low(EIGHT)),
+    "all bits": integers(0xE9, b"\1\1\0eightlow"),
+    "edges": edges(), "edges, r of 17": edges(b"\x11" + (1).to_bytes(3, "little"), 1),
+}
+BAD_BLOCKS |= {
+    "mode 5": b"\5" + block()[1:], "reserved bit of a block": b"\x12" + block()[1:],
+    "lattice without": b"\4" + integers()[1:],
+    "mask of nothing": masked(0), "mask of 9": masked(9), "mask, no patterns": masked(4, []),
+    "17 patterns": masked(4, [b"some"] * 17, b"\x30"), "pattern 2 of 2": masked(4, [b"some", b"more"], b"\x32"),
+    "runs of 5": masked(4, [b"some", b"more"], b"\x41"),
+    "runs of 2^60": masked(4, [b"some", b"more"], b"\xf1" + b"\xff" * 8 + b"\1"),
+    "a mode of nothing": masked(8, bitmap=b"", rest=b"\1ones"),
+    "constant of nothing": masked(8, bitmap=b"", rest=b"\1"),
+    "bitmap of 8": masked(4, bitmap=sure((1,))), "bitmap of none": masked(4, bitmap=sure((0,))),
+    "bitmap, padding": masked(bitmap=sure(padding=1)), "bitmap, code 2 of bits": masked(bitmap=sure(singles=(1, 0, 2))),
+    "bitmap for all": masked(8, bitmap=sure((1,)), rest=b"\0"),
+    "bitmap, f beyond 256": masked(bitmap=coded_bitmap((200, 57))),
+    "bitmap, f of one state": masked(bitmap=coded_bitmap((0, 0))),
+    "bitmap, state": masked(bitmap=coded_bitmap((0, 128), 0xFFFF)),
+    "bitmap, end": masked(bitmap=coded_bitmap((0, 128), 0x101FF)),
+    "bitmap, word left": masked(bitmap=coded_bitmap(words=b"ab")),
+    "bitmap, 2^63 words": masked(bitmap=coded_bitmap(n_words=2**63)),
+    "shift of 0": integers(128, b"\0"), "shift of 32": integers(128, b"\x20"), "base of 0": integers(64, b"\0"),
+    "difference to no row": integers(16), "difference to no plane": integers(24),
+    "low byte of 256": integers(1, low(block(**constant(256))[1:])),
+    "low byte of -1": integers(1, low(block(**constant(-1))[1:])),
+    "low section, too long": integers(1, low(EIGHT + b"\0")),
+    "low bytes cut": integers(7, b"\0eightlow" * 6 + b"\0eight")[:40],
+    "refused low bytes": integers(1, low(block(**constant(255), lists=exceptions([], [1]))[1:])),
+    "no edges: on the lattice": edges(), "edges of exact": b"\3\0" + edges()[1:], "no edges": edges(b"\0", 0),
+    "9 edges": edges(b"\0\xff\1", 9),
+    "edges, r of 18": edges(b"\x12" + (1).to_bytes(3, "little"), 1), "edge behind the block": edges(b"\0\0\1", 1),
+    "edges, padding": edges(b"\0\x03", 1), "edges, no end": edges(b"\0\0\0\0", 1),
+    "edges, surplus": edges(surplus=b"\0"),
+    "edge of a NaN": edges(b"\0\xff\xff\xff\x7f\0\1", 1, b"\0\1"),
+}
+
+
 @pytest.mark.parametrize("name", GOOD_BLOCKS)
 def test_valid_corners(name):
-    for delta in (2.0**-126, 1.0, float(np.finfo("f4").max)):
+    for delta in (0.7,) if "edges" in name else (2.0**-126, 1.0, float(np.finfo("f4").max)):
         valid(reseal(header(delta=delta), GOOD_BLOCKS[name]))
 
 
 @pytest.mark.parametrize("name", BAD_BLOCKS)
 def test_refused_corners(name):
-    assert agree(reseal(header(), BAD_BLOCKS[name])) is None
+    delta = 0.7 if name.startswith("edge") else 1.0
+    assert agree(reseal(header(delta=delta), BAD_BLOCKS[name])) is None
 
 
 def test_windows_need_a_delta():
@@ -418,12 +354,26 @@ GOOD_HEADERS = [
     {**F8, "tol": None, "flags": 4}, {**F8, "tol": None, "flags": 4, "delta": 2.0**-1022},
     {"delta": 0.0}, {"delta": 2.0**-126}, {"delta": (2 - 2**-23) * 2.0**127},
     {**F8, "delta": 2.0**-1022}, {**F8, "delta": 0.1}, {**F8, "delta": 1e308},
+    {"flags": 8, "rtol": 2.0**-24}, {"flags": 8, "rtol": 1 - 2.0**-53}, {"flags": 12, "tol": None, "rtol": 0.5},
+    {"dtype": 5, "shape": (4,)}, {"dtype": 5, "shape": (4,), "block_len": 2**17 - 1},
+    {"dtype": 18, "T": 0}, {"dtype": 18, "T": 2**32 - 1}, {"dtype": 22, "T": 7, "tol": 7.5},
+    {"dtype": 22, "T": 7, "tol": None, "flags": 4}, {"dtype": 16, "T": 255, "shape": (32,), "block_len": 0},
+    {"dtype": 19, "T": 2**63 - 1, "shape": (4,)}, {"dtype": 24, "shape": (32,), "block_len": 0, "flags": 2},
+    {"dtype": 25, "shape": (4,)}, {"dtype": 26, "shape": (4,), "unit": (13, 2**31 - 1)},
     {"shape": (1,) * 31 + (8,)}, {"block_len": 0}, {"block_len": 2**18 - 1}, {"flags": 3},
 ]
 BAD_HEADERS = [
-    {"magic": b"\xacAD"}, {"version": 1}, {"codec": 0}, {"codec": 2}, {"flags": 8}, {"flags": 128},
-    {"flags": 4}, {"tol": None}, {"tol": None, "flags": 12},
-    {"dtype": 0}, {"dtype": 3}, {**F8, "dtype": 0}, {**F8, "dtype": 3},
+    {"magic": b"\xacAD"}, {"version": 1}, {"codec": 0}, {"codec": 2}, {"flags": 16}, {"flags": 128},
+    {"flags": 4}, {"tol": None}, {"tol": None, "flags": 20}, {"flags": 8}, {"rtol": 0.5},
+    *({"flags": 8, "rtol": rtol} for rtol in (0.0, -0.5, 2.0**-24 - 2.0**-60, 1.0, float("nan"), float("inf"))),
+    *({"dtype": code} for code in (0, 7, 15, 27, 255)), {**F8, "dtype": 0}, {**F8, "dtype": 7},
+    {"dtype": 5, "shape": (4,), "block_len": 2**17}, {"dtype": 18, "T": 2**32}, {"dtype": 16, "T": 256, "shape": (32,)},
+    {"dtype": 18, "T": 7, "tol": 7.0}, {"dtype": 18, "T": 0, "tol": 0.0},
+    {"dtype": 18, "T": 7, "flags": 8, "rtol": 0.5}, {"dtype": 19, "T": 2**63, "shape": (4,)},
+    *({"dtype": code, "shape": (32,), "flags": 1, "block_len": 0} for code in (16, 20, 24)),
+    {"dtype": 24, "shape": (32,), "flags": 4, "block_len": 0},
+    {"dtype": 25, "shape": (4,), "flags": 4}, {"dtype": 25, "shape": (4,), "flags": 8, "rtol": 0.5},
+    *({"dtype": 26, "shape": (4,), "unit": unit} for unit in [(14, 1), (0, 2), (0, 0), (5, 0), (5, 2**31)]),
     {"tol": -5e-324}, {"tol": float("nan")}, {"tol": float("inf")},
     {"tol": 0.5}, {"tol": 0.0, "delta": 0.0}, {"tol": -0.0, "delta": 0.0},
     {**F8, "tol": 2.0**-1023, "delta": 2.0**-1022},
@@ -482,13 +432,14 @@ def test_damaged_blocks(name):
     assert verdicts == ({False, True} if len(block) > 20 else verdicts)
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_damaged_random_blocks(seed):
-    rng = np.random.default_rng(seed)
-    chunk, _ = random_chunk([seed, 5])
-    at = peek(chunk).header_size
-    for _ in range(30):
-        agree(reseal(chunk[:at], damage(rng, chunk[at:])))
+@pytest.mark.parametrize("code", TYPES)
+def test_damaged_random_chunks(code):
+    for seed in range(8):
+        rng = np.random.default_rng([seed, code])
+        chunk, _ = random_chunk([seed, code, 1], code, blocks=1)
+        at = peek(chunk).header_size
+        for _ in range(20):
+            agree(reseal(chunk[:at], damage(rng, chunk[at:])))
 
 
 @pytest.mark.parametrize("name", [n for n in CHUNKS if n != "sequence"])

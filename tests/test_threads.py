@@ -14,7 +14,7 @@ import numcodecs
 import numpy as np
 import pytest
 from arrays import DTYPES, bits, torture
-from test_frame import crc32c
+from handmade import crc32c
 
 from arraycodec import (
     AnsQuant,

@@ -1,0 +1,752 @@
+"""Random valid chunks, which use the format as no encoder does, and the arrays that they mean.
+
+What a chunk means comes from what was drawn, not from reading it. Run as a program, this holds the decoder of
+reference.py to it: `python tests/random_chunks.py [number of chunks]`.
+"""
+
+import struct
+import sys
+from collections import Counter, namedtuple
+from fractions import Fraction
+from types import SimpleNamespace
+
+import numpy as np
+from handmade import crc32c, header, reseal, varint, zigzag
+
+try:
+    from ml_dtypes import bfloat16
+except ImportError:
+    bfloat16 = None
+
+# code: the array's dtype, values of an element, dtype of a value (None: bits only), bytes of it, m
+Type = namedtuple("Type", "dtype parts value size m")
+TYPES = {
+    1: Type("f4", 1, "f4", 4, 23), 2: Type("f8", 1, "f8", 8, 52), 3: Type("f2", 1, "f2", 2, 10),
+    4: Type(bfloat16 or "u2", 1, bfloat16, 2, 7), 5: Type("c8", 2, "f4", 4, 23), 6: Type("c16", 2, "f8", 8, 52),
+    **{16 + i: Type(f"i{1 << i}", 1, f"i{1 << i}", 1 << i, 0) for i in range(4)},
+    **{20 + i: Type(f"u{1 << i}", 1, f"u{1 << i}", 1 << i, 0) for i in range(4)},
+    24: Type("?", 1, "u1", 1, 0), 25: Type("M8", 1, "i8", 8, 0), 26: Type("m8", 1, "i8", 8, 0),
+}  # fmt: skip
+if bfloat16 is None:
+    del TYPES[4]  # what is expected of it is computed with ml_dtypes
+EMAX = {10: 30, 7: 254, 23: 254, 52: 2046}
+UNITS = "generic Y M W D h m s ms us ns ps fs as".split()
+
+
+# ---- bits and coders ----
+class Bits:
+    """A bit string, least significant bit first."""
+
+    def __init__(self):
+        self.value = self.n = 0
+
+    def put(self, value, n):
+        self.value |= value << self.n
+        self.n += n
+
+    def bytes(self):
+        return self.value.to_bytes(-(-self.n // 8), "little")
+
+
+def random_table(rng, K, prob_bits, wanted=()):
+    """Frequencies of K symbols, at least two of them not zero, those wanted too."""
+    seen = set(wanted) | set(rng.choice(K, rng.integers(2, K + 1), replace=False).tolist())
+    cuts = np.sort(rng.choice(np.arange(1, 1 << prob_bits), len(seen) - 1, replace=False))
+    table = [0] * K
+    for s, f in zip(sorted(seen), np.diff([0, *cuts, 1 << prob_bits]), strict=True):
+        table[s] = int(f)
+    return table
+
+
+def put_table(out, table, order):
+    out.put(order, 3)
+    before = 0
+    for f in table:
+        u = zigzag(f - before) + (1 << order)
+        t = u.bit_length() - 1
+        out.put(1 << (t - order), t - order + 1)
+        out.put(u & (1 << t) - 1, t)
+        before = f
+
+
+def rans(steps, n_lanes, prob_bits):
+    """States and words of (lane, table, symbol) in the order of decoding."""
+    x, words = [2**16] * n_lanes, []
+    for lane, table, s in reversed(steps):
+        f, first = table[s], sum(table[:s])
+        if x[lane] >= f << (32 - prob_bits):
+            words.append(x[lane] & 0xFFFF)
+            x[lane] >>= 16
+        x[lane] = (x[lane] // f << prob_bits) + x[lane] % f + first
+    return struct.pack(f"<{n_lanes}I", *x), struct.pack(f"<{len(words)}H", *words[::-1]), len(words)
+
+
+def any_symbol(rng, table):
+    return int(rng.choice(np.flatnonzero(table)))
+
+
+def chance(rng, p):
+    return bool(rng.random() < p)
+
+
+# ---- windows sections ----
+def random_class(rng, bottom=-(2**31), top=2**31):
+    """k, K and lo of a window anywhere between two numbers (powers of two, or 0), often at their ends."""
+    while True:
+        k = int(rng.choice([0, 25, rng.integers(26)]))
+        K = int(rng.choice([1, 64, rng.integers(1, 65)]))
+        first, last = -(-bottom >> k), (top >> k) - K
+        if first <= last:
+            return k, K, int(rng.choice([first, last, min(max(0, first), last), rng.integers(first, last + 1)]))
+
+
+def class_around(rng, wanted):
+    """k, K and lo of a window around one of the numbers."""
+    x = wanted[rng.integers(len(wanted))]
+    k = int(rng.choice([0, 25, rng.integers(26), max(0, abs(x).bit_length() - 4)]))
+    K = int(rng.choice([1, 64, rng.integers(1, 65)]))
+    first, last = -(2**31) >> k, (2**31 >> k) - K
+    return min(k, 25), K, min(max((x >> k) - int(rng.integers(K)), first), last)
+
+
+def random_refused(rng, n, size, values=None):
+    """A list of refused values: its bytes, and what stands where."""
+    refused, lists, next_at, value = {}, b"", 0, bytes(size)
+    for at in np.flatnonzero(rng.random(n) < rng.choice([0, 0.02, 0.2])).tolist():
+        if at < next_at:
+            continue
+        same, run = chance(rng, 0.5), min(int(rng.integers(1, 9)), n - at)
+        value = value if same else random_value(rng, size) if values is None else values(rng)
+        lists += varint(at - next_at << 2 | (run > 1) << 1 | same)
+        lists += (b"" if same else value) + (varint(run - 2) if run > 1 else b"")
+        refused |= dict.fromkeys(range(at, at + run), value)
+        next_at = at + run
+    return lists, refused
+
+
+def random_value(rng, size):
+    return rng.bytes(size) if chance(rng, 0.7) else bytes([0] * (size - 1) + [int(rng.choice([0, 0x80, 1, 0x3F]))])
+
+
+def put_edges(rng, edges):
+    r, out, before = int(rng.choice([0, 17, rng.integers(18)])), Bits(), -1
+    for at in edges:
+        gap = at - before - 1
+        out.put(1 << (gap >> r), (gap >> r) + 1)
+        out.put(gap & (1 << r) - 1, r)
+        before = at
+    return bytes([r]) + out.bytes()
+
+
+def section(rng, n, size=0, wanted=None, top=None, find_edges=None):
+    """A windows section: its bytes, its integers, refused values by position, and positions of edges.
+
+    The integers are those wanted (at most 2^30), or any from 0 to `top`, or any at all. With a size there are refused
+    values; `find_edges(integers, refused)` gives positions of edges.
+    """
+    lanes_code, group_code, prob_code = rng.integers(5), rng.integers(2), rng.integers(4)
+    n_lanes, group, prob_bits = 4 << int(lanes_code), 64 if group_code else 128, 10 + int(prob_code)
+    n_classes = int(rng.choice([1, 2, 16, rng.integers(1, 17)]))
+    coding = int(rng.integers(3)) if n_classes > 1 else 0
+    if wanted:
+        classes = [class_around(rng, wanted) for _ in range(n_classes)]
+    else:
+        classes = [random_class(rng, *([] if top is None else [0, top])) for _ in range(n_classes)]
+    heads = b"".join(bytes([k, K - 1]) + varint(zigzag(lo)) for k, K, lo in classes)
+    tables, packed = [], Bits()
+    for k, K, lo in classes:
+        some = wanted[: int(rng.integers(n + 1))] if wanted else ()
+        seen = {(x >> k) - lo for x in some if 0 <= (x >> k) - lo < K}
+        tables.append(random_table(rng, K, prob_bits, seen) if K > 1 else None)
+    for table in filter(None, tables):
+        put_table(packed, table, int(rng.integers(8)))
+    out = packed.bytes()
+
+    n_groups = -(-n // group)
+    if coding == 0:
+        sequence, packed = rng.integers(n_classes, size=n_groups).tolist(), Bits()
+        if n_classes > 1:
+            for c in sequence:
+                packed.put(c, (n_classes - 1).bit_length())
+        out += packed.bytes()
+    else:
+        contexts, packed = [random_table(rng, n_classes, 8) for _ in range(n_classes if coding == 2 else 1)], Bits()
+        for table in contexts:
+            put_table(packed, table, int(rng.integers(8)))
+        sequence, steps, context = [], [], 0
+        for i in range(n_groups):
+            sequence.append(any_symbol(rng, contexts[context]))
+            steps.append((i % 4, contexts[context], sequence[-1]))
+            context = sequence[-1] if coding == 2 else 0
+        states, words, n_words = rans(steps, 4, 8)
+        out += packed.bytes() + states + varint(n_words) + words
+
+    refused_list, refused = random_refused(rng, n, size) if size else (b"", {})
+    outside, often = {}, rng.choice([0, 0.02])
+    integers, steps, packed = [], [], Bits()
+    for g, c in enumerate(sequence):
+        (k, K, lo), table, length = classes[c], tables[c], min(group, n - g * group)
+        symbols = np.flatnonzero(table) if K > 1 else [0]
+        tokens, raws = rng.choice(symbols, 128).tolist(), rng.integers(1 << k, size=128).tolist()
+        for i in range(-(-length // 16) * 16):
+            token, raw = tokens[i], raws[i]  # in the padding too
+            if i < length:
+                x = wanted[len(integers)] if wanted else None
+                if x is not None and 0 <= (x >> k) - lo < K and (K == 1 or table[(x >> k) - lo]):
+                    token, raw = (x >> k) - lo, x & (1 << k) - 1
+                elif x is not None:
+                    outside[len(integers)] = x
+                if chance(rng, often):
+                    any_number = int(rng.choice([2**30, -(2**30), rng.integers(-(2**30), 2**30)]))
+                    outside[len(integers)] = x if wanted else any_number if top is None else int(rng.integers(top))
+                if K > 1:
+                    steps.append((i % n_lanes, table, token))
+                integers.append((lo + token << k) | raw)
+            packed.put(raw, k)
+    out += packed.bytes()
+    for at, x in outside.items():
+        integers[at] = x
+    edges = find_edges(integers, refused) if find_edges else []
+    exceptions = 0
+    if outside or refused or edges:
+        exceptions, before, lists = 192 if edges else 64, -1, b""
+        for at, x in sorted(outside.items()):
+            lists += varint(at - before - 1) + varint(zigzag(x))
+            before = at
+        lists += refused_list + (put_edges(rng, edges) if edges else b"")
+        out += varint(len(outside)) + varint(len(refused)) + (varint(len(edges)) if edges else b"")
+        out += varint(len(lists)) + lists
+    if steps:
+        states, words, _ = rans(steps, n_lanes, prob_bits)
+        out += states + words
+    layout = bytes([lanes_code | group_code << 3 | prob_code << 4, n_classes - 1 | coding << 4 | exceptions])
+    return layout + heads + out, integers, refused, edges
+
+
+# ---- modes: the rest of a block after its mask, and its values as bytes ----
+def cut(values):
+    data, size = values.tobytes(), values.dtype.itemsize
+    return [data[i : i + size] for i in range(0, len(data), size)]
+
+
+def numbers_of(values, array):
+    return np.frombuffer(b"".join(values), array.type.value)
+
+
+def raw(rng, n, array):
+    values = [random_value(rng, array.type.size) for _ in range(n)]
+    return b"".join(values), values
+
+
+def constant(rng, n, array):
+    value = random_value(rng, array.type.size)
+    return value, [value] * n
+
+
+def multiples(numbers, array):
+    """Integers times delta, as values of the array's type."""
+    with np.errstate(all="ignore"):
+        x = np.array(numbers, "f8") * array.delta
+        if array.type.size < 8:
+            x = x.astype("f4")
+        return x.astype(array.type.value)
+
+
+def uniform(rng, n, array):
+    def values(integers, refused):
+        found = cut(multiples(integers, array))
+        for at, value in refused.items():
+            found[at] = value
+        return found
+
+    def find_edges(integers, refused):
+        with np.errstate(all="ignore"):
+            x = numbers_of(values(integers, refused), array).astype("f8")
+            R = np.rint(x / array.delta)
+            possible = np.isfinite(x) & (np.abs(R) <= 2**27) & (R * array.delta != x)
+        return np.flatnonzero(possible & (rng.random(n) < rng.choice([0, 0.1, 1]))).tolist()
+
+    wanted = None
+    if chance(rng, 0.7):
+        scale = 2 ** int(rng.choice([min(array.type.m + 2, 29), rng.integers(1, 30)]))
+        wanted = (int(rng.integers(-scale, scale)) // 2 + rng.integers(-scale // 2, scale // 2 + 1, n)).tolist()
+    out, integers, refused, edges = section(
+        rng, n, array.type.size, wanted, find_edges=find_edges if array.type.size < 8 else None
+    )
+    found = values(integers, refused)
+    for at in edges:
+        found[at] = edge_of(numbers_of([found[at]], array), array)
+        array.seen.add(f"edge {array.type.value}" + " refused" * (at in refused))
+    return out, found
+
+
+def edge_of(x, array):
+    """The edge of the bin that a value belongs to, on its side."""
+    delta = np.float64(array.delta)
+    R = np.rint(x.astype("f8") / delta)
+    below = x.astype("f8") < R * delta
+    bound = (2 * R + np.where(below, 1, -1)) * (delta / 2)
+    with np.errstate(all="ignore"):
+        y = bound.astype("f4").astype(x.dtype)
+        inward = np.where(below, -np.inf, np.inf).astype(x.dtype)
+        while (y.astype("f8") > bound if below else y.astype("f8") < bound).all():
+            y = np.nextafter(y, inward)
+    return y.tobytes()
+
+
+def wide(rng, n, array, with_mask, folded, X=None, shift=0):
+    """Wide integers: their bytes, the numbers modulo 2^64 (those given, or any), and refused values."""
+    choices = [(0, 0), (1, 1)] + [(d, at) for d, at in ((2, array.w), (3, array.v)) if at and not with_mask]
+    difference, distance = choices[rng.integers(len(choices))]
+    base = 0
+    if chance(rng, 0.5):
+        base = int(rng.choice([2**63 - 1, -(2**63), -1, 1, rng.integers(-1000, 1000), rng.integers(-(2**63), 2**63)]))
+    array.seen |= {f"difference {difference}", f"shift {bool(shift)}", f"base {bool(base)}", f"folded {bool(folded)}"}
+    if X is None:
+        n_low = int(rng.integers(8))
+        tail, h, refused, _ = section(rng, n, array.type.size)
+        low_bytes = []
+        low = np.zeros(n, "u8")
+        for j in range(n_low):
+            part, one = low_plane(rng, n, None, array)
+            low_bytes.append(part)
+            low |= np.array(one, "u8") << np.uint64(8 * j)
+        D = (np.array(h, "i8").view("u8") << np.uint64(8 * n_low)) + low + np.uint64(base % 2**64)
+        for start in range(distance):  # each of the interleaved sequences is a running sum
+            D[start::distance] = np.cumsum(D[start::distance], dtype="u8")
+        X = D.tolist()
+    else:
+        wild = chance(rng, 0.3)
+        Q = np.array(X, "u8")
+        before = np.zeros(n, "u8")
+        if distance:
+            before[distance:] = Q[:-distance] if distance < n else 0
+        D = (Q - before - np.uint64(base % 2**64)).view("i8")
+        least = next(b for b in range(8) if max(abs(int(D.min())), abs(int(D.max()))) >> 8 * b < 2**30)
+        n_low = int(rng.choice([least, rng.integers(least, 8)]))
+        low_bytes = [low_plane(rng, n, ((D >> 8 * j) & 255).tolist(), array)[0] for j in range(n_low)]
+        h = D >> 8 * n_low
+        if wild and n_low >= 5:  # what the shift by 8b drops
+            h += rng.integers(-(2**29) >> 64 - 8 * n_low, 2**29 >> 64 - 8 * n_low, n) << 64 - 8 * n_low
+        tail, _, refused, _ = section(rng, n, array.type.size, h.tolist())
+    array.seen.add(f"low bytes {n_low}")
+    out = bytes([n_low | difference << 3 | folded << 5 | bool(base) << 6 | bool(shift) << 7])
+    out += (bytes([shift]) if shift else b"") + (varint(zigzag(base)) if base else b"")
+    return out + b"".join(low_bytes) + tail, X, refused
+
+
+def low_plane(rng, n, wanted, array):
+    """The field of one low byte: those wanted, or any."""
+    if chance(rng, 0.5):
+        plane = bytes(wanted) if wanted else rng.bytes(n)
+        return varint(0) + plane, list(plane)
+    out, integers, _, _ = section(rng, n, 0, wanted, 256)
+    array.seen.add("low section")
+    return varint(len(out)) + out, integers
+
+
+def placed(values, refused):
+    for at, value in refused.items():
+        values[at] = value
+    return values
+
+
+def exact(rng, n, array, with_mask):
+    size, W = array.type.size, 8 * array.type.size
+    folded = bool(array.type.m) and chance(rng, 0.5)
+    shift = int(rng.choice([1, W - 1, rng.integers(1, W)])) if chance(rng, 0.3) else 0
+    V = W - shift
+    if chance(rng, 0.3):
+        out, X, refused = wide(rng, n, array, with_mask, folded, None, shift)
+        X = np.array(X, "u8")
+        bits = X & np.uint64(2**V - 1)
+        if folded:
+            bits = bits >> np.uint64(1) | (bits & np.uint64(1)) << np.uint64(V - 1)
+        elif array.type.m:
+            negative = X >> np.uint64(63) == 1
+            bits = np.where(negative, ~X, X) & np.uint64(2 ** (V - 1) - 1)
+            bits |= negative.astype("u8") << np.uint64(V - 1)
+        return out, placed(cut((bits << np.uint64(shift)).astype(f"u{size}")), refused)
+    values, X = [], []
+    scale, wild = 2 ** int(rng.integers(V)), chance(rng, 0.2)
+    first = int(rng.choice([0, rng.integers(0, 2 ** (V - 1))]))
+    for _ in range(n):
+        magnitude = (first + int(rng.integers(scale))) % 2 ** (V - 1)
+        negative = chance(rng, 0.3)
+        if not array.type.m:  # two's complement
+            x = -1 - magnitude if negative else magnitude
+            bits = x % 2**V
+            x += (int(rng.integers(-9, 9)) << V) * wild
+        else:
+            bits = magnitude | negative << V - 1
+            if folded:
+                x = 2 * magnitude + negative + (int(rng.integers(-9, 9)) << V) * wild
+            else:
+                x = magnitude + (int(rng.integers(9)) << V - 1) * (wild and V < 60)
+                x = -1 - x if negative else x
+        values.append((bits << shift).to_bytes(size, "little"))
+        X.append(x % 2**64)
+    out, _, refused = wide(rng, n, array, with_mask, folded, X, shift)
+    return out, placed(values, refused)
+
+
+def lattice(rng, n, array, with_mask):
+    W, step = 8 * array.type.size, 2 * array.T + 1
+    low, high = (-(2 ** (W - 1)), 2 ** (W - 1) - 1) if array.type.value[0] == "i" else (0, 2**W - 1)
+    X = None
+    if chance(rng, 0.8):
+        X, scale = [], 2 ** int(rng.integers(1, 64))
+        for _ in range(n):
+            if chance(rng, 0.05):
+                X.append(int(rng.choice([-(2**63), 2**63 - 1, rng.integers(-(2**63), 2**63)])) % 2**64)
+                continue
+            value = int(rng.choice([low, high])) if chance(rng, 0.05) else low + int(rng.integers(scale)) % 2**W
+            nearest = (value + array.T) // step
+            assert abs(min(max(nearest * step, low), high) - value) <= array.T
+            X.append(nearest % 2**64)
+    out, X, refused = wide(rng, n, array, with_mask, False, X)
+    numbers = [int(x) * step for x in np.array(X, "u8").view("i8").tolist()]
+    if min(numbers) < low or max(numbers) > high:
+        array.seen.add("clamped")
+    clamped = [low if x < low else high if x > high else x for x in numbers]
+    return out, placed(cut(np.array(clamped, array.type.value)), refused)
+
+
+# ---- relative ----
+def octave(rtol, m):
+    """The first significand of every bin and its centre, as runs: (first, centre, bins, width) of bins of a width."""
+    fraction = Fraction(rtol)
+    digits = 0
+    while fraction < 2**28:
+        fraction, digits = fraction * 2, digits + 1
+    r = Fraction(fraction.__floor__(), 2**digits)
+    unit = 2 ** max(m - 29, 0)
+    runs = []
+    if m <= 10 or r >= Fraction(1, 2**13):
+        lo, end = 2**m // unit, 2 ** (m + 1) // unit
+        while lo < end:
+            c = min((lo * (1 + r)).__floor__(), end - 1)
+            after = (c / (1 - r)).__floor__() + (unit == 1)
+            runs.append((lo * unit, c * unit, 1, 0))
+            lo = after
+    else:
+        length = 2**m // 32
+        for a in range(2**m, 2 ** (m + 1), length):
+            k = (a * r).__floor__()
+            whole, rest = divmod(length, 2 * k + 1)
+            runs.append((a, a + k, whole, 2 * k + 1))
+            if rest:
+                first = a + whole * (2 * k + 1)
+                runs.append((first, min(first + k, a + length - 1), 1, 2 * k + 1))
+    return r, runs
+
+
+class Relative:
+    """What indices mean, from the definition in rational numbers."""
+
+    def __init__(self, delta, rtol, m):
+        self.m, self.emax = m, EMAX[m]
+        bias = self.emax // 2
+        r, self.runs = octave(rtol, m)
+        self.B = sum(n for _, _, n, _ in self.runs)
+        self.E0, self.U = 1, 0
+        if delta:
+            while self.E0 <= self.emax and Fraction(2) ** (self.E0 - bias) * r < Fraction(delta) / 2:
+                self.E0 += 1
+            self.U = 2**53
+            if self.E0 <= self.emax:
+                self.U = min(self.U, int(np.ceil(np.float64(2) ** (self.E0 - bias) / np.float64(delta))))
+        self.last = self.U + self.B * max(0, self.emax - self.E0 + 1)
+
+    def bits(self, u, array):
+        """The bits of the value without its sign."""
+        if u <= self.U:
+            return int.from_bytes(multiples([u], array).tobytes(), "little")
+        E, i = self.E0 + (u - self.U - 1) // self.B, (u - self.U - 1) % self.B
+        if E > self.emax:
+            return self.emax + 1 << self.m
+        for _, centre, n, width in self.runs:
+            if i < n:
+                return (E << self.m) + centre + i * width - 2**self.m
+            i -= n
+
+
+def relative(rng, n, array, with_mask):
+    W = 8 * array.type.size
+    table = Relative(array.delta, array.rtol, array.type.m)
+    folded, X, top = chance(rng, 0.7), None, 2**64 - 1
+    if chance(rng, 0.85):
+        anywhere = rng.integers(table.last, endpoint=True, dtype="u8")
+        places = [0, table.U, table.U + 1, table.last, table.last + 1, table.U + table.B, anywhere, 2**63, top]
+        scale = 2 ** int(rng.integers(1, 50))
+        near = [int(places[rng.integers(len(places))]) for _ in range(3)]
+        X, n_places = [], int(rng.choice([1, 3]))
+        for _ in range(n):
+            u = near[rng.integers(n_places)] + int(rng.integers(-scale, scale))
+            u = min(max(u, 0), top >> folded)
+            X.append(2 * u + int(rng.integers(2)) if folded else u)
+    out, X, refused = wide(rng, n, array, with_mask, folded, X)
+    u, signs = [int(x) >> folded for x in X], [int(x) & 1 if folded else 0 for x in X]
+    bits = [table.bits(x, array) | s << W - 1 for x, s in zip(u, signs, strict=True)]
+    fine = table.runs[0][3] > 0
+    array.seen |= {
+        f"relative {array.type.value} {'fine' if fine else 'coarse'}{' delta' if array.delta else ''}",
+        "E0 clamped" if array.delta and table.E0 == 1 else "E0 > emax" if table.E0 > table.emax else "E0",
+        *(("uniform u",) if min(u) <= table.U else ()), *(("octave u",) if max(u) > table.U else ()),
+        *(("infinite u",) if max(u) > table.last else ()), *(("u of 64 bits",) if max(u) >= 2**63 else ()),
+    }  # fmt: skip
+    return out, placed([x.to_bytes(array.type.size, "little") for x in bits], refused)
+
+
+# ---- masks ----
+def split(rng, total, most):
+    """Random lengths that sum to a number."""
+    while total:
+        length = int(rng.integers(1, min(total, most) + 1))
+        yield length
+        total -= length
+
+
+def random_mask(rng, bits, array):
+    """A mask of these bits: its bytes, and the values that it masks in order."""
+    M = sum(bits)
+    p = int(rng.choice([1, 2, 16, rng.integers(1, 17)]))
+    patterns = [random_value(rng, array.type.size) for _ in range(p)]
+    out, masked = varint(M) + bytes([p]) + b"".join(patterns), patterns * M if p == 1 else []
+    if p > 1:
+        for length in split(rng, M, int(rng.choice([1, 5, 1000]))):
+            pattern = int(rng.integers(p))
+            out += varint(16 * (length - 1) + pattern)
+            masked += [patterns[pattern]] * length
+    array.seen |= {f"patterns {p}", "all masked" if M == len(bits) else "some masked"}
+    return out + (put_bitmap(rng, bits, array) if M < len(bits) else b""), masked
+
+
+def put_bitmap(rng, bits, array):
+    count, w, v = len(bits), array.w, array.v
+    far = max(w, v, 1) + 1
+    padded = np.concatenate([np.zeros(far, int), bits, np.zeros(64, int)])  # bit i is padded[far + i]
+
+    def state(first, length):
+        word = padded[far + first : far + first + length] if far + first >= 0 else []
+        return 0 if not np.any(word) else 1 if np.all(word) else 2
+
+    symbols, before, often = [], 0, rng.choice([0, 0.2])  # (context, symbol), those of bits from 27 on
+    for start in range(0, count, 64):
+        length = min(64, count - start)
+        above, plane = state(start - w, length) if w >= 64 else 0, state(start - v, length) if v >= 64 else 0
+        symbols.append((before + 3 * above + 9 * plane, 2 if chance(rng, often) else state(start, length)))
+        before = symbols[-1][1]
+        if before != state(start, length):
+            array.seen.add("mixed, but is not")
+        if before == 2:
+            for at in range(far + start, far + start + length):
+                context = padded[at - 1] + (16 * padded[at - v] if v else 0)
+                if w > 1:
+                    context += 2 * padded[at - w] + 4 * padded[at - w - 1] + 8 * padded[at - w + 1]
+                symbols.append((27 + int(context), int(padded[at])))
+    seen = [{s for c, s in symbols if c == context} for context in range(59)]
+    codes, tables, heads, coded = Bits(), {}, b"", chance(rng, 0.5)
+    for context in range(59):
+        found, words = seen[context], context < 27
+        sure = len(found) < 2 and not (coded and chance(rng, 0.5))
+        if sure:
+            codes.put(next(iter(found)) if found else int(rng.integers(3 if words else 2)), 2)
+            continue
+        codes.put(3, 2)
+        if words:
+            while True:
+                cuts = sorted(rng.integers(0, 257, 2).tolist())
+                table = [cuts[0], cuts[1] - cuts[0], 256 - cuts[1]]
+                if chance(rng, 0.2):
+                    table = [int(x) for x in rng.permutation([0, 1, 255])]
+                if max(table) < 256 and all(table[s] for s in found):
+                    break
+            heads += bytes(table[:2])
+        else:
+            table = [256 - int(f) for f in [rng.choice([1, 255, rng.integers(1, 256)])]]
+            table.append(256 - table[0])
+            heads += bytes([table[1]])
+        tables[context] = table
+    array.seen |= {f"{'word' if c < 27 else 'bit'} {'coded' if c in tables else 'sure'}" for c, _ in symbols}
+    array.seen |= {f"context of words {c}" if c < 27 else f"context of bits {c - 27}" for c, _ in symbols}
+    if not tables:
+        array.seen.add("nothing coded")
+        return codes.bytes()
+    states, words, n = rans([(0, tables[c], s) for c, s in symbols if c in tables], 1, 8)
+    return codes.bytes() + heads + states + varint(n) + words
+
+
+def random_bits(rng, count, array):
+    """Where the values of an array are masked: rows and planes alike, more or less, blobs, nothing, all."""
+    w, v = array.w or 37, array.v or 150
+    i = np.arange(count)
+    row = rng.random(w) < rng.random()
+    shapes = [
+        row[i % w], row[i % w] & ((i // w) % 3 > 0), (i % v) < v // 2, (i // 64) % 2 == 1, i % w < rng.integers(w + 1),
+        np.zeros(count, bool), np.ones(count, bool), i // v % 2 == 0, rng.random(count) < rng.random(),
+    ]  # fmt: skip
+    lengths = rng.choice([1, 30, 64, 100, 200], count)
+    shapes += [np.repeat(rng.random(count) < 0.5, lengths)[:count]] * 3
+    noise = rng.random(count) < rng.choice([0, 0.01, 0.1])
+    return shapes[rng.integers(len(shapes))] ^ noise
+
+
+# ---- blocks and chunks ----
+def random_block(rng, bits, array):
+    """A block whose values are masked where bits are set, and its values as bytes."""
+    count, with_mask, out, masked = len(bits), bool(sum(bits)), b"", []
+    if with_mask:
+        out, masked = random_mask(rng, bits, array)
+    n = count - len(masked)
+    modes = [0, 1, 3, 3, 3]
+    if array.type.m and array.delta and not array.rtol:
+        modes = [0, 1, 2, 2, 2, 2, 3]
+    if array.T or array.rtol:
+        modes = [0, 1, 3, 4, 4, 4]
+    mode = modes[rng.integers(len(modes))] if n else 0
+    array.seen.add(f"mode {mode} of {array.type.dtype}" + " masked" * with_mask)
+    if mode < 3:
+        rest, values = [raw, constant, uniform][mode](rng, n, array)
+    else:
+        rest, values = (exact if mode == 3 else relative if array.rtol else lattice)(rng, n, array, with_mask)
+    masked, values = iter(masked), iter(values)
+    return bytes([mode | with_mask << 3]) + out + rest, [next(masked if b else values) for b in bits]
+
+
+def random_shape(rng):
+    if chance(rng, 0.1):  # rows and planes that fill words
+        return [(4, 3, 130), (3, 2, 200), (130, 3, 4), (200, 2, 3), (9, 2, 64), (3, 5, 70)][rng.integers(6)]
+    while True:
+        shape = tuple(rng.choice([1, 2, 3, 4, 7, 20, 63, 64, 65, 130, 0] + [5] * 3, rng.integers(5)).tolist())
+        if np.prod(shape, dtype=int) <= 700:
+            return shape
+
+
+def random_rtol(rng, m):
+    least, limit = 2.0 ** -(m + 1), 2.0**-13
+    places = [least, 0.999, 0.01, least * 3, limit, np.nextafter(limit, 0)]
+    places += np.exp(rng.uniform(np.log(least), 0, 3)).tolist() + np.exp(rng.uniform(np.log(limit), 0, 3)).tolist()
+    return min(max(float(rng.choice(places)), least), 0.99999)
+
+
+def random_delta(rng, m, rtol):
+    info = np.finfo("f8" if m == 52 else "f4")
+    middle = float(np.exp(rng.normal() * (4 if m == 10 else 20)))
+    places = [info.tiny, info.max, 1.0, 2.0**-9] + [middle] * 3 + [2.0**-30] * (m == 10)
+    delta = float(np.dtype(info.dtype).type(rng.choice(places)))
+    return 0.0 if chance(rng, 0.4 if rtol else 0.15) else delta
+
+
+def random_chunk(seed, code=None, blocks=None, seen=None):
+    """A chunk and its array; of the given element type, with the given number of blocks (1), if they are given."""
+    rng = np.random.default_rng(seed)
+    code = code or list(TYPES)[rng.integers(len(TYPES))]
+    kind = TYPES[code]
+    array = SimpleNamespace(type=kind, delta=None, T=0, rtol=None, seen=set() if seen is None else seen)
+    shape = random_shape(rng)
+    while blocks and 0 in shape:
+        shape = random_shape(rng)
+    count = int(np.prod(shape, dtype=int))
+    fortran = chance(rng, 0.5)
+    axes = shape if fortran else shape[::-1]
+    array.w = kind.parts * axes[0] if len(axes) > 1 else 0
+    array.v = kind.parts * axes[0] * axes[1] if len(axes) > 2 else 0
+    big = kind.size > 1 and chance(rng, 0.4)
+    dtype, unit, implied = np.dtype(kind.dtype), (0, 1), 0
+    if code < 16:
+        array.rtol = random_rtol(rng, kind.m) if chance(rng, 0.5) else None
+        array.delta = random_delta(rng, kind.m, array.rtol)
+    elif code < 24:
+        bits = min(8 * kind.size, 63)
+        top = int(rng.choice([2**bits - 1, 2 ** int(rng.integers(1, bits + 1)) - 1, rng.integers(1, 4)]))
+        array.T = 0 if chance(rng, 0.2) else top
+    if code in (25, 26):
+        unit = int(rng.integers(14)), int(rng.choice([1, 25, 2**31 - 1]))
+        unit = unit if unit[0] else (0, 1)
+        dtype = np.dtype(f"{kind.dtype}[{unit[1]}{UNITS[unit[0]]}]") if unit[0] else dtype
+    if code < 24:
+        implied = 4 * chance(rng, 0.5)
+    block_len = 0 if blocks else int(rng.choice([0, 1, 13, 64, 100, 128, rng.integers(1, 700), 2**17 - 1]))
+    if block_len and count > 12 * block_len:
+        block_len = -(-count // 12)
+    length = block_len or max(count, 1)
+    n_blocks = -(-count // length)
+    flags = big | 2 * fortran | implied | 8 * bool(array.rtol)
+    tol = None if implied else float(rng.choice([0.1, 7.3, 1e300]))
+    head = header(shape, code, flags, tol, array.delta, block_len, n_blocks, T=array.T, rtol=array.rtol, unit=unit)
+
+    masked = random_bits(rng, kind.parts * count, array) & chance(rng, 0.6)
+    bodies, values = [], []
+    for start in range(0, kind.parts * count, kind.parts * length):
+        body, some = random_block(rng, masked[start : start + kind.parts * length].tolist(), array)
+        bodies.append(body)
+        values += some
+    flat = np.frombuffer(b"".join(values), f"V{kind.size}" if values else "V1")
+    data = b"".join(x.tobytes()[::-1] for x in flat) if big else flat.tobytes()
+    flat = np.frombuffer(bytearray(data), "u1").view(dtype.newbyteorder(">" if big else "<"))
+    return reseal(head, *bodies), flat.reshape(shape, order="F" if fortran else "C")
+
+
+def same(a, b):
+    """Whether two arrays have the same type, shape, memory order and bytes."""
+    if (a.dtype, a.shape) != (b.dtype, b.shape):
+        return False
+    layouts = [(x.flags.c_contiguous, x.flags.f_contiguous) for x in (a, b)]
+    return layouts[0] == layouts[1] and a.tobytes("A") == b.tobytes("A")
+
+
+# ---- the reference against all this ----
+def damaged(rng, chunk):
+    """A chunk of one block with a few bytes of it changed, and its checksums right."""
+    for size in range(len(chunk), 0, -1):  # where the block begins: the index has its size and checksum
+        at = len(chunk) - size
+        if at > 12 and chunk[at - 12 : at - 4] == struct.pack("<II", size, crc32c(chunk[at:])):
+            break
+    block = bytearray(chunk[at:])
+    for _ in range(rng.choice([1, 1, 2, 4])):
+        block[rng.integers(min(len(block), 40) if rng.random() < 0.5 else len(block))] ^= 1 << rng.integers(8)
+    return reseal(chunk[:at], bytes(block))
+
+
+FEATURES = {
+    *(f"low bytes {b}" for b in range(8)), *(f"difference {d}" for d in range(4)), "low section",
+    *(f"{what} {yes}" for what in ("shift", "base", "folded") for yes in (True, False)),
+    *(f"patterns {p}" for p in range(1, 17)), "all masked", "some masked", "nothing coded",
+    *(f"{what} {how}" for what in ("word", "bit") for how in ("coded", "sure")),
+    *(f"context of words {c}" for c in range(27)), *(f"context of bits {c}" for c in range(32)),
+    *(f"edge {value}" for value in ("f4", "f2", bfloat16) if value), "clamped",
+    *(f"relative {value} coarse{delta}" for value in ("f4", "f8", "f2", bfloat16) if value for delta in ("", " delta")),
+    *(f"relative {value} fine{delta}" for value in ("f4", "f8") for delta in ("", " delta")),
+    "E0 clamped", "E0 > emax", "E0", "uniform u", "octave u", "infinite u", "u of 64 bits", "mixed, but is not",
+    *(
+        f"mode {mode} of {TYPES[code].dtype}{mask}"
+        for mode, codes in [(0, TYPES), (1, TYPES), (2, range(1, 7)), (3, TYPES), (4, range(1, 24))]
+        for code in codes
+        for mask in ("", " masked")
+        if code in TYPES
+    ),
+}  # fmt: skip
+
+
+def main(number):
+    import reference
+
+    seen, refusals = set(), Counter()
+    for i in range(number):
+        chunk, expected = random_chunk([i], list(TYPES)[i % len(TYPES)], seen=seen)
+        if not same(reference.decode(chunk), expected):
+            sys.exit(f"chunk {i} is not what it should be")
+    print(f"{number} chunks; never used: {sorted(FEATURES - seen) or 'nothing'}")
+    for i in range(number):  # damage: refused, or some array, but no other error
+        chunk, _ = random_chunk([i, 1], list(TYPES)[i % len(TYPES)], blocks=1)
+        try:
+            reference.decode(damaged(np.random.default_rng([i, 2]), chunk))
+            refusals["accepted"] += 1
+        except reference.Invalid as refusal:
+            refusals[str(refusal)] += 1
+    print(*(f"{n:6} {why}" for why, n in refusals.most_common()), sep="\n")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)
