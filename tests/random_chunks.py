@@ -311,17 +311,18 @@ def wide(rng, n, array, with_mask, folded, X=None, shift=0):
             part, one = low_plane(rng, n, None, array)
             low_bytes.append(part)
             low |= np.array(one, "u8") << np.uint64(8 * j)
-        D = (np.array(h, "i8").view("u8") << np.uint64(8 * n_low)) + low + np.uint64(base % 2**64)
+        D = (np.array(h, "i8").view("u8") << np.uint64(8 * n_low)) + low
+        D[: distance or n] += np.uint64(base % 2**64)
         for start in range(distance):  # each of the interleaved sequences is a running sum
             D[start::distance] = np.cumsum(D[start::distance], dtype="u8")
         X = D.tolist()
     else:
         wild = chance(rng, 0.3)
         Q = np.array(X, "u8")
-        before = np.zeros(n, "u8")
-        if distance:
-            before[distance:] = Q[:-distance] if distance < n else 0
-        D = (Q - before - np.uint64(base % 2**64)).view("i8")
+        before = np.full(n, base % 2**64, "u8")
+        if 0 < distance < n:
+            before[distance:] = Q[:-distance]
+        D = (Q - before).view("i8")
         least = next(b for b in range(8) if max(abs(int(D.min())), abs(int(D.max()))) >> 8 * b < 2**30)
         n_low = int(rng.choice([least, rng.integers(least, 8)]))
         low_bytes = [low_plane(rng, n, ((D >> 8 * j) & 255).tolist(), array)[0] for j in range(n_low)]

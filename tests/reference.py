@@ -453,8 +453,8 @@ def wide_integers(r, n, array, mode, with_mask):
 
     Q = []
     for i, h in enumerate(section.integers):
-        D = (h << 8 * n_low) + sum(byte[i] << 8 * j for j, byte in enumerate(low)) + base
-        Q.append((D + (Q[i - distance] if distance and i >= distance else 0)) % 2**64)
+        D = (h << 8 * n_low) + sum(byte[i] << 8 * j for j, byte in enumerate(low))
+        Q.append((D + (Q[i - distance] if distance and i >= distance else base)) % 2**64)
     return Q, shift, folded, section.refused
 
 
