@@ -685,6 +685,8 @@ def random_chunk(seed, code=None, blocks=None, seen=None):
         values += some
     flat = np.frombuffer(b"".join(values), f"V{kind.size}" if values else "V1")
     data = b"".join(x.tobytes()[::-1] for x in flat) if big else flat.tobytes()
+    if big and dtype.name == "bfloat16":  # ml_dtypes has no byte orders
+        dtype = np.dtype("u2")
     flat = np.frombuffer(bytearray(data), "u1").view(dtype.newbyteorder(">" if big else "<"))
     return reseal(head, *bodies), flat.reshape(shape, order="F" if fortran else "C")
 

@@ -165,6 +165,8 @@ def decode(data):
         values += decode_block(Reader(block), parts * min(length, count - i * length), array)
     require(r.left() == 0, "bytes after the last block")
 
+    if flags & 1 and dtype.name == "bfloat16":  # ml_dtypes has no byte orders
+        dtype = np.dtype("u2")
     elements = np.frombuffer(b"".join(values), "V1").view(dtype.newbyteorder("<"))
     if flags & 1:
         elements = elements.byteswap().view(dtype.newbyteorder(">"))

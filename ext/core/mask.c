@@ -172,7 +172,7 @@ typedef struct {
 } reach;
 
 static reach reach_of(const ac_strides *strides, uint32_t n) {
-  const int64_t row = strides->row < n ? (int64_t)strides->row : 0;
+  const int64_t row = strides->row <= n ? (int64_t)strides->row : 0; /* the first bit is NE of the last */
   const int64_t plane = strides->plane < n ? (int64_t)strides->plane : 0;
   return (reach){row < 2 ? 0 : row, plane, row < 64 ? 0 : row, plane < 64 ? 0 : plane};
 }
