@@ -795,7 +795,7 @@ def test_inspect(sources, tmp_path, capsys, kind):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(ARRAYS)
     line = next(text for text in lines if text.startswith("temp: "))
-    assert "5x20x30, chunks 2x20x15" in line and "tol 0.000976562" in line and "windows:6" in line
+    assert "5x20x30, chunks 2x20x15" in line and "tol 0.000976562" in line and "uniform:6" in line
     assert run("inspect", out, "--json", "--chunks") == 0
     entries = {e["name"]: e for e in json.loads(capsys.readouterr().out)}
     assert set(entries) == set(ARRAYS)
@@ -803,7 +803,7 @@ def test_inspect(sources, tmp_path, capsys, kind):
     assert temp["n_chunks"] == 6 and temp["bytes"] == sum(c["bytes"] for c in temp["chunks"])
     assert temp["bits_per_value"] == pytest.approx(8 * temp["bytes"] / 3000)
     assert temp["ratio"] == pytest.approx(12000 / temp["bytes"])
-    assert temp["chunks"][1] | {"corner": [0, 0, 15], "shape": [2, 20, 15], "mode": "windows"} == temp["chunks"][1]
+    assert temp["chunks"][1] | {"corner": [0, 0, 15], "shape": [2, 20, 15], "mode": "uniform"} == temp["chunks"][1]
     assert "tol" not in entries["sub/deep/ints"] and entries["sub/deep/ints"]["codec"]
     assert run("inspect", out, "--chunks") == 0
     assert sum(text.startswith("    [") for text in capsys.readouterr().out.splitlines()) >= 6 + 4 + 3
@@ -822,9 +822,9 @@ def test_inspect_through_other_codecs(tmp_path, capsys):
         assert run("inspect", tmp_path / name, "--json") == 0
         report = json.loads(capsys.readouterr().out)
         sizes[name] = report[-1]["bytes"]
-        assert report[-1]["tol"] == [TOL] and report[-1]["modes"] == {"windows": 2}
+        assert report[-1]["tol"] == [TOL] and report[-1]["modes"] == {"uniform": 2}
         if name == "h5":
-            assert report[0]["modes"] == {"windows": 1, "uncoded": 1}
+            assert report[0]["modes"] == {"uniform": 1, "uncoded": 1}
     assert min(sizes.values()) > 0
 
 
@@ -846,7 +846,7 @@ def test_demo_with_a_file(tmp_path, capsys):
     assert sorted(p.name for p in (tmp_path / "kept").iterdir()) == ["w.hdf5.h5", "w.zarr2.zarr", "w.zarr3.zarr"]
     assert "kept" in error_of(capsys, "demo", tmp_path / "d.npz", "--dir", tmp_path / "kept")
     np.save(tmp_path / "i.npy", np.arange(3))
-    assert "no float32" in error_of(capsys, "demo", tmp_path / "i.npy")
+    assert "no array of floats" in error_of(capsys, "demo", tmp_path / "i.npy")
 
 
 def test_samples_look_like_what_they_say():

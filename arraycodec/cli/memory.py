@@ -54,7 +54,7 @@ def peak(size: int, dtype: str = "f4", tol: float = 2**-9, threads: int = 1) -> 
     size : int
         Bytes of the array.
     dtype : str
-        A float32 or float64 dtype.
+        A dtype of floats.
     tol : float
         Absolute tolerance, for noise of standard deviation 0.05; 0 is lossless.
     threads : int
