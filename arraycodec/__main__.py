@@ -96,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("path", type=Path, metavar="PATH")
     p.add_argument("--chunks", action="store_true", help="one line for every chunk too")
     p.add_argument("--json", action="store_true", help="as JSON")
-    p = add("verify", "Check the bound of floats and complex numbers exactly between two files; the rest must be equal.")
+    p = add("verify", "Check the bound exactly between two files; what is neither float nor complex must be equal.")
     p.add_argument("original", type=Path, metavar="A")
     p.add_argument("decoded", type=Path, metavar="B")
     p.add_argument("--tol", type=_tolerance, metavar="T", help=tol_help)

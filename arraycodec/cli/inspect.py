@@ -43,7 +43,7 @@ def _one_chunk(path: Path, per_chunk: bool) -> list[dict[str, Any]] | None:
     except DecodeError as e:
         raise CommandError(f"{path}: a damaged chunk: {e}") from None
     header = info.header
-    entry = {"name": path.name, "dtype": header.dtype.name if header.dtype.isnative else str(header.dtype), "shape": list(header.shape), "chunk_shape": None,
+    entry = {"name": path.name, "dtype": str(header.dtype), "shape": list(header.shape), "chunk_shape": None,
              "codec": "ansquant"}
     stored = StoredChunk((0,) * len(header.shape), len(data), data)
     entry |= _totals([(stored, info)], header.count, header.nbytes, len(data))
@@ -155,5 +155,6 @@ def _chunk_line(c: dict[str, Any]) -> str:
         return f"[{corner}] uncoded, {c['bytes']} bytes"
     return (
         f"[{corner}] {_tolerances([c['tol']], [c['rtol']])}, {c['mode']} ({c['blocks']} blocks), "
-        f"{_special(c, c['masked'] / max(1, c['values']))}, {_number(c['bits_per_value'])} bits/value, {c['bytes']} bytes"
+        f"{_special(c, c['masked'] / max(1, c['values']))}, {_number(c['bits_per_value'])} bits/value, "
+        f"{c['bytes']} bytes"
     )

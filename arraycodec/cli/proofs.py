@@ -71,6 +71,10 @@ class Run:
 def _said(value: float) -> str:
     """A tolerance as people write it."""
     exponent = math.frexp(value)[1] - 1
+    if 2**15 <= value < 2**65:
+        power = round(math.log2(value))
+        if abs(value - 2**power) <= 1024:
+            return f"2^{power}{value - 2**power:+.0f}".removesuffix("+0")
     return f"2^{exponent}" if value == 2.0**exponent and exponent < -3 else f"{value:.6g}"
 
 
@@ -194,7 +198,7 @@ def _near_bins(t: Tolerance, seed: int, i: int, out: np.ndarray) -> None:
 
 
 def _bins(rtol: float, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Random beginnings and centres of bins, in units of the last place from the octave's beginning (docs/format.md)."""
+    """Random beginnings and centres of bins (docs/format.md), in units in the last place, from the octave on."""
     fraction, exponent = math.frexp(rtol)
     a, t = int(fraction * (1 << 29)), 29 - exponent
     if rtol >= 2.0**-13:
@@ -203,8 +207,8 @@ def _bins(rtol: float, count: int, rng: np.random.Generator) -> np.ndarray:
     segment = rng.integers(0, 32, count)
     half = np.array([((1 << _FRACTION) + s * width) * a >> t for s in range(32)], "i8")[segment]
     bins = -(-width // (2 * half + 1))
-    units = segment * width + (rng.random(count) * bins).astype("i8") * (2 * half + 1)
-    return (units + half * rng.integers(0, 2, count)).astype("u8")
+    units = (rng.random(count) * bins).astype("i8") * (2 * half + 1) + half * rng.integers(0, 2, count)
+    return (segment * width + np.minimum(units, width - 1)).astype("u8")  # the last centre may be cut off
 
 
 @functools.lru_cache(maxsize=8)
@@ -259,7 +263,8 @@ def runs(full: bool) -> Iterator[Run]:
         make = functools.partial(_near_multiples, step_of("f8", t.tol), seed)
         yield Run("float64", "beside half steps", (t,), _shown(t), chunks, size, make)
     for seed, t in enumerate(FLOAT64_RELATIVE, 100):
-        yield Run("float64", "beside bins", (t,), _shown(t), chunks // 4 or 1, size, functools.partial(_near_bins, t, seed))
+        make = functools.partial(_near_bins, t, seed)
+        yield Run("float64", "beside bins", (t,), _shown(t), chunks // 4 or 1, size, make)
     for seed, t in enumerate(FLOAT64_RANDOM, 200):
         make = functools.partial(_random_bits, seed)
         yield Run("float64", "random bits", (t,), _shown(t), chunks // 4 or 1, size, make)

@@ -261,11 +261,12 @@ COLUMNS = (
     "chunks", "decoded", "s",
 )  # fmt: skip
 LEGEND = """\
-*violations*: values out of bounds, in exact arithmetic, and NaN or infinities with other bits, after one encoding or two; *moved*:
-values that changed, and changed again when what was decoded was encoded; *settled*: values that were stored exactly the first time
-and changed the second; *needless*: finite values in the quantizer's range that are stored as exceptions or edges;
-*exact*: such values in blocks without loss, which were smaller so; *bits*: of a chunk, a value; *chunks*, *decoded*: the first
-16 digits of the SHA-256 of the SHA-256 of all chunks, and of their decoded bytes."""
+*violations*: values out of bounds, in exact arithmetic, and NaN or infinities with other bits, after one encoding or
+two; *moved*: values that changed, and changed again when what was decoded was encoded; *settled*: values that were
+stored exactly the first time and changed the second; *needless*: finite values in the quantizer's range that are
+stored as exceptions or edges; *exact*: such values in blocks without loss, which were smaller so; *bits*: of a chunk,
+a value; *chunks*, *decoded*: the first 16 digits of the SHA-256 of the SHA-256 of all chunks, and of their decoded
+bytes."""
 
 
 def row(line: Line) -> str:
@@ -273,8 +274,8 @@ def row(line: Line) -> str:
     needless, exact = (_share(n, line.in_range) for n in (line.needless, line.exact))
     cells = [
         f"{line.dtype}, {line.what}", line.tolerance, str(line.values), str(line.violations), str(line.changed),
-        str(line.moved), str(line.settled), needless, exact, f"{8 * line.bytes / max(1, line.values):.2f}", line.chunks_sha256[:16],
-        line.decoded_sha256[:16], f"{line.seconds:.1f}",
+        str(line.moved), str(line.settled), needless, exact, f"{8 * line.bytes / max(1, line.values):.2f}",
+        line.chunks_sha256[:16], line.decoded_sha256[:16], f"{line.seconds:.1f}",
     ]  # fmt: skip
     return f"| {' | '.join(cells)} |"
 

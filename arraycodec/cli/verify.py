@@ -64,7 +64,8 @@ def verify_paths(
     if failed:
         console.say(f"FAILED: {failed} of {len(results)} arrays")
     else:
-        console.say(f"ok: {len(results)} array{'s' if len(results) != 1 else ''} within {said(promise.tol, promise.rtol)}")
+        arrays = f"{len(results)} array{'s' if len(results) != 1 else ''}"
+        console.say(f"ok: {arrays} within {said(promise.tol, promise.rtol)}")
     return not failed
 
 
