@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = DESCRIPTION
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--quick", action="store_true", help="a part of it, in seconds (default)")
-    how.add_argument("--full", action="store_true", help="all of it: 60 * 10^9 values, about half an hour of one core")
+    how.add_argument("--full", action="store_true", help="all of it: 53 * 10^9 values, about half an hour of one core")
     parser.add_argument(
         "--only", action="append", default=[], metavar="NAME",
         help='runs whose names begin so: float32, int8, "float64, beside bins"; may be repeated',
