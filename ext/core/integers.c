@@ -87,7 +87,7 @@ static double group_bits(const int64_t *d, uint32_t m) {
   for (uint32_t j = 0; j < m; j++) sum += (double)(int64_t)((uint64_t)d[j] - (uint64_t)d[0]);
   const double mean = sum / m;
   for (uint32_t j = 0; j < m; j++) deviation += fabs((double)(int64_t)((uint64_t)d[j] - (uint64_t)d[0]) - mean);
-  return m * (log2_of(20.8 * deviation / m + 4) - 2); /* as of a normal distribution; 0 if they are all the same */
+  return m * (log2_of(16 * deviation / m + 4) - 2); /* of an even distribution; 0 if they are all the same */
 }
 
 typedef struct {
