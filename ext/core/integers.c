@@ -149,6 +149,11 @@ static uint64_t distance_of(const ac_strides *strides, unsigned difference) {
   return difference == 0 ? 0 : difference == 1 ? 1 : difference == 2 ? strides->row : strides->plane;
 }
 
+/* Do all from one integer to another fit 30 bits on both sides of zero, above so many low bytes? */
+static int fit(int64_t least, int64_t most, unsigned bytes) {
+  return least >> (8 * bytes) >= -AC_QMAX && most >> (8 * bytes) < AC_QMAX;
+}
+
 /* Fewest low bytes so that what lies between two integers fits 31 bits above them. */
 static unsigned needed_bytes(uint64_t range) {
   unsigned bytes = 0;
@@ -273,13 +278,10 @@ int ac_integers_write(ac_writer *out, ac_integers_plan *plan, const ac_scale *sc
   if (plan->low_bytes >= scale->type->size && plan->low_bytes > 0) return 0;
   /* Within 30 bits on both sides of zero there is no base; else they lie about it.  With a difference the
    * base is what stands before the block. */
-  const int64_t limit = (int64_t)AC_QMAX << (8 * plan->low_bytes);
   int64_t centre = 0;
-  if (least < -limit || most >= limit) {
+  if (!fit(least, most, plan->low_bytes)) {
     if (distance) {
-      while (plan->low_bytes < 7 && (least < -((int64_t)AC_QMAX << (8 * plan->low_bytes)) ||
-                                     most >= (int64_t)AC_QMAX << (8 * plan->low_bytes)))
-        plan->low_bytes++;
+      while (!fit(least, most, plan->low_bytes)) plan->low_bytes++;
       if (plan->low_bytes >= scale->type->size) return 0;
     } else {
       centre = (int64_t)((uint64_t)least + ((uint64_t)most - (uint64_t)least) / 2);
