@@ -308,10 +308,10 @@ def _is_converted_alike(source: np.dtype, target: np.dtype) -> bool:
         if source.kind == "f" and source.itemsize != target.itemsize:
             return source.itemsize in (4, 8) and source.isnative and target.isnative
         return source.kind in "fiu"
-    if source.newbyteorder("=") != target.newbyteorder("="):
-        return False
-    kinds = h5py.check_enum_dtype, h5py.check_opaque_dtype
-    return all(check(source) == check(target) for check in kinds)
+    names, opaque = h5py.check_enum_dtype, h5py.check_opaque_dtype
+    if names(target) is not None or opaque(target):  # for HDF5 these are other types with other names or byte order
+        return source == target and names(source) == names(target) and opaque(source) == opaque(target)
+    return source.newbyteorder("=") == target.newbyteorder("=") and names(source) is None
 
 
 # ---- flow ----
