@@ -347,7 +347,7 @@ def decode(
         return _decode_selection(chunk, normalize(selection, chunk.shape), out, max_output)
     if out is None:
         _check_output(chunk.nbytes, chunk.size, max_output)
-        result = np.empty(chunk.shape, numpy_dtype(chunk.dtype), chunk.order)
+        result = _new(chunk.shape, numpy_dtype(chunk.dtype), chunk.order)
         chunk.decode_into(_memory(result), threads)
         return result
     if type(out) is not np.ndarray or not chunk.decode_plain(out, threads):
@@ -385,12 +385,19 @@ def _decode_out(chunk: _core.Chunk, out: Any, threads: int) -> None:
     if as_memory and out.ctypes.data % header.dtype.itemsize == 0:
         chunk.decode_into(_memory(out), threads)
         return
-    values = np.empty(header.shape, header.dtype, order=header.order)
+    values = _new(header.shape, header.dtype, header.order)
     chunk.decode_into(_memory(values), threads)
     if as_memory:
         _memory(out)[...] = _memory(values)
     else:
         out[...] = values.view(out.dtype) if is_same else values
+
+
+def _new(shape: tuple[int, ...], dtype: np.dtype, order: str = "C") -> np.ndarray:
+    """An array to be filled; np.empty forgets the byte order of dates without a unit."""
+    if dtype.kind in "mM":
+        return np.empty(shape, "i8", order).view(dtype)
+    return np.empty(shape, dtype, order)
 
 
 def _memory(a: np.ndarray) -> np.ndarray:
@@ -427,7 +434,7 @@ def decode_touched(buf: Any, axes: tuple[Axis, ...], max_output: int | None = No
     rows, row = span(axes[0]), chunk.count // shape[0]
     dtype = numpy_dtype(chunk.dtype)
     _check_output(len(rows) * row * dtype.itemsize, chunk.size, max_output)
-    values = np.empty((len(rows), *shape[1:]), dtype)
+    values = _new((len(rows), *shape[1:]), dtype)
     flat, origin = values.reshape(-1), rows.start * row
     for run in block_runs(axes, shape, chunk.block_len):
         first = max(run[0] * chunk.block_len - origin, 0)
@@ -443,7 +450,7 @@ def _decode_selection(
     if out is not None:
         _check_selection_out(out, shape, dtype)
     if 0 in shape:
-        return np.empty(shape, dtype, order) if out is None else out
+        return _new(shape, dtype, order) if out is None else out
     in_memory_order, lengths = (axes[::-1], chunk.shape[::-1]) if order == "F" else (axes, chunk.shape)
     whole_rows = lengths and all(a == range(n) for a, n in zip(in_memory_order[1:], lengths[1:], strict=True))
     if whole_rows and (isinstance(in_memory_order[0], int) or in_memory_order[0].step == 1):
@@ -451,7 +458,7 @@ def _decode_selection(
         result = out
         if out is None or not _has_layout(out, dtype, order):
             _check_output(math.prod(shape) * dtype.itemsize, chunk.size, max_output)
-            result = np.empty(shape, dtype, order)
+            result = _new(shape, dtype, order)
         first = span(in_memory_order[0]).start * (chunk.count // lengths[0])
         chunk.decode_range_into(first, math.prod(shape), _memory(result))
     else:
@@ -504,7 +511,7 @@ def decode_range(buf: Any, first: int, count: int) -> np.ndarray:
     chunk = open_chunk(buf)
     if first < 0 or count < 0 or first + count > chunk.count:
         raise ParameterError(f"values [{first}, {first + count}) of a chunk of {chunk.count}")
-    values = np.empty(count, numpy_dtype(chunk.dtype))
+    values = _new((count,), numpy_dtype(chunk.dtype))
     chunk.decode_range_into(first, count, _memory(values))
     return values
 

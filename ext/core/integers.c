@@ -111,16 +111,11 @@ static double sample_bits(const sample *t, const int64_t *wide, uint64_t distanc
   double bits = 0;
   for (uint32_t g = 0; g < t->groups; g++) {
     int64_t d[AC_MAX_GROUP];
-    uint32_t first = g * t->stride;
-    const uint32_t m = t->n < AC_MAX_GROUP ? t->n : AC_MAX_GROUP;
-    if (distance && first < distance) { /* the beginning is no example */
-      if (distance + m > t->n) return 1e300;
-      first = (uint32_t)distance;
-    }
+    const uint32_t first = g * t->stride, m = t->n < AC_MAX_GROUP ? t->n : AC_MAX_GROUP;
     for (uint32_t j = 0; j < m; j++) {
       d[j] = wide[first + j];
       if (fold) d[j] = folded_of(d[j]);
-      if (distance) d[j] = (int64_t)((uint64_t)d[j] - (uint64_t)wide[first + j - distance]);
+      if (distance && first + j >= distance) d[j] = (int64_t)((uint64_t)d[j] - (uint64_t)wide[first + j - distance]);
       d[j] >>= 8 * low_bytes;
     }
     bits += group_bits(d, m);
