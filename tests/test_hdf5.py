@@ -136,6 +136,26 @@ def test_stored_chunks_are_those_of_encode(path, dtype):
                 assert chunk == encode(padded[i : i + 32, j : j + 32], TOL, fill_value=7)
 
 
+@pytest.mark.parametrize("dtype", ALL_DTYPES, ids=str)
+@pytest.mark.parametrize(
+    "parameters",
+    [{"tol": 3.5}, {"rtol": 2.0**-6}, {"tol": 2.0, "rtol": 0.01}, {"tol": 0}, {"tol": 4, "fill_value": 27}],
+    ids=str,
+)
+def test_every_type(path, dtype, parameters):
+    data = numbers(dtype, (20, 30))
+    if dtype.kind not in "mMb":
+        data[::2, ::3] = 27
+    with h5py.File(path, "w") as f:
+        f.create_dataset("x", data=data.view(of_hdf5(dtype)), chunks=(10, 16), compression=AnsQuant(**parameters))
+    back = read(path)
+    assert back.dtype == dtype
+    assert arraycodec.verify(data, back, **parameters)
+    assert first_chunk(path) == encode(np.ascontiguousarray(data[:10, :16]), **parameters)
+    if dtype.kind in "bmM" or not any(parameters.get(name) for name in ("tol", "rtol")):
+        assert np.array_equal(bits(back), bits(data))
+
+
 def test_chunks_of_encode_can_be_stored(path):
     with h5py.File(path, "w") as f:
         d = f.create_dataset("x", (64, 32), "f4", chunks=(32, 32), compression=AnsQuant(tol=TOL))
