@@ -190,7 +190,7 @@ def value_arrays(draw, shape):
     if kind == "extra":
         return x[None, None]
     if kind == "trailing":
-        return x[0] if x.ndim and len(x) else x
+        return np.asarray(x[0]) if x.ndim and len(x) else x
     if kind == "wrong":
         return np.zeros((*shape, 3))
     if kind == "F":
