@@ -81,13 +81,13 @@ static double log2_of(double v) { /* v >= 1 */
   return ac_log2((uint32_t)v) * 0x1p-16 + shift;
 }
 
-/* Bits of m integers of one group about their mean: the windows are about as wide as the deviation. */
+/* Bits of m integers of one group about their mean: by their mean deviation. */
 static double group_bits(const int64_t *d, uint32_t m) {
   double sum = 0, deviation = 0;
   for (uint32_t j = 0; j < m; j++) sum += (double)(int64_t)((uint64_t)d[j] - (uint64_t)d[0]);
   const double mean = sum / m;
   for (uint32_t j = 0; j < m; j++) deviation += fabs((double)(int64_t)((uint64_t)d[j] - (uint64_t)d[0]) - mean);
-  return m * (log2_of(16 * deviation / m + 4) - 2); /* 0 if they are all the same */
+  return m * (log2_of(20.8 * deviation / m + 4) - 2); /* as of a normal distribution; 0 if they are all the same */
 }
 
 typedef struct {
@@ -266,11 +266,8 @@ int ac_integers_write(ac_writer *out, ac_integers_plan *plan, const ac_scale *sc
     base = s->wide[0];
     subtract_neighbours(s->wide, n, distance, base);
   }
-  int64_t least = s->wide[0], most = least;
-  for (uint32_t i = 1; i < n; i++) {
-    least = s->wide[i] < least ? s->wide[i] : least;
-    most = s->wide[i] > most ? s->wide[i] : most;
-  }
+  int64_t least, most;
+  kernels->extent(s->wide, n, &least, &most);
   const unsigned needed = needed_bytes((uint64_t)most - (uint64_t)least);
   if (needed > plan->low_bytes) plan->low_bytes = (uint8_t)needed;
   if (plan->low_bytes >= scale->type->size && plan->low_bytes > 0) return 0;

@@ -31,7 +31,7 @@ static unsigned pattern_of(const ac_mask *mask, uint64_t bits) {
   return i;
 }
 
-/* A word of the bitmap without looking for patterns: which of 64 values are wanted. */
+/* Is any of n values wanted; and a word of the bitmap: which of at most 64 are. */
 #define DEFINE_WANTED(T)                                                                                     \
   static uint64_t wanted_##T(const ac_mask_rule *rule, const T *x, unsigned n) {                              \
     const T exponent = (T)rule->exponent, a = (T)rule->fixed[0], b = (T)rule->fixed[1];                       \
@@ -46,11 +46,40 @@ static unsigned pattern_of(const ac_mask *mask, uint64_t bits) {
     uint64_t word = 0;                                                                                        \
     for (unsigned j = 0; j < n; j++) word |= (uint64_t)is[j] << j;                                            \
     return word;                                                                                              \
+  }                                                                                                           \
+  static int any_wanted_##T(const ac_mask_rule *rule, const T *x, uint32_t n) {                               \
+    const T exponent = (T)rule->exponent, a = (T)rule->fixed[0], b = (T)rule->fixed[1];                       \
+    const T special = rule->special ? (T)~(T)0 : 0, use_a = rule->n_fixed > 0 ? (T)~(T)0 : 0;                 \
+    const T use_b = rule->n_fixed > 1 ? (T)~(T)0 : 0;                                                         \
+    T any = 0;                                                                                                \
+    for (uint32_t j = 0; j < n; j++)                                                                          \
+      any |= ((x[j] & exponent) == exponent ? special : 0) | (x[j] == a ? use_a : 0) | (x[j] == b ? use_b : 0); \
+    return any != 0;                                                                                          \
   }
 DEFINE_WANTED(uint8_t)
 DEFINE_WANTED(uint16_t)
 DEFINE_WANTED(uint32_t)
 DEFINE_WANTED(uint64_t)
+
+static uint64_t wanted(const ac_mask_rule *rule, const void *x, unsigned n) {
+  switch (rule->size) {
+    case 1: return wanted_uint8_t(rule, x, n);
+    case 2: return wanted_uint16_t(rule, x, n);
+    case 4: return wanted_uint32_t(rule, x, n);
+    default: return wanted_uint64_t(rule, x, n);
+  }
+}
+
+static int any_wanted(const ac_mask_rule *rule, const void *x, uint32_t n) {
+  switch (rule->size) {
+    case 1: return any_wanted_uint8_t(rule, x, n);
+    case 2: return any_wanted_uint16_t(rule, x, n);
+    case 4: return any_wanted_uint32_t(rule, x, n);
+    default: return any_wanted_uint64_t(rule, x, n);
+  }
+}
+
+enum { PIECE = 1024 }; /* values that are looked at before their words are made */
 
 void ac_mask_find(const ac_mask_rule *rule, const void *src, uint32_t n, ac_mask *mask) {
   const uint8_t *const p = src;
@@ -62,10 +91,16 @@ void ac_mask_find(const ac_mask_rule *rule, const void *src, uint32_t n, ac_mask
   for (uint32_t i = 0; i < n; i += 64) {
     const unsigned m = n - i < 64 ? n - i : 64;
     const uint8_t *x = p + (size_t)i * size;
-    uint64_t word = size == 1   ? wanted_uint8_t(rule, x, m)
-                    : size == 2 ? wanted_uint16_t(rule, (const uint16_t *)(const void *)x, m)
-                    : size == 4 ? wanted_uint32_t(rule, (const uint32_t *)(const void *)x, m)
-                                : wanted_uint64_t(rule, (const uint64_t *)(const void *)x, m);
+    if (i % PIECE == 0) {
+      const uint32_t piece = n - i < PIECE ? n - i : PIECE;
+      if (!any_wanted(rule, x, piece)) {
+        memset(&mask->bits[i / 64], 0, 8 * ac_bitmap_words(piece));
+        if (piece < PIECE) break;
+        i += PIECE - 64;
+        continue;
+      }
+    }
+    uint64_t word = wanted(rule, x, m);
     for (uint64_t left = word; left; left &= left - 1) {
       const unsigned j = (unsigned)__builtin_ctzll(left);
       const uint64_t bits = load_value(x + j * size, size);
