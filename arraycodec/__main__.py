@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -14,9 +15,14 @@ from .cli.bench.arguments import add_arguments as add_bench_arguments
 from .cli.console import Console
 from .cli.formats import FORMATS
 from .cli.interrupt import Signals
+from .cli.prove import add_arguments as add_prove_arguments
 from .errors import ParameterError
 from .hdf5 import plugin_path
 from .tolerance import parse_tolerance
+
+COMPRESS = """\
+Code the arrays of a file or store, into Zarr or HDF5.  The tolerances are for floats and complex numbers;
+coordinates, flags, bool and dates are kept, integers too unless --lossy-integers is given."""
 
 OK, FAILED, ERROR, INTERRUPTED = 0, 1, 2, 130
 
@@ -33,6 +39,20 @@ def _tolerance(text: str) -> float:
         raise argparse.ArgumentTypeError(str(e)) from None
 
 
+def _relative(text: str) -> float:
+    value = _tolerance(text)
+    if value >= 1:
+        raise argparse.ArgumentTypeError(f"a relative tolerance must be less than 1, not {text!r}")
+    return value
+
+
+def _fill(text: str) -> int | float | complex:
+    for kind in (int, float, complex):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    raise argparse.ArgumentTypeError(f"not a number: {text!r}")
+
+
 def _chunks(text: str) -> tuple[int, ...]:
     parts = text.lower().replace(",", "x").split("x")
     if not all(p.isascii() and p.isdigit() and 0 < int(p) < 2**32 for p in parts):
@@ -41,23 +61,31 @@ def _chunks(text: str) -> tuple[int, ...]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="arraycodec", description="Error-bounded compression of float arrays in Zarr and HDF5.")
+    parser = _Parser(prog="arraycodec", description="Error-bounded compression of arrays in Zarr and HDF5.")
     parser.add_argument("--version", action="version", version=f"arraycodec {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     tol_help = "absolute tolerance: 1e-3, 2**-17, 2^-17, or 0 for lossless"
+    rtol_help = "relative tolerance, below 1, of each value; with --tol the larger of both applies"
 
     def add(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text)
 
     for name, text in (
-        ("compress", "Code the float arrays of a file or store, into Zarr or HDF5; coordinates stay exact."),
+        ("compress", COMPRESS),
         ("decompress", "Write the arrays of a file or store without our codec."),
     ):
         p = add(name, text)
         p.add_argument("input", type=Path, metavar="IN", help=".npy, .npz, Zarr or HDF5, recognized by content")
         p.add_argument("output", type=Path, metavar="OUT", help="format by suffix: .npy .npz .zarr .h5 .nc ...")
         if name == "compress":
-            p.add_argument("--tol", type=_tolerance, required=True, metavar="T", help=tol_help)
+            p.add_argument("--tol", type=_tolerance, metavar="T", help=tol_help)
+            p.add_argument("--rtol", type=_relative, metavar="R", help=rtol_help)
+            p.add_argument(
+                "--lossy-integers", action="store_true",
+                help="the whole part of --tol is for integers, too; without this they are kept: labels and counts "
+                "must not change silently",
+            )  # fmt: skip
+            p.add_argument("--dtype", choices=("bfloat16",), help="what the elements of uint16 arrays are")
         p.add_argument("--format", choices=FORMATS, help="format of OUT (.zarr means zarr3)")
         p.add_argument("--in-format", choices=FORMATS, help="format of IN")
         p.add_argument("--chunks", type=_chunks, metavar="AxBxC", help="chunks of the arrays with as many axes")
@@ -68,10 +96,14 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("path", type=Path, metavar="PATH")
     p.add_argument("--chunks", action="store_true", help="one line for every chunk too")
     p.add_argument("--json", action="store_true", help="as JSON")
-    p = add("verify", "Check the bound exactly between two files; other dtypes must be equal.")
+    p = add("verify", "Check the bound exactly between two files; what is neither float nor complex must be equal.")
     p.add_argument("original", type=Path, metavar="A")
     p.add_argument("decoded", type=Path, metavar="B")
-    p.add_argument("--tol", type=_tolerance, required=True, metavar="T", help=tol_help)
+    p.add_argument("--tol", type=_tolerance, metavar="T", help=tol_help)
+    p.add_argument("--rtol", type=_relative, metavar="R", help=rtol_help)
+    p.add_argument("--fill-value", type=_fill, metavar="V", help="must come back bit for bit")
+    p.add_argument("--lossy-integers", action="store_true", help="integers may differ by the whole part of --tol")
+    p.add_argument("--dtype", choices=("bfloat16",), help="what the elements of uint16 arrays are")
     p.add_argument("--name", help="check only this array")
     p.add_argument("-q", "--quiet", action="store_true", help="exit code only")
     add("plugin-path", "Print the folder of the HDF5 plugin, for HDF5_PLUGIN_PATH.")
@@ -79,8 +111,14 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("file", nargs="?", type=Path, metavar="FILE", help="your data: .npy, .npz, Zarr or HDF5")
     p.add_argument("--tol", type=_tolerance, metavar="T", help=tol_help + " (default: by array, its spread/128)")
     p.add_argument("--dir", type=Path, metavar="DIR", help="keep the stores in this folder")
+    add_prove_arguments(add("prove", "Prove the bound on all values of small types and the edges of large ones."))
     add_bench_arguments(add("bench", "Measure size, speed and the bound on your arrays, beside memcpy and peers."))
     return parser
+
+
+def _require_tolerance(args: argparse.Namespace) -> None:
+    if args.tol is None and args.rtol is None:
+        raise ParameterError(f"{args.command} needs a tolerance: --tol T, --rtol R or both; --tol 0 is lossless")
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -88,10 +126,17 @@ def _run(args: argparse.Namespace) -> int:
     if args.command in ("compress", "decompress"):
         from .cli.convert import Job, convert
 
-        tol = args.tol if args.command == "compress" else None
+        how = {}
+        if args.command == "compress":
+            _require_tolerance(args)
+            how = {"tol": args.tol, "rtol": args.rtol, "lossy_integers": args.lossy_integers, "dtype": args.dtype}
         convert(
-            Job(args.input, args.output, tol, args.in_format, args.format, args.chunks, args.name, args.force), console
-        )
+            Job(
+                args.input, args.output, in_format=args.in_format, out_format=args.format, chunks=args.chunks,
+                name=args.name, force=args.force, **how,
+            ),
+            console,
+        )  # fmt: skip
         return OK
     if args.command == "inspect":
         from .cli.inspect import inspect_path
@@ -99,9 +144,15 @@ def _run(args: argparse.Namespace) -> int:
         inspect_path(args.path, args.chunks, args.json, console)
         return OK
     if args.command == "verify":
-        from .cli.verify import verify_paths
+        from .cli.verify import Promise, verify_paths
 
-        return OK if verify_paths(args.original, args.decoded, args.tol, args.name, console) else FAILED
+        _require_tolerance(args)
+        promise = Promise(args.tol, args.rtol, args.fill_value, args.dtype, args.lossy_integers)
+        return OK if verify_paths(args.original, args.decoded, promise, args.name, console) else FAILED
+    if args.command == "prove":
+        from .cli.prove import prove
+
+        return OK if prove(args, console) else FAILED
     if args.command == "plugin-path":
         console.say(plugin_path())
         return OK

@@ -76,10 +76,16 @@ _QMAX = 1 << 30  # values farther than this many steps from zero are stored bit 
 _TRIALS = 4096
 
 
+def _lattice_type(dtype: np.dtype) -> Any:
+    """What steps are numbers of, and what products are rounded to first."""
+    return np.float64 if dtype.itemsize == 8 else np.float32
+
+
 def _is_kept(value: float, step: float, dtype: np.dtype) -> bool:
     if step == 0 or not math.isfinite(value) or abs(value / step) > _QMAX:
         return True  # stored bit for bit
-    return float(dtype.type(float(np.rint(value / step)) * step)) == value
+    with np.errstate(over="ignore"):
+        return float(dtype.type(_lattice_type(dtype)(float(np.rint(value / step)) * step))) == value
 
 
 def keeping(tol: float, values: Iterable[float], dtype: Any = "f4") -> float:
@@ -98,7 +104,7 @@ def keeping(tol: float, values: Iterable[float], dtype: Any = "f4") -> float:
     values : iterable of float
         What must come back exactly, such as ``_FillValue``; NaN and infinities always do.
     dtype : dtype_like
-        float32 or float64: that of the array.
+        float16, float32 or float64: that of the array.
 
     Returns
     -------
@@ -110,7 +116,7 @@ def keeping(tol: float, values: Iterable[float], dtype: Any = "f4") -> float:
     ParameterError
         If none is found (several values that no common step reaches), or `tol` is not valid.
     TypeError
-        If the dtype is not float32 or float64.
+        If the dtype is not one of these.
 
     Examples
     --------
@@ -120,6 +126,8 @@ def keeping(tol: float, values: Iterable[float], dtype: Any = "f4") -> float:
     True
     """
     dtype = np.dtype(dtype).newbyteorder("=")
+    if dtype.kind != "f" or dtype.itemsize > 8:
+        raise TypeError(f"dtype must be float16, float32 or float64, not {dtype}")
     tol = Config(tol).require_tolerances()[0]
     step = peek(encode(np.zeros(0, dtype), tol)).delta  # the core's choice for (tol, dtype)
     wanted = [float(dtype.type(v)) for v in values]
@@ -128,7 +136,7 @@ def keeping(tol: float, values: Iterable[float], dtype: Any = "f4") -> float:
     for value in sorted((abs(v) for v in wanted if math.isfinite(v) and v), reverse=True):
         first = math.ceil(value / (2 * tol))
         for k in range(first, min(first + _TRIALS, _QMAX)):
-            step = float(dtype.type(value / k))
+            step = float(_lattice_type(dtype)(value / k))
             if step <= 2 * tol and all(_is_kept(v, step, dtype) for v in wanted):
                 return step / 2
     raise ParameterError(f"no tolerance just below {tol:g} keeps {', '.join(f'{v:g}' for v in wanted)} exactly")

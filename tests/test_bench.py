@@ -211,20 +211,21 @@ def test_corpus(tmp_path):
     assert [(i.name, i.kind, i.tols) for i in items] == [("a", "", (0.1, 0.2)), ("b", "k", (0.5,))]
     assert skipped == ["ints (not in tolerances.json)", "unlisted (not in tolerances.json)"]
     assert items[0].npy(tmp_path) == tmp_path / "a.npy"
+    np.save(tmp_path / "text.npy", np.array(["a"]))
     copy = np.load(items[1].npy(tmp_path))
     assert copy.dtype == np.dtype("f8") and copy.flags.c_contiguous and np.array_equal(copy, noise(), equal_nan=True)
     skipped.clear()
     (tmp_path / "array.npy").unlink()
     items = corpus_items(tmp_path, (1.0,), None, skipped)  # a given tolerance is for all
-    assert [(i.name, i.tols) for i in items] == [("a", (1.0,)), ("b", (1.0,)), ("unlisted", (1.0,))]
-    assert skipped == ["ints (int64)"]
+    assert [(i.name, i.tols) for i in items] == [(n, (1.0,)) for n in ("a", "ints", "b", "unlisted")]
+    assert skipped == ["text (<U1)"]
 
 
 def test_tolerances_for_files(tmp_path, array):
-    np.savez(tmp_path / "b.npz", x=noise(), y=np.arange(3))
+    np.savez(tmp_path / "b.npz", x=noise(), y=np.array(["text"]))
     skipped = []
     items = file_items([array, tmp_path / "b.npz"], [(0.1,), (0.2, 0.3)], skipped)
-    assert [(i.name, i.tols) for i in items] == [("a", (0.1,)), ("b/x", (0.2, 0.3))] and skipped == ["b/y (int64)"]
+    assert [(i.name, i.tols) for i in items] == [("a", (0.1,)), ("b/x", (0.2, 0.3))] and skipped == ["b/y (<U4)"]
     assert np.array_equal(items[1].load(), noise(), equal_nan=True)
 
 
@@ -258,9 +259,29 @@ def test_lossless_and_refusals(tmp_path, array):
     assert rows["zstd -3"].ok and rows["arraycodec"].ok and rows["arraycodec"].error_in_tol == 0
 
 
+def test_all_types(tmp_path):
+    rng = np.random.default_rng(0)
+    arrays = {
+        "f2": noise().astype("f2"), "c8": noise() * (1 + 1j), "i2": rng.integers(-99, 99, (40, 50)).astype("i2"),
+        "u8": rng.integers(0, 2**64, 2000, "u8"), "b1": rng.random(2000) < 0.2, "M8": np.arange(2000).astype("M8[s]"),
+    }  # fmt: skip
+    for name, array in arrays.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    args = ("--corpus", tmp_path, "--repeat", 2, "--peers", "bitround,zstd,zstd-shuffle", "--stream", "--budget", 0.1)
+    for tol in ("0", "2"):
+        assert run(*args, "--tol", tol, "--csv", tmp_path / "o.csv", "--stages") == 0
+        rows = {(row.array, row.codec): row for row in csvfile.read(tmp_path / "o.csv", Row)[1]}
+        for name in arrays:
+            assert rows[name, "BitRound + zstd"].status == f"takes no {arrays[name].dtype}"
+            for codec in ("memcpy", "arraycodec", "zstd -3", "shuffle + zstd -3"):
+                row = rows[name, codec]
+                assert row.ok and row.violations == 0, row
+                assert row.error_in_tol == 0 or codec == "arraycodec" and tol == "2" and name not in ("b1", "M8")
+
+
 @pytest.mark.parametrize("args, message", [
     (["missing.npy", "--tol", "1"], "no such file or folder: missing.npy"),
-    (["ints.npy", "--tol", "1"], "ints.npy has no float array"),
+    (["text.npy", "--tol", "1"], "text.npy has no array that this codec takes"),
     (["a.npy"], "a.npy: at which tolerance?"),
     (["a.npy", "a.npy", "--tol", "1", "--tol", "2", "--tol", "3"], "3 --tol for 2 files"),
     (["--tol", "1", "--tol", "2"], "several tolerances for every array are --tol A,B"),
@@ -284,7 +305,7 @@ def test_lossless_and_refusals(tmp_path, array):
 def test_errors_come_first_and_name_the_value(tmp_path, monkeypatch, capsys, array, args, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
-    np.save("ints.npy", np.arange(5))
+    np.save("text.npy", np.array(["a", "b"]))
     if "--plot" in args and "o.png" not in args:
         pytest.importorskip("matplotlib")
     assert message in error_of(capsys, *args)
@@ -318,7 +339,7 @@ def test_memory_is_asked_of_its_module(tmp_path, monkeypatch, capsys):
 # ---- stages ----
 def test_stages(monkeypatch):
     def profile(data, dtype, tol, repeat):
-        assert (data.nbytes, dtype, tol) == (8000, _core.FLOAT32, TOL)
+        assert (data.nbytes, dtype, tol) == (8000, _core.DTYPES["float32"], TOL)
         return {"encode.rans": 2e-9, "encode.total": 3e-9, "decode.rans": 1e-9, "decode.total": 1e-9}
 
     monkeypatch.setattr(_core, "profile", profile)

@@ -15,6 +15,8 @@ import arraycodec
 from arraycodec import AnsQuant, ParameterError
 from arraycodec.__main__ import main
 from arraycodec.boxes import automatic_chunks, box_shape, boxes
+from arraycodec.cli.convert import Job, _marks
+from arraycodec.cli.model import ArrayInfo
 from arraycodec.tolerance import keeping, parse_tolerance
 
 zarr = pytest.importorskip("zarr", minversion="3")
@@ -49,7 +51,29 @@ ATTRS = {"units": "K", "count": 3, "scale": 0.25, "list": [1, 2, 3], "words": ["
 
 
 def is_lossy(name):
-    return arraycodec.codec.is_supported(ARRAYS[name].dtype)
+    return ARRAYS[name].dtype.kind in "fc"
+
+
+def filter_takes(values, codec):
+    """Whether the HDF5 filter takes an array, and what comes back of it."""
+    with h5py.File("x", "w", driver="core", backing_store=False) as f:
+        try:
+            f.create_dataset("x", data=values, chunks=values.shape, compression=codec)
+        except (OSError, ValueError):
+            return False, None
+        f.flush()
+        image = f.id.get_file_image()
+    with h5py.File(h5py.h5f.open_file_image(image), "r") as f:
+        return True, f["x"][...]
+
+
+# What an HDF5 filter of before other types, relative tolerances and fill values cannot do.
+FILTER_TAKES_ALL, _ = filter_takes(np.zeros(4, "f2"), AnsQuant(tol=1))
+_, _back = filter_takes(np.array([-9999.0, 0.3]), AnsQuant(tol=7, fill_value=-9999.0))
+FILTER_KEEPS_FILL = _back[0] == -9999 and _back[1] == 0
+all_types = pytest.mark.skipif(not FILTER_TAKES_ALL, reason="the HDF5 filter takes float32 and float64 only")
+keeps_fill = pytest.mark.skipif(not FILTER_KEEPS_FILL, reason="the HDF5 filter knows no fill values")
+HOSTS = ("zarr2", "zarr3", pytest.param("hdf5", marks=all_types))
 
 
 def store(path, kind):
@@ -224,9 +248,9 @@ def test_boxes_cover_arrays_once():
 
 def error_of(capsys, *args):
     assert run(*args) == 2
-    err = capsys.readouterr().err
-    assert err.count("\n") == 1 and "error: " in err, err
-    return err
+    lines = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("arraycodec: warning: ")]
+    assert len(lines) == 1 and "error: " in lines[0], lines
+    return lines[0]
 
 
 def test_refusals(sources, tmp_path, capsys):
@@ -234,6 +258,12 @@ def test_refusals(sources, tmp_path, capsys):
     assert "'1e'" in error_of(capsys, "compress", npy, out, "--tol", "1e")
     assert "-1" in error_of(capsys, "compress", npy, out, "--tol", "-1")
     assert "--tol" in error_of(capsys, "compress", npy, out)
+    assert "--rtol" in error_of(capsys, "verify", npy, npy)
+    assert "'1'" in error_of(capsys, "compress", npy, out, "--rtol", "1")
+    assert "'2**0'" in error_of(capsys, "verify", npy, npy, "--rtol", "2**0")
+    assert "'x'" in error_of(capsys, "verify", npy, npy, "--tol", "1", "--fill-value", "x")
+    assert "no" in error_of(capsys, "compress", npy, out, "--tol", "1", "--dtype", "bfloat16")
+    assert "float8" in error_of(capsys, "compress", npy, out, "--tol", "1", "--dtype", "float8")
     assert "4x0" in error_of(capsys, "compress", npy, out, "--tol", "1", "--chunks", "4x0")
     assert "4x4" in error_of(capsys, "compress", npy, out, "--tol", "1", "--chunks", "4x4")
     assert "nosuch" in error_of(capsys, "compress", tmp_path / "nosuch.npy", out, "--tol", "1")
@@ -463,7 +493,8 @@ def test_attributes_that_do_not_fit(tmp_path, capsys):
     assert "'matrix'" in err and "'data'" in err
 
 
-def test_fill_values_stay_exact(tmp_path, capsys):
+@pytest.mark.parametrize("out", [pytest.param("out.nc", marks=keeps_fill), "out.zarr"])
+def test_fill_values_stay_exact(tmp_path, capsys, out):
     """_FillValue and missing_value are compared for equality: they come back as they were."""
     netCDF4 = pytest.importorskip("netCDF4")
     x = field((40, 50))
@@ -476,28 +507,40 @@ def test_fill_values_stay_exact(tmp_path, capsys):
         v = f.createVariable("missing", "f8", ("y", "x"))
         v.missing_value = -9999.0
         v[...] = x
-    for tol in ("1e-3", "1", "0.07"):
-        for out in ("out.nc", "out.zarr"):
-            assert run("compress", tmp_path / "in.nc", tmp_path / out, "--tol", tol, "--force", "-q") == 0
-            assert capsys.readouterr().err == ""
-            assert run("decompress", tmp_path / out, tmp_path / "back.npz", "--force", "-q") == 0
-            capsys.readouterr()
-            with np.load(tmp_path / "back.npz") as back:
-                for name in ("fill", "missing"):
-                    assert np.array_equal(back[name] == -9999, x == -9999)
-                    assert np.abs(back[name].astype("f8") - x).max() <= float(tol)
+    for tol in ("1e-3", "1", "0.07", "1e5"):
+        assert run("compress", tmp_path / "in.nc", tmp_path / out, "--tol", tol, "--force", "-q") == 0
+        err = capsys.readouterr().err
+        assert err == "" or tol == "1e5" and "leaves little" in err
+        assert run("inspect", tmp_path / out, "--json") == 0
+        assert {e["tol"][0] for e in json.loads(capsys.readouterr().out)} == {float(tol)}  # as it was given
+        assert run("decompress", tmp_path / out, tmp_path / "back.npz", "--force", "-q") == 0
+        capsys.readouterr()
+        with np.load(tmp_path / "back.npz") as back:
+            for name in ("fill", "missing"):
+                assert np.array_equal(back[name] == -9999, x == -9999)
+                assert np.abs(back[name].astype("f8") - x).max() <= float(tol)
+        fill = ("--tol", tol, "--fill-value", "-9999")
+        assert run("verify", tmp_path / "in.nc", tmp_path / "back.npz", *fill, "-q") == 0
 
 
-def test_a_fill_value_below_the_tolerance_is_reported(tmp_path, capsys):
+def test_other_fill_values_lower_the_tolerance(tmp_path, capsys):
+    x = np.append(np.linspace(0, 9, 998), [-1.7, 0.1]).astype("f4")
     with h5py.File(tmp_path / "in.h5", "w") as f:
-        f["x"] = np.append(np.linspace(0, 9, 999), 0.1).astype("f4")
-        f["x"].attrs["_FillValue"] = np.float32(0.1)
-    assert run("compress", tmp_path / "in.h5", tmp_path / "out.h5", "--tol", "1", "-q") == 0
-    assert "is coded with tol=0.05" in capsys.readouterr().err
-    with h5py.File(tmp_path / "out.h5") as f:
-        assert f["x"][-1] == np.float32(0.1)
+        f["x"] = x
+        f["x"].attrs["_FillValue"], f["x"].attrs["missing_value"] = np.float32(-1.7), np.float32(0.1)
+    assert run("compress", tmp_path / "in.h5", tmp_path / "out.zarr", "--tol", "1", "-q") == 0
+    assert "is coded with tol=0.05, so that its other fill values 0.1 stay exact" in capsys.readouterr().err
+    back = zarr.open_group(str(tmp_path / "out.zarr"), mode="r")["x"][...]
+    assert np.array_equal(back[-2:], x[-2:]) and np.abs(back - x).max() <= 0.05
+    with h5py.File(tmp_path / "in.h5", "a") as f:
+        f["x"].attrs["missing_value"] = np.array([np.pi, np.e, np.sqrt(2), 0.1, 77.7], "f4")
+    for how in (("--tol", "1"), ("--rtol", "0.1")):
+        assert run("compress", tmp_path / "in.h5", tmp_path / "out.zarr", *how, "-q", "--force") == 0
+        assert "'x' is kept exact" in capsys.readouterr().err
+        assert np.array_equal(zarr.open_group(str(tmp_path / "out.zarr"), mode="r")["x"][...], x)
 
 
+@keeps_fill
 def test_zarr2_fill_values_are_missing_data_elsewhere_too(tmp_path, capsys):
     """xarray's convention for Zarr v2: the array's fill value is the attribute _FillValue."""
     x = field((20, 30))
@@ -515,6 +558,128 @@ def test_zarr2_fill_values_are_missing_data_elsewhere_too(tmp_path, capsys):
     assert run("compress", tmp_path / "o.h5", tmp_path / "o.zarr", "--format", "zarr2", "--tol", "1e-3", "-q") == 0
     back = zarr.open_group(str(tmp_path / "o.zarr"), mode="r")["data"]
     assert back.fill_value == -9999
+
+
+def codecs_of(path, capsys):
+    """Name of an array to its line of `inspect`."""
+    capsys.readouterr()
+    assert run("inspect", path, "--json", "--chunks") == 0
+    return {e["name"]: e for e in json.loads(capsys.readouterr().out)}
+
+
+@pytest.mark.parametrize("kind", HOSTS)
+def test_every_type_is_coded(tmp_path, capsys, kind):
+    rng = np.random.default_rng(0)
+    arrays = {
+        "f2": field((300,), "f2"), "f8": field((300,), "f8"), "c16": field((300,), "f8") * (1 + 2j),
+        "c8": field((300,), "f4", 2) + 1j * field((300,), "f4", 3),
+        "i2": rng.integers(-99, 99, 300).astype("i2"), "u8": rng.integers(0, 2**64, 300, "u8"),
+        "bool": rng.random(300) < 0.3, "time": np.arange(300).astype("M8[s]"),
+    }  # fmt: skip
+    np.savez(tmp_path / "in.npz", **arrays)
+    out = tmp_path / "out"
+    assert run("compress", tmp_path / "in.npz", out, "--format", kind, "--tol", "0.01", "--rtol", "1e-3") == 0
+    said = capsys.readouterr()
+    assert "with tol=0.01, rtol=0.001" in said.out and "without loss" in said.out, said
+    found = codecs_of(out, capsys)
+    for name, entry in found.items():
+        lossy = arrays[name].dtype.kind in "fc"
+        assert entry["codec"].startswith("ansquant") or "ansquant" in entry["codec"], entry
+        assert (entry["tol"], entry["rtol"] != [0.0]) == ([0.01 if lossy else 0.0], lossy), entry
+    assert run("verify", tmp_path / "in.npz", out, "--tol", "0.01", "--rtol", "1e-3") == 0
+    assert run("verify", tmp_path / "in.npz", out, "--tol", "0.001") == 1  # it is not nearer than that
+    capsys.readouterr()
+    assert run("inspect", out) == 0
+    assert "tol 0.01, rtol 0.001" in capsys.readouterr().out
+    assert run("decompress", out, tmp_path / "back.npz", "-q") == 0
+    assert run("verify", out, tmp_path / "back.npz", "--tol", "0", "-q") == 0
+
+
+@pytest.mark.parametrize("kind", HOSTS)
+def test_relative_tolerance_alone(tmp_path, kind):
+    x = np.exp(np.random.default_rng(0).normal(0, 9, 2000)).astype("f4")
+    np.save(tmp_path / "x.npy", x)
+    assert run("compress", tmp_path / "x.npy", tmp_path / "o", "--format", kind, "--rtol", "2^-10", "-q") == 0
+    assert run("verify", tmp_path / "x.npy", tmp_path / "o", "--rtol", "2^-10", "-q") == 0
+    assert run("verify", tmp_path / "x.npy", tmp_path / "o", "--rtol", "2^-12", "-q") == 1
+
+
+@pytest.mark.parametrize("kind", HOSTS)
+def test_integers_are_kept_unless_asked(tmp_path, capsys, kind):
+    n = np.random.default_rng(0).integers(-1000, 1000, (40, 50)).astype("i4")
+    n[::7] = -9999
+    with h5py.File(tmp_path / "in.h5", "w") as f:
+        for name in ("counts", "flags", "masks", "place"):
+            f[name] = n
+        f["enum"] = np.array([0, 9], h5py.enum_dtype({"A": 0, "B": 9}))
+        f["counts"].attrs["_FillValue"] = np.int32(-9999)
+        f["counts"].attrs["coordinates"] = "place"
+        f["flags"].attrs["flag_values"] = np.arange(3)
+        f["masks"].attrs["flag_masks"] = np.arange(3)
+
+    def changed(*how):
+        out = tmp_path / "o"
+        assert run("compress", tmp_path / "in.h5", out, "--format", kind, "--force", "-q", "--tol", "5.5", *how) == 0
+        with h5py.File(tmp_path / "in.h5") as a:
+            found = load(out, kind)
+            different = {name for name in a if not np.array_equal(a[name][...], found[name][0])}
+            back = found["counts"][0]
+        assert np.array_equal(back == -9999, n == -9999) and np.abs(back - n).max() <= 5
+        return different
+
+    assert changed() == set()
+    assert run("verify", tmp_path / "in.h5", tmp_path / "o", "--tol", "5") == 0
+    assert changed("--lossy-integers") == {"counts"}
+    assert run("verify", tmp_path / "in.h5", tmp_path / "o", "--tol", "5") == 1
+    lossy = ("--tol", "5", "--lossy-integers", "--fill-value", "-9999")
+    assert run("verify", tmp_path / "in.h5", tmp_path / "o", *lossy) == 0
+    assert run("verify", tmp_path / "in.h5", tmp_path / "o", "--tol", "4", "--lossy-integers") == 1
+    capsys.readouterr()
+    assert run("compress", "--help") == 0
+    assert "labels and counts must not change silently" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("kind", HOSTS)
+def test_bfloat16_in_uint16(tmp_path, capsys, kind):
+    x = np.random.default_rng(0).normal(0, 5, 3000).astype("f4").view("u4") >> 16
+    np.savez(tmp_path / "in.npz", w=x.astype("u2"), n=np.arange(3, dtype="u4"))
+    how = ("--tol", "0.25", "--dtype", "bfloat16")
+    out = tmp_path / "o"
+    assert run("compress", tmp_path / "in.npz", out, "--format", kind, *how, "-q") == 0
+    assert codecs_of(out, capsys)["w"]["chunks"][0]["dtype"] == "bfloat16"
+    assert run("verify", tmp_path / "in.npz", out, *how) == 0
+    assert "max error 0.25" in capsys.readouterr().out
+    assert run("verify", tmp_path / "in.npz", out, "--tol", "0.25") == 1  # as whole numbers they must be equal
+    assert run("decompress", out, tmp_path / "back.npz", "-q") == 0
+    with np.load(tmp_path / "back.npz") as back:
+        values = (back["w"].astype("u4") << 16).view("f4")
+        assert back["w"].dtype == "u2" and np.abs(values - (x << 16).view("f4")).max() <= 0.25
+
+
+def test_marks_of_missing_values():
+    def marks(dtype, as_bfloat16=False, fill=None, **attrs):
+        info = ArrayInfo("x", np.dtype(dtype), (4,), attrs=attrs, fill_value=fill)
+        return _marks(info, Job(None, None, 1.0, dtype="bfloat16" if as_bfloat16 else None))
+
+    assert marks("f4", _FillValue=-9999.9, missing_value=np.float32(-9999.9), fill=0.0) == [float(np.float32(-9999.9))]
+    assert marks("f4", _FillValue=np.nan, missing_value=[1e20, 1e300, -1.0]) == [float(np.float32(1e20)), -1.0]
+    assert marks("f8", _FillValue="NaN", missing_value=True, fill=2**70) == [2.0**70]
+    assert marks("i2", _FillValue=-9999, missing_value=[1e9, 2.5, 7.0, np.inf]) == [-9999, 7]
+    assert marks("c8", _FillValue=1 + 2j) == [1 + 2j] and marks("f4", _FillValue=1 + 2j) == []
+    assert marks("u2", as_bfloat16=True, _FillValue=0xC61C, missing_value=0x7FC0) == [-9984.0]
+    assert marks("i8", fill=10**400) == []
+
+
+def test_masks_and_edges_are_shown(tmp_path, capsys):
+    x = np.linspace(0, 1e5, 100_000, dtype="f4")
+    (tmp_path / "edges").write_bytes(arraycodec.encode(x, 0.1))
+    x[::4] = np.nan  # a single run would be listed
+    (tmp_path / "mask").write_bytes(arraycodec.encode(x, 0.1))
+    assert run("inspect", tmp_path / "edges", "--chunks") == 0
+    out = capsys.readouterr().out
+    assert out.count(" edges)") == 2 and "masked" not in out
+    assert run("inspect", tmp_path / "mask", "--chunks") == 0
+    assert capsys.readouterr().out.count("25.0% masked") == 2
 
 
 def test_what_cf_attributes_refer_to_stays_exact(tmp_path):
@@ -795,7 +960,7 @@ def test_inspect(sources, tmp_path, capsys, kind):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(ARRAYS)
     line = next(text for text in lines if text.startswith("temp: "))
-    assert "5x20x30, chunks 2x20x15" in line and "tol 0.000976562" in line and "windows:6" in line
+    assert "5x20x30, chunks 2x20x15" in line and "tol 0.000976562" in line and "uniform:6" in line
     assert run("inspect", out, "--json", "--chunks") == 0
     entries = {e["name"]: e for e in json.loads(capsys.readouterr().out)}
     assert set(entries) == set(ARRAYS)
@@ -803,8 +968,10 @@ def test_inspect(sources, tmp_path, capsys, kind):
     assert temp["n_chunks"] == 6 and temp["bytes"] == sum(c["bytes"] for c in temp["chunks"])
     assert temp["bits_per_value"] == pytest.approx(8 * temp["bytes"] / 3000)
     assert temp["ratio"] == pytest.approx(12000 / temp["bytes"])
-    assert temp["chunks"][1] | {"corner": [0, 0, 15], "shape": [2, 20, 15], "mode": "windows"} == temp["chunks"][1]
-    assert "tol" not in entries["sub/deep/ints"] and entries["sub/deep/ints"]["codec"]
+    assert temp["chunks"][1] | {"corner": [0, 0, 15], "shape": [2, 20, 15], "mode": "uniform"} == temp["chunks"][1]
+    assert "tol" not in entries["text"] and entries["text"]["codec"]
+    if kind != "hdf5" or FILTER_TAKES_ALL:
+        assert entries["sub/deep/ints"]["tol"] == [0.0] and entries["sub/deep/ints"]["n_chunks"] == 4
     assert run("inspect", out, "--chunks") == 0
     assert sum(text.startswith("    [") for text in capsys.readouterr().out.splitlines()) >= 6 + 4 + 3
 
@@ -822,9 +989,9 @@ def test_inspect_through_other_codecs(tmp_path, capsys):
         assert run("inspect", tmp_path / name, "--json") == 0
         report = json.loads(capsys.readouterr().out)
         sizes[name] = report[-1]["bytes"]
-        assert report[-1]["tol"] == [TOL] and report[-1]["modes"] == {"windows": 2}
+        assert report[-1]["tol"] == [TOL] and report[-1]["modes"] == {"uniform": 2}
         if name == "h5":
-            assert report[0]["modes"] == {"windows": 1, "uncoded": 1}
+            assert report[0]["modes"] == {"uniform": 1, "uncoded": 1}
     assert min(sizes.values()) > 0
 
 
@@ -846,7 +1013,7 @@ def test_demo_with_a_file(tmp_path, capsys):
     assert sorted(p.name for p in (tmp_path / "kept").iterdir()) == ["w.hdf5.h5", "w.zarr2.zarr", "w.zarr3.zarr"]
     assert "kept" in error_of(capsys, "demo", tmp_path / "d.npz", "--dir", tmp_path / "kept")
     np.save(tmp_path / "i.npy", np.arange(3))
-    assert "no float32" in error_of(capsys, "demo", tmp_path / "i.npy")
+    assert "no array of floats" in error_of(capsys, "demo", tmp_path / "i.npy")
 
 
 def test_samples_look_like_what_they_say():

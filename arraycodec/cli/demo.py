@@ -96,11 +96,13 @@ def _arrays(file: Path | None) -> Iterator[tuple[str, np.ndarray]]:
     with open_source(file) as source:
         found = False
         for info in source.items():
-            if isinstance(info, ArrayInfo) and info.lossy and info.size and info.same_as is None:
+            if not isinstance(info, ArrayInfo) or not info.lossy or info.same_as is not None:
+                continue
+            if info.dtype.kind == "f" and info.size:
                 found = True
                 yield info.name or file.stem, source.read(info, (slice(None),) * len(info.shape))
         if not found:
-            raise CommandError(f"{file} has no float32 or float64 array with values in it")
+            raise CommandError(f"{file} has no array of floats with values in it")
 
 
 def _default_tolerance(values: np.ndarray) -> float:

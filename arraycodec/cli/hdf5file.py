@@ -108,6 +108,7 @@ class Hdf5Source(Source):
             null=null,
             coded=config is not None,
             tol=config["tol"] if config else None,
+            rtol=config.get("rtol") if config else None,
             native=dset,
         )
 
@@ -259,6 +260,23 @@ class Hdf5Sink(Sink):
     def can_chunk(self, info: ArrayInfo) -> bool:
         grows = self._like is not None and info.chunks is not None  # empty, but made to be appended to
         return not info.null and info.shape != () and (info.size > 0 or grows)
+
+    def can_code(self, info: ArrayInfo, codec: Any) -> bool:
+        h5py = self._h5py
+        if self._like is not None:
+            kind = info.native.id.get_type()
+        else:
+            opaque = info.dtype.kind in "mM"
+            kind = h5py.h5t.py_create(h5py.opaque_dtype(info.dtype) if opaque else info.dtype, logical=True)
+        plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        plist.set_chunk((1,))
+        plist.set_filter(codec.filter_id, h5py.h5z.FLAG_MANDATORY, codec.filter_options)
+        with h5py.File("probe", "w", driver="core", backing_store=False) as f:  # in memory: the filter itself says
+            try:
+                h5py.h5d.create(f.id, b"x", kind, h5py.h5s.create_simple((1,)), plist)
+            except (ValueError, OSError, RuntimeError, TypeError):
+                return False
+        return True
 
     def unit(self, info: ArrayInfo) -> tuple[int, ...]:
         return info.chunks or info.shape

@@ -86,11 +86,17 @@ def _totals(
     as_is = sum(info is None for _, info in chunks)
     if as_is:
         modes["uncoded"] = as_is
+    masked = sum(info.masked for info in infos)
+    parts = sum(block_values(info) for info in infos)
     return {
         "tol": sorted({info.header.tol for info in infos}),
+        "rtol": sorted({info.header.rtol for info in infos}),
         "modes": dict(modes),
         "n_chunks": len(chunks),
+        "masked": masked,
+        "masked_share": masked / parts if parts else 0.0,
         "exceptions": sum(info.exceptions for info in infos),
+        "edges": sum(block.edges for info in infos for block in info.blocks),
         "bits_per_value": 8 * size / values if values else None,
         "bytes": size,
         "ratio": _ratio(nbytes, size),
@@ -102,10 +108,16 @@ def _chunk(stored: StoredChunk, info: ChunkInfo | None) -> dict[str, Any]:
     if info is None:
         return entry | {"mode": "uncoded"}
     return entry | {
-        "mode": info.mode, "tol": info.header.tol, "shape": list(info.header.shape), "blocks": len(info.blocks),
-        "exceptions": info.exceptions,
+        "mode": info.mode, "dtype": info.header.dtype.name, "tol": info.header.tol, "rtol": info.header.rtol,
+        "shape": list(info.header.shape), "blocks": len(info.blocks), "values": block_values(info),
+        "masked": info.masked, "exceptions": info.exceptions, "edges": sum(block.edges for block in info.blocks),
         "bits_per_value": info.bits_per_value if info.header.count else None,
     }  # fmt: skip
+
+
+def block_values(info: ChunkInfo) -> int:
+    """Values in a chunk: of complex elements each part is one."""
+    return info.header.count * (2 if info.header.dtype.kind == "c" else 1)
 
 
 def _number(value: float | None) -> str:
@@ -119,11 +131,22 @@ def _line(e: dict[str, Any]) -> str:
     tail = f"{e['bytes']} bytes, ratio {_number(e['ratio'])}"
     if "tol" not in e:
         return text + f"codec {e['codec']}, {tail}"
-    tol = " ".join(f"{t:g}" for t in e["tol"]) or "-"
     modes = " ".join(f"{mode}:{n}" for mode, n in sorted(e["modes"].items())) or "-"
     return text + (
-        f"tol {tol}, blocks {modes}, {e['exceptions']} exceptions, {_number(e['bits_per_value'])} bits/value, {tail}"
+        f"{_tolerances(e['tol'], e['rtol'])}, blocks {modes}, {_special(e, e['masked_share'])}, "
+        f"{_number(e['bits_per_value'])} bits/value, {tail}"
     )
+
+
+def _tolerances(tol: list[float], rtol: list[float]) -> str:
+    text = f"tol {' '.join(f'{t:g}' for t in tol) or '-'}"
+    return text + (f", rtol {' '.join(f'{t:g}' for t in rtol)}" if any(rtol) else "")
+
+
+def _special(e: dict[str, Any], masked_share: float) -> str:
+    """What is not coded as most values are: edges are counted among the exceptions."""
+    masked = f"{masked_share:.1%} masked, " if e["masked"] else ""
+    return f"{masked}{e['exceptions']} exceptions" + (f" ({e['edges']} edges)" if e["edges"] else "")
 
 
 def _chunk_line(c: dict[str, Any]) -> str:
@@ -131,6 +154,7 @@ def _chunk_line(c: dict[str, Any]) -> str:
     if c["mode"] == "uncoded":
         return f"[{corner}] uncoded, {c['bytes']} bytes"
     return (
-        f"[{corner}] tol {c['tol']:g}, {c['mode']} ({c['blocks']} blocks), {c['exceptions']} exceptions, "
-        f"{_number(c['bits_per_value'])} bits/value, {c['bytes']} bytes"
+        f"[{corner}] {_tolerances([c['tol']], [c['rtol']])}, {c['mode']} ({c['blocks']} blocks), "
+        f"{_special(c, c['masked'] / max(1, c['values']))}, {_number(c['bits_per_value'])} bits/value, "
+        f"{c['bytes']} bytes"
     )

@@ -46,7 +46,7 @@ def available() -> bool:
     return True
 
 
-def peak(size: int, dtype: str = "f4", tol: float = 2**-9, threads: int = 1) -> Peak:
+def peak(size: int, dtype: str = "f4", tol: float = 2**-9, threads: int = 1, rtol: float = 0.0) -> Peak:
     """Encode and decode an array of normal noise in a fresh process, and report what that took.
 
     Parameters
@@ -54,9 +54,9 @@ def peak(size: int, dtype: str = "f4", tol: float = 2**-9, threads: int = 1) -> 
     size : int
         Bytes of the array.
     dtype : str
-        A float32 or float64 dtype.
-    tol : float
-        Absolute tolerance, for noise of standard deviation 0.05; 0 is lossless.
+        Of floats or integers.
+    tol, rtol : float
+        Tolerances, for noise of standard deviation 0.05, or 1000 for integers (of 8 bits: 10); 0 is lossless.
     threads : int
         As of `arraycodec.encode`.
 
@@ -65,7 +65,7 @@ def peak(size: int, dtype: str = "f4", tol: float = 2**-9, threads: int = 1) -> 
     OSError
         Where `available` is false.
     """
-    arguments = json.dumps([size, dtype, tol, threads])
+    arguments = json.dumps([size, dtype, tol, threads, rtol])
     command = [sys.executable, "-m", __name__, arguments]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -84,19 +84,22 @@ def _reset() -> None:
     _CLEAR_REFS.write_text("5")  # the mark becomes what is resident now (man 5 proc)
 
 
-def _measure(size: int, dtype: str, tol: float, threads: int) -> Peak:
+def _measure(size: int, dtype: str, tol: float, threads: int, rtol: float) -> Peak:
     rng = np.random.default_rng(0)
     values = np.empty(size // np.dtype(dtype).itemsize, dtype)
-    # in place: a temporary array, once freed, would be memory for the codec to reuse unseen
-    native = values.view(values.dtype.newbyteorder("="))
-    rng.standard_normal(out=native, dtype=native.dtype.type)
-    native *= native.dtype.type(0.05)
-    if values.dtype != native.dtype:
-        native.byteswap(inplace=True)
-    codec.decode(codec.encode(values[:1], tol))  # everything is loaded
+    # in pieces: a temporary array, once freed, would be memory for the codec to reuse unseen
+    for start in range(0, values.size, 1 << 12):
+        part = values[start : start + (1 << 12)]
+        noise = rng.standard_normal(part.size, np.float32)
+        if values.dtype.kind != "f":
+            noise = np.rint(noise * np.float32(1000 if values.itemsize > 1 else 10)).astype("i4")
+        else:
+            noise *= np.float32(0.05)
+        part[...] = noise.astype(values.dtype)
+    codec.decode(codec.encode(values[:1], tol, rtol=rtol))  # everything is loaded
     _reset()
     before = _status("VmRSS")
-    chunk = codec.encode(values, tol, threads)
+    chunk = codec.encode(values, tol, threads, rtol=rtol)
     encode = _status("VmHWM") - before - len(chunk)
     _reset()
     before = _status("VmRSS")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..codec import is_supported
+from ..dtypes import is_supported
 from ..errors import ArraycodecError
 
 Box = tuple[slice, ...]
@@ -68,7 +68,7 @@ class ArrayInfo:
     null : bool
         There is a dtype and no value (an HDF5 null dataspace).
     coded : bool
-        Stored through our codec; `tol` is then the tolerance, if the metadata say it.
+        Stored through our codec; `tol` and `rtol` are then the tolerances, if the metadata say them.
     same_as : str or None
         An earlier name of the same array (a hard link).
     native : Any
@@ -90,6 +90,7 @@ class ArrayInfo:
     null: bool = False
     coded: bool = False
     tol: float | None = None
+    rtol: float | None = None
     same_as: str | None = None
     native: Any = None
 
@@ -104,9 +105,20 @@ class ArrayInfo:
         return self.size * self.dtype.itemsize
 
     @property
+    def codable(self) -> bool:
+        """Whether our codec takes the values, if only to keep them as they are."""
+        return is_supported(self.dtype) and not (self.hidden or self.null or self.text)
+
+    @property
+    def is_data(self) -> bool:
+        """Whether the numbers are measured or computed: no positions of other data, labels or flags (CF), or names."""
+        flags = {"flag_values", "flag_masks"} & self.attrs.keys()
+        return self.codable and not (self.coordinate or flags or (self.dtype.metadata or {}).get("enum"))
+
+    @property
     def lossy(self) -> bool:
-        """Whether a tolerance may be applied: float data that are not positions of other data."""
-        return is_supported(self.dtype) and not (self.coordinate or self.hidden or self.null)
+        """Whether a tolerance applies without being asked for: floats and complex numbers that are data."""
+        return self.is_data and self.dtype.kind in "fc"
 
     @property
     def label(self) -> str:
@@ -187,6 +199,10 @@ class Sink(ABC):
     def can_chunk(self, info: ArrayInfo) -> bool:
         """Whether the format can hold this array in chunks; without, there is no codec either."""
         return not info.null
+
+    def can_code(self, info: ArrayInfo, codec: Any) -> bool:
+        """Whether the format can hold this array through our codec."""
+        return True
 
     def unit(self, info: ArrayInfo) -> tuple[int, ...]:
         """The smallest box that is written without rewriting what was written before."""

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import _core, codec
+from .. import _core
 from ..ansquant import AnsQuant
+from ..dtypes import describe
 
 DIRECTIONS = ("encode", "decode")
 
@@ -37,7 +38,7 @@ def stages(array: np.ndarray, tol: float, repeat: int = 20) -> dict[str, float]:
     Parameters
     ----------
     array : numpy.ndarray
-        float32 or float64; best as large as the chunks that are used.
+        Of any dtype of the codec; best as large as the chunks that are used.
     tol : float
     repeat : int
         The fastest of so many runs counts, for each stage.
@@ -50,7 +51,7 @@ def stages(array: np.ndarray, tol: float, repeat: int = 20) -> dict[str, float]:
         adds), and ``.total``, the whole call.
     """
     flat = np.ascontiguousarray(array).reshape(-1)
-    code = codec._dtype_code(flat.dtype)
+    code = describe(flat.dtype)[0]
     seconds = _core.profile(flat.view(np.uint8), code, tol, repeat)
     quantizer = AnsQuant(tol=tol)
     chunk, out = quantizer.encode(flat), np.empty_like(flat)

@@ -176,6 +176,8 @@ def _zarr_array(name: str, folder: Path, metadata: dict[str, Any]) -> StoredArra
 def _itemsize(dtype: Any) -> int:
     import numpy as np
 
+    if isinstance(dtype, dict) and str(dtype.get("name")).removeprefix("numpy.") in ("datetime64", "timedelta64"):
+        return 8
     try:
         return np.dtype(dtype if isinstance(dtype, str) else [tuple(f) for f in dtype]).itemsize
     except (TypeError, ValueError):

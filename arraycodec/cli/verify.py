@@ -2,39 +2,70 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..boxes import automatic_chunks, box_shape, boxes
-from ..codec import is_supported, verify
+from ..codec import verify
+from ..dtypes import fill_bytes, is_supported
+from ..errors import ParameterError
 from . import interrupt
 from .console import Console
+from .convert import said
 from .formats import open_source
 from .model import ArrayInfo, CommandError, Source, plain_dtype
 
 
+@dataclass(frozen=True)
+class Promise:
+    """What is to hold: as of `arraycodec.verify`; integers must be equal unless `lossy_integers`."""
+
+    tol: float | None = None
+    rtol: float | None = None
+    fill_value: int | float | complex | None = None
+    dtype: str | None = None
+    lossy_integers: bool = False
+
+    def of(self, dtype: np.dtype) -> dict[str, Any] | None:
+        """The arguments of `verify` for arrays of a dtype; None to compare them bit for bit."""
+        dtype = dtype.newbyteorder("=")
+        view = self.dtype if self.dtype is not None and dtype == np.uint16 else None
+        kind = "f" if view else dtype.kind
+        if not is_supported(dtype) or kind not in ("fciu" if self.lossy_integers else "fc"):
+            return None
+        fill = self.fill_value
+        if kind in "iu":
+            try:
+                fill_bytes(fill, dtype)
+            except ParameterError:
+                fill = None  # none of its values is that one
+        return {"tol": self.tol, "rtol": self.rtol, "fill_value": fill, "dtype": view}
+
+
 def verify_paths(
-    original: Path, decoded: Path, tol: float, name: str | None, console: Console, formats: Any = (None, None)
+    original: Path, decoded: Path, promise: Promise, name: str | None, console: Console, formats: Any = (None, None)
 ) -> bool:
     """Compare all arrays; True if every one keeps the promise.
 
-    Float32 and float64 arrays must agree within `tol`, all others exactly.  Arrays are matched by
-    name; a single array on each side is matched whatever the names.
+    Floats and complex numbers must agree within the tolerances, all others exactly.  Arrays are matched
+    by name; a single array on each side is matched whatever the names.
     """
     with open_source(original, formats[0]) as a, open_source(decoded, formats[1]) as b:
         pairs = _pairs(_arrays(a), _arrays(b), name, original, decoded)
         console.start(sum(x.nbytes for _, x, _ in pairs if x is not None))
         try:
-            results = [_compare(label, x, y, a, b, tol, console) for label, x, y in pairs]
+            results = [_compare(label, x, y, a, b, promise, console) for label, x, y in pairs]
         finally:
             console.stop()
     failed = results.count(False)
     if failed:
         console.say(f"FAILED: {failed} of {len(results)} arrays")
     else:
-        console.say(f"ok: {len(results)} array{'s' if len(results) != 1 else ''} within tol={tol:g}")
+        arrays = f"{len(results)} array{'s' if len(results) != 1 else ''}"
+        console.say(f"ok: {arrays} within {said(promise.tol, promise.rtol)}")
     return not failed
 
 
@@ -58,7 +89,7 @@ def _pairs(
 
 
 def _compare(
-    label: str, x: ArrayInfo | None, y: ArrayInfo | None, a: Source, b: Source, tol: float, console: Console
+    label: str, x: ArrayInfo | None, y: ArrayInfo | None, a: Source, b: Source, promise: Promise, console: Console
 ) -> bool:
     label = label or "array"
     if x is None or y is None:
@@ -67,7 +98,7 @@ def _compare(
     if (x.shape, x.null) != (y.shape, y.null):
         console.say(f"{label}: shape {x.shape} against {y.shape}")
         return False
-    bounded = is_supported(x.dtype)
+    bounded = promise.of(x.dtype)
     if _native(x) != _native(y):
         console.say(f"{label}: dtype {x.dtype} against {y.dtype}")
         return False
@@ -77,16 +108,17 @@ def _compare(
         interrupt.check()
         p, q = a.read(x, box), b.read(y, box)
         console.advance(p.nbytes, label)
-        if bounded:
-            check = verify(p, q, tol)
+        if bounded is not None:
+            check = verify(p, q, **bounded)
             violations += check.violations
             lost += check.lost
             max_error = max(max_error, check.max_error)
         else:
             violations += _different(p, q)
-    if bounded:
-        part = f" ({max_error / tol:.9g} tol)" if tol else ""
-        lost_part = f" ({lost} of them NaN or Inf)" if lost else ""
+    if bounded is not None:
+        part = f" ({max_error / promise.tol:.9g} tol)" if promise.tol else ""
+        which = "NaN or Inf" if promise.fill_value is None else "NaN, Inf or fill values"
+        lost_part = f" ({lost} of them {which})" if lost else ""
         console.say(f"{label}: {violations} violations{lost_part}, max error {max_error:.6g}{part}")
     else:
         console.say(f"{label}: {violations} values differ ({x.dtype}, compared exactly)")

@@ -123,6 +123,7 @@ class ZarrSource(Source):
             coordinate=names == (name.rpartition("/")[2],),
             coded=config is not None,
             tol=(config or {}).get("tol"),
+            rtol=(config or {}).get("rtol"),
             native=node,
         )
 

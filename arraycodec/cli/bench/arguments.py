@@ -74,10 +74,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     count = _number(1, 1 << 40)
 
     what = parser.add_argument_group("arrays")
-    what.add_argument("files", nargs="*", type=Path, metavar="FILE", help=".npy, .npz, Zarr or HDF5; all float arrays")
+    what.add_argument("files", nargs="*", type=Path, metavar="FILE", help=".npy, .npz, Zarr or HDF5; all arrays")
     what.add_argument(
         "--tol", type=_tolerances, action="append", default=[], metavar="T[,T...]",
-        help="absolute tolerances (1e-3, 2**-17, 2^-17, 0 for lossless), each array at each; "
+        help="absolute tolerances (1e-3, 2**-17, 2^-17, 0 for lossless), each array at each, integers too; "
         "once for all FILEs, or as often as there are FILEs",
     )  # fmt: skip
     what.add_argument(

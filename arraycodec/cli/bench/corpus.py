@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...codec import is_supported
+from ...dtypes import is_supported
 from ...errors import ParameterError
 from ...tolerance import parse_tolerance
 from .. import samples
@@ -79,7 +79,7 @@ def sample_items(tols: tuple[float, ...] = ()) -> list[Item]:
 
 
 def file_items(files: Iterable[Path], tols: list[tuple[float, ...]], skipped: list[str]) -> list[Item]:
-    """The float arrays in files of any format.
+    """The arrays in files of any format.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def file_items(files: Iterable[Path], tols: list[tuple[float, ...]], skipped: li
     for file, tol in zip(files, tols * len(files) if len(tols) == 1 else tols, strict=True):
         found = list(_arrays_in(file, "", tol, skipped))
         if not found:
-            raise CommandError(f"{file} has no float array that this codec takes, with values in it")
+            raise CommandError(f"{file} has no array that this codec takes, with values in it")
         items += found
     return items
 

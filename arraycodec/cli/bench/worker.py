@@ -70,14 +70,17 @@ class Worker:
         laps = max(1, min(-(-stream_bytes // array.nbytes), int(seconds / (2 * sum(once)))))
         for _ in range(laps - 1):
             self._append(array, chunk)
-        size = sum(memoryview(data).nbytes for data in self._encoded[:count])
+        encoded = self._encoded[:count]  # arrays of dates are no buffers
+        size = sum(data.nbytes if isinstance(data, np.ndarray) else memoryview(data).nbytes for data in encoded)
         return {"bytes": size, "laps": laps, "encode": laps * once[0], "decode": laps * once[1]}
 
     def _append(self, array: np.ndarray, chunk: int) -> tuple[float, float]:
         """A copy of the array, encoded and decoded, all in memory of its own; the seconds of both."""
         inputs = pieces(np.array(array, order="C"), chunk)
-        # NaN: a value that a codec forgets to write is noticed
-        outputs = pieces(np.full(array.shape, np.nan, array.dtype), chunk)
+        memory = np.empty(array.shape, array.dtype)
+        # NaN, or what is no common number: a value that a codec forgets to write is noticed
+        memory.reshape(-1).view(np.uint8)[...] = 0xFF if array.dtype.kind in "fc" else 0xA5
+        outputs = pieces(memory, chunk)
         start = time.perf_counter()
         encoded = [self._codec.encode(x, self._tol) for x in inputs]
         middle = time.perf_counter()

@@ -24,4 +24,5 @@ BUILT_IN = {
     "varint-bz2": f"{_HERE}.pipelines:VarintBz2",
     "pcodec-lossless": f"{_HERE}.lossless:PcodecLossless",
     "zstd": f"{_HERE}.lossless:Zstd",
+    "zstd-shuffle": f"{_HERE}.lossless:ShuffledZstd",
 }

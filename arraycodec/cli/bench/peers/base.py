@@ -13,6 +13,9 @@ UNCHECKED = "unchecked"  # a pipeline that people build: quantized without looki
 LOSSLESS = "lossless"
 LIMIT = "limit"  # memcpy
 
+#: Every dtype of this package, for `Adapter.kinds`.
+ANY = ("f2", "f4", "f8", "c8", "c16", "b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "M8", "m8")
+
 
 class Adapter(ABC):
     """A codec as the benchmark sees it.  The constructor imports what it needs.

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from .base import LOSSLESS, Adapter, package_version
+from .base import ANY, LOSSLESS, Adapter, package_version
 
 
 class Zstd(Adapter):
     name = "zstd -3"
     family = LOSSLESS
+    kinds = ANY
 
     def __init__(self) -> None:
         from numcodecs import Zstd as Codec
@@ -27,9 +28,29 @@ class Zstd(Adapter):
         return like
 
 
+class ShuffledZstd(Zstd):
+    """The bytes of all values one after the other, lowest first: what most stores do with numbers."""
+
+    name = "shuffle + zstd -3"
+
+    def __init__(self) -> None:
+        from numcodecs import Shuffle
+
+        super().__init__()
+        self._shuffle = Shuffle
+
+    def encode(self, array: np.ndarray, tol: float) -> Any:
+        return self._codec.encode(self._shuffle(array.itemsize).encode(array.reshape(-1).view(np.uint8)))
+
+    def decode(self, data: Any, like: np.ndarray) -> np.ndarray:
+        self._shuffle(like.itemsize).decode(self._codec.decode(data), like.reshape(-1).view(np.uint8))
+        return like
+
+
 class PcodecLossless(Adapter):
     name = "pcodec -8"
     family = LOSSLESS
+    kinds = ("f2", "f4", "f8", "i2", "i4", "i8", "u2", "u4", "u8")
 
     def __init__(self) -> None:
         from pcodec import ChunkConfig, standalone

@@ -10,7 +10,7 @@ import numpy as np
 from .... import __version__
 from ...._core import isa
 from ....ansquant import AnsQuant
-from .base import BOUNDED, LIMIT, Adapter
+from .base import ANY, BOUNDED, LIMIT, Adapter
 
 #: How `..measure` tells the process the number of threads.
 THREADS = "ARRAYCODEC_BENCH_THREADS"
@@ -19,6 +19,7 @@ THREADS = "ARRAYCODEC_BENCH_THREADS"
 class Memcpy(Adapter):
     name = "memcpy"
     family = LIMIT
+    kinds = ANY
     version = f"numpy {np.__version__}"
 
     def encode(self, array: np.ndarray, tol: float) -> np.ndarray:
@@ -32,6 +33,7 @@ class Memcpy(Adapter):
 class Arraycodec(Adapter):
     name = "arraycodec"
     family = BOUNDED
+    kinds = ANY
     version = f"arraycodec {__version__}"
 
     def __init__(self) -> None:
