@@ -40,7 +40,7 @@ core = Extension(
 )
 plugin = Extension(
     f"arraycodec.plugins.{PLUGIN}",
-    ["ext/hdf5/h5z_arraycodec.c", *CORE],
+    [*sorted(glob("ext/hdf5/*.c")), *CORE],
     include_dirs=["ext"],
     depends=HEADERS,
     extra_compile_args=[*CFLAGS, "-Wall", "-Wextra"],

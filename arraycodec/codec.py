@@ -388,7 +388,7 @@ def _decode_out(chunk: _core.Chunk, out: Any, threads: int) -> None:
     values = _new(header.shape, header.dtype, header.order)
     chunk.decode_into(_memory(values), threads)
     if as_memory:
-        _memory(out)[...] = _memory(values)
+        _bytes(out)[...] = _bytes(values)
     else:
         out[...] = values.view(out.dtype) if is_same else values
 
@@ -401,9 +401,12 @@ def _new(shape: tuple[int, ...], dtype: np.dtype, order: str = "C") -> np.ndarra
 
 
 def _memory(a: np.ndarray) -> np.ndarray:
-    """The bytes of a contiguous array, in memory order, as a view; not of dtypes that buffers know."""
-    if a.dtype.kind in "fiuc" and a.flags.writeable:
-        return a
+    """A contiguous array as something that exports a buffer of its memory: dates and bfloat16 do not."""
+    return a if a.dtype.kind in "fiucb" else _bytes(a)
+
+
+def _bytes(a: np.ndarray) -> np.ndarray:
+    """The bytes of a contiguous array, in memory order, as a view."""
     return a.reshape(-1, order="C" if a.flags.c_contiguous else "F").view(np.uint8)
 
 

@@ -20,6 +20,10 @@ CD_TOLERANCE = 1  # low word, high word of a double: the absolute tolerance
 CD_RELATIVE = 5  # the same of the relative tolerance
 CD_FILL = 8  # number of words, words: the bits of a fill value, as the dataset has it, lowest first
 CD_BFLOAT16 = 9  # nothing: uint16 elements are bfloat16
+# a fill value for whatever type the dataset has; the filter then stores item 8
+CD_FILL_DOUBLE = 11  # low word, high word of a double
+CD_FILL_INTEGER = 12  # 1 if negative, else 0; low word, high word of the absolute value
+CD_FILL_COMPLEX = 13  # the words of two doubles
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ class Config:
         values: tuple[int, ...] = (CD_TOLERANCE, *_words(tol))
         if rtol:
             values += (CD_RELATIVE, *_words(rtol))
+        values += _fill_item(self.fill_value)
         if self.dtype:
             values += (CD_BFLOAT16,)
         return values
@@ -88,6 +93,19 @@ class Config:
 
 def _words(value: float) -> tuple[int, int]:
     return struct.unpack("<II", struct.pack("<d", value))
+
+
+def _fill_item(fill: int | float | complex | None) -> tuple[int, ...]:
+    if fill is None:
+        return ()
+    if isinstance(fill, complex):
+        return (CD_FILL_COMPLEX, *_words(fill.real), *_words(fill.imag))
+    if isinstance(fill, int) and abs(fill) < 1 << 64 and int(float(fill)) != fill:
+        return (CD_FILL_INTEGER, int(fill < 0), abs(fill) & 0xFFFFFFFF, abs(fill) >> 32)
+    try:
+        return (CD_FILL_DOUBLE, *_words(float(fill)))
+    except OverflowError:
+        raise ParameterError(f"fill_value must fit a double, not {fill!r}") from None
 
 
 def _check_tolerance(name: str, given: Any) -> float | None:

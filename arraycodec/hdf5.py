@@ -1,12 +1,32 @@
 """HDF5: where the filter plugin is, making it known to the HDF5 libraries of this process, fast reads and writes.
 
 The filter itself (`ext/hdf5/h5z_arraycodec.c`) is a shared library of its own; programs that know
-nothing of this package need only ``HDF5_PLUGIN_PATH`` set to `plugin_path`.  There the tolerance is
-typed as ``2,k`` for 2^-k or ``3,m,e`` for m*10^-e, 0 is lossless::
+nothing of this package need only ``HDF5_PLUGIN_PATH`` set to `plugin_path`.  There its parameters are
+typed as a list of items, each a number and what belongs to it, in any order:
+
+==========================  ========================================================================
+``2,k`` or ``3,m,e``        absolute tolerance 2^-k or m * 10^-e; ``3,0,0`` is lossless
+``1,low,high``              the same by the two 32-bit words of a double
+``6,k``, ``7,m,e``,         relative tolerance, likewise; less than 1
+``5,low,high``
+``11,low,high``             fill value, by the words of a double
+``12,s,low,high``           fill value, an integer: its sign (1: negative) and its absolute value
+``13,low,high,low,high``    fill value, a complex number
+``8,n,`` n words            fill value, by its bits as an element (n = 1, 2 or 4 words, the lowest first)
+``9``                       uint16 elements are bfloat16
+==========================  ========================================================================
+
+::
 
     export HDF5_PLUGIN_PATH=$(python -c "import arraycodec; print(arraycodec.hdf5.plugin_path())")
-    h5repack -f var:UD=35117,0,2,2,17 in.h5 out.h5      # 2 values: form 2, k = 17
-    nccopy -F "var,35117,3,1,3" in.nc out.nc            # tolerance 1e-3
+    h5repack -f var:UD=35117,0,2,2,17 in.h5 out.h5              # 2 values: item 2, k = 17
+    h5repack -f var:UD=35117,0,6,6,10,12,1,9999,0 in.h5 out.h5  # 6 values: rtol 2^-10, fill value -9999
+    nccopy -F "var,35117,3,1,3" in.nc out.nc                    # tolerance 1e-3
+
+With a dataset the filter stores items 1, 5, 8 and 9, as far as they were given, and item 10, which says type
+and chunks.  A finite fill value of the dataset itself becomes item 8 where none is given: it comes back
+exactly.  (Zarr does not tell a codec the array's fill value.)  Enumerations, like bool and dates, are stored
+without loss, whatever the tolerance.
 
 Here are no codecs and no h5py: the module is imported with the package and costs next to nothing.
 What `read` and `write` do is in `hdf5io`, imported when they are called.
@@ -18,14 +38,23 @@ import contextlib
 import os
 import struct
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from .config import CD_TOLERANCE
+from . import config
 
 #: The filter's number, also in `ext/hdf5/h5z_arraycodec.c`.  From the range that HDF5 leaves to
 #: unregistered filters.
 FILTER_ID = 35117
 
+#: Bits of item 10, as in `ext/hdf5/h5_items.h`.
+TYPE_CODE = 0xFF
+TYPE_BIG_ENDIAN = 1 << 8
+TYPE_EXACT = 1 << 9
+TYPE_OWN_FILL = 1 << 10
+TYPE_UNIT_SHIFT = 16
+
+_KNOWN_VALUES = 16  # h5py knows no more of a filter's values; old ones fill up with garbage
 _VARIABLE = "HDF5_PLUGIN_PATH"
 _PLUGIN = "libh5arraycodec" + (".dylib" if sys.platform == "darwin" else ".so")
 
@@ -197,17 +226,33 @@ def info(dataset: Any) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        None if the dataset does not use this filter.  Otherwise ``filter_id``, ``name``, ``tol``
-        (the absolute tolerance; 0 is lossless; None if it is not readable) and ``cd_values`` (the
-        filter's parameters as stored, which h5py may cut short).  The tolerance applies to what was
-        written through the filter; `arraycodec.peek` says what a single chunk was encoded with.
+        None if the dataset does not use this filter.  Otherwise
+
+        - ``filter_id``, ``name``
+        - ``tol``: the absolute tolerance; 0 is lossless (or `rtol` alone), None if the parameters are not readable
+        - ``rtol``: the relative tolerance, None without one
+        - ``fill_value``: what comes back bit for bit, as a number; None without one.  It may be that of the dataset
+        - ``dtype``: ``"bfloat16"`` if that is what uint16 elements are, else None
+        - ``cd_values``: the filter's parameters as stored, which h5py may cut short
+
+        They apply to what was written through the filter; `arraycodec.peek` says what a single chunk was encoded
+        with.  bool, enumerations and dates are stored without loss, whatever the tolerance.
     """
     plist = dataset.id.get_create_plist()
     for i in range(plist.get_nfilters()):
         filter_id, _, values, name = plist.get_filter(i)
         if filter_id == FILTER_ID:
             name = name.decode("utf-8", "replace") if isinstance(name, bytes) else name
-            return {"filter_id": filter_id, "name": name, "tol": _tolerance(values), "cd_values": tuple(values)}
+            items = read_items(values) or Items()
+            return {
+                "filter_id": filter_id,
+                "name": name,
+                "tol": items.tol,
+                "rtol": items.rtol,
+                "fill_value": items.fill_value,
+                "dtype": items.dtype,
+                "cd_values": tuple(values),
+            }
     return None
 
 
@@ -259,7 +304,7 @@ def read(dataset: Any, selection: Any = None, threads: int = 1, out: Any = None)
 def write(dataset: Any, values: Any, selection: Any = None, threads: int = 1) -> None:
     """Do ``dataset[selection] = values``, encoding in several threads.
 
-    The stored chunks are those that the filter would write, with the tolerance of the dataset.  Values
+    The stored chunks are those that the filter would write, with the parameters of the dataset.  Values
     that are not selected do not move, also where their chunk is written again.
 
     Parameters
@@ -282,7 +327,7 @@ def write(dataset: Any, values: Any, selection: Any = None, threads: int = 1) ->
         If `values` is a masked array or does not broadcast, `dataset` is not an h5py dataset, or
         `threads` not an integer.
     ParameterError
-        If `threads` is less than 1, or the dataset's tolerance is not readable.
+        If `threads` is less than 1, or the dataset's parameters are not readable.
     DecodeError
         If a chunk is damaged of which other values have to be kept; the message says where it is.
     IndexError, TypeError, ValueError, OSError
@@ -298,13 +343,119 @@ def write(dataset: Any, values: Any, selection: Any = None, threads: int = 1) ->
     hdf5io.write(dataset, values, selection, threads)
 
 
-def _tolerance(values: tuple[int, ...]) -> float | None:
-    """The tolerance in `cd_values` of any form; only the first is stored where the plugin was at hand."""
-    match values:
-        case (form, low, high, *_) if form == CD_TOLERANCE:
-            return struct.unpack("<d", struct.pack("<II", low, high))[0]
-        case (2, k) if k <= 1022:
-            return 2.0**-k
-        case (3, m, e) if e <= 22:
-            return m / 10**e  # correctly rounded
-    return None
+class Items(NamedTuple):
+    """What the filter's values say.
+
+    Attributes
+    ----------
+    tol, rtol, fill_value, dtype
+        As of `info`.
+    type : tuple of int
+        The operands of item 10, maybe cut short; empty where the filter has not completed the values.
+    """
+
+    tol: float | None = None
+    rtol: float | None = None
+    fill_value: int | float | complex | None = None
+    dtype: str | None = None
+    type: tuple[int, ...] = ()
+
+
+def read_items(values: Sequence[int]) -> Items | None:
+    """The filter's values taken apart; None if they are not readable.
+
+    Only what set_local of the filter has completed is stored where the plugin was at hand, so this does not check
+    everything that the plugin does.
+    """
+    rest = list(values[:_KNOWN_VALUES])
+    found: dict[str, Any] = {}
+    bits: list[int] = []
+
+    def take(n: int) -> list[int]:
+        taken = rest[:n]
+        del rest[:n]
+        if len(taken) < n:
+            raise ValueError("values end within an item")
+        return taken
+
+    def put(name: str, value: Any) -> None:
+        if name in found:
+            raise ValueError("an item is given twice")
+        found[name] = value
+
+    try:
+        while rest:
+            match take(1)[0]:
+                case config.CD_TOLERANCE:
+                    put("tol", _double(take(2)))
+                case 2:
+                    put("tol", _power(*take(1)))
+                case 3:
+                    put("tol", _decimal(*take(2)))
+                case config.CD_RELATIVE:
+                    put("rtol", _double(take(2)))
+                case 6:
+                    put("rtol", _power(*take(1)))
+                case 7:
+                    put("rtol", _decimal(*take(2)))
+                case config.CD_FILL:
+                    bits = take(*take(1))
+                    put("fill_value", None)
+                case config.CD_FILL_DOUBLE:
+                    put("fill_value", _double(take(2)))
+                case config.CD_FILL_INTEGER:
+                    negative, low, high = take(3)
+                    put("fill_value", -(low | high << 32) if negative else low | high << 32)
+                case config.CD_FILL_COMPLEX:
+                    put("fill_value", complex(_double(take(2)), _double(take(2))))
+                case config.CD_BFLOAT16:
+                    put("dtype", "bfloat16")
+                case 10:
+                    put("type", tuple(rest))  # the last
+                    rest.clear()
+                case _:
+                    return None
+    except ValueError:
+        return None
+    if "tol" not in found and "rtol" not in found:
+        return None
+    if bits and found.get("type"):
+        found["fill_value"] = _number(bits, found["type"][0] & TYPE_CODE)
+    found.setdefault("tol", 0.0)
+    return Items(**found)
+
+
+def _double(words: Sequence[int]) -> float:
+    return struct.unpack("<d", struct.pack("<II", *words))[0]
+
+
+def _power(k: int) -> float:
+    if k > 1022:
+        raise ValueError(f"2^-{k}")
+    return 2.0**-k
+
+
+def _decimal(m: int, e: int) -> float:
+    if e > 22:
+        raise ValueError(f"{m}*10^-{e}")
+    return m / 10**e  # correctly rounded
+
+
+#: How `struct` calls elements, by their codes in docs/format.md; bfloat16 (4) is the upper half of a float32.
+_STRUCT = {1: "f", 2: "d", 3: "e", 4: "f", 5: "ff", 6: "dd", 16: "b", 17: "h", 18: "i", 19: "q", 20: "B", 21: "H",
+           22: "I", 23: "Q"}  # fmt: skip
+
+
+def _number(words: Sequence[int], code: int) -> int | float | complex | None:
+    """A fill value from its bits."""
+    form = _STRUCT.get(code)
+    if form is None:
+        return None
+    size = struct.calcsize(f"<{form}")
+    data = struct.pack(f"<{len(words)}I", *words)
+    if code == 4:
+        data = bytes(2) + data[:2]
+    if len(data) < size:
+        return None
+    parts = struct.unpack(f"<{form}", data[:size])
+    return complex(*parts) if len(parts) == 2 else parts[0]

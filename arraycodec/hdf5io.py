@@ -25,13 +25,12 @@ import numpy as np
 from h5py._objects import phil  # the lock of h5py; before 3.16 direct chunk access does not take it
 
 from . import codec, hdf5
-from .config import check_threads
+from .config import Config, check_threads
+from .dtypes import block_len, describe
 from .errors import ArraycodecError, ParameterError, SizeError
 from .selection import Axis, as_index, block_runs, normalize, shape_of
 
 _DONT_FILTER_PARTIAL_CHUNKS = 2  # of HDF5's H5Dpublic.h
-# the filter's names of types, as in `ext/hdf5/h5z_arraycodec.c`
-_TYPES = {1: h5py.h5t.IEEE_F32LE, 2: h5py.h5t.IEEE_F64LE, 257: h5py.h5t.IEEE_F32BE, 258: h5py.h5t.IEEE_F64BE}
 # Bytes of values in one task.  At least so many, as handing it to a thread costs like decoding some
 # KiB; and more where there is enough for all threads, as two of them that write to the same large
 # page of new memory wait for each other.
@@ -40,16 +39,44 @@ _MAX_TASK = 1 << 22
 
 
 # ---- what can be accessed directly ----
-def _layout(dataset: h5py.Dataset) -> tuple[int, ...] | None:
-    """The shape of a chunk, or None where HDF5 has to read and write the dataset itself."""
+class _Layout(NamedTuple):
+    """How a dataset is stored.
+
+    Attributes
+    ----------
+    chunks : tuple of int
+        The shape of a chunk.
+    config : Config
+        What the filter encodes with.
+    """
+
+    chunks: tuple[int, ...]
+    config: Config
+
+
+def _layout(dataset: h5py.Dataset, to_write: bool = False) -> _Layout | None:
+    """None where HDF5 has to read and write the dataset itself."""
     plist = dataset.id.get_create_plist()
     if plist.get_layout() != h5py.h5d.CHUNKED or plist.get_nfilters() != 1:
         return None
-    if plist.get_filter(0)[0] != hdf5.FILTER_ID or _type_code(dataset) is None:
+    filter_id, _, values, _ = plist.get_filter(0)
+    if filter_id != hdf5.FILTER_ID or (h5py.get_config().mpi and dataset.file.driver == "mpio"):
+        return None  # with mpio every process would have to take part in every access
+    items, chunks = hdf5.read_items(values), plist.get_chunk()
+    if items is None and to_write:
+        raise ParameterError(f"the tolerance of {dataset.name} is not readable: cd_values {tuple(values)}")
+    # The filter encodes only with the parameters that it completed itself when the dataset was created.
+    if items is None or not items.type or not _filters_partial_chunks(plist):
         return None
-    if h5py.get_config().mpi and dataset.file.driver == "mpio":
-        return None  # every process would have to take part in every access
-    return plist.get_chunk() if _filters_partial_chunks(plist) else None
+    words = _type_words(dataset, chunks, items.dtype)
+    if words is None or (items.type[0] & ~hdf5.TYPE_OWN_FILL, *items.type[1:]) != words[: len(items.type)]:
+        return None
+    if words[0] & hdf5.TYPE_EXACT:
+        return _Layout(chunks, Config(0.0))
+    try:
+        return _Layout(chunks, Config(items.tol, items.rtol, items.fill_value, items.dtype))
+    except ParameterError:  # made up by a program without the filter
+        return None
 
 
 def _filters_partial_chunks(plist: h5py.h5p.PropDCID) -> bool:
@@ -64,13 +91,22 @@ def _filters_partial_chunks(plist: h5py.h5p.PropDCID) -> bool:
     return not error and not options.value & _DONT_FILTER_PARTIAL_CHUNKS
 
 
-def _type_code(dataset: h5py.Dataset) -> int | None:
-    """What the filter calls the type of the dataset; None if it takes no such type.
+def _type_words(dataset: h5py.Dataset, chunks: tuple[int, ...], view: str | None) -> tuple[int, ...] | None:
+    """What item 10 of the filter says of the dataset; None if its type is not the one that h5py has for its dtype.
 
     HDF5 is asked: NumPy's dtype does not tell all of its types apart.
     """
-    type_id = dataset.id.get_type()
-    return next((code for code, known in _TYPES.items() if type_id == known), None)
+    dtype = dataset.dtype
+    try:
+        if dataset.id.get_type() != h5py.h5t.py_create(dtype, logical=True):
+            return None
+        code, big_endian, unit, multiple = describe(dtype, view)
+    except TypeError:
+        return None
+    exact = h5py.check_enum_dtype(dtype) is not None
+    word = code | hdf5.TYPE_BIG_ENDIAN * big_endian | hdf5.TYPE_EXACT * exact | unit << hdf5.TYPE_UNIT_SHIFT
+    dims = (word for n in chunks for word in (n & 0xFFFFFFFF, n >> 32))
+    return (word, len(chunks), *dims, *([multiple] if multiple else []))
 
 
 def _basic(selection: Any, shape: tuple[int, ...]) -> tuple[Axis, ...] | None:
@@ -185,9 +221,9 @@ class _Fill:
 class _Chunks:
     """Decodes and encodes the chunks of one dataset."""
 
-    def __init__(self, dataset: h5py.Dataset, chunks: tuple[int, ...], tol: float | None = None) -> None:
-        self.name, self.chunks, self.dtype, self.tol = dataset.name, chunks, dataset.dtype, tol
-        self.count = math.prod(chunks)
+    def __init__(self, dataset: h5py.Dataset, layout: _Layout) -> None:
+        self.name, self.dtype, (self.chunks, self.config) = dataset.name, dataset.dtype, layout
+        self.count = math.prod(self.chunks)
         self.nbytes = self.count * self.dtype.itemsize
         self._local = threading.local()
 
@@ -208,10 +244,12 @@ class _Chunks:
             if self.count > block_len(self.dtype) and not piece.whole:
                 chunk = codec.open_chunk(data)
                 header = codec.peek(chunk)
-                if header.shape == self.chunks and header.dtype == self.dtype and header.order == "C":
+                same = codec.same_elements(header.dtype, self.dtype)
+                if header.shape == self.chunks and same and header.order == "C":
                     runs = block_runs(piece.inside, self.chunks, header.block_len)
                     if sum(stop - first for first, stop in runs) < header.n_blocks:
-                        codec.decode(chunk, target, selection=piece.index)
+                        # as the chunk's dtype: bfloat16 is uint16 here
+                        codec.decode(chunk, target.view(header.dtype), selection=piece.index)
                         return
         target[...] = self.decode_whole(stored)[piece.index]
 
@@ -232,14 +270,20 @@ class _Chunks:
         `old` is the chunk so far, or the fill value; None if no other values are in the chunk.
         """
         if old is None and values.flags.c_contiguous and values.dtype == self.dtype:
-            return codec.encode(values.reshape(self.chunks), self.tol)
+            return self.encode_whole(values.reshape(self.chunks))
         buffer = self.buffer
         if isinstance(old, bytes):
             self.decode_whole((0, old))
         elif old is not None:
             buffer[...] = old
         _assign(buffer[(*piece.index, ...)], values)
-        return codec.encode(buffer, self.tol)
+        return self.encode_whole(buffer)
+
+    def encode_whole(self, values: np.ndarray) -> bytes:
+        """A chunk of an array in C order."""
+        if self.config == Config(self.config.tol):
+            return codec.encode(values, self.config.tol)  # the short way
+        return codec.encode_with(self.config, values)
 
 
 def _assign(target: np.ndarray, values: np.ndarray) -> None:
@@ -257,11 +301,17 @@ def _is_converted_alike(source: np.dtype, target: np.dtype) -> bool:
     """Whether `_assign` gives the bits that HDF5's conversion gives.
 
     HDF5 converts between float types of two sizes by software of its own where one of them is not
-    the machine's, and rounds differently there; it has other rules for types that are no numbers.
+    the machine's, and rounds differently there; it clips integers, and has other rules for types that are no
+    numbers, and none for some pairs of them.
     """
-    if source.kind == "f" and source.itemsize != target.itemsize:
-        return codec.is_supported(source) and source.isnative and target.isnative
-    return source.kind in "fiu"
+    if target.kind == "f" and target.itemsize >= 4:
+        if source.kind == "f" and source.itemsize != target.itemsize:
+            return source.itemsize in (4, 8) and source.isnative and target.isnative
+        return source.kind in "fiu"
+    names, opaque = h5py.check_enum_dtype, h5py.check_opaque_dtype
+    if names(target) is not None or opaque(target):  # for HDF5 these are other types with other names or byte order
+        return source == target and names(source) == names(target) and opaque(source) == opaque(target)
+    return source.newbyteorder("=") == target.newbyteorder("=") and names(source) is None
 
 
 # ---- flow ----
@@ -343,8 +393,8 @@ def read(dataset: h5py.Dataset, selection: Any, threads: int, out: np.ndarray | 
     """See `hdf5.read`."""
     threads = _check(dataset, threads)
     selection = () if selection is None else selection
-    chunks = _layout(dataset)
-    axes = None if chunks is None else _basic(selection, dataset.shape)
+    layout = _layout(dataset)
+    axes = None if layout is None else _basic(selection, dataset.shape)
     if axes is None:
         result = dataset[selection]
         if out is None:
@@ -354,8 +404,8 @@ def read(dataset: h5py.Dataset, selection: Any, threads: int, out: np.ndarray | 
         return out
     if out is not None:
         _check_out(out, dataset, shape_of(axes))
-    worker, fill = _Chunks(dataset, chunks), _Fill(dataset)
-    count, pieces = _pieces(axes, chunks)
+    worker, fill = _Chunks(dataset, layout), _Fill(dataset)
+    count, pieces = _pieces(axes, layout.chunks)
     result = np.empty(shape_of(axes), dataset.dtype) if out is None else out
 
     def tasks() -> Iterator[tuple[_Piece, tuple[int, bytes], np.ndarray]]:
@@ -377,10 +427,9 @@ def write(dataset: h5py.Dataset, values: Any, selection: Any, threads: int) -> N
     if isinstance(values, np.ma.MaskedArray):
         raise TypeError("a masked array's mask would be lost: fill it first (values.filled(nan))")
     selection = () if selection is None else selection
-    chunks = _layout(dataset)
-    axes = None if chunks is None else _basic(selection, dataset.shape)
-    tol = None if axes is None else _tolerance(dataset, chunks)
-    if tol is None or dataset.file.mode == "r":
+    layout = _layout(dataset, to_write=True)
+    axes = None if layout is None else _basic(selection, dataset.shape)
+    if axes is None or dataset.file.mode == "r":
         dataset[selection] = values
         return
     values = np.asarray(values, None if isinstance(values, np.ndarray) else dataset.dtype)
@@ -388,8 +437,8 @@ def write(dataset: h5py.Dataset, values: Any, selection: Any, threads: int) -> N
     if source is None or not _is_converted_alike(source.dtype, dataset.dtype):
         dataset[selection] = values
         return
-    worker, fill = _Chunks(dataset, chunks, tol), _Fill(dataset)
-    count, pieces = _pieces(axes, chunks)
+    worker, fill = _Chunks(dataset, layout), _Fill(dataset)
+    count, pieces = _pieces(axes, layout.chunks)
 
     def tasks() -> Iterator[tuple[_Piece, bytes | np.ndarray | None, np.ndarray]]:
         for piece in pieces:
@@ -413,22 +462,6 @@ def write(dataset: h5py.Dataset, values: Any, selection: Any, threads: int) -> N
                 dataset.id.write_direct_chunk(piece.offset, data)
 
     _run_batches(tasks(), count, worker.nbytes, _each(worker.encode, worker.name), store, threads)
-
-
-def _tolerance(dataset: h5py.Dataset, chunks: tuple[int, ...]) -> float | None:
-    """The tolerance that the filter encodes with; None if it does not encode.
-
-    It does only with the parameters that it completed itself when the dataset was created.
-    """
-    info = hdf5.info(dataset)
-    if info["tol"] is None:
-        raise ParameterError(f"the tolerance of {dataset.name} is not readable: cd_values {info['cd_values']}")
-    dims = (word for n in chunks for word in (n & 0xFFFFFFFF, n >> 32))
-    complete = (*info["cd_values"][:3], _type_code(dataset), len(chunks), *dims)
-    given = info["cd_values"]
-    if len(complete) > 16 and len(given) >= 16:  # h5py knows 16; old ones fill up with garbage
-        return info["tol"] if given[:16] == complete[:16] else None
-    return info["tol"] if given == complete else None
 
 
 def _broadcast(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:

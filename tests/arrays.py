@@ -10,12 +10,43 @@ from arraycodec import verify
 
 DTYPES = [np.dtype("<f4"), np.dtype(">f4"), np.dtype("<f8"), np.dtype(">f8")]
 NATIVE = [np.dtype("f4"), np.dtype("f8")]
+#: All element types (but bfloat16) in both byte orders.
+ALL_DTYPES = [
+    *(np.dtype(c) for c in ("?", "i1", "u1")),
+    *(np.dtype(order + c) for c in ("i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", "c8", "c16") for order in "<>"),
+    *(np.dtype(c) for c in ("<M8[s]", ">M8[10ms]", "<m8[ns]", ">m8[D]", "M8", "m8")),
+]
 
 
 def bits(a):
-    """The bit patterns of a float array, native byte order."""
+    """The bit patterns of an array, native byte order; of complex numbers those of the parts."""
     native = np.ascontiguousarray(a, a.dtype.newbyteorder("="))
-    return native.view(f"u{a.dtype.itemsize}")
+    return native.view(f"u{a.dtype.itemsize // (2 if a.dtype.kind == 'c' else 1)}")
+
+
+def numbers(dtype, shape, seed=0):
+    """An array of any of ALL_DTYPES: normal numbers of some size, and those that are special for it."""
+    rng = np.random.default_rng(seed)
+    dtype, count = np.dtype(dtype), int(np.prod(shape))
+    native = dtype.newbyteorder("=")
+    if dtype.kind == "b":
+        return (rng.random(count) < 0.3).reshape(shape)
+    if dtype.kind in "iumM":
+        info = np.iinfo("i8" if dtype.kind in "mM" else dtype)
+        x = np.clip(np.rint(rng.normal(0, 30, count) + (info.min == 0) * 100), info.min, 100 + 155 * (info.max > 127))
+        x = x.astype(info.dtype)
+        x[:: max(1, count // 9)] = info.max
+        x[1 :: max(1, count // 5)] = info.min  # NaT
+        return x.view(native).astype(dtype).reshape(shape)
+    x = rng.normal(0, 30, (2, count))
+    if dtype.kind != "c":
+        x = x[0].astype(native)
+        x[:: max(1, count // 9)] = np.nan
+        x[1 :: max(1, count // 5)] = -np.inf
+        return x.astype(dtype).reshape(shape)
+    x[0, :: max(1, count // 9)] = np.nan
+    x[1, 1 :: max(1, count // 5)] = np.inf
+    return np.ascontiguousarray(x.T).view("c16").astype(dtype).reshape(shape)
 
 
 def assert_within(original, decoded, tol):

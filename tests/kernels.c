@@ -79,7 +79,8 @@ static void add_to_hash(const void *data, size_t size) {
 
 /* ---- buffers between fences ---- */
 enum {
-  VALUES, Q, STATS, REFUSED, HISTOGRAMS, CLASSES, TOKENS, RAW, OUTSIDE, SYMBOLS, WORDS, CODED, ENTRIES, OUT, N_BUFFERS
+  VALUES, Q, STATS, REFUSED, HISTOGRAMS, CLASSES, TOKENS, RAW, OUTSIDE, SYMBOLS, WORDS, CODED, ENTRIES, OUT, WIDE, HIGH,
+  LOW, N_BUFFERS
 };
 enum { PATTERN = 0xa5, MARGIN = 128 };
 typedef struct {
@@ -128,11 +129,11 @@ static double power(int e) { return e < 0 ? 1 / power(-e) : e ? 2 * power(e - 1)
 static int bell(void) { return __builtin_popcountll(rnd64()) - 32; }
 
 enum {
-  NARROW, OFFSET, SCALES, TIES, EXACT, NEARLY, LIMITS, SPARSE, RUNS, HUGES, BRINK, DENORMAL, BITS, NANS, ZEROS, N_KINDS
+  NARROW, OFFSET, SCALES, TIES, EXACT, NEARLY, LIMITS, SPARSE, RUNS, HUGES, BRINK, ENDS, DENORMAL, BITS, NANS, ZEROS, N_KINDS
 };
 
 /* One value, in units of delta; `shift` varies from array to array. */
-static double steps(unsigned kind, uint32_t i, unsigned shift) {
+static double steps(unsigned kind, uint32_t i, unsigned shift, const ac_type *type) {
   static const int limits[] = {13, 14, 15, 22, 23, 24, 25, 29, 30, 31, 32, 33};
   const int b = bell(), sign = rnd() & 1 ? 1 : -1, few = (int)below(9);
   const double u = uniform();
@@ -147,40 +148,60 @@ static double steps(unsigned kind, uint32_t i, unsigned shift) {
     case HUGES: return u * power((int)below(100));
     case BRINK: /* sums of these overflow, or nearly */
       return (shift & 64 ? 1 : sign) * (1 - (1 + few) * 0x1p-22) * power((int)(16 + shift % 15));
+    case ENDS: /* of bins, where the type's unit in the last place is not far below a step */
+      return (int)(u * power((int)(shift % 5) + (type->significand < 26 ? type->significand : 26) - 3)) + 0.5;
     default: return 0;
   }
 }
 
-static void make_values(int dtype, void *x, uint32_t n, unsigned kind, double delta) {
-  static const uint64_t rare32[] = {0x7fc00001, 0x7f800000, 0xff800000, 0x7f7fffff,
-                                    1,          0x80000000, 0x7f800001, 0xffffffff};
-  static const uint64_t rare64[] = {0x7ff8000000000001, 0x7ff0000000000000, 0xfff0000000000000, 0x7fefffffffffffff, 1,
-                                    0x8000000000000000, 0x7ff0000000000001, 0xffffffffffffffff};
-  const size_t item = ac_item_size(dtype);
-  const uint64_t *const rare = dtype == AC_FLOAT32 ? rare32 : rare64;
+static void add_to_bits(uint64_t *bits, const ac_type *type, int step) { /* where a magnitude stays one */
+  const uint64_t rest = (1ull << (8 * type->size - 1)) - 1;
+  if (*bits & rest) *bits += (uint64_t)(int64_t)step;
+}
+
+static uint64_t float_bits(const ac_type *type, double v) {
+  const float f = v > FLT_MAX ? FLT_MAX : v < -FLT_MAX ? -FLT_MAX : (float)v;
+  uint64_t bits = 0;
+  switch (type->dtype) {
+    case AC_FLOAT16: bits = ac_to_float16(f); break;
+    case AC_BFLOAT16: bits = ac_to_bfloat16(f); break;
+    case AC_FLOAT32: memcpy(&bits, &f, 4); break;
+    default: memcpy(&bits, &v, 8);
+  }
+  return bits;
+}
+
+/* n values; delta: the step of a float, and about that of an integer. */
+static void make_values(const ac_type *type, void *x, uint32_t n, unsigned kind, double delta) {
+  const int is_float = type->kind == AC_KIND_FLOAT;
+  const unsigned width = 8 * type->size, significand = type->significand;
+  const uint64_t sign = 1ull << (width - 1), infinity = is_float ? ((uint64_t)type->most + 1) << significand : sign - 1;
+  const uint64_t quiet = is_float ? infinity | 1ull << (significand - 1) | 1 : 7;
+  const uint64_t rare[] = {quiet, infinity, sign | infinity, infinity - 1, 1, sign, infinity | 1, ~0ull};
   const unsigned shift = rnd() >> 8;
   for (uint32_t i = 0; i < n; i++) {
     uint64_t bits = 0;
     int is_bits = 1;
     const uint64_t any = rnd64();
     if (kind == BITS) bits = any;
-    else if (kind == NANS) bits = any | (dtype == AC_FLOAT32 ? 0x7f900000 : 0x7ff1000000000000);
-    else if (kind == DENORMAL) bits = any & (dtype == AC_FLOAT32 ? 0x803fffff : 0x800fffffffffffff);
-    else if (kind == ZEROS) bits = (uint64_t)(rnd() & 1) << (8 * item - 1);
+    else if (kind == NANS) bits = is_float ? any | infinity | 1ull << (significand - 3) : rare[any & 1];
+    else if (kind == DENORMAL) bits = any & (is_float ? sign | ((1ull << (significand - 1)) - 1) : 0x1ffff);
+    else if (kind == ZEROS) bits = (any & 1) << (width - 1);
     else if (kind == SPARSE && !below(50)) bits = rare[below(8)];
     else if (kind == RUNS && i % 500 > 200) bits = rare[i / 500 % 2];
     else is_bits = 0;
     if (!is_bits) {
-      const double v = steps(kind == SPARSE || kind == RUNS ? NARROW : kind, i, shift) * delta;
-      const float f = v > FLT_MAX ? FLT_MAX : v < -FLT_MAX ? -FLT_MAX : (float)v;
-      if (dtype == AC_FLOAT32) memcpy(&bits, &f, 4);
-      else memcpy(&bits, &v, 8);
+      const double v = steps(kind == SPARSE || kind == RUNS ? NARROW : kind, i, shift, type) * delta;
+      const int beside = (int)below(3) - 1;
+      if (is_float) bits = float_bits(type, v);
+      else bits = v >= 0x1p63 ? (uint64_t)INT64_MAX : v < -0x1p63 ? (uint64_t)INT64_MIN : (uint64_t)(int64_t)v;
+      if (kind == ENDS) add_to_bits(&bits, type, beside);
     }
-    memcpy((uint8_t *)x + i * item, &bits, item);
+    memcpy((uint8_t *)x + (size_t)i * type->size, &bits, type->size);
   }
 }
 
-/* ---- quantize, count ---- */
+/* ---- quantize, statistics, count ---- */
 static void test_count(const int32_t *q, uint32_t n, unsigned group) {
   const uint32_t n_groups = ac_groups(n, group);
   const unsigned n_classes = 1 + below(AC_MAX_CLASSES);
@@ -211,46 +232,226 @@ static void test_count(const int32_t *q, uint32_t n, unsigned group) {
   }
 }
 
-static void test_quantize(int dtype, uint32_t n, unsigned group, unsigned kind, double tol) {
-  DOING("quantize float%d n=%u group=%u kind=%u tol=%g", dtype == AC_FLOAT32 ? 32 : 64, n, group, kind, tol);
+/* The statistics of a group by their definition. */
+static ac_group_stats define_stats(const int32_t *q, uint32_t m) {
+  int64_t sum = 0;
+  uint64_t about_zero = 0, about_mean = 0;
+  uint32_t magnitude = 0;
+  for (uint32_t j = 0; j < m; j++) {
+    const uint32_t a = (uint32_t)(q[j] < 0 ? -q[j] : q[j]);
+    sum += q[j];
+    about_zero += a;
+    magnitude |= a;
+  }
+  const int64_t mean = sum / (int64_t)m;
+  for (uint32_t j = 0; j < m; j++) about_mean += (uint64_t)(q[j] < mean ? mean - q[j] : q[j] - mean);
+  const uint64_t distance = (uint64_t)(sum < 0 ? -sum : sum);
+  return (ac_group_stats){(int32_t)mean, magnitude, 4 * distance <= about_zero ? about_zero : about_mean};
+}
+
+static void test_statistics(uint32_t n, unsigned group) {
+  const unsigned bits = below(31), kind = below(4);
+  DOING("statistics n=%u group=%u bits=%u kind=%u", n, group, bits, kind);
+  int32_t *q = take(Q, 0, 4 * (size_t)n);
+  const int32_t most = 1 << bits; /* up to AC_QMAX */
+  for (uint32_t i = 0; i < n; i++) {
+    const int32_t v = (int32_t)below(2 * (uint32_t)most + 1) - most;
+    q[i] = kind == 0 ? v : kind == 1 ? most : kind == 2 ? -most : v < 0 ? -most : most - (v & 1);
+  }
+  const uint32_t n_groups = ac_groups(n, group);
+  ac_group_stats *expected = take(STATS, 0, n_groups * sizeof *expected);
+  for (uint32_t g = 0; g < n_groups; g++)
+    expected[g] = define_stats(q + g * group, g + 1 < n_groups ? group : n - g * group);
+  add_to_hash(expected, n_groups * sizeof *expected);
+  for (unsigned t = 0; t < n_tables; t++) {
+    active = tables[t];
+    ac_group_stats *stats = take(STATS, 1, n_groups * sizeof *stats);
+    active->statistics(q, n, group, stats);
+    check_margin(STATS, 1);
+    same("stats", expected, stats, n_groups * sizeof *stats);
+  }
+}
+
+static int quantize_one(int in, const void *x, uint32_t i, const ac_lattice *l, int32_t *q) {
+  switch (in) {
+    case AC_OUT_F32: return ac_quantize_f32(((const float *)x)[i], l, q);
+    case AC_OUT_F64: return ac_quantize_f64(((const double *)x)[i], l, q);
+    case AC_OUT_F16: return ac_quantize_f16(((const uint16_t *)x)[i], l, q);
+    default: return ac_quantize_bf16(((const uint16_t *)x)[i], l, q);
+  }
+}
+
+static void reconstruct(int out, int32_t q, double delta, void *value) {
+  const float f = ac_reconstruct_f32(q, delta);
+  const double d = ac_reconstruct_f64(q, delta);
+  const uint16_t h = out == AC_OUT_F16 ? ac_reconstruct_f16(q, delta) : ac_reconstruct_bf16(q, delta);
+  if (out == AC_OUT_F32) memcpy(value, &f, sizeof f);
+  else if (out == AC_OUT_F64) memcpy(value, &d, sizeof d);
+  else if (out == AC_OUT_I32) memcpy(value, &q, sizeof q);
+  else memcpy(value, &h, sizeof h);
+}
+
+static const int IN_TYPES[AC_INS] = {AC_FLOAT32, AC_FLOAT64, AC_FLOAT16, AC_BFLOAT16};
+static const char *const OUT_NAMES[AC_OUTS] = {"float32", "float64", "float16", "bfloat16", "int32"};
+static const uint8_t OUT_SIZES[AC_OUTS] = {4, 8, 2, 2, 4};
+static uint64_t n_edges, n_exact, n_quantized; /* to see that all cases are met */
+
+/* What the definition says of n values: fills in copy 0 of the outputs, returns how many are refused. */
+static uint32_t define_quantize(int in, const void *x, uint32_t n, const ac_lattice *l, unsigned group) {
+  const uint32_t n_groups = ac_groups(n, group);
+  int32_t *q = take(Q, 0, 4 * (size_t)n);
+  ac_group_stats *stats = take(STATS, 0, n_groups * sizeof *stats);
+  uint32_t *refused = take(REFUSED, 0, 4 * (size_t)n), n_refused = 0;
+  for (uint32_t first = 0; first < n; first += group, stats++) {
+    const uint32_t m = n - first < group ? n - first : group, before = n_refused;
+    int forget = 1;
+    for (uint32_t i = first; i < first + m; i++) {
+      if (quantize_one(in, x, i, l, &q[i])) continue;
+      uint8_t back[8], edge[8];
+      reconstruct(in, q[i], l->delta, back);
+      const int is_edge = in != AC_OUT_F64 && q[i] && ac_edge(IN_TYPES[in], back, l->delta, edge) &&
+                          !memcmp(edge, (const uint8_t *)x + (size_t)i * OUT_SIZES[in], OUT_SIZES[in]);
+      refused[n_refused++] = i | (is_edge ? AC_EDGE : 0);
+      if (!is_edge) q[i] = i ? q[i - 1] : 0;
+      forget &= !is_edge;
+      n_edges += (unsigned)is_edge;
+      n_exact += !is_edge;
+    }
+    if (n_refused - before == m && forget) memset(q + first, 0, m * sizeof *q);
+    *stats = define_stats(q + first, m);
+  }
+  n_quantized += n - n_refused;
+  return n_refused;
+}
+
+/* The values stand in VALUES. */
+static void check_quantize(int in, uint32_t n, unsigned group, double tol) {
+  const int dtype = IN_TYPES[in];
   const double delta = ac_lattice_delta(dtype, tol);
   const ac_lattice lattice = ac_lattice_make(dtype, tol, delta);
   const uint32_t n_groups = ac_groups(n, group);
-  void *x = take(VALUES, 0, n * ac_item_size(dtype));
-  make_values(dtype, x, n, kind, delta);
-  uint32_t expected = 0;
+  const void *x = buffers[VALUES][0].data;
+  active = NULL;
+  const uint32_t expected = define_quantize(in, x, n, &lattice, group);
+  add_to_hash(buffers[Q][0].data, 4 * (size_t)n);
+  add_to_hash(buffers[STATS][0].data, n_groups * sizeof(ac_group_stats));
+  add_to_hash(buffers[REFUSED][0].data, 4 * (size_t)expected);
   for (unsigned t = 0; t < n_tables; t++) {
     active = tables[t];
-    int32_t *q = take(Q, t > 0, 4 * (size_t)n);
-    ac_group_stats *stats = take(STATS, t > 0, n_groups * sizeof *stats);
-    uint32_t *refused = take(REFUSED, t > 0, 4 * (size_t)n);
-    const uint32_t n_refused = dtype == AC_FLOAT32 ? active->quantize_f32(x, n, &lattice, group, q, stats, refused)
-                                                   : active->quantize_f64(x, n, &lattice, group, q, stats, refused);
-    for (unsigned b = Q; b <= REFUSED; b++) check_margin(b, t > 0);
-    if (t) {
-      equal("number of refused values", expected, n_refused);
-      same("q", buffers[Q][0].data, q, 4 * (size_t)n);
-      same("stats", buffers[STATS][0].data, stats, n_groups * sizeof *stats);
-      same("refused", buffers[REFUSED][0].data, refused, 4 * (size_t)n_refused);
-    } else {
-      expected = n_refused;
-      add_to_hash(q, 4 * (size_t)n);
-      add_to_hash(stats, n_groups * sizeof *stats);
-      add_to_hash(refused, 4 * (size_t)n_refused);
-      uint32_t next = 0; /* the definition itself */
-      for (uint32_t i = 0; i < n; i++) {
-        int32_t v = 0;
-        if (dtype == AC_FLOAT32 ? ac_quantize_f32(((float *)x)[i], &lattice, &v)
-                                : ac_quantize_f64(((double *)x)[i], &lattice, &v)) {
-          if (q[i] != v) fail("not the definition's integer", i);
-        } else if (next == n_refused || refused[next++] != i) {
-          fail("not refused", i);
-        }
-      }
-      equal("number of refused values", next, n_refused);
-    }
+    int32_t *q = take(Q, 1, 4 * (size_t)n);
+    ac_group_stats *stats = take(STATS, 1, n_groups * sizeof *stats);
+    uint32_t *refused = take(REFUSED, 1, 4 * (size_t)n);
+    const uint32_t n_refused = active->quantize[in](x, n, &lattice, group, q, stats, refused);
+    for (unsigned b = Q; b <= REFUSED; b++) check_margin(b, 1);
+    equal("number of refused values", expected, n_refused);
+    same("q", buffers[Q][0].data, q, 4 * (size_t)n);
+    same("stats", buffers[STATS][0].data, stats, n_groups * sizeof *stats);
+    same("refused", buffers[REFUSED][0].data, refused, 4 * (size_t)n_refused);
   }
+}
+
+static void test_quantize(int in, uint32_t n, unsigned group, unsigned kind, double tol) {
+  DOING("quantize %s n=%u group=%u kind=%u tol=%g", OUT_NAMES[in], n, group, kind, tol);
+  void *x = take(VALUES, 0, (size_t)n * OUT_SIZES[in]);
+  make_values(ac_type_of(IN_TYPES[in]), x, n, kind, ac_lattice_delta(IN_TYPES[in], tol));
+  check_quantize(in, n, group, tol);
   test_count((const int32_t *)buffers[Q][0].data, n, group);
+}
+
+/* Every number of 16 bits there is; scattered, so that common and rare ones meet in a vector, or in order. */
+static void test_all_16_bits(int in, unsigned group, double tol, int scattered) {
+  DOING("all of %s, group=%u tol=%g scattered=%d", OUT_NAMES[in], group, tol, scattered);
+  uint16_t *x = take(VALUES, 0, 2u << 16);
+  for (uint32_t i = 0; i < 1u << 16; i++) x[i] = (uint16_t)(scattered ? i * 40503u : i);
+  check_quantize(in, 1u << 16, group, tol);
+}
+
+/* ---- wide integers ---- */
+static int64_t define_wide(int image, unsigned size, unsigned shift, uint64_t bits) {
+  const unsigned width = 8 * size;
+  const int negative = bits >> (width - 1) & 1;
+  const uint64_t left = bits >> shift, magnitude = left & ((1ull << (width - 1 - shift)) - 1);
+  switch (image) {
+    case AC_IMAGE_SIGNED: return (int64_t)(negative && width < 64 ? bits | ~0ull << width : bits) >> shift;
+    case AC_IMAGE_UNSIGNED: return (int64_t)left;
+    case AC_IMAGE_ORDERED: return negative ? -1 - (int64_t)magnitude : (int64_t)magnitude;
+    default: return (int64_t)(2 * magnitude + (unsigned)negative);
+  }
+}
+
+static void test_images(int image, unsigned size, unsigned shift, uint32_t n) {
+  DOING("wide integers image=%d size=%u shift=%u n=%u", image, size, shift, n);
+  uint8_t *x = take(VALUES, 0, (size_t)n * size);
+  int64_t *expected = take(WIDE, 0, 8 * (size_t)n);
+  for (uint32_t i = 0; i < n; i++) {
+    const uint64_t any = rnd64(), shape = below(4);
+    uint64_t bits = shape == 0 ? any : shape == 1 ? any & 0xff : shape == 2 ? 0 - (any & 0xff) : 1ull << (any & 63);
+    bits = (size < 8 ? bits & ((1ull << (8 * size)) - 1) : bits) >> shift << shift;
+    memcpy(x + (size_t)i * size, &bits, size);
+    expected[i] = define_wide(image, size, shift, bits);
+  }
+  add_to_hash(expected, 8 * (size_t)n);
+  for (unsigned t = 0; t < n_tables; t++) {
+    active = tables[t];
+    int64_t *wide = take(WIDE, 1, 8 * (size_t)n);
+    active->to_wide(image, size, shift, x, n, wide);
+    check_margin(WIDE, 1);
+    same("wide integers", expected, wide, 8 * (size_t)n);
+    void *back = take(OUT, 1, (size_t)n * size);
+    active->from_wide(image, size, shift, wide, n, back);
+    check_margin(OUT, 1);
+    same("elements", x, back, (size_t)n * size);
+  }
+  /* a hostile chunk has any of them */
+  int64_t *any = take(WIDE, 0, 8 * (size_t)n);
+  for (uint32_t i = 0; i < n; i++) any[i] = (int64_t)rnd64();
+  for (unsigned t = 0; t < n_tables; t++) {
+    active = tables[t];
+    void *out = take(OUT, t > 0, (size_t)n * size);
+    active->from_wide(image, size, shift, any, n, out);
+    check_margin(OUT, t > 0);
+    if (t) same("elements of any integers", buffers[OUT][0].data, out, (size_t)n * size);
+    else add_to_hash(out, (size_t)n * size);
+  }
+}
+
+static void test_divide(unsigned bytes, uint32_t n) {
+  DOING("low bytes=%u n=%u", bytes, n);
+  const size_t plane = n + below(40), low_size = bytes ? (bytes - 1) * plane + n : 0;
+  const int64_t base = below(4) ? (int64_t)rnd64() : 0;
+  int64_t *wide = take(WIDE, 0, 8 * (size_t)n);
+  int32_t *high = take(HIGH, 0, 4 * (size_t)n);
+  uint8_t *low = take(LOW, 0, low_size);
+  memset(low, PATTERN, low_size); /* between the planes, too */
+  for (uint32_t i = 0; i < n; i++) {
+    const uint64_t rest = rnd64();
+    const int small = rnd() & 1;
+    /* the high part as wide - base permits it */
+    const int32_t h = (int32_t)rnd() >> (small || 8 * bytes + 32 > 64 ? 24 : 0);
+    high[i] = h;
+    uint64_t value = (uint64_t)(int64_t)h << (8 * bytes);
+    for (unsigned j = 0; j < bytes; j++) {
+      low[j * plane + i] = (uint8_t)(rest >> (8 * j));
+      value |= (uint64_t)low[j * plane + i] << (8 * j);
+    }
+    wide[i] = (int64_t)(value + (uint64_t)base);
+  }
+  add_to_hash(wide, 8 * (size_t)n);
+  for (unsigned t = 0; t < n_tables; t++) {
+    active = tables[t];
+    int32_t *high_parts = take(HIGH, 1, 4 * (size_t)n);
+    uint8_t *planes = take(LOW, 1, low_size);
+    memset(planes, PATTERN, low_size);
+    active->divide(wide, n, base, bytes, high_parts, planes, plane);
+    check_margin(HIGH, 1);
+    check_margin(LOW, 1);
+    same("high parts", high, high_parts, 4 * (size_t)n);
+    same("low bytes", low, planes, low_size);
+    int64_t *joined = take(WIDE, 1, 8 * (size_t)n);
+    active->join(high, low, plane, n, base, bytes, joined);
+    check_margin(WIDE, 1);
+    same("joined", wide, joined, 8 * (size_t)n);
+  }
 }
 
 /* ---- split, encode, decode ---- */
@@ -300,13 +501,13 @@ static int32_t make_integer(const ac_class *c, unsigned outside) {
 }
 
 static void run_decoders(const ac_coded *coded, int expect_ok) {
-  for (int dtype = AC_FLOAT32; dtype <= AC_FLOAT64; dtype++) {
-    const size_t size = coded->n * ac_item_size(dtype);
+  for (int output = AC_OUT_F32; output < AC_OUTS; output++) {
+    const size_t item = OUT_SIZES[output], size = coded->n * item;
     int expected = AC_OK;
     for (unsigned t = 0; t < n_tables; t++) {
       active = tables[t];
-      void *out = take(OUT, t > 0, size);
-      const int error = dtype == AC_FLOAT32 ? active->decode_f32(coded, out) : active->decode_f64(coded, out);
+      uint8_t *out = take(OUT, t > 0, size);
+      const int error = active->decode[output](coded, out);
       check_margin(OUT, t > 0);
       if (t) {
         equal("error", (uint64_t)expected, (uint64_t)error);
@@ -320,10 +521,9 @@ static void run_decoders(const ac_coded *coded, int expect_ok) {
       if (!expect_ok) continue;
       const int32_t *q = (const int32_t *)buffers[Q][0].data; /* inside their windows by now */
       for (uint32_t i = 0; i < coded->n; i++) {
-        const float f = ac_reconstruct_f32(q[i], coded->delta);
-        const double d = ac_reconstruct_f64(q[i], coded->delta);
-        if (dtype == AC_FLOAT32 ? memcmp(&f, (float *)out + i, 4) : memcmp(&d, (double *)out + i, 8))
-          fail("wrong value", i);
+        uint8_t value[8];
+        reconstruct(output, q[i], coded->delta, value);
+        if (memcmp(value, out + i * item, item)) fail("wrong value", i);
       }
     }
   }
@@ -471,40 +671,73 @@ static uint64_t get_environment(void) {
   return e;
 }
 static void set_environment(uint64_t e) { __asm__ volatile("msr fpcr, %0" ::"r"(e)); }
-/* FZ and DN; down; up; to zero */
-static const uint64_t HOSTILE[] = {1 << 24 | 1 << 25, 2 << 22, 1 << 22, 3 << 22};
+/* FZ, DN, FZ16 and AHP; down; up; to zero */
+static const uint64_t HOSTILE[] = {1 << 24 | 1 << 25 | 1 << 19 | 1 << 26, 2 << 22, 1 << 22, 3 << 22};
 #else
 static uint64_t get_environment(void) { return 0; }
 static void set_environment(uint64_t e) { (void)e; }
 static const uint64_t HOSTILE[4] = {0};
 #endif
 
-static void test_codec(int dtype, uint32_t n, unsigned kind, double tol, const ac_tuning *tuning) {
-  DOING("codec float%d n=%u kind=%u tol=%g group=%u lanes=%u prob_bits=%u block_len=%u",
-        dtype == AC_FLOAT32 ? 32 : 64, n, kind, tol, tuning->group, tuning->lanes, tuning->prob_bits,
+static const uint8_t ALL_TYPES[] = {
+    AC_FLOAT32, AC_FLOAT64, AC_FLOAT16, AC_BFLOAT16, AC_COMPLEX64, AC_COMPLEX128, AC_INT8, AC_INT16, AC_INT32, AC_INT64,
+    AC_UINT8, AC_UINT16, AC_UINT32, AC_UINT64, AC_BOOL, AC_DATETIME64, AC_TIMEDELTA64};
+enum { N_TYPES = sizeof ALL_TYPES };
+enum { LOSSLESS, ABSOLUTE, RELATIVE, BOTH, N_BOUNDS };
+
+/* One dimension to three, of n elements. */
+static void make_shape(ac_array *array, uint32_t n) {
+  array->ndim = 1;
+  array->shape[0] = n;
+  for (unsigned d = below(3); d; d--) {
+    const uint32_t part = 1 + below(40);
+    if (array->shape[array->ndim - 1] % part) continue;
+    array->shape[array->ndim - 1] /= part;
+    array->shape[array->ndim++] = part;
+  }
+}
+
+static unsigned modes; /* a bit for every mode that was met */
+
+static void test_codec(int dtype, uint32_t n, unsigned kind, const ac_tolerance *bounds, int with_fill,
+                       const ac_tuning *tuning) {
+  DOING("codec type=%d n=%u kind=%u tol=%g rtol=%g fill=%d group=%u lanes=%u prob_bits=%u block_len=%u", dtype, n, kind,
+        bounds->absolute, bounds->relative, with_fill, tuning->group, tuning->lanes, tuning->prob_bits,
         tuning->block_len);
+  const ac_type *type = ac_type_of(dtype);
   ac_array array;
   memset(&array, 0, sizeof array);
   array.dtype = (uint8_t)dtype;
-  array.ndim = 1;
-  array.shape[0] = n;
-  const size_t size = n * ac_item_size(dtype);
-  void *x = take(VALUES, 0, size);
-  make_values(dtype, x, n, kind, ac_lattice_delta(dtype, tol));
+  array.unit = type->dated ? 7 : 0;
+  array.multiple = type->dated;
+  make_shape(&array, n);
+  array.f_order = rnd() & 1;
+  array.big_endian = type->size > 1 && !below(8);
+  const size_t item = ac_element_size(dtype), size = n * item;
+  const uint32_t n_values = n * type->values;
+  uint8_t *x = take(VALUES, 0, size);
+  const double tol = bounds->absolute > 0 ? bounds->absolute : 0x1p-8;
+  make_values(type, x, n_values, kind,
+              type->kind == AC_KIND_FLOAT ? ac_lattice_delta(type->dtype, tol) : 2 * (double)(uint64_t)(tol < 1e18 ? tol : 1e18) + 1);
+  ac_tolerance tolerance = *bounds;
+  uint8_t fill[16];
+  memcpy(fill, x + n / 2 * item, item);
+  tolerance.fill = with_fill ? fill : NULL;
   size_t bound, expected = 0;
   if (ac_bound(&array, tuning, &bound)) fail("no bound", 0);
   const uint64_t environment = get_environment();
   for (unsigned t = 0; t < n_tables; t++) {
     active = tables[t];
     uint8_t *chunk = take(CODED, t > 0, bound);
-    void *out = take(OUT, t > 0, size);
-    ac_check check;
+    uint8_t *out = take(OUT, t > 0, size);
+    ac_check check = {0, 0, 0};
     size_t got = 0;
     const uint64_t hostile = HOSTILE[(n + kind) % 4];
     if (t) set_environment(hostile); /* the plain table's run is the ordinary one */
-    int error = ac_encode(&array, tol, tuning, 1, x, size, chunk, bound, &got);
+    int error = ac_encode(&array, &tolerance, tuning, 1, x, size, chunk, bound, &got);
     if (!error) error = ac_decode(chunk, got, NULL, out, size, 1);
-    if (!error) error = ac_check_bound(dtype, x, out, n, tol, &check);
+    /* the bits of big-endian values are not what they are compared as */
+    if (!error && !array.big_endian) error = ac_check_bound(dtype, x, out, n, &tolerance, &check);
     const uint64_t left = get_environment();
     set_environment(environment);
     if (error) fail("error", (size_t)error);
@@ -520,6 +753,12 @@ static void test_codec(int dtype, uint32_t n, unsigned kind, double tol, const a
       expected = got;
       add_to_hash(chunk, got);
       add_to_hash(out, size);
+      ac_info info;
+      ac_block_info first;
+      if (ac_peek(chunk, got, &info)) fail("no header", 0);
+      if (info.n_blocks != 1) continue;
+      if (ac_inspect(chunk, got, &info, &first, 1)) fail("no block", 0);
+      modes |= 1u << first.mode;
     }
   }
 }
@@ -529,7 +768,10 @@ int main(int argc, char **argv) {
   static const uint32_t sizes[] = {1,   2,   3,   4,   5,   7,   8,   9,   15,   16,   17,    31,   32,
                                    33,  48,  63,  64,  65,  96,  127, 128, 129,  191,  192,   255,  256,
                                    257, 1000, 1024, 4095, 4096, 65537, 1u << 18};
-  static const double tolerances[] = {0x1p-9, 1e-3, 0.5, 3e-5, 0x1p-20, 0x1p-126, 0x1p127, 1e-37};
+  static const double tolerances[] = {0x1p-9, 1e-3, 0.5, 3e-5, 0x1p-20, 0x1p-126, 0x1p127, 1e-37, 1e300};
+  static const double wholes[] = {1, 3.7, 0.5, 100, 60000, 3e9, 1e18, 0x1p63};
+  static const double relatives[] = {1e-3, 0x1p-7, 0.3, 1e-5, 0x1p-11, 1e-9, 0x1p-52};
+  enum { N_TOLERANCES = sizeof tolerances / sizeof *tolerances };
   const int level = argc > 1 ? atoi(argv[1]) : 0;
   const unsigned n_sizes = sizeof sizes / sizeof *sizes - (level < 1 ? 2 : level < 2 ? 1 : 0);
   unsigned n_cases = 0;
@@ -541,15 +783,46 @@ int main(int argc, char **argv) {
 
   for (unsigned s = 0; s < n_sizes; s++)
     for (unsigned kind = 0; kind < N_KINDS; kind++)
-      for (int dtype = AC_FLOAT32; dtype <= AC_FLOAT64; dtype++)
+      for (int in = 0; in < AC_INS; in++)
         for (unsigned group = 64; group <= 128; group += 64) {
           if (sizes[s] > 4096 && level < 2 && (kind + group / 64) % 4) continue;
           state = 1000 + n_cases++;
           at_start = rnd() & 1;
           /* most with the first two: most values on the short ways */
-          const double tol = tolerances[below(4) ? below(2) : below(8)];
-          test_quantize(dtype, sizes[s], group, kind, tol);
+          const double tol = tolerances[below(4) ? below(2) : below(N_TOLERANCES)];
+          test_quantize(in, sizes[s], group, kind, tol);
         }
+
+  for (int in = AC_OUT_F16; in <= AC_OUT_BF16; in++)
+    for (unsigned i = 0; i < N_TOLERANCES; i++) {
+      test_all_16_bits(in, 128, tolerances[i], 0);
+      if (level || i % 3 == 1) test_all_16_bits(in, 64, tolerances[i], 1);
+    }
+  if (!n_edges || !n_exact || !n_quantized) fail("a case was not met", 0);
+
+  for (unsigned s = 0; s < n_sizes; s++)
+    for (unsigned group = 64; group <= 128; group += 64)
+      for (unsigned i = 0; i < (sizes[s] > 4096 ? 3 : 12); i++) {
+        state = 1u << 18 | n_cases++;
+        at_start = rnd() & 1;
+        test_statistics(sizes[s], group);
+      }
+
+  for (int image = 0; image < AC_IMAGES; image++)
+    for (unsigned size = 1; size <= 8; size *= 2)
+      for (unsigned shift = 0; shift < 8 * size; shift++)
+        for (unsigned i = 0; i < 3; i++) {
+          state = 1u << 19 | n_cases++;
+          at_start = rnd() & 1;
+          test_images(image, size, shift, i ? sizes[below(n_sizes - 2)] : 1 + below(70));
+        }
+
+  for (unsigned s = 0; s < n_sizes; s++)
+    for (unsigned bytes = 0; bytes < 8; bytes++) {
+      state = 3u << 19 | n_cases++;
+      at_start = rnd() & 1;
+      test_divide(bytes, sizes[s]);
+    }
 
   for (unsigned s = 0; s < n_sizes; s++)
     for (unsigned group = 64; group <= 128; group += 64)
@@ -568,17 +841,26 @@ int main(int argc, char **argv) {
 
   for (unsigned s = 0; s < n_sizes; s++)
     for (unsigned kind = 0; kind < N_KINDS; kind++)
-      for (int dtype = AC_FLOAT32; dtype <= AC_FLOAT64; dtype++) {
-        if (sizes[s] > 4096 && level < 2 && kind % 4) continue;
-        state = 1u << 22 | n_cases++;
-        at_start = rnd() & 1;
-        ac_tuning tuning = {0, 0, 0, 0};
-        if (rnd() & 1) tuning.block_len = 1 + below(sizes[s]);
-        if (rnd() & 1) tuning.group = (uint8_t)(rnd() & 1 ? 64 : 128);
-        if (rnd() & 1) tuning.lanes = (uint8_t)(4 << below(5));
-        if (rnd() & 1) tuning.prob_bits = (uint8_t)(AC_MIN_PROB_BITS + below(4));
-        test_codec(dtype, sizes[s], kind, tolerances[rnd() & 1 ? below(2) : below(8)], &tuning);
-      }
+      for (unsigned type = 0; type < N_TYPES; type++)
+        for (unsigned bound = 0; bound < N_BOUNDS; bound++) {
+          const unsigned turn = s + kind + type + bound;
+          if (sizes[s] > 4096 ? turn % (level < 2 ? 31 : 13) : turn % (level < 1 ? 5 : level < 2 ? 3 : 1)) continue;
+          state = 1u << 22 | n_cases++;
+          at_start = rnd() & 1;
+          ac_tuning tuning = {0, 0, 0, 0};
+          const ac_type *t = ac_type_of(ALL_TYPES[type]);
+          const uint32_t n = t->values > 1 && sizes[s] > 1u << 17 ? 1u << 17 : sizes[s];
+          if (rnd() & 1) tuning.block_len = 1 + below(n);
+          if (rnd() & 1) tuning.group = (uint8_t)(rnd() & 1 ? 64 : 128);
+          if (rnd() & 1) tuning.lanes = (uint8_t)(4 << below(5));
+          if (rnd() & 1) tuning.prob_bits = (uint8_t)(AC_MIN_PROB_BITS + below(4));
+          const double tol = tolerances[rnd() & 1 ? below(2) : below(N_TOLERANCES)], whole = wholes[below(8)];
+          const double rtol = relatives[below(7)];
+          const ac_tolerance bounds = {bound & ABSOLUTE ? (t->kind == AC_KIND_FLOAT ? tol : whole) : 0,
+                                       bound & RELATIVE ? rtol : 0, NULL};
+          test_codec(ALL_TYPES[type], n, kind, &bounds, !below(3), &tuning);
+        }
+  if (modes != (2u << AC_MODE_LATTICE) - 1) fail("a mode was not met", modes);
 
   printf("tables:");
   for (unsigned t = 0; t < n_tables; t++) printf(" %s", tables[t]->name);

@@ -532,50 +532,38 @@ def put_bitmap(rng, bits, array):
         word = padded[far + first : far + first + length] if far + first >= 0 else []
         return 0 if not np.any(word) else 1 if np.all(word) else 2
 
-    symbols, before, often = [], 0, rng.choice([0, 0.2])  # (context, symbol), those of bits from 27 on
+    decisions, before, often = [], 0, rng.choice([0, 0.2])  # (context, bit), in order
     for start in range(0, count, 64):
         length = min(64, count - start)
         above, plane = state(start - w, length) if w >= 64 else 0, state(start - v, length) if v >= 64 else 0
-        symbols.append((before + 3 * above + 9 * plane, 2 if chance(rng, often) else state(start, length)))
-        before = symbols[-1][1]
+        context, before = before + 3 * above + 9 * plane, 2 if chance(rng, often) else state(start, length)
+        array.seen.add(f"context of words {context}")
         if before != state(start, length):
             array.seen.add("mixed, but is not")
-        if before == 2:
-            for at in range(far + start, far + start + length):
-                context = padded[at - 1] + (16 * padded[at - v] if v else 0)
-                if w > 1:
-                    context += 2 * padded[at - w] + 4 * padded[at - w - 1] + 8 * padded[at - w + 1]
-                symbols.append((27 + int(context), int(padded[at])))
-    seen = [{s for c, s in symbols if c == context} for context in range(59)]
-    codes, tables, heads, coded = Bits(), {}, b"", chance(rng, 0.5)
-    for context in range(59):
-        found, words = seen[context], context < 27
-        sure = len(found) < 2 and not (coded and chance(rng, 0.5))
-        if sure:
-            codes.put(next(iter(found)) if found else int(rng.integers(3 if words else 2)), 2)
+        decisions.append((("mixed", context), before == 2))
+        if before < 2:
+            decisions.append((("ones", context), before))
             continue
-        codes.put(3, 2)
-        if words:
-            while True:
-                cuts = sorted(rng.integers(0, 257, 2).tolist())
-                table = [cuts[0], cuts[1] - cuts[0], 256 - cuts[1]]
-                if chance(rng, 0.2):
-                    table = [int(x) for x in rng.permutation([0, 1, 255])]
-                if max(table) < 256 and all(table[s] for s in found):
-                    break
-            heads += bytes(table[:2])
-        else:
-            table = [256 - int(f) for f in [rng.choice([1, 255, rng.integers(1, 256)])]]
-            table.append(256 - table[0])
-            heads += bytes([table[1]])
-        tables[context] = table
-    array.seen |= {f"{'word' if c < 27 else 'bit'} {'coded' if c in tables else 'sure'}" for c, _ in symbols}
-    array.seen |= {f"context of words {c}" if c < 27 else f"context of bits {c - 27}" for c, _ in symbols}
-    if not tables:
-        array.seen.add("nothing coded")
-        return codes.bytes()
-    states, words, n = rans([(0, tables[c], s) for c, s in symbols if c in tables], 1, 8)
-    return codes.bytes() + heads + states + varint(n) + words
+        for at in range(far + start, far + start + length):
+            context = padded[at - 1] + (16 * padded[at - v] if v else 0)
+            if w > 1:
+                context += 2 * padded[at - w] + 4 * padded[at - w - 1] + 8 * padded[at - w + 1]
+            array.seen.add(f"context of bits {context}")
+            decisions.append((("bit", context), padded[at]))
+    states, words, n = code_decisions(decisions)
+    return states + varint(n) + words
+
+
+def code_decisions(decisions):
+    """State and words of (context, bit), with probabilities that adapt."""
+    steps, chances = [], {}
+    for context, bit in decisions:
+        p, n = chances.get(context, (1 << 15, 0))
+        f = min(max(p >> 4, 1), 4095)
+        steps.append((0, [4096 - f, f], int(bit)))
+        n = min(n + 1, 32)
+        chances[context] = p + ((int(bit) << 16) - p) * (655360 // (10 * n + 6)) // 65536, n
+    return rans(steps, 1, 12)
 
 
 def random_bits(rng, count, array):
@@ -715,8 +703,7 @@ def damaged(rng, chunk):
 FEATURES = {
     *(f"low bytes {b}" for b in range(8)), *(f"difference {d}" for d in range(4)), "low section",
     *(f"{what} {yes}" for what in ("shift", "base", "folded") for yes in (True, False)),
-    *(f"patterns {p}" for p in range(1, 17)), "all masked", "some masked", "nothing coded",
-    *(f"{what} {how}" for what in ("word", "bit") for how in ("coded", "sure")),
+    *(f"patterns {p}" for p in range(1, 17)), "all masked", "some masked",
     *(f"context of words {c}" for c in range(27)), *(f"context of bits {c}" for c in range(32)),
     *(f"edge {value}" for value in ("f4", "f2", bfloat16) if value), "clamped",
     *(f"relative {value} coarse{delta}" for value in ("f4", "f8", "f2", bfloat16) if value for delta in ("", " delta")),

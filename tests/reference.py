@@ -372,29 +372,19 @@ def mask(r, count, array):
 
 
 def bitmap(r, count, array):
-    packed = Bits(r)
-    words, singles = [packed.take(2) for _ in range(27)], [packed.take(2) for _ in range(32)]
-    packed.end()
-    require(2 not in singles, "reserved code of a context of bits")
-    tables, tables_of_bits = {}, {}
-    for context in range(27):
-        if words[context] == 3:
-            f = r.numbers("BB")
-            tables[context] = [*f, 256 - sum(f)]
-            require(sum(f) <= 256, "a negative frequency")
-            require(sum(f > 0 for f in tables[context]) >= 2, "a coded context of one state")
-    for context in range(32):
-        if singles[context] == 3:
-            f = r.u8()
-            require(f > 0, "a coded context of one bit")
-            tables_of_bits[context] = [256 - f, f]
-    lane = None
-    if tables or tables_of_bits:
-        states, n_words = r.numbers("I"), r.varint()
-        require(2 * n_words <= r.left(), "truncated bitmap")
-        lane = Lanes(states, r.numbers(f"{n_words}H"), 8)
-
+    states, n_words = r.numbers("I"), r.varint()
+    require(2 * n_words <= r.left(), "truncated bitmap")
+    lane = Lanes(states, r.numbers(f"{n_words}H"), 12)
+    chances = {}  # p and n of every context, by decision
     bits, w, v = [], array.w, array.v
+
+    def decision(*context):
+        p, n = chances.get(context, (2**15, 0))
+        f = min(max(p // 16, 1), 4095)
+        b = lane.token(0, [4096 - f, f])
+        n = min(n + 1, 32)
+        chances[context] = p + (65536 * b - p) * (655360 // (10 * n + 6)) // 2**16, n
+        return b
 
     def bit(i):
         return bits[i] if i >= 0 else 0
@@ -407,17 +397,15 @@ def bitmap(r, count, array):
         length = min(64, count - start)
         above, plane = state(start - w, length) if w >= 64 else 0, state(start - v, length) if v >= 64 else 0
         context = before + 3 * above + 9 * plane
-        before = lane.token(0, tables[context]) if context in tables else words[context]
+        before = 2 if decision("mixed", context) else decision("ones", context)
         if before < 2:
             bits += [before] * length
             continue
         for i in range(start, start + length):
             W, P = bit(i - 1), bit(i - v) if v else 0
             N, NW, NE = (bit(i - w), bit(i - w - 1), bit(i - w + 1)) if w >= 2 else (0, 0, 0)
-            context = W + 2 * N + 4 * NW + 8 * NE + 16 * P
-            bits.append(lane.token(0, tables_of_bits[context]) if context in tables_of_bits else singles[context])
-    if lane:
-        lane.end()
+            bits.append(decision("bit", W + 2 * N + 4 * NW + 8 * NE + 16 * P))
+    lane.end()
     return bits
 
 

@@ -94,31 +94,60 @@ import ctypes, numpy as np, sys
 sys.path[:0] = {path!r}
 from arraycodec import _core
 libm = ctypes.CDLL(None)
+rng = np.random.default_rng(3)
 x = np.concatenate([np.linspace(-3, 3, 50001, dtype="f4"), np.float32(1e-41) * np.arange(1000, dtype="f4")])
-def encode(tol):
-    return _core.encode(x, 1, False, False, x.shape, tol, {threads}, 10_000)
-reference = encode(0.1), encode(1e-37)
-out = np.empty_like(x)
-_core.Chunk(reference[1]).decode_into(out)
-decoded = out.tobytes()
+x[rng.integers(x.size, size=500)] = -0.75  # the fill value
+x[20_000:20_300] = np.nan
+y = x.astype("f8")
+y[-1000:] = 5e-324 * rng.integers(1 << 40, size=1000)
+z = (y + 1j * y[::-1]).astype("c16")
+half = (x.view("u4") >> 16).astype("u2")  # cut to bfloat16
+h = x.astype("f2")
+h[-1000:] = np.arange(1000).astype("u2").view("f2")
+i = (rng.normal(0, 3e4, x.size).cumsum()).astype("i4")
+i[::37] = -9999
+cases = []
+def case(array, name, fill, *bounds):
+    for tol, rtol in bounds:
+        for value in (None, np.asarray(fill, array.dtype).tobytes()):
+            cases.append((array, _core.DTYPES[name], tol, rtol, value))
+case(x, "float32", -0.75, (0.1, 0), (1e-37, 0), (0, 1e-3), (1e-38, 1e-4))
+case(y, "float64", -0.75, (0.1, 0), (1e-307, 0), (0, 1e-6), (1e-300, 1e-3), (1e-308, 0.25))
+case(h, "float16", -0.75, (0.01, 0), (1e-7, 0), (0, 1e-2), (1e-6, 1e-3))
+case(half, "bfloat16", 0xBF40, (0.1, 0), (1e-38, 0), (0, 1e-2), (1e-37, 1e-2))
+case(x.astype("c8"), "complex64", -0.75, (1e-3, 0), (1e-37, 1e-3))
+case(z, "complex128", -0.75, (1e-3, 0), (1e-300, 1e-6))
+case(i, "int32", -9999, (0, 0), (7, 0), (123456, 0))
+case(i.astype("i8") << 30, "int64", -9999 << 30, (1e9, 0))
+def encode(array, dtype, tol, rtol, fill):
+    return _core.encode(array.view("u1"), dtype, False, False, array.shape, tol, {threads}, 10_000, rtol=rtol, fill=fill)
+def decode(chunk, array):
+    out = np.empty_like(array)
+    _core.Chunk(chunk).decode_into(out.view("u1"), {threads})
+    return out
+reference = [encode(*c) for c in cases]
+decoded = [decode(chunk, c[0]).tobytes() for chunk, c in zip(reference, cases)]
+for back, (array, dtype, tol, rtol, fill) in zip(decoded, cases):
+    assert _core.check_bound(dtype, array.view("u1"), back, tol, rtol, fill)[0] == 0
 fe = ctypes.create_string_buffer(64)
 for rounding in (0x0, 0x400, 0x800, 0xC00):
     for flush in (0, 0x8040):
         libm.fegetenv(fe)
         saved = fe.raw
         csr = int.from_bytes(fe.raw[28:32], "little")
-        fe.raw = fe.raw[:28] + ((csr & ~0xE040) | (rounding << 3) | flush).to_bytes(4, "little") + fe.raw[32:]
-        libm.fesetenv(fe)
-        a = encode(0.1), encode(1e-37)
-        _core.Chunk(a[1]).decode_into(out, {threads})
-        now = ctypes.create_string_buffer(64)
-        libm.fegetenv(now)
-        kept = now.raw[28:32] == fe.raw[28:32]
-        fe.raw = saved
-        libm.fesetenv(fe)
-        assert a == reference, (rounding, flush)
-        assert out.tobytes() == decoded, (rounding, flush)
-        assert kept, "the caller's MXCSR was not restored"
+        hostile = fe.raw[:28] + ((csr & ~0xE040) | (rounding << 3) | flush).to_bytes(4, "little") + fe.raw[32:]
+        for c, chunk, values in zip(cases, reference, decoded):
+            fe.raw = hostile
+            libm.fesetenv(fe)
+            a = encode(*c)
+            out = decode(chunk, c[0])
+            now = ctypes.create_string_buffer(64)
+            libm.fegetenv(now)
+            fe.raw = saved
+            libm.fesetenv(fe)
+            assert a == chunk, (rounding, flush, c)
+            assert out.tobytes() == values, (rounding, flush, c)
+            assert now.raw[28:32] == hostile[28:32], "the caller's MXCSR was not restored"
 print("same")
 """
 
@@ -126,7 +155,7 @@ print("same")
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="sets MXCSR through the x86-64 fenv_t")
 @pytest.mark.parametrize("threads", [1, 3])
 def test_callers_float_environment_changes_nothing(threads):
-    """Four rounding modes, FTZ and DAZ: same bytes, same values, environment given back."""
+    """Four rounding modes, FTZ and DAZ, all kinds of bounds: same bytes, same values, environment given back."""
     script = HOSTILE.format(path=sys.path, threads=threads)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
     assert done.stdout.strip() == "same", done.stderr

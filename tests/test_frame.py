@@ -49,7 +49,7 @@ def chunks():
     yield "empty", encode(np.zeros((0, 3), "f4"), 0.1)
     yield "scalar", encode(np.float32(3.5), 0.1)
     yield "constant", encode(np.full(50, 2.5), 0.1)
-    yield "raw", encode(normal[:20], 0)
+    yield "raw", encode(rng.integers(0, 2**32, 20, "u4").view("f4"), 0)
     yield "packed", encode(rng.integers(0, 7, 90).astype("f8"), 0.5)
     yield "windows", encode(normal, 0.01)
     yield "float64", encode(normal.astype("f8").reshape(3, 100), 0.01)
@@ -60,6 +60,25 @@ def chunks():
     yield "classes", _core.encode(scales.view("u1"), 1, False, False, scales.shape, 0.01, group=64, lanes=4)
     many = (np.repeat(np.tile([0.1, 50.0], 40), 64) * rng.normal(size=5120)).astype("f4")
     yield "sequence", _core.encode(many.view("u1"), 1, False, False, many.shape, 0.05, group=64)
+    yield "exact", encode(normal[:100], 0)
+    yield "exact, differences", encode(np.cumsum(rng.integers(0, 1000, (3, 4, 30)), axis=0), 0)
+    yield "exact, low bytes", encode(np.round(normal[:150].astype("f8"), 2), 0)
+    yield "float16", encode(normal.astype("f2"), 0.01)
+    yield "edges", encode(rng.uniform(9e4, 1.05e5, 300).astype("f4"), 0.1)
+    yield "integers", encode(rng.integers(-1000, 1000, 200, "i2"), 7)
+    yield "relative", encode(normal, rtol=1e-2)
+    yield "relative, fine", encode(normal[:100].astype("f8"), rtol=1e-6)
+    yield "relative and absolute", encode(normal, 0.1, rtol=1e-2)
+    masked = normal.reshape(15, 20).copy()
+    holes = rng.random(masked.shape) < 0.3
+    masked[holes] = np.nan
+    masked[10, 3:12] = -np.inf
+    yield "masked", encode(masked, 0.01)
+    masked[holes] = -9999
+    yield "fill value", encode(masked, 0.01, fill_value=-9999)
+    yield "complex", encode(normal.view("c8")[:60], 0.01)
+    yield "dates", encode(np.arange(100).astype("M8[5m]"), 0)
+    yield "bool", encode(np.tril(np.ones((20, 20), bool)), 0)
     yield "blocks", _core.encode(normal.view("u1"), 1, False, False, normal.shape, 0.01, block_len=100)
 
 
@@ -68,7 +87,12 @@ CHUNKS = dict(chunks())
 
 def test_the_chunks_cover_every_path():
     found = {name: inspect(chunk) for name, chunk in CHUNKS.items()}
-    assert {"constant", "raw", "windows", "empty"} == {info.mode for info in found.values()}
+    assert {"constant", "raw", "uniform", "exact", "lattice", "empty"} == {info.mode for info in found.values()}
+    assert found["exact, differences"].blocks[0].difference == 3
+    assert found["exact, low bytes"].blocks[0].low_bytes > 0
+    assert found["exact"].blocks[0].folded
+    assert found["edges"].blocks[0].edges > 0
+    assert found["masked"].masked == found["fill value"].masked > 80
     assert found["packed"].blocks[0].lanes == 0
     assert found["special"].blocks[0].raw_exceptions == 9
     assert found["outside"].blocks[0].window_exceptions > 0
@@ -177,13 +201,31 @@ def test_the_handmade_chunk_is_valid():
     "fields",
     [
         {"dtype": 0},
-        {"dtype": 3},
-        {"flags": 8},
+        {"dtype": 0},
+        {"dtype": 7},
+        {"dtype": 15},
+        {"dtype": 27},
+        {"dtype": 255},
+        {"dtype": 16, "flags": 1},  # bytes have no order
+        {"flags": 8},  # no rtol follows
+        {"flags": 8, "rtol": 0.0},
+        {"flags": 8, "rtol": 2.0**-25},  # too small for float32 to make use of
+        {"flags": 8, "rtol": 1.0},
+        {"flags": 8, "rtol": float("nan")},
+        {"dtype": 18, "flags": 8, "rtol": 0.5},
+        {"dtype": 18, "T": 2**32},
+        {"dtype": 18, "T": 3, "tol": 3.0},  # implied
+        {"dtype": 24, "flags": 4},
+        {"dtype": 25, "unit": (14, 1)},
+        {"dtype": 25, "unit": (7, 0)},
+        {"dtype": 25, "unit": (7, 2**31)},
+        {"dtype": 25, "unit": (0, 2)},
+        {"flags": 16},
         {"flags": 128},
         {"block_len": 2**18},
         {"block_len": 2**18 + 1},
         {"tol": 0.5},
-        {"tol": None, "flags": 12},
+        {"tol": None, "flags": 20},
         {"tol": -1.0},
         {"tol": float("nan")},
         {"tol": float("inf")},
@@ -199,7 +241,8 @@ def test_the_handmade_chunk_is_valid():
     ids=str,
 )
 def test_headers_no_encoder_writes(fields):
-    with pytest.raises((FormatError, TruncatedError)):
+    # a field that is missing or too many moves the rest, and then a checksum may be the first thing wrong
+    with pytest.raises((FormatError, TruncatedError, ChecksumError)):
         decode(reseal(header(**fields), RAW))
 
 

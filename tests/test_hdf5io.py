@@ -8,10 +8,11 @@ import os
 import subprocess
 import sys
 import threading
+import warnings
 
 import numpy as np
 import pytest
-from arrays import DTYPES, bits, payload_nans
+from arrays import ALL_DTYPES, DTYPES, bits, numbers, payload_nans
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -72,6 +73,16 @@ def same(a, b):
     return type(a) is type(b) and a.dtype == b.dtype and a.shape == b.shape and np.array_equal(bits(a), bits(b))
 
 
+def of_hdf5(dtype):
+    """The dtype as h5py stores it."""
+    return h5py.opaque_dtype(dtype) if np.dtype(dtype).kind in "mM" else np.dtype(dtype)
+
+
+ENUM = h5py.enum_dtype({"A": 0, "B": 1, "C": -7}, "i2")
+BIG_ENUM = h5py.enum_dtype({"A": 0, "B": 1, "C": 70000}, ">i4")
+EVERY = [*map(of_hdf5, ALL_DTYPES), ENUM, BIG_ENUM]
+
+
 # ---- any dataset, any selection ----
 def slices(n):
     edge = st.none() | st.integers(-n - 2, n + 2)
@@ -106,14 +117,16 @@ def datasets(draw):
     shape = tuple(draw(st.integers(1, 11)) for _ in range(rank))
     chunks = tuple(draw(st.integers(1, 6 if rank > 1 else 12)) for _ in range(rank))
     resizable = draw(st.booleans())
+    dtype = draw(st.sampled_from([*DTYPES, *map(np.dtype, ("f2", ">i2", "c8"))]))
+    fill = draw(st.sampled_from([None, 3.1, 3 if dtype.kind == "i" else np.nan]))
     return {
         "shape": shape,
-        "dtype": draw(st.sampled_from(DTYPES)),
+        "dtype": dtype,
         "chunks": chunks if resizable else tuple(map(min, chunks, shape)),
         "maxshape": (None,) * rank if resizable else None,
-        "fillvalue": draw(st.sampled_from([None, 0.1, np.nan])),
+        "fillvalue": fill if fill is None else np.array(fill).astype(dtype)[()],
         **({"fill_time": draw(st.sampled_from(["ifset", "alloc", "never"]))} if h5py.__version__ >= "3.12" else {}),
-        "compression": Q,
+        "compression": draw(st.sampled_from([Q, AnsQuant(rtol=2**-8, fill_value=2), AnsQuant(tol=2, rtol=0.5)])),
     }
 
 
@@ -123,9 +136,9 @@ def create(file, options, name="x"):
 
 def fill_some(d, data):
     """Random values into a random part."""
-    d[data.draw(selections(d.shape, False)) or ()] = RNG.normal()
+    d[data.draw(selections(d.shape, False)) or ()] = np.array(3 * RNG.normal()).astype(d.dtype)
     box = tuple(slice(0, n) for n in data.draw(st.tuples(*(st.integers(0, n) for n in d.shape))))
-    d[box] = RNG.normal(size=d[box].shape)
+    d[box] = np.asarray(3 * RNG.normal(size=d[box].shape)).astype(d.dtype)
 
 
 @settings(max_examples=300, deadline=None)
@@ -164,9 +177,9 @@ def outs(draw, shape, dtype):
 def value_arrays(draw, shape):
     """Something that broadcasts to a shape, mostly."""
     kind = draw(st.sampled_from(["exact", "scalar", "ones", "float", "list", "extra", "trailing", "wrong", "F", "int"]))
-    x = RNG.normal(size=shape).astype(draw(st.sampled_from(DTYPES)))
+    x = np.asarray(3 * RNG.normal(size=shape)).astype(draw(st.sampled_from([*DTYPES, *map(np.dtype, ("f2", "<i2", ">i2", ">c8"))])))
     if kind == "scalar":
-        return x.dtype.type(0.3)
+        return x.real.dtype.type(3.3)
     if kind == "float":
         return 0.3
     if kind == "ones" and x.ndim:
@@ -177,12 +190,12 @@ def value_arrays(draw, shape):
     if kind == "extra":
         return x[None, None]
     if kind == "trailing":
-        return x[0] if x.ndim and len(x) else x
+        return np.asarray(x[0]) if x.ndim and len(x) else x
     if kind == "wrong":
         return np.zeros((*shape, 3))
     if kind == "F":
         return np.asfortranarray(x)
-    return (x * 100).astype("i8") if kind == "int" else x
+    return (x.real * 100).astype("i8") if kind == "int" else x
 
 
 @settings(max_examples=300, deadline=None)
@@ -230,6 +243,80 @@ def test_direct(f, dtype, chunks, threads, monkeypatch):
     assert stored(d) == stored(e)
     for selection in SELECTIONS:
         assert same(hdf5.read(d, selection, threads), d[() if selection is None else selection])
+
+
+PARAMETERS = [
+    {"tol": 3},
+    {"tol": 0},
+    {"rtol": 2**-8},
+    {"tol": 2, "rtol": 0.25, "fill_value": 27},
+]
+
+
+@pytest.mark.parametrize("dtype", EVERY, ids=str)
+@pytest.mark.parametrize("parameters", PARAMETERS, ids=str)
+def test_every_type_directly(f, dtype, parameters, threads, monkeypatch):
+    x = numbers(np.dtype(dtype.str), (20, 30)).view(dtype)
+    if dtype.kind not in "bmM" and dtype not in (ENUM, BIG_ENUM):
+        x[::2, ::3] = 27
+    q = AnsQuant(**parameters)
+    d = f.create_dataset("x", x.shape, dtype, chunks=(7, 16), compression=q)
+    e = f.create_dataset("y", data=x, chunks=(7, 16), compression=q)
+    f.flush()
+    stored(e)  # no longer in the chunk cache, which has them as they were
+    parts = [(s, e[() if s is None else s]) for s in (None, np.s_[3], np.s_[2:19:5, ::-1][:1], np.s_[..., 4], np.s_[3, 4])]
+    with monkeypatch.context() as m:
+        m.setattr(h5py.Dataset, "__setitem__", lambda *_: pytest.fail("not done directly"))
+        hdf5.write(d, x, threads=threads)
+        assert stored(d) == stored(e)
+        m.setattr(h5py.Dataset, "__getitem__", lambda *_: pytest.fail("not done directly"))
+        for selection, expected in parts:
+            assert same(hdf5.read(d, selection, threads), expected)
+            out = np.empty(np.shape(expected), dtype)
+            assert hdf5.read(d, selection, threads, out) is out
+            assert np.array_equal(bits(out), bits(np.asarray(expected)))
+        hdf5.write(d, x[3:9, 1:5], np.s_[3:9, 2:6], threads)
+    e[3:9, 2:6] = x[3:9, 1:5]
+    settle(e)
+    assert stored(d) == stored(e)
+
+
+@pytest.mark.parametrize("dtype", ["f4", ">i2", "c16"])
+def test_the_datasets_own_fill_value(f, dtype, threads):
+    x = numbers(dtype, (50, 70))
+    fill = np.array(101, dtype)[()]
+    x[::2, ::3] = fill
+    options = {"chunks": (16, 16), "fillvalue": fill, "compression": AnsQuant(tol=3)}
+    d = f.create_dataset("x", x.shape, dtype, **options)
+    e = f.create_dataset("y", data=x, **options)
+    hdf5.write(d, x, threads=threads)
+    f.flush()
+    assert stored(d) == stored(e)
+    assert (hdf5.read(d, threads=threads)[::2, ::3] == 101).all()
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_bfloat16(f, order, threads, direct_only):
+    x = (RNG.normal(size=(1000, 600)).astype("f4").view("u4") >> 16).astype(order + "u2")
+    parameters = {"tol": 2**-6, "dtype": "bfloat16"}
+    d = f.create_dataset("x", x.shape, x.dtype, chunks=(1000, 300), compression=AnsQuant(**parameters))
+    hdf5.write(d, x, threads=threads)
+    assert stored(d)[0, 300][1] == encode(x[:, 300:], **parameters)
+    back = hdf5.read(d, threads=threads)
+    assert back.dtype == x.dtype and arraycodec.verify(x, back, **parameters)
+    for selection in (np.s_[5], np.s_[990:], np.s_[:, 3:5], np.s_[3, 4]):  # not all blocks of a chunk
+        assert same(hdf5.read(d, selection, threads), back[selection])
+    hdf5.write(d, 0, np.s_[3, 4], threads)
+    assert hdf5.read(d, np.s_[3, 4]) == 0 and np.array_equal(hdf5.read(d)[4:], back[4:])
+
+
+@pytest.mark.parametrize("dtype", [np.dtype("c8"), of_hdf5("<M8[s]"), of_hdf5(">m8[ns]"), np.dtype("?"), ENUM], ids=str)
+def test_parts_of_chunks_of_several_blocks(f, dtype, threads, direct_only):
+    x = numbers(np.dtype(dtype.str), (1000, 600)).view(dtype)
+    d = f.create_dataset("x", x.shape, dtype, chunks=x.shape, compression=AnsQuant(tol=0))
+    hdf5.write(d, x, threads=threads)
+    for selection in (np.s_[5], np.s_[990:], np.s_[:, 3:5], np.s_[3, 4]):
+        assert np.array_equal(bits(hdf5.read(d, selection, threads)), bits(np.asarray(x[selection])))
 
 
 def test_h5py_is_not_asked(f, direct_only, threads):
@@ -410,6 +497,38 @@ def left_to_h5py(f):
     yield h5py.Dataset(h5py.h5d.create(f.id, b"compact", h5py.h5t.IEEE_F32LE, space, plist))
 
 
+def unusual_types():
+    """What the filter takes, and h5py reads as something else or in a way of its own."""
+    t = h5py.h5t
+    both = t.create(t.COMPOUND, 16)
+    both.insert(b"real", 0, t.IEEE_F64LE)
+    both.insert(b"imag", 8, t.IEEE_F64LE)
+    yield both, np.array([(1, 2), (3, 4)] * 2, [("real", "f8"), ("imag", "f8")])
+    bools = t.enum_create(t.STD_I16LE)
+    bools.enum_insert(b"FALSE", 0)
+    bools.enum_insert(b"TRUE", 1)
+    yield bools, np.array([True, False, False, True])
+    yield t.STD_I8BE, np.array([1, -2, 3, 4], "i1")
+    bfloat16 = t.IEEE_F32LE.copy()
+    bfloat16.set_fields(15, 7, 8, 0, 7)
+    bfloat16.set_precision(16)
+    bfloat16.set_size(2)
+    yield bfloat16, np.array([1, -2, 0.5, np.inf], "f4")
+    if hasattr(t, "COMPLEX_IEEE_F32LE"):
+        yield t.COMPLEX_IEEE_F32LE, np.array([1 + 2j, 3, -1j, 0], "c8")
+
+
+def test_unusual_types(f, threads):
+    for i, (type_id, x) in enumerate(unusual_types()):
+        plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        plist.set_chunk((2,))
+        plist.set_filter(hdf5.FILTER_ID, h5py.h5z.FLAG_OPTIONAL, AnsQuant(0).filter_options)
+        d = h5py.Dataset(h5py.h5d.create(f.id, str(i).encode(), type_id, h5py.h5s.create_simple((4,)), plist))
+        hdf5.write(d, x, threads=threads)
+        settle(d)
+        assert np.array_equal(hdf5.read(d, threads=threads), d[...]) and np.array_equal(d[...].astype(x.dtype), x)
+
+
 def test_other_datasets(f, threads):
     for d in left_to_h5py(f):
         before = d[()]
@@ -534,6 +653,41 @@ def test_values_are_converted_as_by_hdf5(f, values, dtype, threads):
     assert stored(d) == stored(e)
 
 
+def other_conversions():
+    yield from conversions()
+    for code in ("i2", ">i2", "u1", "f2", ">f2", "f4", "c8", ">c8", "?"):
+        yield np.array([1, 0]).astype(code)
+    yield np.array([70000, -5])
+    yield np.array([1.5, 300.7])
+    yield np.array([1, 0], "M8[s]")
+    for code in ("<M8[s]", ">M8[s]", "M8[D]"):
+        yield np.array([1, 0], "i8").astype(code).view(of_hdf5(code))
+    yield np.array([0, 1], ENUM)
+    yield np.array([0, 5], ENUM)  # 5 has no name
+    yield np.array([0, 70000], BIG_ENUM)
+    yield np.array([0, 1], h5py.enum_dtype({"A": 1, "B": 0}, "i2"))
+    yield from (5, True, 2j, np.datetime64(5, "s"), [1, 0], [True, False], [1.5, 2], [70000, 1])
+
+
+@pytest.mark.parametrize("values", list(other_conversions()), ids=lambda v: str(getattr(v, "dtype", v)))
+def test_values_of_other_types(f, values):
+    for i, dtype in enumerate(map(of_hdf5, ("f2", "i2", ">i4", "u1", "c8", "?", "<M8[s]", ENUM))):
+        n = len(values) if hasattr(values, "__len__") else 2
+        d = f.create_dataset(f"x{i}", (n,), dtype, chunks=(n,), compression=AnsQuant(tol=0))
+        e = f.create_dataset(f"y{i}", (n,), dtype, chunks=(n,), compression=AnsQuant(tol=0))
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                e[...] = values
+            except Exception as error:
+                with pytest.raises(type(error)):
+                    hdf5.write(d, values)
+                continue
+            hdf5.write(d, values)
+        f.flush()
+        assert stored(d) == stored(e), dtype
+
+
 @pytest.mark.parametrize("shape", [(70,), (1, 70), (50, 1), (1, 1, 50, 70), (), (1,), (50, 70)])
 def test_broadcasting(f, shape, direct_only, threads):
     d = f.create_dataset("x", (50, 70), "f4", chunks=(10, 35), compression=Q)
@@ -604,6 +758,31 @@ def test_an_unreadable_tolerance(tmp_path):
         assert stored(f["x"]) == {}
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        (1, 0, 0x3FE00000, 10, 17, 1, 32, 0),  # of int16
+        (1, 0, 0x3FE00000, 10, 1, 1, 16, 0),  # other chunks
+        (1, 0, 0x3FE00000, 10, 0x201, 1, 32, 0),  # of an enumeration
+        (1, 0, 0x7FF80000, 10, 1, 1, 32, 0),  # NaN
+        (1, 0, 0x3FE00000),
+    ],
+)
+def test_parameters_of_another_dataset(tmp_path, values, threads):
+    """A property list that was copied where the filter was not at hand: what HDF5 makes of it, h5py shall do."""
+    with h5py.File(without_plugin(tmp_path, values), "a") as f:
+        assert hdf5io._layout(f["x"]) is None
+        chunk = encode(np.zeros(32, "f4"), 0.5)
+        f["x"].id.write_direct_chunk((0,), chunk)
+        try:
+            expected = f["x"][...]
+        except OSError:
+            with pytest.raises(OSError):
+                hdf5.read(f["x"], threads=threads)
+        else:
+            assert same(hdf5.read(f["x"], threads=threads), expected)
+
+
 @pytest.mark.parametrize("number", [0, -1])
 def test_numbers_of_threads(f, number):
     d = f.create_dataset("x", data=NORMAL, chunks=(16, 16), compression=Q)
@@ -658,9 +837,10 @@ def test_read_only_files(tmp_path, threads):
         (lambda c: encode(np.zeros((16, 16), ">f4"), TOL), SizeError),
         (lambda c: encode(np.zeros((16, 8), "f8"), TOL), SizeError),
         (lambda c: encode(np.zeros((16, 8), "f4"), TOL), SizeError),
+        (lambda c: encode(np.zeros((16, 16), "i4"), TOL), SizeError),
         (lambda c: encode(np.asfortranarray(NORMAL[:16, :16]), TOL), FormatError),
     ],
-    ids=range(7),
+    ids=range(8),
 )
 @pytest.mark.parametrize("selection", [..., np.s_[20, 20]], ids=str)
 def test_damaged_chunks_are_named(f, chunk, error, selection, threads):

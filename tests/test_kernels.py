@@ -1,5 +1,5 @@
-"""Every kernel table by itself against the plain C one (tests/kernels.c): natively, with sanitizers, and for AArch64
-under emulation."""
+"""Every kernel table by itself against the plain C one (tests/kernels.c): natively, by other compilers and at other
+levels of optimization, with sanitizers, and for AArch64 under emulation."""
 
 import os
 import shutil
@@ -54,6 +54,15 @@ def native(tmp_path_factory):
 def test_native(native):
     tables = results(run(native, "2"))["tables"].split()
     assert tables[0] == "scalar"
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("level", ["-O0", "-O3"])
+def test_every_compiler_gives_the_same_bytes_and_floats(native, tmp_path, compiler, level):
+    """Nothing is contracted, reordered or left to a library, whatever compiles it."""
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{compiler} is not installed")
+    assert results(run(build(tmp_path, compiler, level), "0")) == results(run(native, "0"))
 
 
 def test_sanitizers(native, tmp_path):

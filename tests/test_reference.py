@@ -12,7 +12,7 @@ import pytest
 import reference
 from arrays import NATIVE, torture
 from handmade import RAW, crc32c, header, reseal, varint, zigzag
-from random_chunks import TYPES, Bits, put_table, random_chunk, rans, same
+from random_chunks import TYPES, Bits, code_decisions, put_table, random_chunk, rans, same
 from test_blocks import CHOICES, force
 from test_data import FOLDER, MANIFEST
 from test_frame import CHUNKS
@@ -247,25 +247,20 @@ BAD_BLOCKS = {
 # ---- corners of masks, wide integers and edges ----
 def masked(M=4, patterns=(b"some",), runs=b"", bitmap=None, rest=b"\1ones"):
     """A block of eight values under a mask, every other one if not told otherwise; `rest` from the mode on."""
-    bitmap = sure() if bitmap is None else bitmap
+    bitmap = bitmap_of((1, 0) * 4) if bitmap is None else bitmap
     return bytes([rest[0] | 8]) + varint(M) + bytes([len(patterns)]) + b"".join(patterns) + runs + bitmap + rest[1:]
 
 
-def sure(words=(2,), singles=(1, 0), padding=0):
-    """A bitmap without rANS: the first contexts as they are given, all others 0; a mixed word of 1, 0, 1, 0 …"""
-    numbers = [*words, *[0] * (27 - len(words)), *singles, *[0] * (32 - len(singles)), padding]
-    return pack(*((x, 2) for x in numbers))
-
-
-def coded_bitmap(f=(0, 128), state=2**16, words=b"", n_words=None):
-    """A bitmap whose first context of words is coded: f_0 and f_1, one step, a state of 2^16 at the end."""
-    n_words = len(words) // 2 if n_words is None else n_words
-    return sure((3,)) + bytes(f) + struct.pack("<I", state) + varint(n_words) + words
-
-
-def mixed(f):
-    states, words, _ = rans([(0, [f[0], f[1], 256 - sum(f)], 2)], 1, 8)
-    return coded_bitmap(f, struct.unpack("<I", states)[0], words)
+def bitmap_of(word, states=None, more=b"", n_words=None):
+    """A bitmap of eight bits, coded as mixed unless they are all alike; with another state, or words too many."""
+    alike = len(set(word)) == 1
+    decisions = [(("mixed", 0), not alike)]
+    if alike:
+        decisions.append((("ones", 0), word[0]))
+    else:
+        decisions += [(("bit", before), bit) for before, bit in zip((0, *word), word)]
+    coded, words, n = code_decisions(decisions)
+    return (states or coded) + varint((n if n_words is None else n_words) + len(more) // 2) + words + more
 
 
 def integers(head=0, fields=b"", last=None):
@@ -290,7 +285,7 @@ GOOD_BLOCKS |= {
     "mask": masked(), "mask, raw": masked(rest=b"\0" + b"ones" * 4), "mask, exact": masked(rest=integers(8)),
     "all masked": masked(8, bitmap=b"", rest=b"\0"), "16 patterns": masked(4, [b"some"] * 16, b"\x0f\x2e"),
     "a run of patterns": masked(4, [b"some", b"more"], b"\x31"),
-    "bitmap, coded": masked(bitmap=mixed((0, 128))), "bitmap, state 2 of 255": masked(bitmap=mixed((0, 1))),
+    "bitmap of other bits": masked(bitmap=bitmap_of((0, 0, 0, 1, 1, 1, 0, 1))),
     "shift of 31": integers(128, b"\x1f"), "base": integers(64, b"\1"), "difference": integers(8),
     "seven low bytes": integers(7, b"\0eightlow" * 7), "low section": integers(1, low(EIGHT)),
     "all bits": integers(0xE9, b"\1\1\0eightlow"),
@@ -305,15 +300,13 @@ BAD_BLOCKS |= {
     "runs of 2^60": masked(4, [b"some", b"more"], b"\xf1" + b"\xff" * 8 + b"\1"),
     "a mode of nothing": masked(8, bitmap=b"", rest=b"\1ones"),
     "constant of nothing": masked(8, bitmap=b"", rest=b"\1"),
-    "bitmap of 8": masked(4, bitmap=sure((1,))), "bitmap of none": masked(4, bitmap=sure((0,))),
-    "bitmap, padding": masked(bitmap=sure(padding=1)), "bitmap, code 2 of bits": masked(bitmap=sure(singles=(1, 0, 2))),
-    "bitmap for all": masked(8, bitmap=sure((1,)), rest=b"\0"),
-    "bitmap, f beyond 256": masked(bitmap=coded_bitmap((200, 57))),
-    "bitmap, f of one state": masked(bitmap=coded_bitmap((0, 0))),
-    "bitmap, state": masked(bitmap=coded_bitmap((0, 128), 0xFFFF)),
-    "bitmap, end": masked(bitmap=coded_bitmap((0, 128), 0x101FF)),
-    "bitmap, word left": masked(bitmap=coded_bitmap(words=b"ab")),
-    "bitmap, 2^63 words": masked(bitmap=coded_bitmap(n_words=2**63)),
+    "bitmap of 8": masked(4, bitmap=bitmap_of((1,) * 8)), "bitmap of none": masked(4, bitmap=bitmap_of((0,) * 8)),
+    "bitmap of 5": masked(4, bitmap=bitmap_of((1, 1, 1, 1, 1, 0, 0, 0))),
+    "bitmap for all": masked(8, bitmap=bitmap_of((1,) * 8), rest=b"\0"),
+    "bitmap, state": masked(bitmap=bitmap_of((1, 0) * 4, states=b"\xff\xff\0\0")),
+    "bitmap, another state": masked(bitmap=bitmap_of((1, 0) * 4, states=b"\x34\x12\1\0")),
+    "bitmap, word left": masked(bitmap=bitmap_of((1, 0) * 4, more=b"ab")),
+    "bitmap, 2^63 words": masked(bitmap=bitmap_of((1, 0) * 4, n_words=2**63)),
     "shift of 0": integers(128, b"\0"), "shift of 32": integers(128, b"\x20"), "base of 0": integers(64, b"\0"),
     "difference to no row": integers(16), "difference to no plane": integers(24),
     "low byte of 256": integers(1, low(block(**constant(256))[1:])),

@@ -15,7 +15,7 @@ TOL = 2**-10
 def chunk_of(x, block_len):
     """A chunk with blocks of a size that `encode` does not choose."""
     fortran = x.flags.f_contiguous and not x.flags.c_contiguous
-    code = _core.FLOAT32 if x.dtype.itemsize == 4 else _core.FLOAT64
+    code = _core.DTYPES["float32"] if x.dtype.itemsize == 4 else _core.DTYPES["float64"]
     flat = x.reshape(-1, order="F" if fortran else "C").view("u1")
     return _core.encode(flat, code, x.dtype.byteorder == ">", fortran, x.shape, TOL, block_len=block_len)
 

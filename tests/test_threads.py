@@ -51,7 +51,7 @@ def mixed(n, dtype="f4", seed=0):
 
 def small_blocks(x, threads, block_len=500, tol=TOL):
     native = np.dtype(x.dtype).newbyteorder("=")
-    code = _core.FLOAT32 if native.itemsize == 4 else _core.FLOAT64
+    code = _core.DTYPES["float32"] if native.itemsize == 4 else _core.DTYPES["float64"]
     return _core.encode(x.view("u1"), code, x.dtype != native, False, x.shape, tol, threads, block_len)
 
 

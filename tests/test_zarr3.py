@@ -420,9 +420,10 @@ def test_rewriting_slices_never_drifts(tmp_path):
     check_rewrites(z, x, 1e-2)
 
 
-@pytest.mark.parametrize("dtype", ["i4", "f2", "c8", "?"])
+@pytest.mark.filterwarnings("ignore:The data type")
+@pytest.mark.parametrize("dtype", ["S3", "V4"])
 def test_other_dtypes_are_refused_at_creation(tmp_path, dtype):
-    with pytest.raises(TypeError, match="float32 and float64"):
+    with pytest.raises(TypeError, match="float, complex, integer"):
         zarr.create_array(
             str(tmp_path / "a.zarr"), shape=(4,), chunks=(4,), dtype=dtype, serializer=AnsQuant(tol=1), compressors=None
         )

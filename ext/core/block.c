@@ -34,26 +34,35 @@ static int mode_of(const ac_scale *scale) {
 
 static int all_equal(const uint8_t *src, uint32_t n, size_t size) { return !memcmp(src, src + size, (n - 1) * size); }
 
-/* A value of which a sample has many copies; 0 if there is none.  Its mask must pay. */
+/* A value of which a sample has many copies; 0 if there is none.  Among integers it must stand in runs:
+ * else a window holds it as well as a mask.  (Zeros among floats are far from all others.) */
 enum { VALUE_SAMPLE = 256, MANY = 6 };
-static int common_value(const uint8_t *src, uint32_t n, unsigned size, uint64_t *value) {
+static int common_value(const uint8_t *src, uint32_t n, const ac_type *type, uint64_t *value) {
+  const unsigned size = type->size;
   uint64_t seen[VALUE_SAMPLE];
+  uint8_t in_run[VALUE_SAMPLE];
   if (n < 2 * VALUE_SAMPLE) return 0;
   for (uint32_t i = 0; i < VALUE_SAMPLE; i++) { /* golden-section multiples, as in ac_histogram_takes */
-    const uint32_t at = (uint32_t)((uint64_t)(i * 0x9e3779b9u) * n >> 32);
+    const uint32_t at = (uint32_t)((uint64_t)(i * 0x9e3779b9u) * (n - 1) >> 32);
+    const uint8_t *x = src + (size_t)at * size;
     seen[i] = 0;
-    memcpy(&seen[i], src + (size_t)at * size, size);
+    memcpy(&seen[i], x, size);
+    in_run[i] = !memcmp(x, x + size, size);
   }
-  unsigned most = 0;
+  unsigned most = 0, most_in_runs = 0;
   for (unsigned i = 0; i + MANY <= VALUE_SAMPLE && most < VALUE_SAMPLE / 2; i++) {
-    unsigned copies = 1;
-    for (unsigned j = i + 1; j < VALUE_SAMPLE; j++) copies += seen[j] == seen[i];
+    unsigned copies = 1, runs = in_run[i];
+    for (unsigned j = i + 1; j < VALUE_SAMPLE; j++) {
+      copies += seen[j] == seen[i];
+      runs += seen[j] == seen[i] && in_run[j];
+    }
     if (copies > most) {
       most = copies;
+      most_in_runs = runs;
       *value = seen[i];
     }
   }
-  return most >= MANY;
+  return most >= MANY && (type->kind == AC_KIND_FLOAT || 2 * most_in_runs > most);
 }
 
 typedef struct {
@@ -119,14 +128,19 @@ static size_t write_trivial(encoding *e) {
   return e->out.failed ? 0 : (size_t)(e->out.p - e->dst);
 }
 
-/* Bytes that a list of refused values takes, about: of runs. */
-static size_t list_bytes(const encoding *e, uint32_t n_refused) {
+enum { LEAST_MASK = 16 }; /* bytes: no mask takes less */
+
+/* Bytes that a list of the special ones among the refused values takes, about: of runs. */
+static size_t list_bytes(const encoding *e, const ac_mask_rule *rule, uint32_t n_refused) {
   const uint32_t *index = e->s->index;
   size_t runs = 0;
   uint32_t next = 0;
   for (uint32_t i = 0; i < n_refused; i++) {
+    uint64_t bits = 0;
     if (index[i] & AC_EDGE) continue;
-    runs += index[i] != next;
+    memcpy(&bits, e->values + (size_t)index[i] * rule->size, rule->size);
+    if ((bits & rule->exponent) != rule->exponent) continue;
+    runs += !runs || index[i] != next;
     next = index[i] + 1;
   }
   return 3 * runs;
@@ -146,9 +160,10 @@ static size_t encode_uniform(encoding *e) {
   size_t size = write_trivial(e);
   if (size) return size;
   uint32_t n_refused = quantize(e);
-  if (n_refused > 8 && !e->mask.masked) { /* a few are listed; so are those for which the lattice is too coarse */
-    const size_t listed = list_bytes(e, n_refused);
-    if (!mask_by(e, &rule) || !e->mask.masked || (size_t)(e->out.p - e->dst) > listed) {
+  /* Special values were refused; so were those for which the lattice is too coarse, which are listed. */
+  const size_t listed = n_refused && !e->mask.masked ? list_bytes(e, &rule, n_refused) : 0;
+  if (listed > LEAST_MASK) {
+    if (!mask_by(e, &rule) || (size_t)(e->out.p - e->dst) > listed) {
       keep_all(e);
     } else {
       size = write_trivial(e);
@@ -173,7 +188,7 @@ static size_t encode_integers(encoding *e, int mode) {
   if (mode == AC_MODE_EXACT || (scale->type->kind != AC_KIND_FLOAT && !scale->n_fill)) rules[n_rules++] = none;
   if (special.special || special.n_fixed) rules[n_rules++] = special;
   uint64_t common;
-  if (special.n_fixed < 2 && common_value(e->src, e->n, size, &common)) {
+  if (special.n_fixed < 2 && common_value(e->src, e->n, scale->type, &common)) {
     rules[n_rules] = special;
     rules[n_rules].fixed[rules[n_rules].n_fixed++] = common;
     n_rules++;
@@ -208,6 +223,27 @@ static size_t encode_integers(encoding *e, int mode) {
   return e->out.failed ? 0 : (size_t)(e->out.p - e->dst);
 }
 
+/* 16-bit floats have so few values that storing them exactly can be smaller than a tolerance near their
+ * resolution.  Is it, by the estimate, than what was written? */
+enum { WORTH_A_LOOK = 8 }; /* bits a value */
+static int exact_is_smaller(encoding *e, size_t written) {
+  if (e->scale->type->size != 2 || 8 * written < (size_t)WORTH_A_LOOK * e->left) return 0;
+  /* some pieces stand for all */
+  enum { PIECES = 16, PIECE = 512 };
+  const uint8_t *values = e->values;
+  uint32_t n = e->left;
+  if (n > 2 * PIECES * PIECE) {
+    for (uint32_t i = 0; i < PIECES; i++)
+      memcpy(e->s->low + i * PIECE * 2, values + (size_t)(e->left / PIECES) * i * 2, PIECE * 2);
+    values = e->s->low;
+    n = PIECES * PIECE;
+  }
+  const ac_integers_plan plan = ac_integers_load(AC_MODE_EXACT, e->scale, values, n, 1, e->s);
+  /* the estimate is that of an even distribution; a normal one takes so much more a value */
+  const double normal = 0.37;
+  return (plan.bits / n + normal) * e->left < 8.0 * (double)written;
+}
+
 size_t ac_block_encode(const ac_scale *scale, const void *src, uint32_t n, const ac_tuning *tuning,
                        ac_encode_scratch *scratch, uint8_t *dst) {
   const size_t size = scale->type->size;
@@ -219,6 +255,10 @@ size_t ac_block_encode(const ac_scale *scale, const void *src, uint32_t n, const
   encoding e = {.scale = scale, .tuning = tuning, .s = scratch, .src = src, .n = n, .dst = dst, .end = dst + n * size};
   const int mode = mode_of(scale);
   size_t written = mode == AC_MODE_UNIFORM ? encode_uniform(&e) : encode_integers(&e, mode);
+  if (mode == AC_MODE_UNIFORM && written && exact_is_smaller(&e, written)) {
+    const size_t exact = encode_integers(&e, AC_MODE_EXACT);
+    written = exact && exact < written ? exact : encode_uniform(&e);
+  }
   if (!written && mode != AC_MODE_EXACT) written = encode_integers(&e, AC_MODE_EXACT);
   if (written) return written;
   dst[0] = AC_MODE_RAW;

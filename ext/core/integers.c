@@ -81,13 +81,13 @@ static double log2_of(double v) { /* v >= 1 */
   return ac_log2((uint32_t)v) * 0x1p-16 + shift;
 }
 
-/* Bits of m integers of one group about their mean: the windows are about as wide as the deviation. */
+/* Bits of m integers of one group about their mean: by their mean deviation. */
 static double group_bits(const int64_t *d, uint32_t m) {
   double sum = 0, deviation = 0;
   for (uint32_t j = 0; j < m; j++) sum += (double)(int64_t)((uint64_t)d[j] - (uint64_t)d[0]);
   const double mean = sum / m;
   for (uint32_t j = 0; j < m; j++) deviation += fabs((double)(int64_t)((uint64_t)d[j] - (uint64_t)d[0]) - mean);
-  return m * (log2_of(16 * deviation / m + 4) - 2); /* 0 if they are all the same */
+  return m * (log2_of(16 * deviation / m + 4) - 2); /* of an even distribution; 0 if they are all the same */
 }
 
 typedef struct {
@@ -111,16 +111,11 @@ static double sample_bits(const sample *t, const int64_t *wide, uint64_t distanc
   double bits = 0;
   for (uint32_t g = 0; g < t->groups; g++) {
     int64_t d[AC_MAX_GROUP];
-    uint32_t first = g * t->stride;
-    const uint32_t m = t->n < AC_MAX_GROUP ? t->n : AC_MAX_GROUP;
-    if (distance && first < distance) { /* the beginning is no example */
-      if (distance + m > t->n) return 1e300;
-      first = (uint32_t)distance;
-    }
+    const uint32_t first = g * t->stride, m = t->n < AC_MAX_GROUP ? t->n : AC_MAX_GROUP;
     for (uint32_t j = 0; j < m; j++) {
       d[j] = wide[first + j];
       if (fold) d[j] = folded_of(d[j]);
-      if (distance) d[j] = (int64_t)((uint64_t)d[j] - (uint64_t)wide[first + j - distance]);
+      if (distance && first + j >= distance) d[j] = (int64_t)((uint64_t)d[j] - (uint64_t)wide[first + j - distance]);
       d[j] >>= 8 * low_bytes;
     }
     bits += group_bits(d, m);
@@ -152,6 +147,11 @@ static double low_byte_bits(const sample *t, const int64_t *wide, uint64_t dista
 
 static uint64_t distance_of(const ac_strides *strides, unsigned difference) {
   return difference == 0 ? 0 : difference == 1 ? 1 : difference == 2 ? strides->row : strides->plane;
+}
+
+/* Do all from one integer to another fit 30 bits on both sides of zero, above so many low bytes? */
+static int fit(int64_t least, int64_t most, unsigned bytes) {
+  return least >> (8 * bytes) >= -AC_QMAX && most >> (8 * bytes) < AC_QMAX;
 }
 
 /* Fewest low bytes so that what lies between two integers fits 31 bits above them. */
@@ -271,23 +271,17 @@ int ac_integers_write(ac_writer *out, ac_integers_plan *plan, const ac_scale *sc
     base = s->wide[0];
     subtract_neighbours(s->wide, n, distance, base);
   }
-  int64_t least = s->wide[0], most = least;
-  for (uint32_t i = 1; i < n; i++) {
-    least = s->wide[i] < least ? s->wide[i] : least;
-    most = s->wide[i] > most ? s->wide[i] : most;
-  }
+  int64_t least, most;
+  kernels->extent(s->wide, n, &least, &most);
   const unsigned needed = needed_bytes((uint64_t)most - (uint64_t)least);
   if (needed > plan->low_bytes) plan->low_bytes = (uint8_t)needed;
   if (plan->low_bytes >= scale->type->size && plan->low_bytes > 0) return 0;
   /* Within 30 bits on both sides of zero there is no base; else they lie about it.  With a difference the
    * base is what stands before the block. */
-  const int64_t limit = (int64_t)AC_QMAX << (8 * plan->low_bytes);
   int64_t centre = 0;
-  if (least < -limit || most >= limit) {
+  if (!fit(least, most, plan->low_bytes)) {
     if (distance) {
-      while (plan->low_bytes < 7 && (least < -((int64_t)AC_QMAX << (8 * plan->low_bytes)) ||
-                                     most >= (int64_t)AC_QMAX << (8 * plan->low_bytes)))
-        plan->low_bytes++;
+      while (!fit(least, most, plan->low_bytes)) plan->low_bytes++;
       if (plan->low_bytes >= scale->type->size) return 0;
     } else {
       centre = (int64_t)((uint64_t)least + ((uint64_t)most - (uint64_t)least) / 2);

@@ -3,8 +3,8 @@
  * The bitmap is coded by contexts: first the state of every word of 64 bits (all zeros, all ones, mixed)
  * given the words before, above and in the plane before, then the bits of mixed words given their
  * neighbours W, N, NW, NE and that in the plane before.  Masks are regions, so nearly all is in the
- * states, and the bits of a coast cost about one each.  Static frequencies of eight bits, one rANS state:
- * contexts of the left neighbour forbid more.
+ * states, and what is left are coasts.  Probabilities adapt: the left neighbour forbids to do bits side by
+ * side anyway, and tables would cost more than a small mask (measured: 0.055 bits a value against 0.047).
  *
  * Invariants: contexts look at coded bits only; bits before the block are zero.
  */
@@ -31,7 +31,7 @@ static unsigned pattern_of(const ac_mask *mask, uint64_t bits) {
   return i;
 }
 
-/* A word of the bitmap without looking for patterns: which of 64 values are wanted. */
+/* Is any of n values wanted; and a word of the bitmap: which of at most 64 are. */
 #define DEFINE_WANTED(T)                                                                                     \
   static uint64_t wanted_##T(const ac_mask_rule *rule, const T *x, unsigned n) {                              \
     const T exponent = (T)rule->exponent, a = (T)rule->fixed[0], b = (T)rule->fixed[1];                       \
@@ -46,11 +46,40 @@ static unsigned pattern_of(const ac_mask *mask, uint64_t bits) {
     uint64_t word = 0;                                                                                        \
     for (unsigned j = 0; j < n; j++) word |= (uint64_t)is[j] << j;                                            \
     return word;                                                                                              \
+  }                                                                                                           \
+  static int any_wanted_##T(const ac_mask_rule *rule, const T *x, uint32_t n) {                               \
+    const T exponent = (T)rule->exponent, a = (T)rule->fixed[0], b = (T)rule->fixed[1];                       \
+    const T special = rule->special ? (T)~(T)0 : 0, use_a = rule->n_fixed > 0 ? (T)~(T)0 : 0;                 \
+    const T use_b = rule->n_fixed > 1 ? (T)~(T)0 : 0;                                                         \
+    T any = 0;                                                                                                \
+    for (uint32_t j = 0; j < n; j++)                                                                          \
+      any |= ((x[j] & exponent) == exponent ? special : 0) | (x[j] == a ? use_a : 0) | (x[j] == b ? use_b : 0); \
+    return any != 0;                                                                                          \
   }
 DEFINE_WANTED(uint8_t)
 DEFINE_WANTED(uint16_t)
 DEFINE_WANTED(uint32_t)
 DEFINE_WANTED(uint64_t)
+
+static uint64_t wanted(const ac_mask_rule *rule, const void *x, unsigned n) {
+  switch (rule->size) {
+    case 1: return wanted_uint8_t(rule, x, n);
+    case 2: return wanted_uint16_t(rule, x, n);
+    case 4: return wanted_uint32_t(rule, x, n);
+    default: return wanted_uint64_t(rule, x, n);
+  }
+}
+
+static int any_wanted(const ac_mask_rule *rule, const void *x, uint32_t n) {
+  switch (rule->size) {
+    case 1: return any_wanted_uint8_t(rule, x, n);
+    case 2: return any_wanted_uint16_t(rule, x, n);
+    case 4: return any_wanted_uint32_t(rule, x, n);
+    default: return any_wanted_uint64_t(rule, x, n);
+  }
+}
+
+enum { PIECE = 1024 }; /* values that are looked at before their words are made */
 
 void ac_mask_find(const ac_mask_rule *rule, const void *src, uint32_t n, ac_mask *mask) {
   const uint8_t *const p = src;
@@ -62,10 +91,16 @@ void ac_mask_find(const ac_mask_rule *rule, const void *src, uint32_t n, ac_mask
   for (uint32_t i = 0; i < n; i += 64) {
     const unsigned m = n - i < 64 ? n - i : 64;
     const uint8_t *x = p + (size_t)i * size;
-    uint64_t word = size == 1   ? wanted_uint8_t(rule, x, m)
-                    : size == 2 ? wanted_uint16_t(rule, (const uint16_t *)(const void *)x, m)
-                    : size == 4 ? wanted_uint32_t(rule, (const uint32_t *)(const void *)x, m)
-                                : wanted_uint64_t(rule, (const uint64_t *)(const void *)x, m);
+    if (i % PIECE == 0) {
+      const uint32_t piece = n - i < PIECE ? n - i : PIECE;
+      if (!any_wanted(rule, x, piece)) {
+        memset(&mask->bits[i / 64], 0, 8 * ac_bitmap_words(piece));
+        if (piece < PIECE) break;
+        i += PIECE - 64;
+        continue;
+      }
+    }
+    uint64_t word = wanted(rule, x, m);
     for (uint64_t left = word; left; left &= left - 1) {
       const unsigned j = (unsigned)__builtin_ctzll(left);
       const uint64_t bits = load_value(x + j * size, size);
@@ -145,9 +180,8 @@ void ac_mask_expand(const ac_mask *mask, unsigned size, const uint8_t *which, vo
 }
 
 /* ---- contexts ---- */
-enum { P = 8, WORD_CONTEXTS = 27, BIT_CONTEXTS = 32 };
+enum { P = 12, WORD_CONTEXTS = 27, BIT_CONTEXTS = 32 };
 enum { ZEROS = 0, ONES = 1, MIXED = 2 };
-enum { CODED = 3 }; /* of a context; less: always this symbol */
 
 static uint64_t ones(unsigned m) { return m < 64 ? (1ull << m) - 1 : ~0ull; }
 
@@ -198,109 +232,77 @@ static inline unsigned bit_context(const uint64_t *bits, int64_t i, const reach 
   return context;
 }
 
+/* The probability of a one in a context, times 2^16: a running mean over the last decisions, of the first
+ * ones over all of them. */
 typedef struct {
-  uint8_t word_kind[WORD_CONTEXTS], bit_kind[BIT_CONTEXTS];
-  uint16_t word_freq[WORD_CONTEXTS][3], bit_freq[BIT_CONTEXTS]; /* of ones */
-} models;
+  uint32_t p, n;
+} chance;
 
-/* ---- writing ---- */
-/* Frequencies that sum to 256 for counts, each symbol that occurs at least 1. */
-static void normalize(const uint32_t *count, unsigned K, uint16_t *freq) {
-  uint64_t total = 0;
-  unsigned sum = 0, largest = 0;
-  for (unsigned s = 0; s < K; s++) total += count[s];
-  for (unsigned s = 0; s < K; s++) {
-    freq[s] = (uint16_t)(count[s] ? (count[s] * (1ull << P) + total / 2) / total : 0);
-    if (count[s] && !freq[s]) freq[s] = 1;
-    sum += freq[s];
-    if (freq[s] > freq[largest]) largest = s;
-  }
-  freq[largest] = (uint16_t)(freq[largest] + (1 << P) - sum);
+typedef struct {
+  chance mixed[WORD_CONTEXTS], filled[WORD_CONTEXTS], bit[BIT_CONTEXTS];
+} chances;
+
+enum { MEMORY = 32 };
+
+static void forget(chances *c) {
+  chance *all = (chance *)c;
+  for (size_t i = 0; i < sizeof *c / sizeof *all; i++) all[i] = (chance){1u << 15, 0};
 }
 
-/* Which symbol is the only one, or CODED. */
-static uint8_t kind_of(const uint32_t *count, unsigned K) {
-  unsigned seen = 0, last = 0;
-  for (unsigned s = 0; s < K; s++)
-    if (count[s]) {
-      seen++;
-      last = s;
-    }
-  return seen > 1 ? CODED : (uint8_t)last;
+static inline uint32_t frequency(const chance *c) {
+  const uint32_t f = c->p >> 4;
+  return f < 1 ? 1 : f > (1u << P) - 1 ? (1u << P) - 1 : f;
+}
+
+static inline void learn(chance *c, unsigned bit) {
+  static const uint16_t RATE[MEMORY + 1] = { /* 655360 / (10 n + 6) */
+      0,    40960, 25206, 18204, 14246, 11702, 9929, 8623, 7620, 6826, 6182, 5649, 5201, 4818, 4488, 4201, 3947,
+      3723, 3523,  3343,  3181,  3034,  2899,  2776, 2664, 2560, 2463, 2374, 2291, 2214, 2141, 2073, 2010};
+  c->n += c->n < MEMORY;
+  const int32_t d = (int32_t)(bit << 16) - (int32_t)c->p;
+  c->p = (uint32_t)((int32_t)c->p + (int32_t)((int64_t)d * RATE[c->n] >> 16));
+}
+
+/* ---- writing ---- */
+/* Decisions in order, for an encoder that goes backwards: frequency of a one, and which it was. */
+typedef struct {
+  uint32_t *events;
+  uint32_t n;
+} recording;
+
+static inline void record(recording *r, chance *c, unsigned bit) {
+  r->events[r->n++] = frequency(c) << 1 | bit;
+  learn(c, bit);
 }
 
 static void write_bitmap(ac_writer *out, const ac_mask *mask, const ac_strides *strides, uint8_t *scratch) {
   const reach r = reach_of(strides, mask->n);
   const uint64_t *bits = mask->bits;
-  uint32_t words[WORD_CONTEXTS][3], counts[BIT_CONTEXTS][2];
-  models m;
-  memset(words, 0, sizeof words);
-  memset(counts, 0, sizeof counts);
-  /* what happens, in order: slots of frequency and start, for the encoder that goes backwards */
-  uint32_t *events = (uint32_t *)(void *)scratch, n_events = 0; /* context << 2 | symbol; bits from 27 on */
+  chances c;
+  recording events = {(uint32_t *)(void *)scratch, 0};
+  forget(&c);
   for (uint32_t i = 0, before = 0; i < mask->n; i += 64) {
     const unsigned len = mask->n - i < 64 ? mask->n - i : 64;
     const unsigned state = state_of(bits[i / 64], len), context = word_context(bits, i, len, before, &r);
-    words[context][state]++;
-    events[n_events++] = context << 2 | state;
     before = state;
-    if (state != MIXED) continue;
-    for (unsigned j = 0; j < len; j++) {
-      const unsigned c = bit_context(bits, (int64_t)i + j, &r), bit = bits[i / 64] >> j & 1;
-      counts[c][bit]++;
-      events[n_events++] = (WORD_CONTEXTS + c) << 2 | bit;
-    }
+    record(&events, &c.mixed[context], state == MIXED);
+    if (state != MIXED) record(&events, &c.filled[context], state);
+    else
+      for (unsigned j = 0; j < len; j++)
+        record(&events, &c.bit[bit_context(bits, (int64_t)i + j, &r)], bits[i / 64] >> j & 1);
   }
-  unsigned coded = 0;
-  ac_bitwriter kinds = {out, 0, 0};
-  for (unsigned c = 0; c < WORD_CONTEXTS; c++) {
-    m.word_kind[c] = kind_of(words[c], 3);
-    ac_write_bits(&kinds, m.word_kind[c], 2);
-  }
-  for (unsigned c = 0; c < BIT_CONTEXTS; c++) {
-    m.bit_kind[c] = kind_of(counts[c], 2);
-    ac_write_bits(&kinds, m.bit_kind[c], 2);
-  }
-  ac_flush_bits(&kinds);
-  for (unsigned c = 0; c < WORD_CONTEXTS; c++) {
-    if (m.word_kind[c] != CODED) continue;
-    normalize(words[c], 3, m.word_freq[c]);
-    ac_write8(out, (uint8_t)m.word_freq[c][0]);
-    ac_write8(out, (uint8_t)m.word_freq[c][1]);
-    coded++;
-  }
-  for (unsigned c = 0; c < BIT_CONTEXTS; c++) {
-    if (m.bit_kind[c] != CODED) continue;
-    uint16_t freq[2];
-    normalize(counts[c], 2, freq);
-    m.bit_freq[c] = freq[1];
-    ac_write8(out, (uint8_t)freq[1]);
-    coded++;
-  }
-  if (!coded) return;
-  /* backwards; a symbol takes at most eight bits, so words fit into the events that they replace */
+  /* backwards; a decision takes less than 16 bits, so words fit into the events that they replace */
   uint32_t x = AC_STATE_MIN;
-  uint8_t *const end = scratch + 4 * (size_t)n_events, *p = end;
-  for (uint32_t i = n_events; i-- > 0;) {
-    const uint32_t context = events[i] >> 2, symbol = events[i] & 3;
-    uint32_t freq, start;
-    if (context < WORD_CONTEXTS) {
-      if (m.word_kind[context] != CODED) continue;
-      const uint16_t *f = m.word_freq[context];
-      freq = f[symbol];
-      start = symbol > 0 ? f[0] + (symbol > 1 ? f[1] : 0u) : 0;
-    } else {
-      const unsigned c = context - WORD_CONTEXTS;
-      if (m.bit_kind[c] != CODED) continue;
-      freq = symbol ? m.bit_freq[c] : (1u << P) - m.bit_freq[c];
-      start = symbol ? (1u << P) - m.bit_freq[c] : 0;
-    }
+  uint8_t *const end = scratch + 4 * (size_t)events.n, *p = end;
+  for (uint32_t i = events.n; i-- > 0;) {
+    const uint32_t bit = events.events[i] & 1, one = events.events[i] >> 1, zero = (1u << P) - one;
+    const uint32_t freq = bit ? one : zero;
     if (x >= freq << (32 - P)) {
       p -= 2;
       ac_store16(p, (uint16_t)x);
       x >>= 16;
     }
-    x = (x / freq << P) + x % freq + start;
+    x = (x / freq << P) + x % freq + (bit ? zero : 0);
   }
   ac_write32(out, x);
   ac_write_varint(out, (uint64_t)(end - p) / 2);
@@ -338,93 +340,57 @@ void ac_mask_write(ac_writer *out, const ac_mask *mask, unsigned size, const voi
 }
 
 /* ---- reading ---- */
-static int read_models(ac_reader *in, models *m) {
-  unsigned coded = 0;
-  ac_bitreader kinds = {in, 0, 0};
-  for (unsigned c = 0; c < WORD_CONTEXTS; c++) m->word_kind[c] = (uint8_t)ac_read_bits(&kinds, 2);
-  for (unsigned c = 0; c < BIT_CONTEXTS; c++) {
-    m->bit_kind[c] = (uint8_t)ac_read_bits(&kinds, 2);
-    if (m->bit_kind[c] == 2) return -1;
+/* The state of the decoder; `words` are used up to words_end, and `failed` says that they ran short. */
+typedef struct {
+  uint32_t x;
+  const uint8_t *words, *words_end;
+  int failed;
+} playing;
+
+static inline unsigned play(playing *d, chance *c) {
+  const uint32_t one = frequency(c), zero = (1u << P) - one, slot = d->x & ((1u << P) - 1);
+  const unsigned bit = slot >= zero;
+  d->x = bit ? one * (d->x >> P) + slot - zero : zero * (d->x >> P) + slot;
+  if (d->x < AC_STATE_MIN) {
+    if (d->words == d->words_end) {
+      d->failed = 1;
+      d->x = AC_STATE_MIN;
+    } else {
+      d->x = d->x << 16 | ac_load16(d->words);
+      d->words += 2;
+    }
   }
-  ac_end_bits(&kinds);
-  for (unsigned c = 0; c < WORD_CONTEXTS; c++) {
-    if (m->word_kind[c] != CODED) continue;
-    uint16_t *f = m->word_freq[c];
-    f[0] = ac_read8(in);
-    f[1] = ac_read8(in);
-    if (f[0] + f[1] > 1 << P) return -1;
-    f[2] = (uint16_t)((1 << P) - f[0] - f[1]);
-    if ((f[0] != 0) + (f[1] != 0) + (f[2] != 0) < 2) return -1;
-    coded++;
-  }
-  for (unsigned c = 0; c < BIT_CONTEXTS; c++) {
-    if (m->bit_kind[c] != CODED) continue;
-    m->bit_freq[c] = ac_read8(in);
-    if (!m->bit_freq[c]) return -1;
-    coded++;
-  }
-  return (int)coded;
+  learn(c, bit);
+  return bit;
 }
 
 static void read_bitmap(ac_reader *in, ac_mask *mask, const ac_strides *strides) {
   const reach r = reach_of(strides, mask->n);
-  models m;
-  const int coded = read_models(in, &m);
-  if (coded < 0) goto invalid;
+  chances c;
+  forget(&c);
+  playing d = {ac_read32(in), NULL, NULL, 0};
+  const uint64_t n_words = ac_read_varint(in);
   if (in->failed) return;
-  uint32_t x = AC_STATE_MIN;
-  uint64_t n_words = 0;
-  const uint8_t *words = in->p;
-  if (coded) {
-    x = ac_read32(in);
-    n_words = ac_read_varint(in);
-    if (n_words > mask->n + ac_bitmap_words(mask->n)) goto invalid;
-    words = ac_take(in, 2 * (size_t)n_words);
-    if (in->failed) return;
-    if (x < AC_STATE_MIN) goto invalid;
+  if (d.x < AC_STATE_MIN || n_words > ac_remaining(in) / 2) {
+    in->failed = AC_E_FORMAT;
+    return;
   }
-  const uint8_t *const words_end = words + 2 * (size_t)n_words;
+  d.words = ac_take(in, 2 * (size_t)n_words);
+  d.words_end = d.words + 2 * (size_t)n_words;
   uint64_t *bits = mask->bits;
   uint32_t total = 0;
-#define REFILL()                       \
-  if (x < AC_STATE_MIN) {              \
-    if (words == words_end) goto invalid; \
-    x = x << 16 | ac_load16(words);    \
-    words += 2;                        \
-  }
-  for (uint32_t i = 0, before = 0; i < mask->n; i += 64) {
+  for (uint32_t i = 0, before = 0; i < mask->n && !d.failed; i += 64) {
     const unsigned len = mask->n - i < 64 ? mask->n - i : 64;
-    bits[i / 64] = 0;
     const unsigned context = word_context(bits, i, len, before, &r);
-    unsigned state = m.word_kind[context];
-    if (state == CODED) {
-      const uint16_t *f = m.word_freq[context];
-      const uint32_t slot = x & ((1u << P) - 1);
-      state = slot < f[0] ? ZEROS : slot < (uint32_t)f[0] + f[1] ? ONES : MIXED;
-      const uint32_t start = state > 0 ? f[0] + (state > 1 ? f[1] : 0u) : 0;
-      x = f[state] * (x >> P) + slot - start;
-      REFILL()
-    }
-    before = state;
-    if (state == ONES) bits[i / 64] = ones(len);
-    if (state == MIXED)
-      for (unsigned j = 0; j < len; j++) {
-        const unsigned c = bit_context(bits, (int64_t)i + j, &r);
-        uint64_t bit = m.bit_kind[c];
-        if (bit == CODED) {
-          const uint32_t slot = x & ((1u << P) - 1), zeros = (1u << P) - m.bit_freq[c];
-          bit = slot >= zeros;
-          x = bit ? m.bit_freq[c] * (x >> P) + slot - zeros : zeros * (x >> P) + slot;
-          REFILL()
-        }
-        bits[i / 64] |= bit << j;
-      }
+    bits[i / 64] = 0;
+    before = play(&d, &c.mixed[context]) ? MIXED : play(&d, &c.filled[context]);
+    if (before == ONES) bits[i / 64] = ones(len);
+    if (before == MIXED)
+      for (unsigned j = 0; j < len; j++)
+        bits[i / 64] |= (uint64_t)play(&d, &c.bit[bit_context(bits, (int64_t)i + j, &r)]) << j;
     total += (uint32_t)__builtin_popcountll(bits[i / 64]);
   }
-#undef REFILL
-  if (x == AC_STATE_MIN && words == words_end && total == mask->masked) return;
-invalid:
-  if (!in->failed) in->failed = AC_E_FORMAT;
+  if (d.failed || d.x != AC_STATE_MIN || d.words != d.words_end || total != mask->masked) in->failed = AC_E_FORMAT;
 }
 
 void ac_mask_read(ac_reader *in, ac_mask *mask, unsigned size, const ac_strides *strides, uint8_t *which) {

@@ -58,6 +58,12 @@ static void make_fine(ac_relative *r, uint64_t A, unsigned t) {
     r->first[s + 1] = r->first[s] + (width + bin - 1) / bin;
   }
   r->bins = r->first[AC_SEGMENTS];
+  r->cell_bits = 0;
+  while (r->bins >> r->cell_bits >= AC_CELLS) r->cell_bits++;
+  for (uint64_t i = 0, s = 0; i <= (r->bins - 1) >> r->cell_bits; i++) {
+    while (r->first[s + 1] <= i << r->cell_bits) s++;
+    r->cell[i] = (uint16_t)s;
+  }
 }
 
 void ac_relative_make(ac_relative *r, int dtype, double rtol, const ac_lattice *lattice) {
@@ -92,7 +98,8 @@ void ac_relative_make(ac_relative *r, int dtype, double rtol, const ac_lattice *
 }
 
 /* The uniform part: as quantize.h, but for integers of up to 53 bits. */
-static uint64_t uniform_value(const ac_relative *r, uint64_t index) {
+uint64_t ac_relative_uniform_value(const ac_relative *r, uint64_t index) {
+  if (!index) return 0;
   const double product = (double)index * r->lattice.delta;
   switch (r->dtype) {
     case AC_FLOAT64: {
@@ -116,47 +123,12 @@ static double to_double(int dtype, uint64_t bits) {
   }
 }
 
-uint64_t ac_relative_value(const ac_relative *r, uint64_t index) {
-  if (index <= r->uniform) return index ? uniform_value(r, index) : 0;
-  if (index >= r->limit) return (uint64_t)(r->last_octave + 1) << r->significand;
-  const uint64_t above = index - r->uniform - 1, octave = above / r->bins, j = above % r->bins;
-  uint64_t unit;
-  if (r->coarse) {
-    unit = ((uint64_t)r->centre[j] << (r->significand - r->bits)) - (1ull << r->significand);
-  } else {
-    const uint64_t width = (1ull << r->significand) >> AC_SEGMENTS_LOG2;
-    unsigned s = 0;
-    while (r->first[s + 1] <= j) s++;
-    const uint64_t in = (j - r->first[s]) * (2 * r->half[s] + 1) + r->half[s];
-    unit = s * width + (in < width ? in : width - 1);
-  }
-  return ((r->first_octave + octave) << r->significand) + unit;
-}
-
-int ac_relative_index(const ac_relative *r, uint64_t bits, uint64_t *index) {
-  const uint64_t unit = bits & ((1ull << r->significand) - 1), octave = bits >> r->significand;
-  *index = 0;
-  if (!bits) return 1;
-  if (octave > r->last_octave) return 0;
-  if (octave < r->first_octave) {
-    if (r->lattice.delta == 0) return 0;
-    const double x = to_double(r->dtype, bits), v = ac_rint(x * r->lattice.inv);
-    if (!(v <= (double)r->uniform) || v >= 0x1p51) return 0;
-    *index = (uint64_t)v;
-    const double back = to_double(r->dtype, ac_relative_value(r, *index));
-    /* a value that came out as large as the octaves would be coded as one of theirs the next time */
-    return back < r->small && ac_within(x, back, r->lattice.tol);
-  }
-  uint64_t j;
-  if (r->coarse) {
-    const uint32_t in = (uint32_t)(unit >> (r->significand - r->bits)) + (1u << r->bits);
-    j = r->cell[(in >> (r->bits - r->cell_bits)) - (1u << r->cell_bits)];
-    while (r->begin[j + 1] <= in) j++;
-  } else {
-    const unsigned shift = r->significand - AC_SEGMENTS_LOG2;
-    const uint64_t s = unit >> shift;
-    j = r->first[s] + (unit - (s << shift)) / (2 * r->half[s] + 1);
-  }
-  *index = r->uniform + 1 + (octave - r->first_octave) * r->bins + j;
-  return 1;
+int ac_relative_uniform_index(const ac_relative *r, uint64_t bits, uint64_t *index) {
+  if (r->lattice.delta == 0) return 0;
+  const double x = to_double(r->dtype, bits), v = ac_rint(x * r->lattice.inv);
+  if (!(v <= (double)r->uniform) || v >= 0x1p51) return 0;
+  *index = (uint64_t)v;
+  const double back = to_double(r->dtype, ac_relative_uniform_value(r, *index));
+  /* a value that came out as large as the octaves would be coded as one of theirs the next time */
+  return back < r->small && ac_within(x, back, r->lattice.tol);
 }

@@ -3,8 +3,8 @@
  * Below all stages; only codec.c asks for it.
  *
  * Invariants: a buffer belongs to one thread and is freed when that thread ends; it never shrinks.
- * It stays below 5.5 MiB: a block has at most 2^18 values, for which the encoder needs 2.9 MiB, and
- * 2 MiB more to swap the bytes of big-endian doubles.
+ * It stays below 12 MiB: a block has at most 2^18 values, for which the encoder lays out 9.7 MiB and 2 MiB
+ * more to swap the bytes of big-endian doubles.  Pages that a kind of block does not use are never touched.
  *
  * The thread's end is noticed by a key whose destructor is free() itself: code of the C library,
  * which is never unloaded.  The library that this file is part of may be: HDF5 closes its plugins.

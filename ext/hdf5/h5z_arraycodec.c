@@ -1,13 +1,38 @@
 /* h5z_arraycodec.c: the HDF5 filter "arraycodec.ansquant", a plugin around the C core.  An HDF5
  * chunk is an arraycodec chunk, byte for byte what the Python package makes of the same array.
  *
- * Parameters (cd_values), as a user gives them:
- *   1, low, high   tolerance: the two 32-bit words of an IEEE double; 0 is lossless
- *   2, k           tolerance 2^-k, 0 <= k <= 1022
- *   3, m, e        tolerance m * 10^-e, 0 <= e <= 22, correctly rounded
- * and as set_local stores them with the dataset (the canonical form):
- *   1, low, high, type, rank, dim 0 low, dim 0 high, ...
- * where type = AC_FLOAT32 or AC_FLOAT64, plus TYPE_BIG_ENDIAN, and the dims are those of a chunk.
+ * Parameters (cd_values) are items in any order, each a tag and its operands.  As a user gives them:
+ *   absolute tolerance, 0 is lossless
+ *     1, low, high     the two 32-bit words of an IEEE double
+ *     2, k             2^-k, 0 <= k <= 1022
+ *     3, m, e          m * 10^-e, 0 <= e <= 22, correctly rounded
+ *   relative tolerance, less than 1; for floats and complex numbers, integers are not changed for its sake
+ *     5, low, high     as 1
+ *     6, k             2^-k, 1 <= k <= 1022
+ *     7, m, e          as 3
+ *   fill value: elements equal to it come back bit for bit, whatever the tolerance
+ *     11, low, high    the words of a double
+ *     12, s, low, high an integer, (-1)^s * (low + 2^32 high), s = 0 or 1
+ *     13, 4 words      a complex number: two doubles
+ *     8, n, n words    the bits of an element in native order, lowest word first; n = 1 for elements of up to 4 bytes,
+ *                      2 for 8, 4 for 16
+ *   9                  uint16 elements are bfloat16
+ * One of the tolerances has to be there.  set_local stores with the dataset (the canonical form):
+ *   1, low, high, [5, low, high,] [8, n, n words,] [9,] 10, type, rank, dim 0 low, dim 0 high, ... [, multiple]
+ * Item 10 says what the filter cannot ask for later.  Its dims are those of a chunk; bits 0-7 of type are the
+ * element type of the format (docs/format.md), and the others
+ *   8       the elements are big-endian
+ *   9       exact: an enumeration, which is stored without loss as the integers that it is based on; the tolerance
+ *           is kept all the same, for whoever copies the property list.  (So it is of bool, datetime64 and
+ *           timedelta64, but those have types of their own)
+ *   10      item 8 is the fill value of the dataset itself (below)
+ *   16-19   datetime64 and timedelta64: code of the unit; `multiple` is there for these only
+ * A copied property list (h5repack, nccopy) brings the canonical form of another dataset: item 10 is replaced, and
+ * item 8 if it was that dataset's own.
+ *
+ * A fill value that the user defined for the dataset itself becomes item 8, unless one is given: what was never
+ * written and what was marked as missing must not differ.  Fill values that are not finite need no mention, and
+ * exact types none at all.
  *
  * Invariants: no state but the core's scratch, and nothing of HDF5 is linked: every call finds the
  * functions of the very library that called it, so several HDF5 libraries of a process can share the
@@ -19,23 +44,18 @@
  */
 #define _GNU_SOURCE /* dladdr */
 #include <dlfcn.h>
-#include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../arraycodec.h"
-#include "../core/fpenv.h"
+#include "../core/types.h"
 #include "h5_abi.h"
+#include "h5_items.h"
+#include "h5_types.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
 enum { FILTER_ID = 35117 }; /* also in arraycodec/hdf5.py */
-
-enum { FORM_DOUBLE = 1, FORM_POWER_OF_TWO = 2, FORM_DECIMAL = 3 };
-enum { TYPE_BIG_ENDIAN = 1 << 8 };
-enum { CANONICAL_FIXED = 5, MAX_VALUES = CANONICAL_FIXED + 2 * H5_MAX_RANK };
 
 /* ---- the HDF5 library that called us ---- */
 #define SYMBOL(name) {"H5" #name, offsetof(h5_api, name)}
@@ -44,9 +64,12 @@ static const struct {
   size_t offset;
 } SYMBOLS[] = {
     SYMBOL(Pget_nfilters), SYMBOL(Pget_filter2), SYMBOL(Pget_filter_by_id2), SYMBOL(Pmodify_filter),
-    SYMBOL(Pget_chunk), SYMBOL(Tget_class), SYMBOL(Tget_size), SYMBOL(Tequal), SYMBOL(T_IEEE_F32LE_g),
-    SYMBOL(T_IEEE_F32BE_g), SYMBOL(T_IEEE_F64LE_g), SYMBOL(T_IEEE_F64BE_g), SYMBOL(Ecreate_stack),
-    SYMBOL(Eset_current_stack), SYMBOL(Epush2), SYMBOL(E_ERR_CLS_g), SYMBOL(E_PLINE_g), SYMBOL(E_CANTFILTER_g),
+    SYMBOL(Pget_chunk), SYMBOL(Pfill_value_defined), SYMBOL(Pget_fill_value), SYMBOL(Tget_class), SYMBOL(Tget_size),
+    SYMBOL(Tget_precision), SYMBOL(Tget_order), SYMBOL(Tget_sign), SYMBOL(Tget_fields), SYMBOL(Tget_ebias),
+    SYMBOL(Tget_norm), SYMBOL(Tget_super), SYMBOL(Tget_nmembers), SYMBOL(Tget_member_name), SYMBOL(Tget_member_type),
+    SYMBOL(Tget_member_offset), SYMBOL(Tget_member_value), SYMBOL(Tget_tag), SYMBOL(Tclose), SYMBOL(free_memory),
+    SYMBOL(Ecreate_stack), SYMBOL(Eset_current_stack), SYMBOL(Epush2), SYMBOL(E_ERR_CLS_g), SYMBOL(E_PLINE_g),
+    SYMBOL(E_CANTFILTER_g),
 };
 
 static int load_symbols(void *scope, h5_api *api) {
@@ -85,126 +108,9 @@ static void push_error(const h5_api *api, const char *function, unsigned line, c
   api->Eset_current_stack(stack);
 }
 
-__attribute__((format(printf, 3, 4)))
-static h5_error refuse(const h5_api *api, unsigned line, const char *format, ...) {
-  char text[400];
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(text, sizeof text, format, arguments);
-  va_end(arguments);
-  push_error(api, "set_local", line, text);
-  return -1;
-}
-#define REFUSE(...) refuse(api, __LINE__, __VA_ARGS__)
-
-/* ---- parameters ---- */
-#define FORMS "(1, low word, high word) of a double, (2, k) for 2^-k, or (3, m, e) for m*10^-e"
-
-static const double POWERS_OF_TEN[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                       1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-
-static uint64_t join(const unsigned words[2]) { return words[0] | (uint64_t)words[1] << 32; }
-
-static void split(uint64_t value, unsigned words[2]) {
-  words[0] = (unsigned)value;
-  words[1] = (unsigned)(value >> 32);
-}
-
-static double tolerance_of(const unsigned words[2]) {
-  const uint64_t bits = join(words);
-  double tol;
-  memcpy(&tol, &bits, sizeof tol);
-  return tol;
-}
-
-/* Any form of a tolerance to the words of a double. */
-static h5_error read_tolerance(const h5_api *api, const unsigned *values, size_t n, unsigned words[2]) {
-  if (n == 0) return REFUSE("no tolerance given: the filter's values must be " FORMS);
-  switch (values[0]) {
-    case FORM_DOUBLE: {
-      /* a copied property list (h5repack, nccopy) brings the canonical form of another dataset */
-      if (n != 3 && (n < CANONICAL_FIXED || n != CANONICAL_FIXED + 2 * (size_t)values[4]))
-        return REFUSE("form 1 takes 2 values, the low and the high word of a double, not %zu", n - 1);
-      const double tol = tolerance_of(values + 1);
-      if (!isfinite(tol) || signbit(tol))
-        if ((values[1] | values[2] << 1) != 0) /* -0.0 is 0 */
-          return REFUSE("the tolerance must be finite and not negative, not %g", tol);
-      words[0] = values[1];
-      words[1] = values[2] & 0x7fffffffu;
-      return 0;
-    }
-    case FORM_POWER_OF_TWO:
-      if (n != 2) return REFUSE("form 2 takes 1 value, k for the tolerance 2^-k, not %zu", n - 1);
-      if (values[1] > 1022) return REFUSE("the tolerance 2^-k needs 0 <= k <= 1022, not %u", values[1]);
-      split((uint64_t)(1023 - values[1]) << 52, words);
-      return 0;
-    case FORM_DECIMAL: {
-      if (n != 3) return REFUSE("form 3 takes 2 values, m and e for the tolerance m*10^-e, not %zu", n - 1);
-      if (values[2] > 22) return REFUSE("the tolerance m*10^-e needs 0 <= e <= 22, not %u", values[2]);
-      /* both operands are exact, so the one rounding is the division's */
-      const ac_fpenv saved = ac_fpenv_enter();
-      const double tol = values[1] / POWERS_OF_TEN[values[2]];
-      ac_fpenv_leave(saved);
-      uint64_t bits;
-      memcpy(&bits, &tol, sizeof bits);
-      split(bits, words);
-      return 0;
-    }
-    default:
-      return REFUSE("unknown form %u of the tolerance: the filter's values must be " FORMS, values[0]);
-  }
-}
-
-/* The canonical form: what the chunk holds, and the bytes of its values. */
-static int read_canonical(const unsigned *values, size_t n, ac_array *array, uint64_t *size) {
-  if (n < CANONICAL_FIXED || values[0] != FORM_DOUBLE || values[4] > H5_MAX_RANK ||
-      n != CANONICAL_FIXED + 2 * (size_t)values[4])
-    return -1;
-  const unsigned type = values[3] & ~(unsigned)TYPE_BIG_ENDIAN;
-  if (type != AC_FLOAT32 && type != AC_FLOAT64) return -1;
-  memset(array, 0, sizeof *array);
-  array->dtype = (uint8_t)type;
-  array->big_endian = (values[3] & TYPE_BIG_ENDIAN) != 0;
-  array->ndim = (uint8_t)values[4];
-  *size = type == AC_FLOAT32 ? 4 : 8;
-  for (unsigned i = 0; i < values[4]; i++) {
-    array->shape[i] = join(values + CANONICAL_FIXED + 2 * i);
-    if (__builtin_mul_overflow(*size, array->shape[i], size)) return -1;
-  }
-  return 0;
-}
-
 /* ---- creating a dataset ---- */
-static const char *class_name(int type_class) {
-  static const char *const names[] = {"integer", "float", "time", "string", "bitfield", "opaque", "compound",
-                                      "reference", "enum", "variable-length", "array", "complex"};
-  const size_t known = sizeof names / sizeof names[0];
-  return type_class >= 0 && (size_t)type_class < known ? names[type_class] : "unknown";
-}
-
-/* The type must be one of HDF5's own IEEE types in every respect: float16, bfloat16 and hand-made
- * float types have the class, some even the size. */
-static h5_error read_type(const h5_api *api, h5_id type, unsigned *code) {
-  const struct {
-    h5_id type;
-    unsigned code;
-  } known[] = {{*api->T_IEEE_F32LE_g, AC_FLOAT32},
-               {*api->T_IEEE_F64LE_g, AC_FLOAT64},
-               {*api->T_IEEE_F32BE_g, AC_FLOAT32 | TYPE_BIG_ENDIAN},
-               {*api->T_IEEE_F64BE_g, AC_FLOAT64 | TYPE_BIG_ENDIAN}};
-  for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-    if (api->Tequal(type, known[i].type) > 0) {
-      *code = known[i].code;
-      return 0;
-    }
-  const int type_class = api->Tget_class(type);
-  const size_t size = api->Tget_size(type);
-  return REFUSE("only IEEE float32 and float64 datasets can be compressed, not a type of %zu bytes and class %s", size,
-                class_name(type_class));
-}
-
-/* Bytes from another filter are no floats any more: quantizing them would destroy the data. */
-static h5_error check_pipeline(const h5_api *api, h5_id dcpl) {
+/* Bytes from another filter are no numbers any more: quantizing them would destroy the data. */
+static h5_error check_pipeline(const h5_api *api, h5_id dcpl, h5_problem *problem) {
   const int n = api->Pget_nfilters(dcpl);
   for (int i = 0; i < n; i++) {
     char name[64] = "";
@@ -213,41 +119,120 @@ static h5_error check_pipeline(const h5_api *api, h5_id dcpl) {
     const int id = api->Pget_filter2(dcpl, (unsigned)i, &flags, &no_values, NULL, sizeof name, name, &config);
     name[sizeof name - 1] = 0;
     if (i == 0 && id != FILTER_ID)
-      return REFUSE("must be the first filter, but filter %d (%s) comes before it: create the dataset without shuffle, "
-                    "scaleoffset or other compression", id, name);
-    if (i > 0 && id == FILTER_ID) return REFUSE("the filter is in the pipeline twice");
+      return h5_refuse(problem, "must be the first filter, but filter %d (%s) comes before it: create the dataset without "
+                       "shuffle, scaleoffset or other compression", id, name);
+    if (i > 0 && id == FILTER_ID) return h5_refuse(problem, "the filter is in the pipeline twice");
     if (id == H5_FILTER_NBIT || id == H5_FILTER_SCALEOFFSET)
-      return REFUSE("filter %d (%s) cannot follow it: that filter takes its input for values of the dataset", id, name);
+      return h5_refuse(problem, "filter %d (%s) cannot follow it: that filter takes its input for values of the dataset",
+                       id, name);
   }
   return 0;
 }
 
-static h5_error set_local(h5_id dcpl, h5_id type, h5_id space) {
-  h5_api found;
-  const h5_api *api = &found;
-  (void)space;
-  /* Without the library's functions neither parameters nor type can be seen: no dataset, rather than
-   * one whose type nobody checked. */
-  if (find_api(__builtin_return_address(0), &found)) return -1;
-  unsigned values[MAX_VALUES] = {0}, flags, config;
-  h5_size dims[H5_MAX_RANK];
-  size_t n = MAX_VALUES;
-  if (check_pipeline(api, dcpl)) return -1;
-  if (api->Pget_filter_by_id2(dcpl, FILTER_ID, &flags, &n, values, 0, NULL, &config) < 0)
-    return REFUSE("the filter's values cannot be read");
-  if (n > MAX_VALUES) return REFUSE("too many values (%zu): they must be " FORMS, n);
-  if (read_tolerance(api, values, n, values + 1) || read_type(api, type, values + 3)) return -1;
-  const int rank = api->Pget_chunk(dcpl, H5_MAX_RANK, dims);
-  if (rank < 1 || rank > H5_MAX_RANK) return REFUSE("the dataset must be chunked");
-  values[0] = FORM_DOUBLE;
-  values[4] = (unsigned)rank;
-  for (int i = 0; i < rank; i++) split(dims[i], values + CANONICAL_FIXED + 2 * i);
-  if (api->Pmodify_filter(dcpl, FILTER_ID, flags, CANONICAL_FIXED + 2 * (size_t)rank, values) < 0)
-    return REFUSE("the filter's values cannot be stored");
+/* The dataset's own fill value as bits; 0 if there is none that needs mention. */
+static int own_fill(const h5_api *api, h5_id dcpl, h5_id type, unsigned word, uint8_t bits[MAX_ELEMENT]) {
+  int status;
+  if (api->Pfill_value_defined(dcpl, &status) < 0 || status != H5_FILL_USER_DEFINED) return 0;
+  if (api->Pget_fill_value(dcpl, type, bits) < 0) return 0;
+  const ac_type *element = ac_type_of((int)(word & TYPE_CODE));
+  for (unsigned i = 0; word & TYPE_BIG_ENDIAN && i < element->values; i++) {
+    uint8_t *part = bits + i * element->size;
+    for (unsigned low = 0, high = element->size - 1u; low < high; low++, high--) {
+      const uint8_t byte = part[low];
+      part[low] = part[high];
+      part[high] = byte;
+    }
+  }
+  return h5_is_finite(word & TYPE_CODE, bits);
+}
+
+/* The bits of the fill value that is to be stored.  *given: whether there is one. */
+static h5_error find_fill(const h5_api *api, h5_id dcpl, h5_id type, h5_items *items, h5_element *element,
+                          uint8_t bits[MAX_ELEMENT], int *given, h5_problem *problem) {
+  const unsigned code = element->word & TYPE_CODE, copied = items->element.word;
+  *given = 0;
+  if (element->word & TYPE_EXACT || ac_type_of((int)code)->lossless) return 0;
+  if (items->type && items->fill == ITEM_FILL_BITS) { /* of another dataset */
+    if (copied & TYPE_OWN_FILL) items->fill = 0;
+    else if ((copied & TYPE_CODE) != code)
+      return h5_refuse(problem, "item 8 has the bits of a fill value of another type (%u) than the dataset's (%u): "
+                       "give it by item 11, 12 or 13", copied & TYPE_CODE, code);
+  }
+  if (items->fill) return h5_fill_of_items(items, code, bits, given, problem);
+  *given = own_fill(api, dcpl, type, element->word, bits);
+  if (*given) element->word |= TYPE_OWN_FILL;
   return 0;
 }
 
+static h5_error complete(const h5_api *api, h5_id dcpl, h5_id type, h5_problem *problem) {
+  unsigned given[MAX_VALUES] = {0}, values[MAX_VALUES], flags, config;
+  size_t n = MAX_VALUES;
+  if (check_pipeline(api, dcpl, problem)) return -1;
+  if (api->Pget_filter_by_id2(dcpl, FILTER_ID, &flags, &n, given, 0, NULL, &config) < 0)
+    return h5_refuse(problem, "the filter's values cannot be read");
+  if (n > MAX_VALUES) return h5_refuse(problem, "too many values (%zu): at most %d make sense", n, MAX_VALUES);
+  h5_items items;
+  h5_element element;
+  uint8_t fill[MAX_ELEMENT];
+  int is_fill;
+  h5_size dims[H5_MAX_RANK];
+  if (h5_read_items(given, n, &items, problem)) return -1;
+  if (!items.absolute && !items.relative)
+    return h5_refuse(problem, "no tolerance given: the filter's values need (1, low word, high word) of a double, (2, k) "
+                     "for 2^-k, (3, m, e) for m*10^-e, or 5, 6, 7 for the same of a relative tolerance");
+  if (h5_read_type(api, type, items.bfloat16 != 0, &element, problem)) return -1;
+  if (find_fill(api, dcpl, type, &items, &element, fill, &is_fill, problem)) return -1;
+  const int rank = api->Pget_chunk(dcpl, H5_MAX_RANK, dims);
+  if (rank < 1 || rank > H5_MAX_RANK) return h5_refuse(problem, "the dataset must be chunked");
+  n = h5_write_items(items.tol, items.rtol, is_fill ? fill : NULL, items.bfloat16 != 0, element, (unsigned)rank, dims,
+                     values);
+  if (api->Pmodify_filter(dcpl, FILTER_ID, flags, n, values) < 0)
+    return h5_refuse(problem, "the filter's values cannot be stored");
+  return 0;
+}
+
+static h5_error set_local(h5_id dcpl, h5_id type, h5_id space) {
+  h5_api api;
+  h5_problem problem;
+  (void)space;
+  /* Without the library's functions neither parameters nor type can be seen: no dataset, rather than
+   * one whose type nobody checked. */
+  if (find_api(__builtin_return_address(0), &api)) return -1;
+  const h5_error error = complete(&api, dcpl, type, &problem);
+  if (error) push_error(&api, "set_local", __LINE__, problem.text);
+  return error;
+}
+
 /* ---- chunks ---- */
+/* The canonical form: what a chunk holds, the bytes of its values, and what may be lost of them.  *fill is where
+ * the tolerance's fill value goes. */
+static int read_canonical(const unsigned *values, size_t n, ac_array *array, uint64_t *size, ac_tolerance *tolerance,
+                          uint8_t fill[MAX_ELEMENT]) {
+  h5_items items;
+  h5_problem problem;
+  if (h5_read_items(values, n, &items, &problem) || items.absolute != ITEM_TOLERANCE || !items.type) return -1;
+  const unsigned word = items.element.word, code = word & TYPE_CODE;
+  const int is_exact = (word & TYPE_EXACT) != 0;
+  *size = ac_element_size((int)code);
+  if (!*size || word & ~(unsigned)(TYPE_CODE | TYPE_BIG_ENDIAN | TYPE_EXACT | TYPE_OWN_FILL | TYPE_UNIT)) return -1;
+  memset(array, 0, sizeof *array);
+  array->dtype = (uint8_t)code;
+  array->big_endian = (word & TYPE_BIG_ENDIAN) != 0;
+  array->unit = (uint8_t)((word & TYPE_UNIT) >> TYPE_UNIT_SHIFT);
+  array->multiple = items.element.multiple;
+  array->ndim = (uint8_t)items.rank;
+  for (unsigned i = 0; i < items.rank; i++) {
+    array->shape[i] = h5_join(items.dims + 2 * i);
+    if (__builtin_mul_overflow(*size, array->shape[i], size)) return -1;
+  }
+  int is_fill;
+  if (h5_fill_of_items(&items, code, fill, &is_fill, &problem)) return -1;
+  tolerance->absolute = is_exact ? 0 : items.tol;
+  tolerance->relative = is_exact ? 0 : items.rtol;
+  tolerance->fill = is_fill ? fill : NULL;
+  return 0;
+}
+
 /* Both directions return what is wrong, or NULL and in *out a new buffer. */
 typedef struct {
   void *data;
@@ -256,22 +241,21 @@ typedef struct {
 
 static const char *encode(const unsigned *values, size_t n_values, const void *src, size_t src_size, h5_buffer *out) {
   ac_array array;
+  ac_tolerance tolerance;
+  uint8_t fill[MAX_ELEMENT];
   uint64_t size;
-  if (read_canonical(values, n_values, &array, &size))
+  if (read_canonical(values, n_values, &array, &size, &tolerance, fill))
     return "the dataset was created without this filter at hand, its parameters are incomplete";
   if (size != src_size) return "a chunk of another size than the dataset's";
-  const size_t item = array.dtype == AC_FLOAT32 ? 4 : 8;
   void *aligned = NULL;
   int error = ac_bound(&array, NULL, &out->allocated);
   if (error) return ac_error_name(error);
-  if ((uintptr_t)src % item) { /* HDF5's own buffers are aligned; another filter's may not be */
+  if ((uintptr_t)src % ac_element_size(array.dtype)) { /* HDF5's own buffers are aligned; another filter's may not be */
     if (!(aligned = malloc(src_size))) return ac_error_name(AC_E_MEMORY);
     src = memcpy(aligned, src, src_size);
   }
   out->data = malloc(out->allocated);
-  const ac_tolerance tolerance = {tolerance_of(values + 1), 0, NULL};
-  error = out->data ? ac_encode(&array, &tolerance, NULL, 1, src, src_size, out->data,
-                                out->allocated, &out->size)
+  error = out->data ? ac_encode(&array, &tolerance, NULL, 1, src, src_size, out->data, out->allocated, &out->size)
                     : AC_E_MEMORY;
   free(aligned);
   return error ? ac_error_name(error) : NULL;
@@ -280,12 +264,16 @@ static const char *encode(const unsigned *values, size_t n_values, const void *s
 static const char *decode(const unsigned *values, size_t n_values, const void *src, size_t src_size, h5_buffer *out) {
   ac_info info;
   ac_array expected;
+  ac_tolerance tolerance;
+  uint8_t fill[MAX_ELEMENT];
   uint64_t expected_size;
   int error = ac_peek(src, src_size, &info);
   if (error) return ac_error_name(error);
-  const uint64_t size = info.count * (info.array.dtype == AC_FLOAT32 ? 4 : 8); /* the core limits it to PTRDIFF_MAX */
-  if (read_canonical(values, n_values, &expected, &expected_size) == 0) {
-    if (info.array.dtype != expected.dtype || info.array.big_endian != expected.big_endian)
+  const ac_array *found = &info.array;
+  const uint64_t size = info.count * ac_element_size(found->dtype); /* the core limits it to PTRDIFF_MAX */
+  if (read_canonical(values, n_values, &expected, &expected_size, &tolerance, fill) == 0) {
+    if (found->dtype != expected.dtype || found->big_endian != expected.big_endian || found->unit != expected.unit ||
+        found->multiple != expected.multiple)
       return "the chunk holds values of another type or byte order than the dataset";
     if (size != expected_size) return ac_error_name(AC_E_DST_SIZE);
   } else {
@@ -293,7 +281,7 @@ static const char *decode(const unsigned *values, size_t n_values, const void *s
     if (size > (usual > generous ? usual : generous)) return "the chunk claims too many values";
   }
   if (size == 0) return "the chunk is empty"; /* HDF5 has none, and 0 bytes would mean failure */
-  if (info.array.f_order && info.array.ndim > 1) return "the chunk's values are in Fortran order";
+  if (found->f_order && found->ndim > 1) return "the chunk's values are in Fortran order";
   out->size = out->allocated = (size_t)size;
   out->data = malloc(out->allocated);
   error = out->data ? ac_decode(src, src_size, &info, out->data, out->size, 1) : AC_E_MEMORY;

@@ -53,7 +53,7 @@ AC_ALWAYS_INLINE __m512i quantize_wide16(__m512 value, const ac_lattice *l, __mm
   __mmask8 near[2];
   for (int h = 0; h < 2; h++) {
     const __m512d back = _mm512_cvtps_pd(h ? _mm512_extractf32x8_ps(rounded, 1) : _mm512_castps512_ps256(rounded));
-    near[h] = _mm512_cmp_pd_mask(_mm512_abs_pd(_mm512_sub_pd(x[h], back)), tol, _CMP_LT_OQ) &
+    near[h] = _mm512_cmp_pd_mask(_mm512_abs_pd(_mm512_sub_pd(x[h], back)), tol, OUT == AC_OUT_F32 ? _CMP_LT_OQ : _CMP_LE_OQ) &
               _mm512_cmp_pd_mask(_mm512_abs_pd(v[h]), qmax, _CMP_LE_OQ);
   }
   *sure = (__mmask16)(near[0] | near[1] << 8);
@@ -549,7 +549,7 @@ static uint32_t crc32c_avx512(const void *data, size_t size) {
 
 const ac_kernels ac_kernels_avx512 = {
     "avx512", {quantize_f32_avx512, quantize_f64, quantize_f16_avx512, quantize_bf16_avx512}, statistics, to_wide,
-    from_wide, divide, join, count_avx512, split_avx512, encode_avx512,
+    from_wide, extent, divide, join, count_avx512, split_avx512, encode_avx512,
     {decode_f32_avx512, decode_f64_avx512, decode_f16_avx512, decode_bf16_avx512, decode_i32_avx512}, crc32c_avx512};
 
 #if defined(__clang__)

@@ -9,7 +9,9 @@
 
 #include "../arraycodec.h"
 #include "kernels.h"
-#if defined(__aarch64__) && defined(__linux__)
+#if defined(__x86_64__)
+#include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #endif
 
@@ -20,6 +22,11 @@ typedef struct {
 
 #if defined(__x86_64__)
 #define HAS(feature) __builtin_cpu_supports(feature) /* by CPU and operating system */
+/* Not every clang knows it by name.  It needs no more of the operating system than AVX2 does. */
+static int has_f16c(void) {
+  unsigned eax, ebx, ecx, edx;
+  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && ecx & bit_F16C;
+}
 #elif defined(__aarch64__) && defined(__linux__)
 #define HAS_CRC32 ((getauxval(AT_HWCAP) & HWCAP_CRC32) != 0)
 #elif defined(__aarch64__) && (defined(__APPLE__) || defined(__ARM_FEATURE_CRC32))
@@ -34,8 +41,8 @@ static const ac_kernels *detect(void) {
 #if defined(__x86_64__)
       {&ac_kernels_avx512,
        HAS("avx512f") && HAS("avx512bw") && HAS("avx512dq") && HAS("avx512vl") && HAS("avx512vbmi") &&
-           HAS("avx512vbmi2") && HAS("vpclmulqdq") && HAS("pclmul") && HAS("f16c") && HAS("bmi2")},
-      {&ac_kernels_avx2, HAS("avx2") && HAS("f16c") && HAS("bmi2") && HAS("pclmul")},
+           HAS("avx512vbmi2") && HAS("vpclmulqdq") && HAS("pclmul") && has_f16c() && HAS("bmi2")},
+      {&ac_kernels_avx2, HAS("avx2") && has_f16c() && HAS("bmi2") && HAS("pclmul")},
       {&ac_kernels_sse42, HAS("sse4.2") && HAS("pclmul")},
 #elif defined(__aarch64__)
       {&ac_kernels_neon, HAS_CRC32}, /* Advanced SIMD is everywhere */

@@ -134,7 +134,13 @@ AC_ALWAYS_INLINE int32_t quantize_near(const float *x, int32_t *q, const ac_latt
 DEFINE_NEAR16(f16, ac_from_float16, ac_to_float16)
 DEFINE_NEAR16(bf16, ac_from_bfloat16, ac_to_bfloat16)
 
-/* The definition less its rare case, |x - r| = tol: in double precision, whatever the size of q. */
+/* The definition less its rare case, |x - r| = tol: in double precision, whatever the size of q.  With 16-bit
+ * floats that case is not rare; their differences are exact (x and r are within a factor of three, or r is
+ * zero), so that it needs no second look. */
+#define IS_NEAR_f32(d, tol) ((d) < (tol))
+#define IS_NEAR_f64(d, tol) ((d) < (tol))
+#define IS_NEAR_f16(d, tol) ((d) <= (tol))
+#define IS_NEAR_bf16(d, tol) ((d) <= (tol))
 #define ROUND_f32(v) ((double)(float)(v))
 #define ROUND_f64(v) (v)
 #define ROUND_f16(v) ((double)ac_from_float16(ac_to_float16((float)(v))))
@@ -145,7 +151,7 @@ DEFINE_NEAR16(bf16, ac_from_bfloat16, ac_to_bfloat16)
     int32_t unsure = 0;                                                                                       \
     for (uint32_t j = 0; j < m; j++) {                                                                        \
       const double value = FROM(x[j]), v = ac_rint(value * inv), r = ROUND_##F(v * delta);                    \
-      const int32_t far = -(!((__builtin_fabs(value - r) < tol) & (__builtin_fabs(v) <= AC_QMAX)));           \
+      const int32_t far = -(!(IS_NEAR_##F(__builtin_fabs(value - r), tol) & (__builtin_fabs(v) <= AC_QMAX))); \
       q[j] = (int32_t)(far ? 0.0 : v) | (far & UNSURE);                                                       \
       unsure |= far;                                                                                          \
     }                                                                                                         \

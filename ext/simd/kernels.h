@@ -56,6 +56,9 @@ typedef struct {
   void (*to_wide)(int image, unsigned size, unsigned shift, const void *x, uint32_t n, int64_t *wide);
   void (*from_wide)(int image, unsigned size, unsigned shift, const int64_t *wide, uint32_t n, void *x);
 
+  /* The least and the largest of n > 0 integers. */
+  void (*extent)(const int64_t *wide, uint32_t n, int64_t *least, int64_t *most);
+
   /* wide - base = high * 2^(8 bytes) + low: the low bytes go to planes that are `plane` apart.  And back. */
   void (*divide)(const int64_t *wide, uint32_t n, int64_t base, unsigned bytes, int32_t *high, uint8_t *low, size_t plane);
   void (*join)(const int32_t *high, const uint8_t *low, size_t plane, uint32_t n, int64_t base, unsigned bytes, int64_t *wide);

@@ -46,23 +46,65 @@ AC_ALWAYS_INLINE void finish(const running *s, int32_t *q, uint32_t m, const uin
   if (UNLIKELY(n_refused == m)) forget_group(q, m, stats, refused);
 }
 
-/* Values i to i + 3 of one of the two arrays: in double precision (generic.h's wide short cut), or by the
- * definition. */
-AC_ALWAYS_INLINE int32x4_t quantize_wide4(const float *x32, const double *x64, int32_t *q, uint32_t i,
-                                          const ac_lattice *l, uint32_t *refused, uint32_t *n_refused,
-                                          const int F64) {
+/* Four elements of a type as float32, and float32 rounded to the type. */
+AC_ALWAYS_INLINE float32x4_t load_floats(const void *x, const int OUT) {
+  if (OUT == AC_OUT_F32) return vld1q_f32(x);
+  const uint16x4_t h = vld1_u16(x);
+  if (OUT == AC_OUT_F16) return vcvt_f32_f16(vreinterpret_f16_u16(h));
+  return vreinterpretq_f32_u32(vshll_n_u16(h, 16));
+}
+
+/* Its upper halves are what bfloat16 rounds to. */
+AC_ALWAYS_INLINE uint32x4_t round_to_bfloat16(float32x4_t r) {
+  const uint32x4_t u = vreinterpretq_u32_f32(r), odd = vandq_u32(vshrq_n_u32(u, 16), vdupq_n_u32(1));
+  return vaddq_u32(vaddq_u32(u, vdupq_n_u32(0x7fff)), odd);
+}
+
+AC_ALWAYS_INLINE float32x4_t round_floats(float32x4_t r, const int OUT) {
+  if (OUT == AC_OUT_F32) return r;
+  if (OUT == AC_OUT_F16) return vcvt_f32_f16(vcvt_f16_f32(r));
+  return vreinterpretq_f32_u32(vandq_u32(round_to_bfloat16(r), vdupq_n_u32(0xffff0000)));
+}
+
+/* The definition for one value. */
+AC_ALWAYS_INLINE uint32_t settle_any(const void *x, int32_t *q, uint32_t j, const ac_lattice *l, uint32_t *refused,
+                                     uint32_t n_refused, const int OUT) {
+  return OUT == AC_OUT_F32   ? settle_f32(x, q, j, l, refused, n_refused)
+         : OUT == AC_OUT_F64 ? settle_f64(x, q, j, l, refused, n_refused)
+         : OUT == AC_OUT_F16 ? settle_f16(x, q, j, l, refused, n_refused)
+                             : settle_bf16(x, q, j, l, refused, n_refused);
+}
+
+/* Values i to i + 3: in double precision (generic.h's wide short cut), or by the definition. */
+AC_ALWAYS_INLINE int32x4_t quantize_wide4(const void *x, int32_t *q, uint32_t i, const ac_lattice *l, uint32_t *refused,
+                                          uint32_t *n_refused, const int OUT) {
+  const void *const at = (const uint8_t *)x + (size_t)OUT_SIZE[OUT] * i;
+  float64x2_t value[2], r[2];
   int64x2_t integers[2];
   uint64x2_t sure[2];
+  if (OUT == AC_OUT_F64) {
+    value[0] = vld1q_f64(at);
+    value[1] = vld1q_f64((const double *)at + 2);
+  } else {
+    const float32x4_t f = load_floats(at, OUT);
+    value[0] = vcvt_f64_f32(vget_low_f32(f));
+    value[1] = vcvt_high_f64_f32(f);
+  }
 #pragma GCC unroll 2
-  for (uint32_t h = 0; h < 2; h++) {
-    const float64x2_t x = F64 ? vld1q_f64(x64 + i + 2 * h) : vcvt_f64_f32(vld1_f32(x32 + i + 2 * h));
-    const float64x2_t v = vrndnq_f64(vmulq_n_f64(x, l->inv)); /* to nearest even */
-    float64x2_t r = vmulq_n_f64(v, l->delta);
-    if (!F64) r = vcvt_f64_f32(vcvt_f32_f64(r));
-    /* false for NaN */
-    sure[h] = vandq_u64(vcltq_f64(vabdq_f64(x, r), vdupq_n_f64(l->tol)), vcaleq_f64(v, vdupq_n_f64(AC_QMAX)));
+  for (int h = 0; h < 2; h++) {
+    const float64x2_t v = vrndnq_f64(vmulq_n_f64(value[h], l->inv)); /* to nearest even */
+    r[h] = vmulq_n_f64(v, l->delta);
+    sure[h] = vcaleq_f64(v, vdupq_n_f64(AC_QMAX)); /* false for NaN */
     integers[h] = vcvtq_s64_f64(v);
   }
+  if (OUT != AC_OUT_F64) {
+    const float32x4_t rounded = round_floats(vcvt_high_f32_f64(vcvt_f32_f64(r[0]), r[1]), OUT);
+    r[0] = vcvt_f64_f32(vget_low_f32(rounded));
+    r[1] = vcvt_high_f64_f32(rounded);
+  }
+#pragma GCC unroll 2
+  for (int h = 0; h < 2; h++)
+    sure[h] = vandq_u64(sure[h], vcltq_f64(vabdq_f64(value[h], r[h]), vdupq_n_f64(l->tol)));
   const int32x4_t v = vuzp1q_s32(vreinterpretq_s32_s64(integers[0]), vreinterpretq_s32_s64(integers[1]));
   vst1q_s32(q + i, v);
   const uint32x4_t all = vuzp1q_u32(vreinterpretq_u32_u64(sure[0]), vreinterpretq_u32_u64(sure[1]));
@@ -70,33 +112,32 @@ AC_ALWAYS_INLINE int32x4_t quantize_wide4(const float *x32, const double *x64, i
   uint32_t is_sure[WIDTH];
   vst1q_u32(is_sure, all);
   for (uint32_t j = 0; j < WIDTH; j++) /* errors about tol, and what is no number */
-    if (!is_sure[j])
-      *n_refused = F64 ? settle_f64(x64, q, i + j, l, refused, *n_refused)
-                       : settle_f32(x32, q, i + j, l, refused, *n_refused);
+    if (!is_sure[j]) *n_refused = settle_any(x, q, i + j, l, refused, *n_refused, OUT);
   return vld1q_s32(q + i);
 }
 
 /* One whole group, with its statistics in registers; returns the new number of refused values. */
-AC_ALWAYS_INLINE uint32_t quantize_vectors_f32(const float *x, int32_t *q, uint32_t first, uint32_t m,
-                                               const ac_lattice *l, ac_group_stats *stats, uint32_t *refused,
-                                               uint32_t n_refused) {
+AC_ALWAYS_INLINE uint32_t quantize_vectors(const void *x, int32_t *q, uint32_t first, uint32_t m, const ac_lattice *l,
+                                           ac_group_stats *stats, uint32_t *refused, uint32_t n_refused, const int OUT) {
   running s = {vdupq_n_u32(0), vdupq_n_u32(0), vdupq_n_u32(0)};
   const uint32_t before = n_refused;
   for (uint32_t i = first; i < first + m; i += RUN) {
     int32x4_t v[RUN / WIDTH];
-    uint32x4_t sure = vdupq_n_u32(~0u);
+    uint32x4_t sure = vdupq_n_u32(OUT == AC_OUT_F64 ? 0 : ~0u); /* for doubles there is no shorter way */
 #pragma GCC unroll 4
-    for (uint32_t h = 0; h < RUN / WIDTH; h++) {
-      const float32x4_t value = vld1q_f32(x + i + WIDTH * h);
+    for (uint32_t h = 0; h < RUN / WIDTH && OUT != AC_OUT_F64; h++) {
+      const float32x4_t value = load_floats((const uint8_t *)x + (size_t)OUT_SIZE[OUT] * (i + WIDTH * h), OUT);
       /* to nearest even; 0 for NaN, the nearest there is for what does not fit */
       v[h] = vcvtnq_s32_f32(vmulq_n_f32(value, l->inv_f));
-      const float32x4_t error = vabdq_f32(value, vmulq_n_f32(vcvtq_f32_s32(v[h]), l->delta_f));
-      sure = vandq_u32(sure, vcltq_f32(error, vdupq_n_f32(l->limit_f))); /* false for NaN */
+      const float32x4_t r = vmulq_n_f32(vcvtq_f32_s32(v[h]), l->delta_f);
+      sure = vandq_u32(sure, vcltq_f32(vabdq_f32(value, r), vdupq_n_f32(l->limit_f))); /* false for NaN */
       sure = vandq_u32(sure, vcltq_u32(magnitudes(v[h]), vdupq_n_u32(1 << NEAR_BITS)));
+      if (OUT != AC_OUT_F32)
+        sure = vandq_u32(sure, vcltq_f32(vabdq_f32(value, round_floats(r, OUT)), vdupq_n_f32(l->tol_f)));
     }
-    if (UNLIKELY(!vminvq_u32(sure))) {
+    if (OUT == AC_OUT_F64 || UNLIKELY(!vminvq_u32(sure))) {
       for (uint32_t h = 0; h < RUN / WIDTH; h++)
-        v[h] = quantize_wide4(x, NULL, q, i + WIDTH * h, l, refused, &n_refused, 0);
+        v[h] = quantize_wide4(x, q, i + WIDTH * h, l, refused, &n_refused, OUT);
     } else {
 #pragma GCC unroll 4
       for (uint32_t h = 0; h < RUN / WIDTH; h++) vst1q_s32(q + i + WIDTH * h, v[h]);
@@ -108,28 +149,19 @@ AC_ALWAYS_INLINE uint32_t quantize_vectors_f32(const float *x, int32_t *q, uint3
   return n_refused;
 }
 
-AC_ALWAYS_INLINE uint32_t quantize_vectors_f64(const double *x, int32_t *q, uint32_t first, uint32_t m,
-                                               const ac_lattice *l, ac_group_stats *stats, uint32_t *refused,
-                                               uint32_t n_refused) {
-  running s = {vdupq_n_u32(0), vdupq_n_u32(0), vdupq_n_u32(0)};
-  const uint32_t before = n_refused;
-  for (uint32_t i = first; i < first + m; i += WIDTH)
-    add_integers(&s, quantize_wide4(NULL, x, q, i, l, refused, &n_refused, 1));
-  finish(&s, q + first, m, refused + before, n_refused - before, stats);
-  return n_refused;
-}
-
-#define DEFINE_QUANTIZE_NEON(T, F)                                                                              \
-  static uint32_t quantize_##F##_neon(const T *x, uint32_t n, const ac_lattice *l, unsigned group, int32_t *q,  \
-                                      ac_group_stats *stats, uint32_t *refused) {                               \
-    const ac_lattice lattice = *l; /* a copy: stores to q cannot change it */                                   \
-    uint32_t n_refused = 0, first = 0;                                                                          \
-    for (; first + group <= n; first += group)                                                                  \
-      n_refused = quantize_vectors_##F(x, q, first, group, &lattice, stats++, refused, n_refused);              \
-    return first < n ? quantize_group_##F(x, q, first, n, &lattice, stats, refused, n_refused) : n_refused;     \
+#define DEFINE_QUANTIZE_NEON(F, OUT)                                                                           \
+  static uint32_t quantize_##F##_neon(const void *x, uint32_t n, const ac_lattice *l, unsigned group, int32_t *q, \
+                                      ac_group_stats *stats, uint32_t *refused) {                             \
+    const ac_lattice lattice = *l; /* a copy: stores to q cannot change it */                                 \
+    uint32_t n_refused = 0, first = 0;                                                                        \
+    for (; first + group <= n; first += group)                                                                \
+      n_refused = quantize_vectors(x, q, first, group, &lattice, stats++, refused, n_refused, OUT);           \
+    return first < n ? quantize_group_##F(x, q, first, n, &lattice, stats, refused, n_refused) : n_refused;   \
   }
-DEFINE_QUANTIZE_NEON(float, f32)
-DEFINE_QUANTIZE_NEON(double, f64)
+DEFINE_QUANTIZE_NEON(f32, AC_OUT_F32)
+DEFINE_QUANTIZE_NEON(f64, AC_OUT_F64)
+DEFINE_QUANTIZE_NEON(f16, AC_OUT_F16)
+DEFINE_QUANTIZE_NEON(bf16, AC_OUT_BF16)
 
 /* ---- split ---- */
 enum { PACK_VECTORS = 16 }; /* up to so many bits four fields fill at most a 64-bit word */
@@ -261,8 +293,7 @@ AC_ALWAYS_INLINE void put_vector(int32x4_t v, double delta, void *out, const int
   } else if (OUT == AC_OUT_F16) {
     vst1_u16(out, vreinterpret_u16_f16(vcvt_f16_f32(r)));
   } else {
-    const uint32x4_t u = vreinterpretq_u32_f32(r), odd = vandq_u32(vshrq_n_u32(u, 16), vdupq_n_u32(1));
-    vst1_u16(out, vshrn_n_u32(vaddq_u32(vaddq_u32(u, vdupq_n_u32(0x7fff)), odd), 16));
+    vst1_u16(out, vshrn_n_u32(round_to_bfloat16(r), 16));
   }
 }
 
@@ -367,7 +398,7 @@ static uint32_t crc32c_neon(const void *data, size_t size) {
 }
 
 const ac_kernels ac_kernels_neon = {
-    "neon", {quantize_f32_neon, quantize_f64_neon, quantize_f16, quantize_bf16}, statistics, to_wide, from_wide,
-    divide, join, count, split_neon, encode_any,
+    "neon", {quantize_f32_neon, quantize_f64_neon, quantize_f16_neon, quantize_bf16_neon}, statistics, to_wide, from_wide,
+    extent, divide, join, count, split_neon, encode_any,
     {decode_f32_neon, decode_f64_neon, decode_f16_neon, decode_bf16_neon, decode_i32_neon}, crc32c_neon};
 #endif

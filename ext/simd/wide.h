@@ -75,6 +75,16 @@ static void from_wide(int image, unsigned size, unsigned shift, const int64_t *w
   }
 }
 
+static void extent(const int64_t *wide, uint32_t n, int64_t *least, int64_t *most) {
+  int64_t low = wide[0], high = wide[0];
+  for (uint32_t i = 0; i < n; i++) {
+    low = wide[i] < low ? wide[i] : low;
+    high = wide[i] > high ? wide[i] : high;
+  }
+  *least = low;
+  *most = high;
+}
+
 static void divide(const int64_t *wide, uint32_t n, int64_t base, unsigned bytes, int32_t *high, uint8_t *low,
                    size_t plane) {
   for (uint32_t i = 0; i < n; i++) high[i] = (int32_t)((int64_t)((uint64_t)wide[i] - (uint64_t)base) >> (8 * bytes));
