@@ -118,7 +118,8 @@ AC_ALWAYS_INLINE int32x4_t quantize_wide4(const void *x, int32_t *q, uint32_t i,
 
 /* One whole group, with its statistics in registers; returns the new number of refused values. */
 AC_ALWAYS_INLINE uint32_t quantize_vectors(const void *x, int32_t *q, uint32_t first, uint32_t m, const ac_lattice *l,
-                                           ac_group_stats *stats, uint32_t *refused, uint32_t n_refused, const int OUT) {
+                                           ac_group_stats *stats, uint32_t *refused, uint32_t n_refused,
+                                           const int OUT) {
   running s = {vdupq_n_u32(0), vdupq_n_u32(0), vdupq_n_u32(0)};
   const uint32_t before = n_refused;
   for (uint32_t i = first; i < first + m; i += RUN) {
