@@ -408,6 +408,13 @@ static void test_images(int image, unsigned size, unsigned shift, uint32_t n) {
   for (uint32_t i = 0; i < n; i++) any[i] = (int64_t)rnd64();
   for (unsigned t = 0; t < n_tables; t++) {
     active = tables[t];
+    int64_t least, most;
+    active->extent(any, n, &least, &most);
+    for (uint32_t i = 0, low = 0, high = 0; i < n; i++) {
+      low |= any[i] == least;
+      high |= any[i] == most;
+      if (any[i] < least || any[i] > most || (i == n - 1 && !(low && high))) fail("extent", i);
+    }
     void *out = take(OUT, t > 0, (size_t)n * size);
     active->from_wide(image, size, shift, any, n, out);
     check_margin(OUT, t > 0);
