@@ -21,7 +21,8 @@ HEADERS = sorted(glob("ext/*.h") + glob("ext/*/*.h") + glob("ext/python/*.pxd"))
 CFLAGS = [
     *("-std=gnu11", "-O3", "-fvisibility=hidden", "-ffp-contract=off"),
     *("-fno-fast-math", "-fno-finite-math-only", "-fsigned-zeros", "-fno-associative-math", "-fno-reciprocal-math"),
-    *("-fno-math-errno", "-fno-trapping-math", "-pthread"),
+    # elements are moved as integers of their size, whatever they are
+    *("-fno-math-errno", "-fno-trapping-math", "-fno-strict-aliasing", "-pthread"),
 ]
 
 # HDF5 unloads its plugins.  Ours stays mapped: its threads keep scratch (ext/core/scratch.c).  Apple's

@@ -120,7 +120,8 @@ case(z, "complex128", -0.75, (1e-3, 0), (1e-300, 1e-6))
 case(i, "int32", -9999, (0, 0), (7, 0), (123456, 0))
 case(i.astype("i8") << 30, "int64", -9999 << 30, (1e9, 0))
 def encode(array, dtype, tol, rtol, fill):
-    return _core.encode(array.view("u1"), dtype, False, False, array.shape, tol, {threads}, 10_000, rtol=rtol, fill=fill)
+    more = dict(block_len=10_000, rtol=rtol, fill=fill)
+    return _core.encode(array.view("u1"), dtype, False, False, array.shape, tol, {threads}, **more)
 def decode(chunk, array):
     out = np.empty_like(array)
     _core.Chunk(chunk).decode_into(out.view("u1"), {threads})

@@ -198,7 +198,10 @@ static size_t encode_integers(encoding *e, int mode) {
   int unmasked = 0;
   ac_integers_plan plan = {0};
   for (unsigned i = 0; i < n_rules; i++) {
-    if (!mask_by(e, &rules[i])) continue;
+    if (!mask_by(e, &rules[i])) {
+      loaded = n_rules; /* what was better must be masked again */
+      continue;
+    }
     if (!e->mask.masked && unmasked++) continue; /* as another rule */
     const size_t trivial = write_trivial(e);
     if (trivial) return trivial;

@@ -103,8 +103,11 @@ AC_ALWAYS_INLINE int32x4_t quantize_wide4(const void *x, int32_t *q, uint32_t i,
     r[1] = vcvt_high_f64_f32(rounded);
   }
 #pragma GCC unroll 2
-  for (int h = 0; h < 2; h++)
-    sure[h] = vandq_u64(sure[h], vcltq_f64(vabdq_f64(value[h], r[h]), vdupq_n_f64(l->tol)));
+  for (int h = 0; h < 2; h++) {
+    const float64x2_t error = vabdq_f64(value[h], r[h]), tol = vdupq_n_f64(l->tol);
+    const int exact = OUT == AC_OUT_F16 || OUT == AC_OUT_BF16; /* see IS_NEAR_f16 */
+    sure[h] = vandq_u64(sure[h], exact ? vcleq_f64(error, tol) : vcltq_f64(error, tol));
+  }
   const int32x4_t v = vuzp1q_s32(vreinterpretq_s32_s64(integers[0]), vreinterpretq_s32_s64(integers[1]));
   vst1q_s32(q + i, v);
   const uint32x4_t all = vuzp1q_u32(vreinterpretq_u32_u64(sure[0]), vreinterpretq_u32_u64(sure[1]));
@@ -118,7 +121,8 @@ AC_ALWAYS_INLINE int32x4_t quantize_wide4(const void *x, int32_t *q, uint32_t i,
 
 /* One whole group, with its statistics in registers; returns the new number of refused values. */
 AC_ALWAYS_INLINE uint32_t quantize_vectors(const void *x, int32_t *q, uint32_t first, uint32_t m, const ac_lattice *l,
-                                           ac_group_stats *stats, uint32_t *refused, uint32_t n_refused, const int OUT) {
+                                           ac_group_stats *stats, uint32_t *refused, uint32_t n_refused,
+                                           const int OUT) {
   running s = {vdupq_n_u32(0), vdupq_n_u32(0), vdupq_n_u32(0)};
   const uint32_t before = n_refused;
   for (uint32_t i = first; i < first + m; i += RUN) {
@@ -398,7 +402,7 @@ static uint32_t crc32c_neon(const void *data, size_t size) {
 }
 
 const ac_kernels ac_kernels_neon = {
-    "neon", {quantize_f32_neon, quantize_f64_neon, quantize_f16_neon, quantize_bf16_neon}, statistics, to_wide, from_wide,
-    extent, divide, join, count, split_neon, encode_any,
+    "neon", {quantize_f32_neon, quantize_f64_neon, quantize_f16_neon, quantize_bf16_neon}, statistics, to_wide,
+    from_wide, extent, divide, join, count, split_neon, encode_any,
     {decode_f32_neon, decode_f64_neon, decode_f16_neon, decode_bf16_neon, decode_i32_neon}, crc32c_neon};
 #endif
