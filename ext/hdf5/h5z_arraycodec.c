@@ -119,12 +119,12 @@ static h5_error check_pipeline(const h5_api *api, h5_id dcpl, h5_problem *proble
     const int id = api->Pget_filter2(dcpl, (unsigned)i, &flags, &no_values, NULL, sizeof name, name, &config);
     name[sizeof name - 1] = 0;
     if (i == 0 && id != FILTER_ID)
-      return h5_refuse(problem, "must be the first filter, but filter %d (%s) comes before it: create the dataset without "
-                       "shuffle, scaleoffset or other compression", id, name);
+      return h5_refuse(problem, "must be the first filter, but filter %d (%s) comes before it: create the dataset "
+                       "without shuffle, scaleoffset or other compression", id, name);
     if (i > 0 && id == FILTER_ID) return h5_refuse(problem, "the filter is in the pipeline twice");
     if (id == H5_FILTER_NBIT || id == H5_FILTER_SCALEOFFSET)
-      return h5_refuse(problem, "filter %d (%s) cannot follow it: that filter takes its input for values of the dataset",
-                       id, name);
+      return h5_refuse(problem, "filter %d (%s) cannot follow it: that filter takes its input for values of the "
+                       "dataset", id, name);
   }
   return 0;
 }
@@ -178,8 +178,8 @@ static h5_error complete(const h5_api *api, h5_id dcpl, h5_id type, h5_problem *
   h5_size dims[H5_MAX_RANK];
   if (h5_read_items(given, n, &items, problem)) return -1;
   if (!items.absolute && !items.relative)
-    return h5_refuse(problem, "no tolerance given: the filter's values need (1, low word, high word) of a double, (2, k) "
-                     "for 2^-k, (3, m, e) for m*10^-e, or 5, 6, 7 for the same of a relative tolerance");
+    return h5_refuse(problem, "no tolerance given: the filter's values need (1, low word, high word) of a double, "
+                     "(2, k) for 2^-k, (3, m, e) for m*10^-e, or 5, 6, 7 for the same of a relative tolerance");
   if (h5_read_type(api, type, items.bfloat16 != 0, &element, problem)) return -1;
   if (find_fill(api, dcpl, type, &items, &element, fill, &is_fill, problem)) return -1;
   const int rank = api->Pget_chunk(dcpl, H5_MAX_RANK, dims);
