@@ -70,15 +70,15 @@ libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
 libc.malloc.argtypes = [ctypes.c_size_t]
 libc.free.argtypes = [ctypes.c_void_p]
-options = [int(word) for word in sys.argv[2].split(",")] + [1, 1, 1 << 16, 0]  # float32, 65536 values
-values = (ctypes.c_uint * len(options))(*options)
+# as the filter stores them: of float32 in chunks of 65536 values, and of 4
+values, tiny = ((ctypes.c_uint * (text.count(",") + 1))(*map(int, text.split(","))) for text in sys.argv[2:])
 
 def work(filter):
     size, data = ctypes.c_size_t(1 << 18), ctypes.c_void_p(libc.malloc(1 << 18))
     floats = (ctypes.c_float * (1 << 16)).from_address(data.value)
     floats[:] = SAMPLE
     for flags in 0, 0x100:
-        length = filter(flags, len(options), values, size.value, size, data)
+        length = filter(flags, len(values), values, size.value, size, data)
         assert length
         size.value = length
     assert (ctypes.c_float * 4).from_address(data.value)[:] == [0, 0.5, 1, 1.5]
@@ -97,8 +97,10 @@ for round in range(6):  # a thread that outlives the library
     library, filter = load()
     used, unloaded = threading.Event(), threading.Event()
     def outlives():
-        work(filter)
-        used.set()
+        try:
+            work(filter)
+        finally:
+            used.set()
         unloaded.wait()
     thread = threading.Thread(target=outlives)
     thread.start()
@@ -114,9 +116,8 @@ for round in range(1200):  # more than a process has keys
     if round % 20 == 0:
         work(filter)
     else:
-        tiny = (ctypes.c_uint * len(options))(*options[:-2], 4, 0)
         size, data = ctypes.c_size_t(16), ctypes.c_void_p(libc.malloc(16))
-        assert filter(0, len(options), tiny, 16, size, data)
+        assert filter(0, len(tiny), tiny, 16, size, data)
         libc.free(data)
     dlclose(library._handle)
 print(resident() - before)
@@ -125,9 +126,14 @@ print(resident() - before)
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="how libraries unload is the system's")
 def test_the_plugin_can_be_closed_while_threads_have_scratch():
+    h5py = pytest.importorskip("h5py")
     plugin = os.path.join(hdf5.plugin_path(), hdf5._PLUGIN)
-    options = ",".join(map(str, AnsQuant(tol=2**-9).filter_options))
-    done = subprocess.run([sys.executable, "-c", UNLOAD, plugin, options], capture_output=True, text=True)
+    options = []
+    with h5py.File("x", "w", driver="core", backing_store=False) as f:
+        for n in (1 << 16, 4):
+            d = f.create_dataset(str(n), (n,), "f4", chunks=(n,), compression=AnsQuant(tol=2**-9))
+            options.append(",".join(map(str, d.id.get_create_plist().get_filter(0)[2])))
+    done = subprocess.run([sys.executable, "-c", UNLOAD, plugin, *options], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 10 * MIB
 

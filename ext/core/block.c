@@ -227,7 +227,7 @@ static size_t encode_integers(encoding *e, int mode) {
  * resolution.  Is it, by the estimate, than what was written? */
 enum { WORTH_A_LOOK = 8 }; /* bits a value */
 static int exact_is_smaller(encoding *e, size_t written) {
-  if (e->scale->type->size != 2 || 8 * written < (size_t)WORTH_A_LOOK * e->left) return 0;
+  if (e->scale->type->size != 2 || !e->left || 8 * written < (size_t)WORTH_A_LOOK * e->left) return 0;
   /* some pieces stand for all */
   enum { PIECES = 16, PIECE = 512 };
   const uint8_t *values = e->values;

@@ -53,7 +53,8 @@ AC_ALWAYS_INLINE __m512i quantize_wide16(__m512 value, const ac_lattice *l, __mm
   __mmask8 near[2];
   for (int h = 0; h < 2; h++) {
     const __m512d back = _mm512_cvtps_pd(h ? _mm512_extractf32x8_ps(rounded, 1) : _mm512_castps512_ps256(rounded));
-    near[h] = _mm512_cmp_pd_mask(_mm512_abs_pd(_mm512_sub_pd(x[h], back)), tol, OUT == AC_OUT_F32 ? _CMP_LT_OQ : _CMP_LE_OQ) &
+    const __m512d d = _mm512_abs_pd(_mm512_sub_pd(x[h], back));
+    near[h] = (OUT == AC_OUT_F32 ? _mm512_cmp_pd_mask(d, tol, _CMP_LT_OQ) : _mm512_cmp_pd_mask(d, tol, _CMP_LE_OQ)) &
               _mm512_cmp_pd_mask(_mm512_abs_pd(v[h]), qmax, _CMP_LE_OQ);
   }
   *sure = (__mmask16)(near[0] | near[1] << 8);
