@@ -23,15 +23,15 @@
  * element type of the format (docs/format.md), and the others
  *   8       the elements are big-endian
  *   9       exact: an enumeration, which is stored without loss as the integers that it is based on; the tolerance
- *           is kept all the same, for whoever copies the property list.  (So it is of bool, datetime64 and
- *           timedelta64, but those have types of their own)
+ *           is kept all the same, for whoever copies the property list.  (bool, datetime64 and timedelta64 are
+ *           exact without this bit)
  *   10      item 8 is the fill value of the dataset itself (below)
  *   16-19   datetime64 and timedelta64: code of the unit; `multiple` is there for these only
  * A copied property list (h5repack, nccopy) brings the canonical form of another dataset: item 10 is replaced, and
  * item 8 if it was that dataset's own.
  *
- * A fill value that the user defined for the dataset itself becomes item 8, unless one is given: what was never
- * written and what was marked as missing must not differ.  Fill values that are not finite need no mention, and
+ * A fill value that the user defined for the dataset itself becomes item 8, unless one is given: what was marked as
+ * missing must not differ from what was never written.  Fill values that are not finite need no mention, and
  * exact types none at all.
  *
  * Invariants: no state but the core's scratch, and nothing of HDF5 is linked: every call finds the
