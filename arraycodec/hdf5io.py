@@ -225,6 +225,7 @@ class _Chunks:
         self.name, self.dtype, (self.chunks, self.config) = dataset.name, dataset.dtype, layout
         self.count = math.prod(self.chunks)
         self.nbytes = self.count * self.dtype.itemsize
+        self._is_plain = self.config == Config(self.config.tol)
         self._local = threading.local()
 
     @property
@@ -281,7 +282,7 @@ class _Chunks:
 
     def encode_whole(self, values: np.ndarray) -> bytes:
         """A chunk of an array in C order."""
-        if self.config == Config(self.config.tol):
+        if self._is_plain:
             return codec.encode(values, self.config.tol)  # the short way
         return codec.encode_with(self.config, values)
 

@@ -13,7 +13,7 @@ NATIVE = [np.dtype("f4"), np.dtype("f8")]
 #: All element types (but bfloat16) in both byte orders.
 ALL_DTYPES = [
     *(np.dtype(c) for c in ("?", "i1", "u1")),
-    *(np.dtype(order + c) for c in ("i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", "c8", "c16") for order in "<>"),
+    *(np.dtype(order + c) for c in "i2 u2 i4 u4 i8 u8 f2 f4 f8 c8 c16".split() for order in "<>"),
     *(np.dtype(c) for c in ("<M8[s]", ">M8[10ms]", "<m8[ns]", ">m8[D]", "M8", "m8")),
 ]
 

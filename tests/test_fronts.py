@@ -69,7 +69,8 @@ class Zarr3(Zarr2):
     def write(self, path, x, chunks, q):
         zarr = pytest.importorskip("zarr", minversion="3")
         with unspecified():
-            z = zarr.create_array(str(path), shape=x.shape, chunks=chunks, dtype=x.dtype, serializer=q, compressors=None)
+            options = {"shape": x.shape, "chunks": chunks, "dtype": x.dtype}
+            z = zarr.create_array(str(path), serializer=q, compressors=None, **options)
             z[...] = x
 
     def read(self, path):

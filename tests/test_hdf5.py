@@ -348,7 +348,8 @@ def test_parameters_of_objects_are_items():
 FILLS = [
     ("i1", -128), ("u1", 255), (">i2", -9999), ("u2", 65535), ("i4", -(2**31)), (">u4", 2**32 - 1), ("i8", -(2**63)),
     ("i8", 2**63 - 1), (">u8", 2**64 - 1), ("u8", 2**53 + 1), ("i8", -7.0), ("f2", -999.9), (">f2", 65519.9),
-    ("f2", 1 + 2.0**-11 + 2.0**-40), ("f2", 2.0**-25 + 2.0**-60), ("f2", 1e-9), ("f2", 2049), ("f4", 0.1), (">f4", 2**60 + 2**36 + 1), ("f4", -1e-46),
+    ("f2", 1 + 2.0**-11 + 2.0**-40), ("f2", 2.0**-25 + 2.0**-60), ("f2", 1e-9), ("f2", 2049), ("f4", 0.1),
+    (">f4", 2**60 + 2**36 + 1), ("f4", -1e-46),
     ("f8", 1e300), ("f8", 2**63 + 1), ("c8", -9999), (">c8", 0.1 - 3j), ("c16", 2**53 + 1), (">c16", 1e300 + 1j),
 ]  # fmt: skip
 
@@ -447,13 +448,15 @@ def test_a_property_list_for_another_dataset(path):
         plist = d.id.get_create_plist()
         plist.set_fill_value(np.array(9, "f4"))
         assert hdf5.info(create(b"c", h5py.h5t.IEEE_F32BE, plist))["fill_value"] == 7
-        with pytest.raises(ValueError, match=r"item 8 has the bits of a fill value of another type \(1\) than .*\(18\)"):
+        with pytest.raises(ValueError, match=r"item 8 .* bits of a fill value of another type \(1\) than .*\(18\)"):
             create(b"d", h5py.h5t.STD_I32LE, plist)
 
 
 # ---- bfloat16 ----
 @pytest.mark.parametrize("order", "<>")
-@pytest.mark.parametrize("parameters", [{"tol": 0.5}, {"rtol": 0.1}, {"tol": 1, "fill_value": -999.5}, {"tol": 0}], ids=str)
+@pytest.mark.parametrize(
+    "parameters", [{"tol": 0.5}, {"rtol": 0.1}, {"tol": 1, "fill_value": -999.5}, {"tol": 0}], ids=str
+)
 def test_bfloat16_in_uint16(path, order, parameters):
     data = (NORMAL.view("u4") >> 16).astype(order + "u2")
     data[::5] = 0xC47A  # -1000, which -999.5 is rounded to
@@ -574,7 +577,7 @@ def test_refused_bits_of_a_fill_value(path):
         create(f, dcpl_with((32,), (ID, (2, 1, 8, 1, 1 << 16))), type_id=h5py.h5t.STD_I16LE)
 
 
-REFUSED = "arraycodec: only float16, float32, float64, bfloat16, .* can be compressed, not a type of {} bytes and class {}"
+REFUSED = "arraycodec: only float16, float32, .* can be compressed, not a type of {} bytes and class {}"
 
 
 @pytest.mark.parametrize(
@@ -682,10 +685,10 @@ def compound(part, *names):
         (enumeration(h5py.h5t.STD_I8LE, FALSE=0, TRUE=1, MAYBE=2), 0x210, "i1", {"tol": 0}),
         (enumeration(h5py.h5t.STD_U16BE, FALSE=0, TRUE=1), 0x315, ">u2", {"tol": 0}),
         (opaque(b"NUMPY:>m8[2147483647as]"), 0xD011A, ">m8[2147483647as]", {"tol": 0}),
-        *(
-            [(h5py.h5t.COMPLEX_IEEE_F32LE, 5, "<c8", {"tol": 0.5}), (h5py.h5t.COMPLEX_IEEE_F64BE, 0x106, ">c16", {"tol": 0.5})]
-            if hasattr(h5py.h5t, "COMPLEX_IEEE_F32LE")
-            else []
+        *(  # HDF5 2.x
+            (getattr(h5py.h5t, name), stored, values, {"tol": 0.5})
+            for name, stored, values in [("COMPLEX_IEEE_F32LE", 5, "<c8"), ("COMPLEX_IEEE_F64BE", 0x106, ">c16")]
+            if hasattr(h5py.h5t, name)
         ),
     ],
     ids=lambda v: v if isinstance(v, str) else "",
@@ -1017,13 +1020,15 @@ def test_info_of_other_datasets(path):
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ((), None), ((9,), None), ((2, 3), (0.125,)), ((2, 1 << 31), None), ((3, 7, 2), (0.07,)), ((3, 7, 1 << 31), None),
+        ((), None), ((9,), None), ((2, 3), (0.125,)), ((2, 1 << 31), None), ((3, 7, 2), (0.07,)),
+        ((3, 7, 1 << 31), None),
         ((1, 0), None), ((77, 1), None), ((2, 3, 2, 3), None), ((2, 3, 8, 5, 1), None), ((6, 2), (0.0, 0.25)),
         ((7, 3, 2, 2, 0), (1.0, 0.03)), ((2, 0, 12, 1, 5, 1), (1.0, None, -(2**32) - 5)),
         ((2, 0, 13, 0, 0, *double(2)), (1.0, None, 2j)), ((2, 0, 11, *double(0.5), 9), (1.0, None, 0.5, "bfloat16")),
         ((1, 0, 0, 8, 1, 0xD8F1), (0.0,)),  # whose bits?
         ((1, 0, 0, 8, 1, 0xD8F1, 10, 17, 1, 5, 0), (0.0, None, -9999, None, (17, 1, 5, 0))),
-        ((1, 0, 0, 10, 17), (0.0, None, None, None, (17,))), ((1, 0, 0, 8, 1, 5, 10, 99, 0), (0.0, None, None, None, (99, 0))),
+        ((1, 0, 0, 10, 17), (0.0, None, None, None, (17,))),
+        ((1, 0, 0, 8, 1, 5, 10, 99, 0), (0.0, None, None, None, (99, 0))),
         ((1, 0, 0, 8, 1, 5, 10, 2, 0), (0.0, None, None, None, (2, 0))),
     ],
 )  # fmt: skip
@@ -1118,7 +1123,7 @@ def test_nccopy(tool, sample, tmp_path, options, name, tol):
 
 @pytest.fixture
 def every_type(path):
-    """A file with a dataset of every kind, "plain" and filtered as "coded", their arrays, and what the filter was told."""
+    """A file with datasets of every kind, "plain" and (filtered) "coded"; their arrays and the filter's parameters."""
     kinds = {
         "float": (numbers(">f4", (20, 30)), {"rtol": 2**-6, "tol": 2**-4, "fill_value": -9999}),
         "half": (numbers("f2", (20, 30)), {"tol": 0.5}),

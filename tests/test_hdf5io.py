@@ -177,7 +177,8 @@ def outs(draw, shape, dtype):
 def value_arrays(draw, shape):
     """Something that broadcasts to a shape, mostly."""
     kind = draw(st.sampled_from(["exact", "scalar", "ones", "float", "list", "extra", "trailing", "wrong", "F", "int"]))
-    x = np.asarray(3 * RNG.normal(size=shape)).astype(draw(st.sampled_from([*DTYPES, *map(np.dtype, ("f2", "<i2", ">i2", ">c8"))])))
+    dtypes = [*DTYPES, *map(np.dtype, ("f2", "<i2", ">i2", ">c8"))]
+    x = np.asarray(3 * RNG.normal(size=shape)).astype(draw(st.sampled_from(dtypes)))
     if kind == "scalar":
         return x.real.dtype.type(3.3)
     if kind == "float":
@@ -264,7 +265,8 @@ def test_every_type_directly(f, dtype, parameters, threads, monkeypatch):
     e = f.create_dataset("y", data=x, chunks=(7, 16), compression=q)
     f.flush()
     stored(e)  # no longer in the chunk cache, which has them as they were
-    parts = [(s, e[() if s is None else s]) for s in (None, np.s_[3], np.s_[2:19:5, ::-1][:1], np.s_[..., 4], np.s_[3, 4])]
+    selections = (None, np.s_[3], np.s_[2:19:5], np.s_[..., 4], np.s_[3, 4])
+    parts = [(s, e[() if s is None else s]) for s in selections]
     with monkeypatch.context() as m:
         m.setattr(h5py.Dataset, "__setitem__", lambda *_: pytest.fail("not done directly"))
         hdf5.write(d, x, threads=threads)

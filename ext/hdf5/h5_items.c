@@ -121,7 +121,8 @@ static h5_error read_item(unsigned tag, const unsigned *operands, h5_items *item
     case ITEM_RELATIVE: case ITEM_RELATIVE_POWER: case ITEM_RELATIVE_DECIMAL: {
       const unsigned form = tag - ITEM_RELATIVE + ITEM_TOLERANCE;
       if (read_tolerance(form, "relative tolerance", 1, operands, &items->rtol, problem)) return -1;
-      if (items->rtol >= 1) return h5_refuse(problem, "the relative tolerance must be less than 1, not %g", items->rtol);
+      if (items->rtol >= 1)
+        return h5_refuse(problem, "the relative tolerance must be less than 1, not %g", items->rtol);
       return 0;
     }
     case ITEM_BFLOAT16:
@@ -235,7 +236,8 @@ static void write_float(unsigned dtype, double value, int is_integer, int negati
   memcpy(bits, &half, sizeof half);
 }
 
-static h5_error write_integer(const ac_type *type, int negative, uint64_t magnitude, uint8_t *bits, h5_problem *problem) {
+static h5_error write_integer(const ac_type *type, int negative, uint64_t magnitude, uint8_t *bits,
+                              h5_problem *problem) {
   const uint64_t all = type->size == 8 ? UINT64_MAX : (1ull << 8 * type->size) - 1;
   const uint64_t most = type->kind == AC_KIND_SIGNED ? (all >> 1) + (negative ? 1 : 0) : negative ? 0 : all;
   if (magnitude > most)
@@ -251,7 +253,8 @@ static h5_error write_bits(unsigned code, const unsigned *operands, uint8_t *bit
   const size_t size = ac_element_size((int)code);
   const unsigned words = h5_fill_words(code);
   if (operands[0] != words)
-    return h5_refuse(problem, "item 8 has a fill value of %u words, the dataset elements of %zu bytes", operands[0], size);
+    return h5_refuse(problem, "item 8 has a fill value of %u words, the dataset elements of %zu bytes", operands[0],
+                     size);
   if (size < 4 && operands[1] >> 8 * size)
     return h5_refuse(problem, "item 8 has the fill value 0x%x, the dataset elements of %zu bytes", operands[1], size);
   memcpy(bits, operands + 1, size);

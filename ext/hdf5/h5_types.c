@@ -161,8 +161,9 @@ h5_error h5_read_type(const h5_api *api, h5_id type, int bfloat16, h5_element *e
     default: element->word = NONE;
   }
   if (element->word == NONE)
-    return h5_refuse(problem, "only float16, float32, float64, bfloat16, integers of 1, 2, 4 or 8 bytes, complex numbers, "
-                     "bool, enumerations and NumPy's dates can be compressed, not a type of %zu bytes and class %s",
+    return h5_refuse(problem, "only float16, float32, float64, bfloat16, integers of 1, 2, 4 or 8 bytes, complex "
+                     "numbers, bool, enumerations and NumPy's dates can be compressed, not a type of %zu bytes and "
+                     "class %s",
                      api->Tget_size(type), class_name(type_class));
   if (bfloat16) {
     const unsigned code = element->word & ~(unsigned)TYPE_BIG_ENDIAN;

@@ -23,15 +23,15 @@
  * element type of the format (docs/format.md), and the others
  *   8       the elements are big-endian
  *   9       exact: an enumeration, which is stored without loss as the integers that it is based on; the tolerance
- *           is kept all the same, for whoever copies the property list.  (So it is of bool, datetime64 and
- *           timedelta64, but those have types of their own)
+ *           is kept all the same, for whoever copies the property list.  (bool, datetime64 and timedelta64 are
+ *           exact without this bit)
  *   10      item 8 is the fill value of the dataset itself (below)
  *   16-19   datetime64 and timedelta64: code of the unit; `multiple` is there for these only
  * A copied property list (h5repack, nccopy) brings the canonical form of another dataset: item 10 is replaced, and
  * item 8 if it was that dataset's own.
  *
- * A fill value that the user defined for the dataset itself becomes item 8, unless one is given: what was never
- * written and what was marked as missing must not differ.  Fill values that are not finite need no mention, and
+ * A fill value that the user defined for the dataset itself becomes item 8, unless one is given: what was marked as
+ * missing must not differ from what was never written.  Fill values that are not finite need no mention, and
  * exact types none at all.
  *
  * Invariants: no state but the core's scratch, and nothing of HDF5 is linked: every call finds the
@@ -119,12 +119,12 @@ static h5_error check_pipeline(const h5_api *api, h5_id dcpl, h5_problem *proble
     const int id = api->Pget_filter2(dcpl, (unsigned)i, &flags, &no_values, NULL, sizeof name, name, &config);
     name[sizeof name - 1] = 0;
     if (i == 0 && id != FILTER_ID)
-      return h5_refuse(problem, "must be the first filter, but filter %d (%s) comes before it: create the dataset without "
-                       "shuffle, scaleoffset or other compression", id, name);
+      return h5_refuse(problem, "must be the first filter, but filter %d (%s) comes before it: create the dataset "
+                       "without shuffle, scaleoffset or other compression", id, name);
     if (i > 0 && id == FILTER_ID) return h5_refuse(problem, "the filter is in the pipeline twice");
     if (id == H5_FILTER_NBIT || id == H5_FILTER_SCALEOFFSET)
-      return h5_refuse(problem, "filter %d (%s) cannot follow it: that filter takes its input for values of the dataset",
-                       id, name);
+      return h5_refuse(problem, "filter %d (%s) cannot follow it: that filter takes its input for values of the "
+                       "dataset", id, name);
   }
   return 0;
 }
@@ -178,8 +178,8 @@ static h5_error complete(const h5_api *api, h5_id dcpl, h5_id type, h5_problem *
   h5_size dims[H5_MAX_RANK];
   if (h5_read_items(given, n, &items, problem)) return -1;
   if (!items.absolute && !items.relative)
-    return h5_refuse(problem, "no tolerance given: the filter's values need (1, low word, high word) of a double, (2, k) "
-                     "for 2^-k, (3, m, e) for m*10^-e, or 5, 6, 7 for the same of a relative tolerance");
+    return h5_refuse(problem, "no tolerance given: the filter's values need (1, low word, high word) of a double, "
+                     "(2, k) for 2^-k, (3, m, e) for m*10^-e, or 5, 6, 7 for the same of a relative tolerance");
   if (h5_read_type(api, type, items.bfloat16 != 0, &element, problem)) return -1;
   if (find_fill(api, dcpl, type, &items, &element, fill, &is_fill, problem)) return -1;
   const int rank = api->Pget_chunk(dcpl, H5_MAX_RANK, dims);
