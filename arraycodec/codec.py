@@ -130,7 +130,9 @@ class Header:
     Attributes
     ----------
     dtype : numpy.dtype
-        With the byte order of the array that was encoded.
+        With the byte order of the array that was encoded; uint16 for bfloat16 where NumPy has none.
+    element : str
+        What the elements are: the dtype's name, or "bfloat16".
     shape : tuple of int
     order : {"C", "F"}
         Memory order of the values in the chunk.
@@ -153,6 +155,7 @@ class Header:
     """
 
     dtype: np.dtype
+    element: str
     shape: tuple[int, ...]
     order: str
     tol: float
@@ -209,6 +212,7 @@ def peek(buf: Any) -> Header:
 def _header(chunk: _core.Chunk) -> Header:
     return Header(
         numpy_dtype(chunk.dtype),
+        chunk.dtype[0],
         chunk.shape,
         chunk.order,
         chunk.tol,
@@ -319,8 +323,8 @@ def decode(
     -------
     numpy.ndarray
         `out`, or a new array with the dtype (byte order included), shape and memory order of the
-        array that was encoded; bfloat16 is that of ml_dtypes, or uint16 where that is not installed.  With a selection the shape is that of ``array[selection]``; a single
-        value is an array of no dimensions.
+        array that was encoded; bfloat16 is that of ml_dtypes, or uint16 where that is not installed.  With
+        a selection the shape is that of ``array[selection]``; a single value is an array of no dimensions.
 
     Raises
     ------
@@ -379,8 +383,8 @@ def _decode_out(chunk: _core.Chunk, out: Any, threads: int) -> None:
             raise SizeError(f"the chunk holds {header.nbytes} bytes of values, out has room for {out.nbytes}")
     else:
         raise ParameterError(
-            f"out ({out.dtype}, shape {out.shape}) is neither an array of the chunk's shape {header.shape} for its values "
-            f"nor contiguous memory for {header.dtype} values"
+            f"out ({out.dtype}, shape {out.shape}) is neither an array of the chunk's shape {header.shape} for its "
+            f"values nor contiguous memory for {header.dtype} values"
         )
     if as_memory and out.ctypes.data % header.dtype.itemsize == 0:
         chunk.decode_into(_memory(out), threads)

@@ -43,7 +43,8 @@ def _one_chunk(path: Path, per_chunk: bool) -> list[dict[str, Any]] | None:
     except DecodeError as e:
         raise CommandError(f"{path}: a damaged chunk: {e}") from None
     header = info.header
-    entry = {"name": path.name, "dtype": str(header.dtype), "shape": list(header.shape), "chunk_shape": None,
+    dtype = header.element if header.element == "bfloat16" else str(header.dtype)
+    entry = {"name": path.name, "dtype": dtype, "shape": list(header.shape), "chunk_shape": None,
              "codec": "ansquant"}
     stored = StoredChunk((0,) * len(header.shape), len(data), data)
     entry |= _totals([(stored, info)], header.count, header.nbytes, len(data))
@@ -108,7 +109,7 @@ def _chunk(stored: StoredChunk, info: ChunkInfo | None) -> dict[str, Any]:
     if info is None:
         return entry | {"mode": "uncoded"}
     return entry | {
-        "mode": info.mode, "dtype": info.header.dtype.name, "tol": info.header.tol, "rtol": info.header.rtol,
+        "mode": info.mode, "dtype": info.header.element, "tol": info.header.tol, "rtol": info.header.rtol,
         "shape": list(info.header.shape), "blocks": len(info.blocks), "values": block_values(info),
         "masked": info.masked, "exceptions": info.exceptions, "edges": sum(block.edges for block in info.blocks),
         "bits_per_value": info.bits_per_value if info.header.count else None,
