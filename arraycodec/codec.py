@@ -15,7 +15,7 @@ import numpy as np
 
 from . import _core
 from .config import Config, check_threads
-from .dtypes import block_len, describe, fill_bytes, is_supported, numpy_dtype
+from .dtypes import block_len, describe, fill_bytes, numpy_dtype
 from .errors import FormatError, ParameterError, SizeError
 from .selection import Axis, as_index, block_runs, normalize, shape_of, span
 

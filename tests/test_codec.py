@@ -312,7 +312,8 @@ def test_isa_can_be_forced(name):
 
 def test_an_out_that_values_cannot_go_into_is_refused():
     chunk = encode(sample((10, 10)), TOL)
-    for out in (np.empty((10, 10), "i4"), np.empty((5, 20), "f8"), np.empty((5, 20), ">f4"), np.empty((10, 10), "M8[s]")):
+    for shape, dtype in (((10, 10), "i4"), ((5, 20), "f8"), ((5, 20), ">f4"), ((10, 10), "M8[s]")):
+        out = np.empty(shape, dtype)
         with pytest.raises(ParameterError, match="out"):
             decode(chunk, out)
     with pytest.raises(TypeError, match="masked"):

@@ -129,7 +129,9 @@ def values_of(x):
 
 
 @pytest.mark.parametrize("view", [None, "bfloat16"])
-@pytest.mark.parametrize("bound", [*BOUNDS, {"tol": 2**-12}, {"tol": 1e-4}, {"tol": 0.1}, {"rtol": 2**-9}, {"rtol": 0.3}], ids=str)
+@pytest.mark.parametrize(
+    "bound", [*BOUNDS, {"tol": 2**-12}, {"tol": 1e-4}, {"tol": 0.1}, {"rtol": 2**-9}, {"rtol": 0.3}], ids=str
+)
 def test_all_16_bit_floats(view, bound):
     patterns = np.arange(1 << 16).astype("u2")
     for bits in (patterns, RNG.permutation(patterns)):
@@ -169,7 +171,8 @@ def test_uint16_is_bfloat16_only_if_said():
     assert peek(encode(x, 0.01)).dtype == np.uint16
     assert peek(encode(x, 0.01, dtype="bfloat16")).dtype == bfloat16()
     big = encode(x.astype(">u2"), 0.01, dtype="bfloat16")
-    assert decode(big).dtype == ">u2" and np.array_equal(decode(big), decode(encode(x, 0.01, dtype="bfloat16")).view("u2"))
+    assert decode(big).dtype == ">u2"
+    assert np.array_equal(decode(big), decode(encode(x, 0.01, dtype="bfloat16")).view("u2"))
     with pytest.raises(TypeError, match="uint16 arrays, not float32"):
         encode(NORMAL.astype("f4"), 0.01, dtype="bfloat16")
 
@@ -201,7 +204,8 @@ def test_relative_bounds_cost_little_more_than_a_logarithm():
 def test_both_bounds_are_the_larger_one():
     """Small values take the absolute bound, large ones the relative: fewer bits than with either."""
     x = (10.0 ** RNG.uniform(-6, 6, 1 << 16)).astype("f4")
-    both, absolute, relative = (len(encode(x, **b)) for b in ({"tol": 1e-2, "rtol": 1e-3}, {"tol": 1e-2}, {"rtol": 1e-3}))
+    bounds = {"tol": 1e-2, "rtol": 1e-3}, {"tol": 1e-2}, {"rtol": 1e-3}
+    both, absolute, relative = (len(encode(x, **bound)) for bound in bounds)
     assert both < relative < absolute
     y = decode(encode(x, 1e-2, rtol=1e-3))
     error = np.abs(x.astype("f8") - y)

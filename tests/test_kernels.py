@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FLAGS = "-std=gnu11 -fno-strict-aliasing -ffp-contract=off -fno-math-errno -fno-trapping-math -pthread -Wall -Wextra".split()
+FLAGS = "-std=gnu11 -fno-strict-aliasing -ffp-contract=off -fno-math-errno -fno-trapping-math".split()
+FLAGS += ["-pthread", "-Wall", "-Wextra"]
 SOURCES = [
     ROOT / "tests/kernels.c",  # includes dispatch.c
     *sorted((ROOT / "ext/core").glob("*.c")),

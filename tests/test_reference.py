@@ -258,7 +258,7 @@ def bitmap_of(word, states=None, more=b"", n_words=None):
     if alike:
         decisions.append((("ones", 0), word[0]))
     else:
-        decisions += [(("bit", before), bit) for before, bit in zip((0, *word), word)]
+        decisions += [(("bit", before), bit) for before, bit in zip((0, *word[:-1]), word, strict=True)]
     coded, words, n = code_decisions(decisions)
     return (states or coded) + varint((n if n_words is None else n_words) + len(more) // 2) + words + more
 
