@@ -145,6 +145,20 @@ def test_error_is_that_of_the_codec():
                 assert np.array_equal(ranges._float_error(x, tol), np.abs(x.astype("f8") - decode(chunk)))
 
 
+@pytest.mark.parametrize("dtype", ["f2", "bfloat16", "i2", "i4", "i8", "u8"])
+def test_error_is_that_of_the_codec_for_other_dtypes(dtype):
+    if dtype == "bfloat16":
+        dtype = pytest.importorskip("ml_dtypes").bfloat16
+    x = np.concatenate([RNG.normal(size=3000) * 1000, RNG.normal(size=3000)])
+    is_float = np.dtype(dtype).kind not in "iu"
+    x = (x / 100 if is_float else np.abs(x)).astype(dtype)
+    for tol in (1e-2, 0.37, 2**-8) if is_float else (3.0, 7.9, 100.0):
+        chunk = encode(x, tol)
+        assert inspect(chunk).mode == ("uniform" if is_float else "lattice")
+        error = ranges._float_error(x, tol) if is_float else ranges._integer_error(x, tol)
+        assert np.array_equal(error, np.abs(x.astype("f8") - decode(chunk).astype("f8")))
+
+
 def test_blocks_that_are_constant_here_do_not_count_as_exact():
     """0.4 alone in a chunk comes back exactly, beside other values not."""
     constant, other = np.full(1 << 20, 0.4, "f4"), np.zeros(10, "f4")
