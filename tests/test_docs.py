@@ -92,6 +92,7 @@ def test_readme_python(tmp_path, monkeypatch):
 def test_usage_python(tmp_path, monkeypatch):
     """The Python blocks of docs/usage.md; those for packages that are not installed are left out."""
     pytest.importorskip("h5py")
+    pytest.importorskip("zarr", minversion="3")
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "usage.md").read_text(), re.S)
     assert len(blocks) == 4

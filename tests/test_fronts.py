@@ -6,6 +6,8 @@ the values come back within the bound in a reopened store.
 
 import contextlib
 import warnings
+from importlib.metadata import version
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -182,6 +184,8 @@ def check(front, path, x, chunks, parameters):
 def test_every_dtype(front, tmp_path, dtype, mode):
     if isinstance(front, Zarr3) and dtype == "M8":
         pytest.skip("zarr cannot open its own datetime64 without a unit: it does not read the fill value back")
+    if isinstance(front, Zarr2) and dtype in ("M8", "m8") and find_spec("zarr") and version("zarr") < "3":
+        pytest.skip("zarr 2 takes no dates without a unit")
     x = numbers(dtype, (20, 30))
     if dtype.kind not in "bmM":
         x[::2, ::3] = 27
