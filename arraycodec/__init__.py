@@ -1,4 +1,4 @@
-"""Error-bounded compression of float arrays, for Zarr, HDF5 and NumPy.
+"""Error-bounded compression of arrays, for Zarr, HDF5 and NumPy.
 
 >>> from arraycodec import AnsQuant
 >>> q = AnsQuant(tol=2**-17)   # Zarr v2: compressors=q; Zarr v3: serializer=q; h5py: compression=q

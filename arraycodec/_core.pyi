@@ -36,7 +36,7 @@ def encode(
 def encode_plain(array: Buffer, tol: float, threads: int) -> bytes | None: ...
 
 class Chunk:
-    dtype: tuple[str, bool, str, int]
+    element: int
     order: str
     shape: tuple[int, ...]
     tol: float

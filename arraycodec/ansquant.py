@@ -115,10 +115,7 @@ class AnsQuant(Codec, _Frozen):
     # ---- numcodecs (Zarr v2) ----
     def encode(self, buf: Any) -> bytes:
         """Encode an array; see `arraycodec.encode`."""
-        c = self._config
-        if c.rtol is None and c.fill_value is None and c.dtype is None:
-            return codec.encode(buf, c.require_tolerances()[0], self._threads)
-        return codec.encode_with(c, buf, self._threads)
+        return codec.encode_with(self._config, buf, self._threads)
 
     def decode(self, buf: Any, out: Any = None, *, selection: Any = None, max_output: int | None = None) -> Any:
         """Decode a chunk, or a part of it; see `arraycodec.decode`."""

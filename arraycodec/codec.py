@@ -15,9 +15,11 @@ import numpy as np
 
 from . import _core
 from .config import Config, check_threads
-from .dtypes import block_len, describe, fill_bytes, numpy_dtype
+from .dtypes import block_len, describe, element_name, fill_bytes, numpy_dtype
 from .errors import FormatError, ParameterError, SizeError
 from .selection import Axis, as_index, block_runs, normalize, shape_of, span
+
+_EXPORTED = frozenset("fiucb")  # kinds of dtypes of which NumPy exports buffers
 
 #: Without a host that knows the size of a chunk, `decode` allocates at most this many bytes, or
 #: 1000 times the chunk where that is more; `max_output` lifts the limit.
@@ -96,16 +98,20 @@ def encode(
     >>> bool(np.abs(decode(encode(x, tol=2**-10)) - x).max() <= 2**-10)
     True
     """
-    simple = rtol is None and fill_value is None and dtype is None and not tuning
-    if type(array) is np.ndarray and type(tol) is float and simple:  # what needs no decision, in one call
-        chunk = _core.encode_plain(array, tol, _threads(threads))
-        if chunk is not None:
-            return chunk
+    if type(tol) is float and rtol is None and fill_value is None and dtype is None and not tuning:
+        if type(array) is np.ndarray:  # what needs no decision, in one call
+            chunk = _core.encode_plain(array, tol, _threads(threads))
+            if chunk is not None:
+                return chunk
     return encode_with(Config(tol, rtol, fill_value, dtype), array, threads, **tuning)
 
 
 def encode_with(config: Config, array: Any, threads: int = 1, **tuning: int) -> bytes:
     """`encode` with parameters that are checked already."""
+    if config.is_plain and type(array) is np.ndarray and not tuning:
+        chunk = _core.encode_plain(array, config.tol, _threads(threads))
+        if chunk is not None:
+            return chunk
     tol, rtol = config.require_tolerances()
     threads = _threads(threads)
     if isinstance(array, np.ma.MaskedArray):
@@ -211,8 +217,8 @@ def peek(buf: Any) -> Header:
 
 def _header(chunk: _core.Chunk) -> Header:
     return Header(
-        numpy_dtype(chunk.dtype),
-        chunk.dtype[0],
+        numpy_dtype(chunk.element),
+        element_name(chunk.element),
         chunk.shape,
         chunk.order,
         chunk.tol,
@@ -247,8 +253,8 @@ def decode_expected(buf: Any, dtype: np.dtype, count: int, memory: np.ndarray) -
         As `decode`, and if the chunk holds something else.
     """
     chunk = open_chunk(buf)
-    if not same_elements(numpy_dtype(chunk.dtype), dtype):
-        raise SizeError(f"the chunk holds {numpy_dtype(chunk.dtype)} values, not {dtype}")
+    if not same_elements(numpy_dtype(chunk.element), dtype):
+        raise SizeError(f"the chunk holds {numpy_dtype(chunk.element)} values, not {dtype}")
     if chunk.count != count:
         raise SizeError(f"the chunk holds {chunk.count} values, not {count}")
     if chunk.order == "F" and len(chunk.shape) > 1:
@@ -351,8 +357,13 @@ def decode(
         return _decode_selection(chunk, normalize(selection, chunk.shape), out, max_output)
     if out is None:
         _check_output(chunk.nbytes, chunk.size, max_output)
-        result = _new(chunk.shape, numpy_dtype(chunk.dtype), chunk.order)
-        chunk.decode_into(_memory(result), threads)
+        dtype = numpy_dtype(chunk.element)
+        if dtype.kind not in _EXPORTED:
+            result = _new(chunk.shape, dtype, chunk.order)
+            chunk.decode_into(_bytes(result), threads)
+            return result
+        result = np.empty(chunk.shape, dtype, chunk.order)
+        chunk.decode_into(result, threads)
         return result
     if type(out) is not np.ndarray or not chunk.decode_plain(out, threads):
         _decode_out(chunk, out, threads)
@@ -406,7 +417,7 @@ def _new(shape: tuple[int, ...], dtype: np.dtype, order: str = "C") -> np.ndarra
 
 def _memory(a: np.ndarray) -> np.ndarray:
     """A contiguous array as something that exports a buffer of its memory: dates and bfloat16 do not."""
-    return a if a.dtype.kind in "fiucb" else _bytes(a)
+    return a if a.dtype.kind in _EXPORTED else _bytes(a)
 
 
 def _bytes(a: np.ndarray) -> np.ndarray:
@@ -439,7 +450,7 @@ def decode_touched(buf: Any, axes: tuple[Axis, ...], max_output: int | None = No
     fortran = chunk.order == "F"
     axes, shape = (axes[::-1], chunk.shape[::-1]) if fortran else (axes, chunk.shape)
     rows, row = span(axes[0]), chunk.count // shape[0]
-    dtype = numpy_dtype(chunk.dtype)
+    dtype = numpy_dtype(chunk.element)
     _check_output(len(rows) * row * dtype.itemsize, chunk.size, max_output)
     values = _new((len(rows), *shape[1:]), dtype)
     flat, origin = values.reshape(-1), rows.start * row
@@ -453,7 +464,7 @@ def decode_touched(buf: Any, axes: tuple[Axis, ...], max_output: int | None = No
 def _decode_selection(
     chunk: _core.Chunk, axes: tuple[Axis, ...], out: np.ndarray | None, max_output: int | None
 ) -> np.ndarray:
-    shape, dtype, order = shape_of(axes), numpy_dtype(chunk.dtype), chunk.order
+    shape, dtype, order = shape_of(axes), numpy_dtype(chunk.element), chunk.order
     if out is not None:
         _check_selection_out(out, shape, dtype)
     if 0 in shape:
@@ -518,7 +529,7 @@ def decode_range(buf: Any, first: int, count: int) -> np.ndarray:
     chunk = open_chunk(buf)
     if first < 0 or count < 0 or first + count > chunk.count:
         raise ParameterError(f"values [{first}, {first + count}) of a chunk of {chunk.count}")
-    values = _new((count,), numpy_dtype(chunk.dtype))
+    values = _new((count,), numpy_dtype(chunk.element))
     chunk.decode_range_into(first, count, _memory(values))
     return values
 

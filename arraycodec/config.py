@@ -6,6 +6,7 @@ keyword arguments of a call, the JSON of Zarr metadata, the `cd_values` of an HD
 
 from __future__ import annotations
 
+import functools
 import math
 import numbers
 import operator
@@ -56,6 +57,11 @@ class Config:
         object.__setattr__(self, "fill_value", _check_fill(self.fill_value))
         if self.dtype not in (None, "bfloat16"):
             raise ParameterError(f'dtype must be "bfloat16" or None, not {self.dtype!r}')
+
+    @functools.cached_property
+    def is_plain(self) -> bool:
+        """Whether there is an absolute tolerance and nothing else."""
+        return self == Config(self.tol) and self.tol is not None
 
     @property
     def can_encode(self) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import struct
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ from .errors import ParameterError
 
 BFLOAT16 = "bfloat16"
 _UINT16 = np.dtype("u2")
-_BIG_FOR_TWO_VALUES = {"complex64": 2, "complex128": 2}
 
 
 @functools.lru_cache(maxsize=256)
@@ -78,15 +76,20 @@ def is_lossy(dtype: Any) -> bool:
 
 
 @functools.lru_cache(maxsize=256)
-def numpy_dtype(element: tuple[str, bool, str, int]) -> np.dtype:
-    """The dtype of an element type as `_core.Chunk.dtype` has it."""
-    name, big, unit, multiple = element
+def numpy_dtype(element: int) -> np.dtype:
+    """The dtype of an element type as `_core.Chunk.element` has it."""
+    name, big = element_name(element), element >> 8 & 1
+    unit, multiple = _core.UNITS[element >> 9 & 127], element >> 16
     if name == BFLOAT16:
         return np.dtype(">u2") if big else bfloat16()
     if multiple:
-        of = "" if unit == "generic" else f"[{multiple if multiple > 1 else ''}{unit}]"
-        name += of
+        name += "" if unit == "generic" else f"[{multiple}{unit}]"
     return np.dtype(name).newbyteorder(">" if big else "=")
+
+
+def element_name(element: int) -> str:
+    """The name of an element type, as in `_core.DTYPES`."""
+    return _core.NAMES[element & 255]
 
 
 @functools.lru_cache(maxsize=1)
@@ -101,7 +104,7 @@ def bfloat16() -> np.dtype:
 
 def block_len(dtype: np.dtype) -> int:
     """Elements of a block in the chunks that `encode` makes; the last block may be shorter."""
-    return _core.MAX_BLOCK // _BIG_FOR_TWO_VALUES.get(dtype.newbyteorder("=").name, 1)
+    return _core.MAX_BLOCK // (2 if dtype.kind == "c" else 1)  # a complex number is two values
 
 
 def fill_bytes(fill: Any, dtype: np.dtype, view: str | None = None) -> bytes | None:
@@ -124,7 +127,8 @@ def fill_bytes(fill: Any, dtype: np.dtype, view: str | None = None) -> bytes | N
         if dtype.kind != "c":
             raise ParameterError(f"fill_value={fill!r} is complex, the array is {dtype}")
     elif dtype.kind in "iu" and view is None:
-        if Fraction(fill).denominator != 1 or not np.iinfo(dtype).min <= int(fill) <= np.iinfo(dtype).max:
+        limits = np.iinfo(dtype)
+        if not ((isinstance(fill, int) or fill.is_integer()) and limits.min <= int(fill) <= limits.max):
             raise ParameterError(f"an array of {dtype} cannot hold fill_value={fill!r}")
         return np.array(int(fill), dtype).tobytes()
     with np.errstate(over="ignore"):

@@ -225,7 +225,6 @@ class _Chunks:
         self.name, self.dtype, (self.chunks, self.config) = dataset.name, dataset.dtype, layout
         self.count = math.prod(self.chunks)
         self.nbytes = self.count * self.dtype.itemsize
-        self._is_plain = self.config == Config(self.config.tol)
         self._local = threading.local()
 
     @property
@@ -271,20 +270,14 @@ class _Chunks:
         `old` is the chunk so far, or the fill value; None if no other values are in the chunk.
         """
         if old is None and values.flags.c_contiguous and values.dtype == self.dtype:
-            return self.encode_whole(values.reshape(self.chunks))
+            return codec.encode_with(self.config, values.reshape(self.chunks))
         buffer = self.buffer
         if isinstance(old, bytes):
             self.decode_whole((0, old))
         elif old is not None:
             buffer[...] = old
         _assign(buffer[(*piece.index, ...)], values)
-        return self.encode_whole(buffer)
-
-    def encode_whole(self, values: np.ndarray) -> bytes:
-        """A chunk of an array in C order."""
-        if self._is_plain:
-            return codec.encode(values, self.config.tol)  # the short way
-        return codec.encode_with(self.config, values)
+        return codec.encode_with(self.config, buffer)
 
 
 def _assign(target: np.ndarray, values: np.ndarray) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .boxes import BOX_VALUES, automatic_chunks, box_shape, boxes
-from .errors import ParameterError
+from .dtypes import fill_bytes
 
 
 def component(dtype: np.dtype) -> np.dtype:
@@ -90,14 +90,8 @@ def _as_element(fill_value: Any, dtype: np.dtype) -> Any:
     kinds = "iufc" if dtype.kind == "c" else "iuf"
     if given.size != 1 or not (given.dtype.kind in kinds or given.dtype.name == "bfloat16"):
         raise TypeError(f"fill_value must be a number like those of a {dtype} array, not {fill_value!r}")
-    number = given.reshape(-1)[0].item()
-    if dtype.kind not in "iu":
-        with np.errstate(all="ignore"):  # what overflows becomes infinite, and infinities are left out anyway
-            return dtype.type(number)
-    limits = np.iinfo(dtype)
-    if number != number or not limits.min <= number <= limits.max or number != int(number):
-        raise ParameterError(f"fill_value {fill_value!r} is not a value of a {dtype} array")
-    return dtype.type(int(number))
+    # what overflows a float becomes infinite, and infinities are left out anyway
+    return np.frombuffer(fill_bytes(given.reshape(-1)[0].item(), dtype), dtype)[0]
 
 
 def _parts(array: Any) -> Iterator[Any]:

@@ -22,6 +22,16 @@ static inline void ac_store16(void *p, uint16_t v) { memcpy(p, &v, 2); }
 static inline void ac_store32(void *p, uint32_t v) { memcpy(p, &v, 4); }
 static inline void ac_store64(void *p, uint64_t v) { memcpy(p, &v, 8); }
 
+/* The bits of a value of 1, 2, 4 or 8 bytes. */
+static inline uint64_t ac_load_bits(const void *p, unsigned size) {
+  switch (size) {
+    case 1: return *(const uint8_t *)p;
+    case 2: return ac_load16(p);
+    case 4: return ac_load32(p);
+    default: return ac_load64(p);
+  }
+}
+
 static inline uint64_t ac_zigzag(int64_t v) { return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63); }
 static inline int64_t ac_unzigzag(uint64_t u) { return (int64_t)(u >> 1) ^ -(int64_t)(u & 1); }
 
@@ -99,6 +109,19 @@ static inline void ac_write_f64(ac_writer *w, double v) { uint8_t *p = ac_give(w
 static inline void ac_write_varint(ac_writer *w, uint64_t v) {
   for (; v >= 0x80; v >>= 7) ac_write8(w, (uint8_t)(v | 0x80));
   ac_write8(w, (uint8_t)v);
+}
+
+/* Put the length of all that was written from `start` on in front of it. */
+static inline void ac_insert_length(ac_writer *w, uint8_t *start) {
+  if (w->failed) return;
+  uint8_t digits[10];
+  ac_writer number = {digits, digits + sizeof digits, 0};
+  const size_t length = (size_t)(w->p - start);
+  ac_write_varint(&number, length);
+  const size_t n = (size_t)(number.p - digits);
+  if (!ac_give(w, n)) return;
+  memmove(start + n, start, length);
+  memcpy(start, digits, n);
 }
 
 /* ---- bits, least significant first ---- */

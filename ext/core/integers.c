@@ -26,14 +26,6 @@ static uint64_t or_of(const void *src, uint32_t n, unsigned size) {
   return all;
 }
 
-static uint64_t value_bits(const void *src, uint32_t i, unsigned size) {
-  switch (size) {
-    case 2: return ((const uint16_t *)src)[i];
-    case 4: return ((const uint32_t *)src)[i];
-    default: return ((const uint64_t *)src)[i];
-  }
-}
-
 /* The nearest multiples of the odd step, in steps. */
 static void divide_by_step(int64_t *wide, uint32_t n, const ac_scale *scale) {
   const uint64_t T = scale->whole, step = 2 * T + 1;
@@ -61,7 +53,7 @@ static uint32_t index_relative(const void *src, uint32_t n, const ac_scale *scal
   *folded = (int)(or_of(src, n, size) >> sign_at & 1);
   int64_t before = 0;
   for (uint32_t i = 0; i < n; i++) {
-    const uint64_t bits = value_bits(src, i, size);
+    const uint64_t bits = ac_load_bits((const uint8_t *)src + (size_t)i * size, size);
     uint64_t index;
     if (ac_relative_index(scale->relative, bits & rest, &index))
       before = (int64_t)(*folded ? index << 1 | bits >> sign_at : index);
@@ -233,19 +225,6 @@ static void subtract_neighbours(int64_t *wide, uint32_t n, uint64_t distance, in
   for (uint32_t i = 0; i < d && i < n; i++) wide[i] = (int64_t)((uint64_t)wide[i] - (uint64_t)before);
 }
 
-/* A length in front of what was written from `start` on; 0 if there is no room. */
-static int put_length(ac_writer *out, uint8_t *start) {
-  uint8_t digits[10];
-  ac_writer number = {digits, digits + sizeof digits, 0};
-  const size_t length = (size_t)(out->p - start);
-  ac_write_varint(&number, length);
-  const size_t n = (size_t)(number.p - digits);
-  if (!ac_give(out, n)) return 0;
-  memmove(start + n, start, length);
-  memcpy(start, digits, n);
-  return 1;
-}
-
 /* A plane of low bytes: as a section if that is smaller. */
 static int write_low(ac_writer *out, const uint8_t *low, uint32_t n, const ac_tuning *tuning, ac_encode_scratch *s) {
   uint8_t *const start = out->p;
@@ -254,7 +233,8 @@ static int write_low(ac_writer *out, const uint8_t *low, uint32_t n, const ac_tu
   ac_active_kernels()->statistics(s->q, n, ac_group_size(tuning), s->stats);
   if (ac_section_write(&section, n, tuning, s, NULL, 0, 0)) {
     out->p = section.p;
-    return put_length(out, start);
+    ac_insert_length(out, start);
+    return !out->failed;
   }
   ac_write_varint(out, 0);
   uint8_t *to = ac_give(out, n);

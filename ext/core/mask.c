@@ -13,15 +13,6 @@
 #include "model.h"
 
 /* ---- finding, leaving out, putting back ---- */
-static uint64_t load_value(const uint8_t *p, unsigned size) {
-  switch (size) {
-    case 1: return *p;
-    case 2: return ac_load16(p);
-    case 4: return ac_load32(p);
-    default: return ac_load64(p);
-  }
-}
-
 static void store_value(uint8_t *p, uint64_t v, unsigned size) { memcpy(p, &v, size); }
 
 /* Index of a pattern; n_patterns if it is new. */
@@ -33,27 +24,22 @@ static unsigned pattern_of(const ac_mask *mask, uint64_t bits) {
 
 /* Is any of n values wanted; and a word of the bitmap: which of at most 64 are. */
 #define DEFINE_WANTED(T)                                                                                     \
-  static uint64_t wanted_##T(const ac_mask_rule *rule, const T *x, unsigned n) {                              \
+  static inline T is_wanted_##T(const ac_mask_rule *rule, T v) { /* all that it is compared with is loop-invariant */ \
     const T exponent = (T)rule->exponent, a = (T)rule->fixed[0], b = (T)rule->fixed[1];                       \
     const T special = rule->special ? (T)~(T)0 : 0, use_a = rule->n_fixed > 0 ? (T)~(T)0 : 0;                 \
     const T use_b = rule->n_fixed > 1 ? (T)~(T)0 : 0;                                                         \
+    return ((v & exponent) == exponent ? special : 0) | (v == a ? use_a : 0) | (v == b ? use_b : 0);          \
+  }                                                                                                           \
+  static uint64_t wanted_##T(const ac_mask_rule *rule, const T *x, unsigned n) {                              \
     uint8_t is[64];                                                                                           \
-    for (unsigned j = 0; j < n; j++) {                                                                        \
-      const T v = x[j];                                                                                       \
-      const T yes = ((v & exponent) == exponent ? special : 0) | (v == a ? use_a : 0) | (v == b ? use_b : 0); \
-      is[j] = yes != 0;                                                                                       \
-    }                                                                                                         \
+    for (unsigned j = 0; j < n; j++) is[j] = is_wanted_##T(rule, x[j]) != 0;                                  \
     uint64_t word = 0;                                                                                        \
     for (unsigned j = 0; j < n; j++) word |= (uint64_t)is[j] << j;                                            \
     return word;                                                                                              \
   }                                                                                                           \
   static int any_wanted_##T(const ac_mask_rule *rule, const T *x, uint32_t n) {                               \
-    const T exponent = (T)rule->exponent, a = (T)rule->fixed[0], b = (T)rule->fixed[1];                       \
-    const T special = rule->special ? (T)~(T)0 : 0, use_a = rule->n_fixed > 0 ? (T)~(T)0 : 0;                 \
-    const T use_b = rule->n_fixed > 1 ? (T)~(T)0 : 0;                                                         \
     T any = 0;                                                                                                \
-    for (uint32_t j = 0; j < n; j++)                                                                          \
-      any |= ((x[j] & exponent) == exponent ? special : 0) | (x[j] == a ? use_a : 0) | (x[j] == b ? use_b : 0); \
+    for (uint32_t j = 0; j < n; j++) any |= is_wanted_##T(rule, x[j]);                                        \
     return any != 0;                                                                                          \
   }
 DEFINE_WANTED(uint8_t)
@@ -103,7 +89,7 @@ void ac_mask_find(const ac_mask_rule *rule, const void *src, uint32_t n, ac_mask
     uint64_t word = wanted(rule, x, m);
     for (uint64_t left = word; left; left &= left - 1) {
       const unsigned j = (unsigned)__builtin_ctzll(left);
-      const uint64_t bits = load_value(x + j * size, size);
+      const uint64_t bits = ac_load_bits(x + j * size, size);
       const unsigned at = pattern_of(mask, bits);
       if (at < mask->n_patterns) continue;
       /* where there is no room a value is not masked; the fixed ones have their places */
@@ -316,7 +302,7 @@ static void write_runs(ac_writer *out, const ac_mask *mask, unsigned size, const
   for (uint32_t i = 0; i < mask->n; i += 64)
     for (uint64_t left = mask->bits[i / 64]; left; left &= left - 1) {
       const uint32_t at = i + (uint32_t)__builtin_ctzll(left);
-      const unsigned next = pattern_of(mask, load_value(src + (size_t)at * size, size));
+      const unsigned next = pattern_of(mask, ac_load_bits(src + (size_t)at * size, size));
       if (run && next != pattern) {
         ac_write_varint(out, (run - 1) << 4 | pattern);
         run = 0;
@@ -400,7 +386,7 @@ void ac_mask_read(ac_reader *in, ac_mask *mask, unsigned size, const ac_strides 
   mask->masked = (uint32_t)masked;
   for (unsigned i = 0; i < mask->n_patterns; i++) {
     const uint8_t *p = ac_take(in, size);
-    mask->patterns[i] = p ? load_value(p, size) : 0;
+    mask->patterns[i] = p ? ac_load_bits(p, size) : 0;
   }
   if (mask->n_patterns > 1)
     for (uint32_t done = 0; done < mask->masked;) {

@@ -57,29 +57,18 @@ static uint32_t from_ordered(int32_t v, unsigned width) {
   return v < 0 ? (uint32_t)-v | 1u << (width - 1) : (uint32_t)v;
 }
 
-static uint32_t round_to(int dtype, double y) {
-  const float f = (float)y;
-  return dtype == AC_FLOAT32 ? ac_bits_of_float(f) : dtype == AC_FLOAT16 ? ac_to_float16(f) : ac_to_bfloat16(f);
-}
-
-static double value_of(int dtype, uint32_t bits) {
-  return dtype == AC_FLOAT32   ? (double)ac_float_of_bits(bits)
-         : dtype == AC_FLOAT16 ? (double)ac_from_float16((uint16_t)bits)
-                               : (double)ac_from_bfloat16((uint16_t)bits);
-}
-
 int ac_edge(int dtype, const void *reconstructed, double delta, void *edge) {
   const unsigned size = dtype == AC_FLOAT32 ? 4 : 2;
   uint32_t bits = 0;
   memcpy(&bits, reconstructed, size);
-  const double x = value_of(dtype, bits), r = ac_rint(x / delta);
+  const double x = ac_double_of_bits(dtype, bits), r = ac_rint(x / delta);
   if (!(fabs(r) <= AC_EDGE_MAX) || !isfinite(x)) return 0;
   const double exact = r * delta;
   if (x == exact) return 0;
   const int up = x < exact; /* rounded down: the upper end */
   const double end = (up ? 2 * r + 1 : 2 * r - 1) * (delta / 2);
-  bits = round_to(dtype, end);
-  const double nearest = value_of(dtype, bits);
+  bits = (uint32_t)ac_bits_of_double(dtype, end);
+  const double nearest = ac_double_of_bits(dtype, bits);
   if (up ? nearest > end : nearest < end) bits = from_ordered(ordered(bits, 8 * size) + (up ? -1 : 1), 8 * size);
   memcpy(edge, &bits, size);
   return 1;

@@ -6,8 +6,6 @@
  */
 #include "relative.h"
 
-#include <string.h>
-
 /* rtol cut to 29 bits: A / 2^t. */
 enum { RTOL_BITS = 29 };
 
@@ -20,7 +18,7 @@ static void split_rtol(double rtol, uint64_t *A, unsigned *t) {
 
 double ac_relative_effective(int dtype, double rtol) {
   const ac_type *type = ac_type_of(dtype);
-  if (type->kind != AC_KIND_FLOAT) return 0;
+  if (type->kind != AC_KIND_FLOAT || !(rtol > 0)) return 0;
   return rtol >= ldexp(1, -type->significand - 1) ? rtol : 0;
 }
 
@@ -99,36 +97,15 @@ void ac_relative_make(ac_relative *r, int dtype, double rtol, const ac_lattice *
 
 /* The uniform part: as quantize.h, but for integers of up to 53 bits. */
 uint64_t ac_relative_uniform_value(const ac_relative *r, uint64_t index) {
-  if (!index) return 0;
-  const double product = (double)index * r->lattice.delta;
-  switch (r->dtype) {
-    case AC_FLOAT64: {
-      uint64_t bits;
-      memcpy(&bits, &product, sizeof bits);
-      return bits;
-    }
-    case AC_FLOAT32: return ac_bits_of_float((float)product);
-    case AC_FLOAT16: return ac_to_float16((float)product);
-    default: return ac_to_bfloat16((float)product);
-  }
-}
-
-static double to_double(int dtype, uint64_t bits) {
-  double v;
-  switch (dtype) {
-    case AC_FLOAT64: memcpy(&v, &bits, sizeof v); return v;
-    case AC_FLOAT32: return (double)ac_float_of_bits((uint32_t)bits);
-    case AC_FLOAT16: return (double)ac_from_float16((uint16_t)bits);
-    default: return (double)ac_from_bfloat16((uint16_t)bits);
-  }
+  return index ? ac_bits_of_double(r->dtype, (double)index * r->lattice.delta) : 0;
 }
 
 int ac_relative_uniform_index(const ac_relative *r, uint64_t bits, uint64_t *index) {
   if (r->lattice.delta == 0) return 0;
-  const double x = to_double(r->dtype, bits), v = ac_rint(x * r->lattice.inv);
+  const double x = ac_double_of_bits(r->dtype, bits), v = ac_rint(x * r->lattice.inv);
   if (!(v <= (double)r->uniform) || v >= 0x1p51) return 0;
   *index = (uint64_t)v;
-  const double back = to_double(r->dtype, ac_relative_uniform_value(r, *index));
+  const double back = ac_double_of_bits(r->dtype, ac_relative_uniform_value(r, *index));
   /* a value that came out as large as the octaves would be coded as one of theirs the next time */
   return back < r->small && ac_within(x, back, r->lattice.tol);
 }

@@ -205,19 +205,12 @@ int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_enc
     ac_write_varint(out, n_outside);
     ac_write_varint(out, n_refused);
     if (n_edges) ac_write_varint(out, n_edges);
-    /* the length goes first: the lists are moved up behind it */
-    uint8_t *start = out->p;
+    uint8_t *const start = out->p;
     write_outside(out, s, s->index + n_refused, n_outside);
     if (n_refused) write_refused(out, size, src, s->index, n_refused);
     if (n_edges) write_edges(out, s->events, n_edges);
+    ac_insert_length(out, start);
     if (out->failed) return 0;
-    const size_t length = (size_t)(out->p - start);
-    ac_writer number = {s->sequence, s->sequence + 10, 0};
-    ac_write_varint(&number, length);
-    const size_t digits = (size_t)(number.p - s->sequence);
-    if (!ac_give(out, digits)) return 0;
-    memmove(start + digits, start, length);
-    memcpy(start, s->sequence, digits);
   }
 
   ac_lap(s->watch, AC_STAGE_SPLIT); /* with the parts that follow it */

@@ -86,4 +86,26 @@ static inline uint16_t ac_to_float16(float f) {
   h = magnitude >= 143u << 23 ? 0x7c00 : h;
   return (uint16_t)(h | (u >> 16 & 0x8000));
 }
+
+/* ---- floats of any type, as their bits ---- */
+static inline double ac_double_of_bits(int dtype, uint64_t bits) {
+  double v;
+  switch (dtype) {
+    case AC_FLOAT64: __builtin_memcpy(&v, &bits, sizeof v); return v;
+    case AC_FLOAT32: return (double)ac_float_of_bits((uint32_t)bits);
+    case AC_FLOAT16: return (double)ac_from_float16((uint16_t)bits);
+    default: return (double)ac_from_bfloat16((uint16_t)bits);
+  }
+}
+
+/* Rounded as reconstructions are: 16-bit floats by way of float32. */
+static inline uint64_t ac_bits_of_double(int dtype, double v) {
+  uint64_t bits;
+  switch (dtype) {
+    case AC_FLOAT64: __builtin_memcpy(&bits, &v, sizeof bits); return bits;
+    case AC_FLOAT32: return ac_bits_of_float((float)v);
+    case AC_FLOAT16: return ac_to_float16((float)v);
+    default: return ac_to_bfloat16((float)v);
+  }
+}
 #endif

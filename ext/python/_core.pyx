@@ -228,10 +228,10 @@ cdef class Chunk:
         PyBuffer_Release(&self.buf)
 
     @property
-    def dtype(self):
-        """(name as in `DTYPES`, big-endian, unit as in `UNITS`, multiple): what makes the NumPy dtype."""
-        return (NAMES[self.info.array.dtype], bool(self.info.array.big_endian), UNITS[self.info.array.unit],
-                self.info.array.multiple)
+    def element(self):
+        """What makes the NumPy dtype, in one number: code | big-endian << 8 | unit << 9 | multiple << 16."""
+        cdef const ac_array *a = &self.info.array
+        return a.dtype | <uint64_t>a.big_endian << 8 | <uint64_t>a.unit << 9 | <uint64_t>a.multiple << 16
 
     @property
     def order(self):
