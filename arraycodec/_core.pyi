@@ -32,6 +32,7 @@ def encode(
     fill: Buffer | None = None,
     unit: int = 0,
     multiple: int = 0,
+    level: int = 0,
 ) -> bytes: ...
 def encode_plain(array: Buffer, tol: float, threads: int) -> bytes | None: ...
 

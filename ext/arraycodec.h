@@ -102,12 +102,18 @@ typedef struct {
   uint32_t edges;               /* refused by the quantizer, but known by their position */
 } ac_block_info;
 
-/* Encoder choices that tests force; 0 everywhere (or NULL) lets the encoder choose. */
+/* How hard the encoder looks: 1 is fast, 9 the smallest.  Every decoder reads all of it. */
+#define AC_MIN_LEVEL 1
+#define AC_DEFAULT_LEVEL 5
+#define AC_MAX_LEVEL 9
+
+/* The level, and encoder choices that tests force; 0 everywhere (or NULL) lets the encoder choose. */
 typedef struct {
   uint32_t block_len;  /* 1 .. AC_MAX_BLOCK; half of it for complex elements */
   uint8_t group;       /* 64 or 128 */
   uint8_t lanes;       /* 4, 8, 16, 32, 64 */
   uint8_t prob_bits;   /* 10 .. 13 */
+  uint8_t level;       /* AC_MIN_LEVEL .. AC_MAX_LEVEL; 0 is AC_DEFAULT_LEVEL */
 } ac_tuning;
 
 /* Result of ac_check_bound. */

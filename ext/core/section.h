@@ -39,6 +39,8 @@ int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_enc
 /* Groups are of this size. */
 static inline unsigned ac_group_size(const ac_tuning *tuning) { return tuning->group ? tuning->group : AC_MAX_GROUP; }
 
+static inline unsigned ac_level(const ac_tuning *tuning) { return tuning->level ? tuning->level : AC_DEFAULT_LEVEL; }
+
 /* A section that was read: everything checked but the coded words and the lists themselves. */
 typedef struct {
   ac_windows windows;

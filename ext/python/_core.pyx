@@ -125,10 +125,12 @@ cdef int set_fill(ac_tolerance *tolerance, int dtype, const unsigned char[::1] f
 
 def encode(src, int dtype, bint big_endian, bint f_order, tuple shape, double tol,
            unsigned threads=1, uint32_t block_len=0, int group=0, int lanes=0, int prob_bits=0,
-           *, double rtol=0, const unsigned char[::1] fill=None, int unit=0, uint32_t multiple=0):
+           *, double rtol=0, const unsigned char[::1] fill=None, int unit=0, uint32_t multiple=0,
+           int level=0):
     """Encode a contiguous buffer of `shape` elements to bytes.
 
-    `fill`: the bytes of an element.  block_len to prob_bits force encoder choices (tests).
+    `fill`: the bytes of an element.  `level`: 1 … 9, 0 for the default.  block_len to prob_bits force encoder
+    choices (tests).
     """
     cdef ac_array array
     cdef ac_tuning tuning
@@ -141,11 +143,12 @@ def encode(src, int dtype, bint big_endian, bint f_order, tuple shape, double to
     tolerance.relative = rtol
     set_fill(&tolerance, dtype, fill)
     tuning.block_len = block_len
-    if not (0 <= group < 256 and 0 <= lanes < 256 and 0 <= prob_bits < 256):
-        raise ParameterError(f"group={group}, lanes={lanes}, prob_bits={prob_bits} are not all valid")
+    if not (0 <= group < 256 and 0 <= lanes < 256 and 0 <= prob_bits < 256 and 0 <= level < 256):
+        raise ParameterError(f"group={group}, lanes={lanes}, prob_bits={prob_bits}, level={level} are not all valid")
     tuning.group = <unsigned char>group
     tuning.lanes = <unsigned char>lanes
     tuning.prob_bits = <unsigned char>prob_bits
+    tuning.level = <unsigned char>level
     PyObject_GetBuffer(src, &buf, PyBUF_SIMPLE)
     try:
         return encode_memory(&array, &tolerance, &tuning, threads, &buf)

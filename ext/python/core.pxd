@@ -86,6 +86,7 @@ cdef extern from "arraycodec.h" nogil:
         uint8_t group
         uint8_t lanes
         uint8_t prob_bits
+        uint8_t level
     ctypedef struct ac_check:
         uint64_t violations
         uint64_t lost
