@@ -142,9 +142,53 @@ static inline uint32_t ac_read_bits(ac_bitreader *b, unsigned n) { /* n <= 32 */
   return v;
 }
 
-/* The padding bits of the last byte must be zero. */
+/* Have more than 56 bits at hand, or all there are. */
+static inline void ac_fill_bits(ac_bitreader *b) {
+  const unsigned more = (63 - b->n) / 8;
+  if (ac_remaining(b->bytes) >= 8 && !b->bytes->failed) {
+    if (more) b->acc |= (ac_load64(b->bytes->p) & (UINT64_MAX >> (64 - 8 * more))) << b->n;
+    b->bytes->p += more;
+    b->n += 8 * more;
+  } else {
+    for (; b->n <= 56 && ac_remaining(b->bytes); b->n += 8) b->acc |= (uint64_t)ac_read8(b->bytes) << b->n;
+  }
+}
+
+/* Zero bits before a one bit, and past it; more than `most` fail. */
+static inline uint32_t ac_read_zeros(ac_bitreader *b, uint32_t most) {
+  uint32_t zeros = 0;
+  for (;;) {
+    ac_fill_bits(b);
+    if (b->acc) {
+      const unsigned z = (unsigned)__builtin_ctzll(b->acc);
+      b->acc = b->acc >> z >> 1;
+      b->n -= z + 1;
+      zeros += z;
+      break;
+    }
+    zeros += b->n;
+    if (!b->n) zeros = UINT32_MAX; /* none are left */
+    b->n = 0;
+    if (zeros > most) break;
+  }
+  if (zeros <= most) return zeros;
+  if (!b->bytes->failed) b->bytes->failed = AC_E_FORMAT;
+  return 0;
+}
+
+/* Whole bytes that were not needed go back; the padding bits of the last one must be zero. */
 static inline void ac_end_bits(ac_bitreader *b) {
-  if (b->acc && !b->bytes->failed) b->bytes->failed = AC_E_FORMAT;
+  b->bytes->p -= b->n / 8;
+  if (b->acc & ((1u << b->n % 8) - 1) && !b->bytes->failed) b->bytes->failed = AC_E_FORMAT;
+  b->acc = 0;
+  b->n = 0;
+}
+
+/* Exp-Golomb codes (J. Teuhola, 1978): of order o, with u = v + 2^o of t + 1 bits, t - o zeros, a one, and the low
+ * t bits of u.  v < 2^32. */
+static inline uint32_t ac_read_golomb(ac_bitreader *b, unsigned order) {
+  const unsigned top = order + ac_read_zeros(b, 32 - order);
+  return (uint32_t)((1ull << top | ac_read_bits(b, top)) - (1ull << order));
 }
 
 typedef struct {
@@ -158,9 +202,40 @@ static inline void ac_write_bits(ac_bitwriter *b, uint32_t v, unsigned n) { /* n
   for (b->n += n; b->n >= 8; b->n -= 8, b->acc >>= 8) ac_write8(b->bytes, (uint8_t)b->acc);
 }
 
+static inline void ac_write_zeros(ac_bitwriter *b, uint32_t zeros) {
+  for (; zeros > 32; zeros -= 32) ac_write_bits(b, 0, 32);
+  ac_write_bits(b, 0, zeros);
+  ac_write_bits(b, 1, 1);
+}
+
+static inline unsigned ac_golomb_bits(uint32_t v, unsigned order) {
+  const uint64_t u = v + (1ull << order);
+  return 2 * (63 - (unsigned)__builtin_clzll(u)) - order + 1;
+}
+
+static inline void ac_write_golomb(ac_bitwriter *b, uint32_t v, unsigned order) {
+  const uint64_t u = v + (1ull << order);
+  const unsigned top = 63 - (unsigned)__builtin_clzll(u);
+  ac_write_zeros(b, top - order);
+  ac_write_bits(b, (uint32_t)(u & ((1ull << top) - 1)), top);
+}
+
 static inline void ac_flush_bits(ac_bitwriter *b) {
   if (b->n) ac_write8(b->bytes, (uint8_t)b->acc);
   b->acc = 0;
   b->n = 0;
+}
+
+/* ---- short integers: m significand bits after the leading one ---- */
+/* Every octave above 2^(m+1) has 2^m of them; ac_expand_short numbers them, ac_shorten is its inverse where v is
+ * one of them, and else numbers the next smaller one. */
+static inline uint32_t ac_expand_short(uint32_t a, unsigned m) {
+  const uint32_t octave = a >> m, e = octave ? octave - 1 : 0;
+  return e + m > 31 ? UINT32_MAX : (a - (e << m)) << e; /* what does not fit is too large anyway */
+}
+
+static inline uint32_t ac_shorten(uint32_t v, unsigned m) {
+  const unsigned length = v ? 32 - (unsigned)__builtin_clz(v) : 0, e = length > m + 1 ? length - m - 1 : 0;
+  return (e << m) + (v >> e);
 }
 #endif

@@ -2,7 +2,9 @@
  *
  * Invariants: see model.h.  A table is written as exp-Golomb coded differences of neighbouring
  * frequencies (J. Teuhola, "A compression method for clustered bit-vectors", 1978; the order is
- * chosen by cost); the reader refuses whatever does not sum to 2^P.
+ * chosen by cost), all bits of them or only the leading ones, or as a curve with a shape, a scale and a centre:
+ * whichever costs least with what it makes of the symbols.  The reader refuses whatever does not sum to 2^P.
+ * All of it is integers but for the encoder's choice, which uses no function that could differ between machines.
  */
 #include "model.h"
 
@@ -73,50 +75,235 @@ void ac_model_normalize(const uint32_t *count, unsigned K, unsigned P, uint16_t 
   }
 }
 
-static unsigned golomb_bits(uint32_t v, unsigned order) {
-  const uint32_t u = v + (1u << order);
-  return 2 * (31 - (unsigned)__builtin_clz(u)) - order + 1;
+/* ---- tables with fewer bits ---- */
+static uint32_t difference(const uint16_t *code, unsigned i) {
+  return (uint32_t)ac_zigzag((int32_t)code[i] - (i ? code[i - 1] : 0));
 }
 
-static uint32_t difference(const uint16_t *freq, unsigned i) {
-  return (uint32_t)ac_zigzag((int32_t)freq[i] - (i ? freq[i - 1] : 0));
-}
+enum { KIND_BITS = 3, ORDER_BITS = 3, SHAPE_BITS = 2, SCALE_BITS = 7, CENTRE_BITS = 8 };
 
-void ac_model_write(ac_bitwriter *out, const uint16_t *freq, unsigned K) {
-  unsigned order = 0, least = ~0u;
-  for (unsigned o = 0; o < 8; o++) {
-    unsigned bits = 0;
-    for (unsigned i = 0; i < K; i++) bits += golomb_bits(difference(freq, i), o);
+/* Bits of the codes, with the order that takes fewest. */
+static unsigned code_bits(ac_table *table, unsigned K) {
+  unsigned least = ~0u;
+  for (unsigned o = 0; o < 1u << ORDER_BITS; o++) {
+    unsigned bits = KIND_BITS + ORDER_BITS;
+    for (unsigned i = 0; i < K; i++) bits += ac_golomb_bits(difference(table->code, i), o);
     if (bits < least) {
       least = bits;
-      order = o;
+      table->order = (uint8_t)o;
     }
   }
-  ac_write_bits(out, order, 3);
-  for (unsigned i = 0; i < K; i++) {
-    const uint32_t u = difference(freq, i) + (1u << order);
-    const unsigned top = 31 - (unsigned)__builtin_clz(u), zeros = top - order;
-    ac_write_bits(out, 1u << zeros, zeros + 1);
-    ac_write_bits(out, u & ((1u << top) - 1), top);
-  }
+  return least;
 }
 
-void ac_model_read(ac_bitreader *in, unsigned K, unsigned P, uint16_t *freq) {
-  const int32_t total = 1 << P;
-  const unsigned order = ac_read_bits(in, 3);
-  int32_t f = 0, sum = 0;
+static unsigned largest(const uint16_t *v, unsigned K) {
+  unsigned most = 0;
+  for (unsigned i = 1; i < K; i++)
+    if (v[i] > v[most]) most = i;
+  return most;
+}
+
+/* The first of the largest frequencies takes what the others leave of 2^P; 0 if that is nothing. */
+static int complete(uint16_t *freq, unsigned K, unsigned P, unsigned at) {
+  int32_t left = 1 << P;
+  for (unsigned i = 0; i < K; i++) left -= i == at ? 0 : freq[i];
+  if (left < 1 || left >= 1 << P) return 0;
+  freq[at] = (uint16_t)left;
+  return 1;
+}
+
+/* Frequencies of m bits after the leading one.  Each is rounded so that the sum of all so far is nearest to
+ * what it should be; 0 if no such table is one. */
+static int round_table(const uint16_t *exact, unsigned K, unsigned P, unsigned m, uint16_t *freq, ac_table *table) {
+  int32_t behind = 0;
+  table->kind = (uint8_t)m;
   for (unsigned i = 0; i < K; i++) {
-    unsigned zeros = 0;
-    while (!ac_read_bits(in, 1) && zeros < 16) zeros++;
-    if (zeros == 16 || in->bytes->failed) goto invalid;
-    const unsigned top = zeros + order;
-    const uint32_t u = (1u << top | ac_read_bits(in, top)) - (1u << order);
-    f += (int32_t)ac_unzigzag(u);
-    if (f < 0 || f >= total) goto invalid;
-    freq[i] = (uint16_t)f;
-    sum += f; /* at most 64 * 2^13 */
+    uint32_t code = ac_shorten(exact[i], m);
+    const int32_t below = (int32_t)(exact[i] - ac_expand_short(code, m));
+    const int32_t above = (int32_t)(ac_expand_short(code + 1, m) - exact[i]);
+    if (exact[i] && below && behind + below > above - behind && ac_expand_short(code + 1, m) < 1u << P) code++;
+    table->code[i] = (uint16_t)code;
+    freq[i] = (uint16_t)ac_expand_short(code, m);
+    behind += exact[i] - freq[i];
   }
-  if (sum == total) return;
+  return complete(freq, K, P, largest(table->code, K));
+}
+
+/* ---- curves ---- */
+/* 2^-(e / 2^16), in units of 2^-24: a cubic that is within 1.2e-4 of it. */
+static uint32_t power(uint32_t e) {
+  if (e >> 16 > 24) return 0;
+  const uint64_t f = e & 65535;
+  const uint64_t p = 65536 - (f * (45309 - (f * (15105 - (f * 2563 >> 16)) >> 16)) >> 16);
+  return (uint32_t)(p << 8 >> (e >> 16));
+}
+
+/* log2 of how much less likely a symbol is that lies t / 2^16 standard deviations from the centre, in units of
+ * 2^-16: normal, Laplace, between them, and Student's t with four degrees of freedom (but for its scale). */
+static uint32_t shape_bits(unsigned shape, uint32_t t) {
+  const uint64_t far = t < 1u << 22 ? t : 1u << 22, square = far * far >> 16;
+  const uint64_t normal = square * 47274 >> 16, laplace = far * 133711 >> 16;
+  uint64_t e;
+  switch (shape) {
+    case 0: e = normal; break;
+    case 1: e = laplace; break;
+    case 2: e = (normal + laplace) / 2; break;
+    default: e = 5 * ((uint64_t)ac_log2((uint32_t)(65536 + square / 2)) - (16 << 16)) / 2;
+  }
+  return e < 31u << 16 ? (uint32_t)e : 31u << 16;
+}
+
+/* Frequencies of a curve whose centre is in quarters of a symbol and whose deviation is 2^(scale / 12) eighths. */
+static void draw_curve(const ac_table *c, unsigned K, unsigned P, uint16_t *freq) {
+  static const uint32_t PER_DEVIATION[12] = {65536, 61858, 58386, 55109, 52016, 49097, 46341, 43740, 41285, 38968, 36781, 34716};
+  uint32_t weight[AC_MAX_TOKENS], most = 0;
+  uint64_t sum = 0;
+  for (unsigned i = 0; i < K; i++) {
+    const int32_t d = (int32_t)(4 * i + 2) - c->centre;
+    const uint32_t eighths = 2 * (uint32_t)(d < 0 ? -d : d);
+    weight[i] = power(shape_bits(c->shape, eighths * PER_DEVIATION[c->scale % 12] >> c->scale / 12));
+    sum += weight[i];
+    if (weight[i] > weight[most]) most = i;
+  }
+  if (!sum) sum = weight[most] = 1;
+  for (unsigned i = 0; i < K; i++) freq[i] = (uint16_t)(1 + weight[i] * (uint64_t)((1u << P) - K) / sum);
+  complete(freq, K, P, most); /* they sum to 2^P at most, each to 1 at least */
+}
+
+/* The bits of the counted symbols. */
+static double symbol_bits(const uint32_t *count, unsigned K, unsigned P, const uint16_t *freq) {
+  uint64_t sum = 0; /* in units of 2^-16; below 2^18 values of 2^20 each */
+  for (unsigned i = 0; i < K; i++)
+    if (count[i]) sum += count[i] * (((uint64_t)P << 16) - ac_log2(freq[i]));
+  return (double)sum * 0x1p-16;
+}
+
+/* The scale of a deviation whose square is v (quarters of a symbol). */
+static uint8_t scale_of(double v) {
+  const double eighths = 4 * v * 65536;
+  const uint32_t u = eighths < 1 ? 1 : eighths < 4e9 ? (uint32_t)eighths : 4000000000u;
+  const int s = (int)((6 * (uint64_t)ac_log2(u)) >> 16) - 6 * 16;
+  return (uint8_t)(s < 0 ? 0 : s > 127 ? 127 : s);
+}
+
+/* The curve that costs least, by its moments and then by trial about them. */
+static double fit_curve(const uint32_t *count, unsigned K, unsigned P, uint16_t *freq, ac_table *best) {
+  double n = 0, sum = 0, squares = 0;
+  for (unsigned i = 0; i < K; i++) {
+    n += count[i];
+    sum += (double)count[i] * (4 * i + 2);
+  }
+  const double mean = sum / n;
+  for (unsigned i = 0; i < K; i++) squares += count[i] * (4 * i + 2 - mean) * (4 * i + 2 - mean);
+  ac_table c = {.kind = AC_TABLE_CURVE, .centre = (uint8_t)(mean < 4 * K - 1 ? mean + 0.5 : 4 * K - 1)};
+  c.scale = scale_of(squares / n);
+  uint16_t drawn[AC_MAX_TOKENS];
+  double least = 1e300;
+  for (unsigned shape = 0; shape < 4; shape++) {
+    c.shape = (uint8_t)shape;
+    draw_curve(&c, K, P, drawn);
+    const double bits = symbol_bits(count, K, P, drawn);
+    if (bits >= least) continue;
+    least = bits;
+    *best = c;
+    memcpy(freq, drawn, K * sizeof *freq);
+  }
+  for (int step = 4, better; step; step = better ? step : step / 2) {
+    better = 0;
+    for (unsigned way = 0; way < 4; way++) {
+      c = *best;
+      const int scale = c.scale + (way == 0 ? step : way == 1 ? -step : 0);
+      const int centre = c.centre + (way == 2 ? step : way == 3 ? -step : 0);
+      if (scale < 0 || scale > 127 || centre < 0 || centre >= (int)(4 * K)) continue;
+      c.scale = (uint8_t)scale;
+      c.centre = (uint8_t)centre;
+      draw_curve(&c, K, P, drawn);
+      const double bits = symbol_bits(count, K, P, drawn);
+      if (bits >= least) continue;
+      least = bits;
+      *best = c;
+      better = 1;
+      memcpy(freq, drawn, K * sizeof *freq);
+    }
+  }
+  return least;
+}
+
+double ac_model_choose(const uint32_t *count, unsigned K, unsigned P, double weight, int search, int curves, uint16_t *freq,
+                       ac_table *table, unsigned *table_bits) {
+  ac_model_normalize(count, K, P, freq);
+  table->kind = AC_TABLE_EXACT;
+  memcpy(table->code, freq, K * sizeof *freq);
+  *table_bits = code_bits(table, K);
+  double symbols = symbol_bits(count, K, P, freq) * weight;
+  if (!search) return symbols;
+  uint16_t exact[AC_MAX_TOKENS], rounded[AC_MAX_TOKENS];
+  memcpy(exact, freq, sizeof exact);
+  for (unsigned m = 0; m < 5; m++) {
+    ac_table form;
+    if (!round_table(exact, K, P, m, rounded, &form)) continue;
+    const unsigned bits = code_bits(&form, K);
+    const double s = symbol_bits(count, K, P, rounded) * weight;
+    if (s + bits >= symbols + *table_bits) continue;
+    symbols = s;
+    *table_bits = bits;
+    *table = form;
+    memcpy(freq, rounded, K * sizeof *freq);
+  }
+  const unsigned curve_bits = SHAPE_BITS + SCALE_BITS + CENTRE_BITS;
+  if (curves && *table_bits > curve_bits) {
+    ac_table form;
+    const double s = fit_curve(count, K, P, rounded, &form) * weight;
+    if (s + curve_bits < symbols + *table_bits) {
+      symbols = s;
+      *table_bits = curve_bits;
+      *table = form;
+      memcpy(freq, rounded, K * sizeof *freq);
+    }
+  }
+  return symbols;
+}
+
+/* ---- stream ---- */
+void ac_model_write(ac_bitwriter *out, const ac_table *table, unsigned K) {
+  if (table->kind == AC_TABLE_CURVE) {
+    ac_write_bits(out, table->shape, SHAPE_BITS);
+    ac_write_bits(out, table->scale, SCALE_BITS);
+    ac_write_bits(out, table->centre, CENTRE_BITS);
+    return;
+  }
+  const unsigned order = table->order;
+  ac_write_bits(out, order, ORDER_BITS);
+  ac_write_bits(out, table->kind, KIND_BITS);
+  for (unsigned i = 0; i < K; i++) ac_write_golomb(out, difference(table->code, i), order);
+}
+
+void ac_model_read(ac_bitreader *in, unsigned K, unsigned P, int curve, uint16_t *freq) {
+  if (curve) {
+    ac_table c;
+    c.shape = (uint8_t)ac_read_bits(in, SHAPE_BITS);
+    c.scale = (uint8_t)ac_read_bits(in, SCALE_BITS);
+    c.centre = (uint8_t)ac_read_bits(in, CENTRE_BITS);
+    if (c.centre >= 4 * K) goto invalid;
+    draw_curve(&c, K, P, freq);
+    return;
+  }
+  const int32_t total = 1 << P;
+  const unsigned order = ac_read_bits(in, ORDER_BITS), kind = ac_read_bits(in, KIND_BITS);
+  uint16_t code[AC_MAX_TOKENS];
+  int32_t c = 0, sum = 0;
+  for (unsigned i = 0; i < K; i++) {
+    const uint32_t u = ac_read_golomb(in, order);
+    if (in->bytes->failed || u >= 2 * (uint32_t)total) goto invalid;
+    c += (int32_t)ac_unzigzag(u);
+    if (c < 0 || c >= total) goto invalid;
+    const uint32_t f = kind == AC_TABLE_EXACT ? (uint32_t)c : ac_expand_short((uint32_t)c, kind);
+    if (f >= (uint32_t)total) goto invalid;
+    code[i] = (uint16_t)c;
+    freq[i] = (uint16_t)f;
+    sum += (int32_t)f; /* at most 64 * 2^13 */
+  }
+  if (kind == AC_TABLE_EXACT ? sum == total : complete(freq, K, P, largest(code, K))) return;
 invalid:
   if (!in->bytes->failed) in->bytes->failed = AC_E_FORMAT;
 }

@@ -62,9 +62,23 @@ static inline uint32_t ac_symbol_push(const ac_symbol *s, uint32_t y, unsigned P
  * nonzero counts and K <= 2^P. */
 void ac_model_normalize(const uint32_t *count, unsigned K, unsigned P, uint16_t *freq);
 
-void ac_model_write(ac_bitwriter *out, const uint16_t *freq, unsigned K);
-/* Sets in->bytes->failed unless the frequencies satisfy the invariant. */
-void ac_model_read(ac_bitreader *in, unsigned K, unsigned P, uint16_t *freq);
+/* How a table is written: all bits of the frequencies, some of their leading ones, or a curve. */
+enum { AC_TABLE_EXACT = 7 /* fewer: so many bits after the leading one */, AC_TABLE_CURVE = 8 };
+typedef struct {
+  uint8_t kind, order;
+  uint8_t shape, scale, centre; /* of a curve */
+  uint16_t code[AC_MAX_TOKENS]; /* of others */
+} ac_table;
+
+/* Frequencies for counts (as ac_model_normalize) that cost least with their table, and how it is written.  Each
+ * count stands for `weight` symbols; returns the bits of the symbols, and those of the table in *table_bits.
+ * Without `search` the table is exact. */
+double ac_model_choose(const uint32_t *count, unsigned K, unsigned P, double weight, int search, int curves, uint16_t *freq,
+                       ac_table *table, unsigned *table_bits);
+
+void ac_model_write(ac_bitwriter *out, const ac_table *table, unsigned K);
+/* Sets in->bytes->failed unless the frequencies satisfy the invariant.  `curve`: it is one. */
+void ac_model_read(ac_bitreader *in, unsigned K, unsigned P, int curve, uint16_t *freq);
 
 #define AC_TABLE_SLACK 8
 void ac_model_decoder(const uint16_t *freq, unsigned K, unsigned P, uint32_t *table /* 2^P + AC_TABLE_SLACK */);

@@ -92,13 +92,56 @@ static size_t raw_plane_size(const ac_windows *w, const uint8_t *group_class, ui
 }
 
 /* ---- lists ---- */
-static void write_outside(ac_writer *out, const ac_encode_scratch *s, const uint32_t *index, uint32_t n) {
-  uint32_t next = 0;
-  for (uint32_t i = 0; i < n; i++) {
-    ac_write_varint(out, index[i] - next);
-    ac_write_varint(out, ac_zigzag(s->q[index[i]]));
-    next = index[i] + 1;
+/* Gaps between positions as Golomb-Rice codes (R. F. Rice, JPL 79-22, 1979): the parameter that takes the fewest
+ * bits. */
+enum { MAX_RICE = 17 };
+
+static unsigned best_rice(const uint32_t *index, uint32_t n) {
+  unsigned best = 0;
+  uint64_t least = UINT64_MAX;
+  for (unsigned r = 0; r <= MAX_RICE; r++) {
+    uint64_t bits = (uint64_t)n * (r + 1);
+    for (uint32_t i = 0, next = 0; i < n; next = index[i++] + 1) bits += (index[i] - next) >> r;
+    if (bits >= least) continue;
+    least = bits;
+    best = r;
   }
+  return best;
+}
+
+static void write_gap(ac_bitwriter *out, uint32_t gap, unsigned rice) {
+  ac_write_zeros(out, gap >> rice);
+  ac_write_bits(out, gap & ((1u << rice) - 1), rice);
+}
+
+/* A gap of less than n, if it is one at all. */
+static uint64_t read_gap(ac_bitreader *in, uint32_t n, unsigned rice) {
+  const uint64_t quotient = ac_read_zeros(in, n >> rice);
+  return quotient << rice | ac_read_bits(in, rice);
+}
+
+/* Values outside their window: gaps, and exp-Golomb codes of the values. */
+enum { MAX_ORDER = 31 };
+
+static void write_outside(ac_writer *out, const ac_encode_scratch *s, const uint32_t *index, uint32_t n) {
+  const unsigned rice = best_rice(index, n);
+  unsigned order = 0;
+  uint64_t least = UINT64_MAX;
+  for (unsigned o = 0; o <= MAX_ORDER; o++) {
+    uint64_t bits = 0;
+    for (uint32_t i = 0; i < n; i++) bits += ac_golomb_bits((uint32_t)ac_zigzag(s->q[index[i]]), o);
+    if (bits > least) break; /* it only grows from here */
+    least = bits;
+    order = o;
+  }
+  ac_write8(out, (uint8_t)rice);
+  ac_write8(out, (uint8_t)order);
+  ac_bitwriter bits = {out, 0, 0};
+  for (uint32_t i = 0, next = 0; i < n; next = index[i++] + 1) {
+    write_gap(&bits, index[i] - next, rice);
+    ac_write_golomb(&bits, (uint32_t)ac_zigzag(s->q[index[i]]), order);
+  }
+  ac_flush_bits(&bits);
 }
 
 /* Refused values are often all the same (NaN, a fill value) and in runs: an entry stands for a run of
@@ -127,28 +170,11 @@ static void write_refused(ac_writer *out, size_t item, const uint8_t *src, const
   }
 }
 
-/* Gaps of edges as Golomb-Rice codes (R. F. Rice, JPL 79-22, 1979). */
-enum { MAX_RICE = 17 };
-
 static void write_edges(ac_writer *out, const uint32_t *index, uint32_t n) {
-  unsigned best = 0;
-  uint64_t least = UINT64_MAX;
-  for (unsigned r = 0; r <= MAX_RICE; r++) {
-    uint64_t bits = (uint64_t)n * (r + 1);
-    for (uint32_t i = 0, next = 0; i < n; next = index[i++] + 1) bits += (index[i] - next) >> r;
-    if (bits < least) {
-      least = bits;
-      best = r;
-    }
-  }
-  ac_write8(out, (uint8_t)best);
+  const unsigned rice = best_rice(index, n);
+  ac_write8(out, (uint8_t)rice);
   ac_bitwriter bits = {out, 0, 0};
-  for (uint32_t i = 0, next = 0; i < n; next = index[i++] + 1) {
-    const uint32_t gap = index[i] - next;
-    for (uint32_t q = gap >> best; q; q--) ac_write_bits(&bits, 0, 1);
-    ac_write_bits(&bits, 1, 1);
-    ac_write_bits(&bits, gap & ((1u << best) - 1), best);
-  }
+  for (uint32_t i = 0, next = 0; i < n; next = index[i++] + 1) write_gap(&bits, index[i] - next, rice);
   ac_flush_bits(&bits);
 }
 
@@ -206,7 +232,7 @@ int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_enc
     ac_write_varint(out, n_refused);
     if (n_edges) ac_write_varint(out, n_edges);
     uint8_t *const start = out->p;
-    write_outside(out, s, s->index + n_refused, n_outside);
+    if (n_outside) write_outside(out, s, s->index + n_refused, n_outside);
     if (n_refused) write_refused(out, size, src, s->index, n_refused);
     if (n_edges) write_edges(out, s->events, n_edges);
     ac_insert_length(out, start);
@@ -259,7 +285,7 @@ int ac_section_read(ac_reader *in, uint32_t n, ac_section *b) {
     b->n_outside = (uint32_t)n_outside;
     b->n_refused = (uint32_t)n_refused;
     b->n_edges = (uint32_t)n_edges;
-    if (length < 2 * n_outside || length > ac_remaining(in)) return AC_E_FORMAT; /* two varints each */
+    if (length > ac_remaining(in) || 8 * length < 2 * n_outside) return AC_E_FORMAT; /* two codes each */
     b->lists.p = ac_take(in, (size_t)length);
     b->lists.end = in->p;
   }
@@ -294,15 +320,20 @@ int ac_section_decode(ac_section *b, int out, double delta, uint32_t *tables, ac
   const int error = ac_active_kernels()->decode[out](&coded, dst);
   ac_lap(watch, AC_STAGE_DECODE);
   if (error) return error;
+  if (!b->n_outside) return AC_OK;
   ac_reader *in = &b->lists;
+  const unsigned rice = ac_read8(in), order = ac_read8(in);
+  if (rice > MAX_RICE || order > MAX_ORDER) return AC_E_FORMAT;
+  ac_bitreader bits = {in, 0, 0};
   uint64_t at = 0;
   for (uint32_t i = 0; i < b->n_outside; i++, at++) {
-    const uint64_t gap = ac_read_varint(in);
-    const int64_t q = ac_unzigzag(ac_read_varint(in));
-    if (in->failed || gap >= b->n || (at += gap) >= b->n || q < -AC_QMAX || q > AC_QMAX) return AC_E_FORMAT;
+    at += read_gap(&bits, b->n, rice);
+    const int64_t q = ac_unzigzag(ac_read_golomb(&bits, order));
+    if (in->failed || at >= b->n || q < -AC_QMAX || q > AC_QMAX) return AC_E_FORMAT;
     put_outside(out, dst, at, (int32_t)q, delta);
   }
-  return AC_OK;
+  ac_end_bits(&bits);
+  return in->failed ? AC_E_FORMAT : AC_OK;
 }
 
 static int put_refused(ac_section *b, unsigned size, uint8_t *dst) {
@@ -334,10 +365,7 @@ static int put_edges(ac_section *b, int dtype, unsigned size, double delta, uint
   ac_bitreader bits = {in, 0, 0};
   uint64_t at = 0;
   for (uint32_t i = 0; i < b->n_edges; i++, at++) {
-    uint64_t quotient = 0;
-    while (!ac_read_bits(&bits, 1))
-      if (in->failed || (++quotient << rice) >= b->n) return AC_E_FORMAT;
-    at += quotient << rice | ac_read_bits(&bits, rice);
+    at += read_gap(&bits, b->n, rice);
     if (in->failed || at >= b->n || !ac_edge(dtype, dst + at * size, delta, dst + at * size)) return AC_E_FORMAT;
   }
   ac_end_bits(&bits);

@@ -22,8 +22,8 @@ static void count(const uint8_t *classes, uint32_t n, unsigned order, uint32_t c
   }
 }
 
-/* A model needs two symbols: contexts that saw fewer get a neighbour that never comes. */
-static void model(uint32_t *counts, unsigned n_classes, uint16_t *freq) {
+/* A model needs two symbols: contexts that saw fewer get a neighbour that never comes.  Returns the bits. */
+static double model(uint32_t *counts, unsigned n_classes, uint16_t *freq, ac_table *table) {
   unsigned seen = 0, last = 0;
   for (unsigned s = 0; s < n_classes; s++)
     if (counts[s]) {
@@ -32,7 +32,9 @@ static void model(uint32_t *counts, unsigned n_classes, uint16_t *freq) {
     }
   if (seen == 0) counts[0] = 1 << 16;
   if (seen < 2) counts[last ? 0 : 1] = 1;
-  ac_model_normalize(counts, n_classes, P, freq);
+  unsigned table_bits;
+  const double bits = ac_model_choose(counts, n_classes, P, 1, 1, 0, freq, table, &table_bits);
+  return bits + table_bits;
 }
 
 unsigned ac_sequence_method(const uint8_t *classes, uint32_t n, unsigned n_classes) {
@@ -42,17 +44,9 @@ unsigned ac_sequence_method(const uint8_t *classes, uint32_t n, unsigned n_class
   for (unsigned order = 0; order < 2; order++) {
     count(classes, n, order, counts);
     uint64_t bits = LANES * 24; /* states, less what they carry */
-    for (unsigned c = 0; c < (order ? n_classes : 1); c++) {
-      uint32_t total = 0;
-      uint64_t sum = 0;
-      for (unsigned s = 0; s < n_classes; s++)
-        if (counts[c][s]) {
-          total += counts[c][s];
-          sum += (uint64_t)counts[c][s] * ac_log2(counts[c][s]);
-        }
-      bits += 3 + 3 * n_classes;
-      if (total) bits += ((uint64_t)total * ac_log2(total) - sum) >> 16;
-    }
+    uint16_t freq[AC_MAX_CLASSES];
+    ac_table table;
+    for (unsigned c = 0; c < (order ? n_classes : 1); c++) bits += (uint64_t)model(counts[c], n_classes, freq, &table);
     if (bits < least) {
       least = bits;
       method = order ? AC_SEQUENCE_ORDER1 : AC_SEQUENCE_ORDER0;
@@ -75,8 +69,9 @@ void ac_sequence_write(ac_writer *out, unsigned method, const uint8_t *classes, 
   ac_symbol symbols[AC_MAX_CLASSES][AC_MAX_CLASSES];
   count(classes, n, order, counts);
   for (unsigned c = 0; c < contexts; c++) {
-    model(counts[c], n_classes, freq);
-    ac_model_write(&bits, freq, n_classes);
+    ac_table table;
+    model(counts[c], n_classes, freq, &table);
+    ac_model_write(&bits, &table, n_classes);
     ac_model_encoder(freq, n_classes, P, symbols[c]);
   }
   ac_flush_bits(&bits);
@@ -116,7 +111,7 @@ void ac_sequence_read(ac_reader *in, unsigned method, uint8_t *classes, uint32_t
   uint16_t freq[AC_MAX_CLASSES];
   uint32_t tables[(AC_MAX_CLASSES << P) + AC_TABLE_SLACK], x[LANES];
   for (unsigned c = 0; c < contexts; c++) {
-    ac_model_read(&bits, n_classes, P, freq);
+    ac_model_read(&bits, n_classes, P, 0, freq);
     if (in->failed) return;
     ac_model_decoder(freq, n_classes, P, tables + (c << P));
   }

@@ -220,10 +220,10 @@ static void aim_histogram(ac_histogram *h, uint32_t values, double centre, doubl
   h->first = (int32_t)(((((int64_t)centre >> shift) - AC_HISTOGRAM_BINS / 2) >> 5) * 32);
 }
 
-/* Bits of one exception: gap (one or two bytes), zigzag integer, filler token. */
+/* Bits of one exception: gap, exp-Golomb code of the integer, filler token. */
 static double exception_bits(const cluster *c) {
   const unsigned bits = bit_length((uint64_t)(c->scale * 8 + fabs(c->centre))) + 1;
-  return 12 + 8 * ((bits + 6) / 7) + 4;
+  return 9 + 2 + bits + 4;
 }
 
 /* A window and what it is expected to cost. */
@@ -297,6 +297,9 @@ static void fit_window(const ac_histogram *h, const cluster *c, unsigned P, wind
   }
 }
 
+/* Of more values an exact table is less than a thousandth: nothing is gained by another. */
+enum { MANY_VALUES = 1 << 15 };
+
 /* The class of a window: its table, and the likeliest token; adds the bits of its tokens. */
 static void finish_class(const window *w, uint32_t values, unsigned P, ac_class *out, uint64_t *token_bits) {
   uint32_t counts[AC_MAX_TOKENS], inside = 0;
@@ -313,11 +316,9 @@ static void finish_class(const window *w, uint32_t values, unsigned P, ac_class 
   out->base = (int32_t)(w->lo * ((int64_t)1 << w->k));
   if (w->n_tokens < 2) return;
   counts[filler] += w->counted - inside; /* exceptions code the filler */
-  ac_model_normalize(counts, w->n_tokens, P, out->freq);
-  uint64_t sum = 0;
-  for (unsigned i = 0; i < w->n_tokens; i++)
-    if (counts[i]) sum += counts[i] * (((uint64_t)P << 16) - ac_log2(out->freq[i]));
-  *token_bits += (uint64_t)(sum * 0x1p-16 * ((double)values / w->counted));
+  unsigned table_bits;
+  *token_bits += (uint64_t)ac_model_choose(counts, w->n_tokens, P, (double)values / w->counted, values < MANY_VALUES, 1,
+                                           out->freq, &out->table, &table_bits);
 }
 
 /* More than half of the values in two neighbouring bins: the deviation is that of outliers, and the
@@ -412,24 +413,31 @@ void ac_windows_plan(const int32_t *q, uint32_t n, const ac_group_stats *stats, 
 }
 
 /* ---- stream ---- */
+enum { CURVE = 1 << 6 }; /* in the byte of K - 1: the table is a curve */
+
 void ac_windows_write(ac_writer *out, const ac_windows *w) {
   for (unsigned i = 0; i < w->n_classes; i++) {
     const ac_class *c = &w->classes[i];
     ac_write8(out, c->k);
-    ac_write8(out, (uint8_t)(c->n_tokens - 1));
+    ac_write8(out, (uint8_t)((c->n_tokens - 1) | (c->n_tokens > 1 && c->table.kind == AC_TABLE_CURVE ? CURVE : 0)));
     ac_write_varint(out, ac_zigzag(c->base >> c->k));
   }
   ac_bitwriter bits = {out, 0, 0};
   for (unsigned i = 0; i < w->n_classes; i++)
-    if (w->classes[i].n_tokens > 1) ac_model_write(&bits, w->classes[i].freq, w->classes[i].n_tokens);
+    if (w->classes[i].n_tokens > 1) ac_model_write(&bits, &w->classes[i].table, w->classes[i].n_tokens);
   ac_flush_bits(&bits);
 }
 
 void ac_windows_read(ac_reader *in, ac_windows *w) {
+  uint32_t curves = 0;
   for (unsigned i = 0; i < w->n_classes; i++) {
     ac_class *c = &w->classes[i];
     c->k = ac_read8(in);
-    const unsigned tokens = ac_read8(in);
+    unsigned tokens = ac_read8(in);
+    if (tokens & CURVE && tokens != CURVE) { /* one token has no table */
+      curves |= 1u << i;
+      tokens ^= CURVE;
+    }
     const int64_t lo = ac_unzigzag(ac_read_varint(in));
     if (c->k > AC_MAX_RAW_BITS || tokens >= AC_MAX_TOKENS || lo < INT32_MIN || lo > INT32_MAX) goto invalid;
     const int64_t base = lo * ((int64_t)1 << c->k), end = base + ((int64_t)(tokens + 1) << c->k);
@@ -439,7 +447,7 @@ void ac_windows_read(ac_reader *in, ac_windows *w) {
   }
   ac_bitreader bits = {in, 0, 0};
   for (unsigned i = 0; i < w->n_classes; i++)
-    if (w->classes[i].n_tokens > 1) ac_model_read(&bits, w->classes[i].n_tokens, w->prob_bits, w->classes[i].freq);
+    if (w->classes[i].n_tokens > 1) ac_model_read(&bits, w->classes[i].n_tokens, w->prob_bits, curves >> i & 1, w->classes[i].freq);
   ac_end_bits(&bits);
   return;
 invalid:

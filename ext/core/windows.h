@@ -22,6 +22,7 @@ typedef struct {
   uint8_t filler;   /* likeliest token: stands in the slots of exceptions */
   int32_t base;     /* lo << k; [base, base + (K << k)) lies within int32 */
   uint16_t freq[AC_MAX_TOKENS];
+  ac_table table;   /* encoder: how freq is written */
 } ac_class;
 
 typedef struct {
