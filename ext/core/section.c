@@ -22,7 +22,7 @@ size_t ac_encode_scratch_place(ac_encode_scratch *s, uint8_t *memory, uint32_t v
   size_t total = 0;
   const size_t q = reserve(&total, 4 * n), index = reserve(&total, 4 * n), tokens = reserve(&total, n),
                classes = reserve(&total, groups), sequence = reserve(&total, AC_SEQUENCE_SCRATCH),
-               words = reserve(&total, words_size), stats = reserve(&total, groups * sizeof *s->stats),
+               words = reserve(&total, words_size), stats = reserve(&total, (groups + groups / 2 + 1) * sizeof *s->stats),
                histograms = reserve(&total, AC_MAX_CLASSES * sizeof *s->histograms),
                symbols = reserve(&total, AC_MAX_CLASSES * sizeof *s->symbols),
                events = reserve(&total, ac_mask_scratch(values)), bitmap = reserve(&total, 8 * ac_bitmap_words(values)),
@@ -197,7 +197,7 @@ int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_enc
   if (n_refused) n_refused = take_edges(s, n_refused, &n_edges);
   ac_plan plan;
   ac_windows *w = &plan.windows;
-  w->group = (uint8_t)ac_group_size(tuning);
+  w->group = (uint8_t)ac_group_choice(tuning);
   w->prob_bits = tuning->prob_bits;
   ac_windows_plan(s->q, n, s->stats, s->histograms, s->group_class, &plan);
   ac_lap(s->watch, AC_STAGE_PLAN);

@@ -36,10 +36,19 @@ size_t ac_encode_scratch_place(ac_encode_scratch *s, uint8_t *memory, uint32_t v
 int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_encode_scratch *s, const void *src,
                      unsigned size, uint32_t n_refused);
 
-/* Groups are of this size. */
-static inline unsigned ac_group_size(const ac_tuning *tuning) { return tuning->group ? tuning->group : AC_MAX_GROUP; }
-
 static inline unsigned ac_level(const ac_tuning *tuning) { return tuning->level ? tuning->level : AC_DEFAULT_LEVEL; }
+
+/* Groups are of this size; 0: of the one that costs less. */
+enum { AC_LEVEL_GROUPS = 3 /* the first level that chooses */ };
+static inline unsigned ac_group_choice(const ac_tuning *tuning) {
+  return tuning->group ? tuning->group : ac_level(tuning) < AC_LEVEL_GROUPS ? AC_MAX_GROUP : 0;
+}
+
+/* Groups whose statistics the plan needs. */
+static inline unsigned ac_group_size(const ac_tuning *tuning) {
+  const unsigned group = ac_group_choice(tuning);
+  return group ? group : 64;
+}
 
 /* A section that was read: everything checked but the coded words and the lists themselves. */
 typedef struct {

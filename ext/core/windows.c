@@ -128,6 +128,23 @@ static overview sum_keys(const ac_group_stats *stats, uint32_t n, unsigned group
   return all;
 }
 
+/* The class sequence takes about so many bits, by what follows what. */
+static double sequence_bits(const uint8_t *group_class, uint32_t n_groups, unsigned n_classes) {
+  uint32_t pairs[AC_MAX_CLASSES][AC_MAX_CLASSES];
+  memset(pairs, 0, sizeof pairs);
+  for (uint32_t g = 1; g < n_groups; g++) pairs[group_class[g - 1]][group_class[g]]++;
+  uint64_t bits = 0;
+  for (unsigned c = 0; c < n_classes; c++) {
+    uint32_t total = 0;
+    for (unsigned d = 0; d < n_classes; d++) {
+      total += pairs[c][d];
+      if (pairs[c][d]) bits -= (uint64_t)pairs[c][d] * ac_log2(pairs[c][d]);
+    }
+    if (total) bits += (uint64_t)total * ac_log2(total);
+  }
+  return (double)bits * 0x1p-16;
+}
+
 /* Groups, keyed, -> at most AC_MAX_CLASSES clusters; returns how many. */
 static unsigned cluster_groups(const key_sums *sums, uint32_t n_groups, uint8_t *group_class, cluster *clusters) {
   uint8_t key_cluster[N_KEYS];
@@ -382,28 +399,81 @@ static void consider_bit_packing(const int32_t *q, uint32_t n, uint8_t *group_cl
   plan->token_bits = 0;
 }
 
-void ac_windows_plan(const int32_t *q, uint32_t n, const ac_group_stats *stats, ac_histogram *histograms,
+/* Statistics of groups of 128 from those of their halves; how far the halves' means are apart stands for how far
+ * the values are. */
+static void join_halves(const ac_group_stats *half, uint32_t n, ac_group_stats *whole) {
+  const uint32_t n_halves = ac_groups(n, 64);
+  for (uint32_t g = 0; 2 * g < n_halves; g++) {
+    const ac_group_stats *a = &half[2 * g], *b = a + 1;
+    if (2 * g + 1 == n_halves) {
+      whole[g] = *a;
+      return;
+    }
+    const int64_t mb = 2 * g + 2 < n_halves ? 64 : n - 64 * (2 * g + 1);
+    const int64_t sum = (int64_t)a->mean * 64 + (int64_t)b->mean * mb;
+    const int32_t mean = (int32_t)(sum / (64 + mb));
+    uint64_t deviation = a->deviation + b->deviation;
+    if (4 * (uint64_t)(sum < 0 ? -sum : sum) > deviation) {
+      const int64_t da = (int64_t)a->mean - mean, db = (int64_t)b->mean - mean;
+      const uint64_t apart = (uint64_t)((da < 0 ? -da : da) * 64 + (db < 0 ? -db : db) * mb);
+      if (apart > deviation) deviation = apart;
+    }
+    whole[g] = (ac_group_stats){mean, a->magnitude | b->magnitude, deviation};
+  }
+}
+
+typedef struct {
+  cluster clusters[N_KEYS];
+  unsigned n_classes;
+  overview all;
+  double bits; /* about what it takes, for comparison */
+} clustering;
+
+static void cluster_by(const ac_group_stats *stats, uint32_t n, unsigned group, uint8_t *group_class, clustering *c) {
+  key_sums sums[N_KEYS];
+  const uint32_t n_groups = ac_groups(n, group);
+  c->all = sum_keys(stats, n, group, group_class, sums);
+  c->n_classes = cluster_groups(sums, n_groups, group_class, c->clusters);
+  c->bits = sequence_bits(group_class, n_groups, c->n_classes);
+  for (unsigned i = 0; i < c->n_classes; i++)
+    c->bits += c->clusters[i].values * c->clusters[i].bits + table_bits(c->clusters[i].scale);
+}
+
+void ac_windows_plan(const int32_t *q, uint32_t n, ac_group_stats *stats, ac_histogram *histograms,
                      uint8_t *group_class, ac_plan *plan) {
   ac_windows *w = &plan->windows;
+  clustering found;
+  if (!w->group) {
+    uint8_t classes_64[AC_MAX_BLOCK / 64];
+    clustering of_64;
+    ac_group_stats *const joined = stats + ac_groups(n, 64);
+    join_halves(stats, n, joined);
+    cluster_by(joined, n, 128, group_class, &found);
+    cluster_by(stats, n, 64, classes_64, &of_64);
+    w->group = of_64.bits < found.bits ? 64 : 128;
+    if (w->group == 64) {
+      found = of_64;
+      memcpy(group_class, classes_64, ac_groups(n, 64));
+    }
+  } else {
+    cluster_by(stats, n, w->group, group_class, &found);
+  }
   const uint32_t n_groups = ac_groups(n, w->group);
-  cluster clusters[N_KEYS];
+  const overview all = found.all;
+  const unsigned n_classes = found.n_classes;
+  const cluster *const clusters = found.clusters;
   window windows[AC_MAX_CLASSES];
-  key_sums sums[N_KEYS];
-  const overview all = sum_keys(stats, n, w->group, group_class, sums);
-  const unsigned n_classes = cluster_groups(sums, n_groups, group_class, clusters);
   w->n_classes = (uint8_t)n_classes;
   /* One or two tables of 4096 entries stay in L1 and are closer to the entropy; with more classes
    * each is so narrow that 11 bits do as well, and small blocks do not repay larger tables. */
   if (!w->prob_bits) w->prob_bits = n <= 1 << 11 ? 10 : n_classes <= 2 && n > 1 << 15 ? 12 : 11;
   fit_windows(q, n, w->group, group_class, w->prob_bits, clusters, n_classes, histograms, windows);
 
-  double bits = 24;
+  double bits = 24 + sequence_bits(group_class, n_groups, n_classes);
   plan->token_bits = 0;
   for (unsigned c = 0; c < n_classes; c++) {
     finish_class(&windows[c], clusters[c].values, w->prob_bits, &w->classes[c], &plan->token_bits);
-    bits += windows[c].bits;
-    if (n_classes > 1)
-      bits += clusters[c].groups * ((ac_log2(n_groups) - ac_log2(clusters[c].groups)) * 0x1p-16) + 8;
+    bits += windows[c].bits + 8;
   }
   plan->total_bits = (uint64_t)bits;
   /* Bit-packing needs the bits of the range, at least those of the largest magnitude unless all

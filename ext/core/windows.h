@@ -71,10 +71,11 @@ typedef struct {
   uint64_t token_bits;  /* of its entropy-coded part */
 } ac_plan;
 
-/* Choose windows for q[0 .. n) and the class of every group, given the groups' statistics.
- * windows.group must be set; prob_bits is chosen unless it is set; lanes is left alone.
+/* Choose windows for q[0 .. n) and the class of every group, given the groups' statistics: those of
+ * windows.group, or if that is 0, which says that it is to be chosen, of 64 values, with room behind them for
+ * half as many.  prob_bits is chosen unless it is set; lanes is left alone.
  * histograms is scratch for AC_MAX_CLASSES. */
-void ac_windows_plan(const int32_t *q, uint32_t n, const ac_group_stats *stats, ac_histogram *histograms,
+void ac_windows_plan(const int32_t *q, uint32_t n, ac_group_stats *stats, ac_histogram *histograms,
                      uint8_t *group_class, ac_plan *plan);
 
 /* ---- stream ---- */
