@@ -46,7 +46,6 @@ class Row:
     mode: str
     chunk: int
     status: str
-    level: int | None = None  # of this package; None is the default
     bytes: int | None = None
     ratio: float = math.nan
     bits_per_value: float = math.nan
@@ -59,6 +58,7 @@ class Row:
     error_in_tol: float = math.nan  # largest absolute error over finite values, in tolerances
     violations: int | None = None
     nan_lost: int | None = None  # of these: NaN or infinities that are something else now, or appeared
+    level: int | None = None  # of this package; None is the default
 
     @property
     def ok(self) -> bool:
