@@ -16,6 +16,7 @@ from .cli.console import Console
 from .cli.formats import FORMATS
 from .cli.interrupt import Signals
 from .cli.prove import add_arguments as add_prove_arguments
+from .config import MAX_LEVEL, MIN_LEVEL
 from .errors import ParameterError
 from .hdf5 import plugin_path
 from .tolerance import parse_tolerance
@@ -46,6 +47,12 @@ def _relative(text: str) -> float:
     return value
 
 
+def _level(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and MIN_LEVEL <= int(text) <= MAX_LEVEL):
+        raise argparse.ArgumentTypeError(f"a level is {MIN_LEVEL} (fast) to {MAX_LEVEL} (smallest), not {text!r}")
+    return int(text)
+
+
 def _fill(text: str) -> int | float | complex:
     for kind in (int, float, complex):
         with contextlib.suppress(ValueError):
@@ -67,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     tol_help = "absolute tolerance: 1e-3, 2**-17, 2^-17, or 0 for lossless"
     rtol_help = "relative tolerance, below 1, of each value; with --tol the larger of both applies"
 
+    level_help = "how hard the encoder looks: 1 (fast) to 9 (smallest); default 5"
+
     def add(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text)
 
@@ -86,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
                 "must not change silently",
             )  # fmt: skip
             p.add_argument("--dtype", choices=("bfloat16",), help="what the elements of uint16 arrays are")
+            p.add_argument("--level", type=_level, metavar="N", help=level_help)
         p.add_argument("--format", choices=FORMATS, help="format of OUT (.zarr means zarr3)")
         p.add_argument("--in-format", choices=FORMATS, help="format of IN")
         p.add_argument("--chunks", type=_chunks, metavar="AxBxC", help="chunks of the arrays with as many axes")
@@ -110,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     p = add("demo", "Store a simulation and trained weights (or FILE) in every host, and check the bound.")
     p.add_argument("file", nargs="?", type=Path, metavar="FILE", help="your data: .npy, .npz, Zarr or HDF5")
     p.add_argument("--tol", type=_tolerance, metavar="T", help=tol_help + " (default: by array, its spread/128)")
+    p.add_argument("--level", type=_level, metavar="N", help=level_help)
     p.add_argument("--dir", type=Path, metavar="DIR", help="keep the stores in this folder")
     add_prove_arguments(add("prove", "Prove the bound on all values of small types and the edges of large ones."))
     add_bench_arguments(add("bench", "Measure size, speed and the bound on your arrays, beside memcpy and peers."))
@@ -129,7 +140,10 @@ def _run(args: argparse.Namespace) -> int:
         how = {}
         if args.command == "compress":
             _require_tolerance(args)
-            how = {"tol": args.tol, "rtol": args.rtol, "lossy_integers": args.lossy_integers, "dtype": args.dtype}
+            how = {
+                "tol": args.tol, "rtol": args.rtol, "lossy_integers": args.lossy_integers, "dtype": args.dtype,
+                "level": args.level,
+            }  # fmt: skip
         convert(
             Job(
                 args.input, args.output, in_format=args.in_format, out_format=args.format, chunks=args.chunks,
@@ -162,7 +176,7 @@ def _run(args: argparse.Namespace) -> int:
         return OK if run(args, args.argv, console) else FAILED
     from .cli.demo import demo
 
-    return OK if demo(args.file, args.tol, args.dir, console) else FAILED
+    return OK if demo(args.file, args.tol, args.level, args.dir, console) else FAILED
 
 
 def _report(error: BaseException) -> None:

@@ -8,6 +8,9 @@ FORMAT_VERSION: int
 MAX_NDIM: int
 MAX_BLOCK: int
 MAX_THREADS: int
+MIN_LEVEL: int
+DEFAULT_LEVEL: int
+MAX_LEVEL: int
 DTYPES: dict[str, int]
 NAMES: dict[int, str]
 UNITS: tuple[str, ...]
@@ -34,7 +37,7 @@ def encode(
     multiple: int = 0,
     level: int = 0,
 ) -> bytes: ...
-def encode_plain(array: Buffer, tol: float, threads: int) -> bytes | None: ...
+def encode_plain(array: Buffer, tol: float, threads: int, level: int = 0) -> bytes | None: ...
 
 class Chunk:
     element: int

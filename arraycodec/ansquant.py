@@ -44,6 +44,9 @@ class AnsQuant(Codec, _Frozen):
         What stands for missing values: they come back bit for bit and cost a bitmap, as NaN does.
     dtype : {None, "bfloat16"}
         What uint16 arrays hold, for hosts that have no bfloat16.
+    level : int, optional
+        How hard the encoder looks for the smallest chunk: 1 is fast, 9 the smallest; None is the default, 5.
+        The bound does not depend on it, every decoder reads all levels, and rewrites at another one move nothing.
     threads : int, optional
         How many threads this object may use for one chunk, the calling one included; see
         `arraycodec.encode`.  It belongs to this object and its pickles, never to what is stored: no
@@ -52,10 +55,10 @@ class AnsQuant(Codec, _Frozen):
     Raises
     ------
     TypeError
-        If `tol`, `rtol` or `fill_value` is not a number, or `threads` no integer.
+        If `tol`, `rtol` or `fill_value` is not a number, or `level` or `threads` no integer.
     ParameterError
         (a ValueError) if `tol` or `rtol` is negative, NaN or infinite, `rtol` 1 or more, `dtype` another
-        name, or `threads` below 1.
+        name, `level` outside 1 to 9, or `threads` below 1.
 
     Examples
     --------
@@ -81,9 +84,10 @@ class AnsQuant(Codec, _Frozen):
         *,
         fill_value: Any = None,
         dtype: str | None = None,
+        level: int | None = None,
         threads: int = 1,
     ) -> None:
-        self._config = Config(tol, rtol, fill_value, dtype)
+        self._config = Config(tol, rtol, fill_value, dtype, level)
         self._threads = check_threads(threads)
         dict.__init__(self, name=ZARR3_NAME, configuration=_Frozen(self._config.to_json()))
 
@@ -106,6 +110,11 @@ class AnsQuant(Codec, _Frozen):
     def dtype(self) -> str | None:
         """What uint16 arrays hold, or None."""
         return self._config.dtype
+
+    @property
+    def level(self) -> int | None:
+        """How hard the encoder looks, or None for the default."""
+        return self._config.level
 
     @property
     def threads(self) -> int:
@@ -145,7 +154,7 @@ class AnsQuant(Codec, _Frozen):
 
     # ---- value semantics: immutable, compared and hashed by what is stored ----
     def __repr__(self) -> str:
-        names = ("tol", "rtol", "fill_value", "dtype")
+        names = ("tol", "rtol", "fill_value", "dtype", "level")
         arguments = [f"{name}={getattr(self, name)!r}" for name in names if getattr(self, name) is not None]
         if self._threads != 1:
             arguments.append(f"threads={self._threads}")
@@ -171,4 +180,6 @@ class AnsQuant(Codec, _Frozen):
 
 
 def _make(config: Config, threads: int) -> AnsQuant:
-    return AnsQuant(config.tol, config.rtol, fill_value=config.fill_value, dtype=config.dtype, threads=threads)
+    return AnsQuant(
+        config.tol, config.rtol, fill_value=config.fill_value, dtype=config.dtype, level=config.level, threads=threads
+    )

@@ -41,6 +41,7 @@ def encode(
     rtol: float | None = None,
     fill_value: Any = None,
     dtype: str | None = None,
+    level: int | None = None,
     **tuning: int,
 ) -> bytes:
     """Encode an array as one self-describing chunk.
@@ -66,6 +67,9 @@ def encode(
         infinities always do.
     dtype : {None, "bfloat16"}
         What the elements of a uint16 array are.
+    level : int, optional
+        How hard the encoder looks for the smallest chunk: 1 is fast, 9 the smallest; None is the default, 5.
+        The bound is the same at every level, and so is the decoder.
     **tuning : int
         Encoder choices forced by tests: `block_len`, `group`, `lanes`, `prob_bits`.
 
@@ -78,10 +82,10 @@ def encode(
     Raises
     ------
     TypeError
-        If the dtype is not supported, or `tol` or `rtol` is not a number, or `threads` no integer.
+        If the dtype is not supported, or `tol` or `rtol` is not a number, or `threads` or `level` no integer.
     ParameterError
         If `tol` or `rtol` is negative, NaN or infinite or neither is given, `rtol` is 1 or more, `threads`
-        below 1, the array has too many dimensions, or its dtype cannot hold `fill_value`.
+        below 1, `level` outside 1 to 9, the array has too many dimensions, or its dtype cannot hold `fill_value`.
 
     Notes
     -----
@@ -98,18 +102,18 @@ def encode(
     >>> bool(np.abs(decode(encode(x, tol=2**-10)) - x).max() <= 2**-10)
     True
     """
-    if type(tol) is float and rtol is None and fill_value is None and dtype is None and not tuning:
+    if type(tol) is float and rtol is None and fill_value is None and dtype is None and level is None and not tuning:
         if type(array) is np.ndarray:  # what needs no decision, in one call
             chunk = _core.encode_plain(array, tol, _threads(threads))
             if chunk is not None:
                 return chunk
-    return encode_with(Config(tol, rtol, fill_value, dtype), array, threads, **tuning)
+    return encode_with(Config(tol, rtol, fill_value, dtype, level), array, threads, **tuning)
 
 
 def encode_with(config: Config, array: Any, threads: int = 1, **tuning: int) -> bytes:
     """`encode` with parameters that are checked already."""
     if config.is_plain and type(array) is np.ndarray and not tuning:
-        chunk = _core.encode_plain(array, config.tol, _threads(threads))
+        chunk = _core.encode_plain(array, config.tol, _threads(threads), config.level or 0)
         if chunk is not None:
             return chunk
     tol, rtol = config.require_tolerances()
@@ -125,7 +129,7 @@ def encode_with(config: Config, array: Any, threads: int = 1, **tuning: int) -> 
     if not (a.flags.c_contiguous or f_order) or not a.flags.aligned:
         a = np.array(a, order="F" if f_order else "C")
     flat = a.reshape(-1, order="F" if f_order else "C").view(np.uint8)
-    more = {"rtol": rtol, "fill": fill, "unit": unit, "multiple": multiple}
+    more = {"rtol": rtol, "fill": fill, "unit": unit, "multiple": multiple, "level": config.level or 0}
     return _core.encode(flat, code, big_endian, f_order, a.shape, tol, threads, **more, **tuning)
 
 

@@ -14,6 +14,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
+from ._core import MAX_LEVEL, MIN_LEVEL
 from .errors import ParameterError
 
 #: Items of the HDF5 filter's values, each followed by what the comment says.
@@ -25,6 +26,7 @@ CD_BFLOAT16 = 9  # nothing: uint16 elements are bfloat16
 CD_FILL_DOUBLE = 11  # low word, high word of a double
 CD_FILL_INTEGER = 12  # 1 if negative, else 0; low word, high word of the absolute value
 CD_FILL_COMPLEX = 13  # the words of two doubles
+CD_LEVEL = 14  # the level
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,16 @@ class Config:
         What stands for missing values; it comes back bit for bit.
     dtype : {None, "bfloat16"}
         What uint16 arrays hold.
+    level : int or None
+        How hard the encoder looks: 1 is fast, 9 the smallest; None is the default, which may be another one in
+        another version.  Decoders need not know it.
     """
 
     tol: float | None = None
     rtol: float | None = None
     fill_value: int | float | complex | None = None
     dtype: str | None = None
+    level: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tol", _check_tolerance("tol", self.tol))
@@ -57,11 +63,12 @@ class Config:
         object.__setattr__(self, "fill_value", _check_fill(self.fill_value))
         if self.dtype not in (None, "bfloat16"):
             raise ParameterError(f'dtype must be "bfloat16" or None, not {self.dtype!r}')
+        object.__setattr__(self, "level", _check_level(self.level))
 
     @functools.cached_property
     def is_plain(self) -> bool:
-        """Whether there is an absolute tolerance and nothing else."""
-        return self == Config(self.tol) and self.tol is not None
+        """Whether there is an absolute tolerance and nothing else, but perhaps a level."""
+        return self == Config(self.tol, level=self.level) and self.tol is not None
 
     @property
     def can_encode(self) -> bool:
@@ -82,6 +89,7 @@ class Config:
             "rtol": self.rtol,
             "fill_value": [fill.real, fill.imag] if isinstance(fill, complex) else fill,
             "dtype": self.dtype,
+            "level": self.level,
         }
         return {name: value for name, value in values.items() if value is not None}
 
@@ -94,6 +102,8 @@ class Config:
         values += _fill_item(self.fill_value)
         if self.dtype:
             values += (CD_BFLOAT16,)
+        if self.level is not None:
+            values += (CD_LEVEL, self.level)
         return values
 
 
@@ -146,14 +156,27 @@ def _check_fill(given: Any) -> int | float | complex | None:
     return value if math.isfinite(value.real) and math.isfinite(value.imag) else None
 
 
+def _check_integer(name: str, given: Any) -> int:
+    if isinstance(given, bool):
+        raise TypeError(f"{name} must be an integer, not {given!r}")
+    try:
+        return operator.index(given)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, not {given!r}") from None
+
+
+def _check_level(given: Any) -> int | None:
+    if given is None:
+        return None
+    level = _check_integer("level", given)
+    if not MIN_LEVEL <= level <= MAX_LEVEL:
+        raise ParameterError(f"level must be {MIN_LEVEL} (fast) to {MAX_LEVEL} (smallest), not {given!r}")
+    return level
+
+
 def check_threads(threads: Any) -> int:
     """A number of threads, checked; it belongs to a call, never to what is stored."""
-    if isinstance(threads, bool):
-        raise TypeError(f"threads must be an integer, not {threads!r}")
-    try:
-        number = operator.index(threads)
-    except TypeError:
-        raise TypeError(f"threads must be an integer, not {threads!r}") from None
+    number = _check_integer("threads", threads)
     if number < 1:
         raise ParameterError(f"threads must be at least 1, not {threads!r}")
     return number

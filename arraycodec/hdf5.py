@@ -14,6 +14,7 @@ typed as a list of items, each a number and what belongs to it, in any order:
 ``13,low,high,low,high``    fill value, a complex number
 ``8,n,`` n words            fill value, by its bits as an element (n = 1, 2 or 4 words, the lowest first)
 ``9``                       uint16 elements are bfloat16
+``14,level``                how hard the encoder looks: 1 (fast) to 9 (smallest)
 ==========================  ========================================================================
 
 ::
@@ -21,9 +22,9 @@ typed as a list of items, each a number and what belongs to it, in any order:
     export HDF5_PLUGIN_PATH=$(python -c "import arraycodec; print(arraycodec.hdf5.plugin_path())")
     h5repack -f var:UD=35117,0,2,2,17 in.h5 out.h5              # 2 values: item 2, k = 17
     h5repack -f var:UD=35117,0,6,6,10,12,1,9999,0 in.h5 out.h5  # 6 values: rtol 2^-10, fill value -9999
-    nccopy -F "var,35117,3,1,3" in.nc out.nc                    # tolerance 1e-3
+    nccopy -F "var,35117,3,1,3,14,9" in.nc out.nc               # tolerance 1e-3, level 9
 
-With a dataset the filter stores items 1, 5, 8 and 9, as far as they were given, and item 10, which says type
+With a dataset the filter stores items 1, 5, 8, 9 and 14, as far as they were given, and item 10, which says type
 and chunks.  A finite fill value of the dataset itself becomes item 8 where none is given: it comes back
 exactly.  (Zarr does not tell a codec the array's fill value.)  Enumerations, like bool and dates, are stored
 without loss, whatever the tolerance.
@@ -233,6 +234,7 @@ def info(dataset: Any) -> dict[str, Any] | None:
         - ``rtol``: the relative tolerance, None without one
         - ``fill_value``: what comes back bit for bit, as a number; None without one.  It may be that of the dataset
         - ``dtype``: ``"bfloat16"`` if that is what uint16 elements are, else None
+        - ``level``: how hard the encoder looks, 1 to 9; None where the default is left to the writer
         - ``cd_values``: the filter's parameters as stored, which h5py may cut short
 
         They apply to what was written through the filter; `arraycodec.peek` says what a single chunk was encoded
@@ -251,6 +253,7 @@ def info(dataset: Any) -> dict[str, Any] | None:
                 "rtol": items.rtol,
                 "fill_value": items.fill_value,
                 "dtype": items.dtype,
+                "level": items.level,
                 "cd_values": tuple(values),
             }
     return None
@@ -352,6 +355,8 @@ class Items(NamedTuple):
         As of `info`.
     type : tuple of int
         The operands of item 10, maybe cut short; empty where the filter has not completed the values.
+    level
+        As of `info`.
     """
 
     tol: float | None = None
@@ -359,6 +364,7 @@ class Items(NamedTuple):
     fill_value: int | float | complex | None = None
     dtype: str | None = None
     type: tuple[int, ...] = ()
+    level: int | None = None
 
 
 def read_items(values: Sequence[int]) -> Items | None:
@@ -410,6 +416,8 @@ def read_items(values: Sequence[int]) -> Items | None:
                     put("fill_value", complex(_double(take(2)), _double(take(2))))
                 case config.CD_BFLOAT16:
                     put("dtype", "bfloat16")
+                case config.CD_LEVEL:
+                    put("level", *take(1))
                 case 10:
                     put("type", tuple(rest))  # the last
                     rest.clear()

@@ -72,9 +72,9 @@ def _layout(dataset: h5py.Dataset, to_write: bool = False) -> _Layout | None:
     if words is None or (items.type[0] & ~hdf5.TYPE_OWN_FILL, *items.type[1:]) != words[: len(items.type)]:
         return None
     if words[0] & hdf5.TYPE_EXACT:
-        return _Layout(chunks, Config(0.0))
+        items = items._replace(tol=0.0, rtol=None, fill_value=None, dtype=None)
     try:
-        return _Layout(chunks, Config(items.tol, items.rtol, items.fill_value, items.dtype))
+        return _Layout(chunks, Config(items.tol, items.rtol, items.fill_value, items.dtype, items.level))
     except ParameterError:  # made up by a program without the filter
         return None
 

@@ -44,7 +44,7 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, Arr
 
     Parameters
     ----------
-    tol, rtol, fill_value, dtype : optional
+    tol, rtol, fill_value, dtype, level : optional
         As of `AnsQuant`.
 
     Attributes
@@ -69,8 +69,9 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, Arr
         rtol: float | None = None,
         fill_value: Any = None,
         dtype: str | None = None,
+        level: int | None = None,
     ) -> None:
-        object.__setattr__(self, "config", Config(tol, rtol, fill_value, dtype))
+        object.__setattr__(self, "config", Config(tol, rtol, fill_value, dtype, level))
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> AnsQuantSerializer:

@@ -18,7 +18,7 @@ from arraycodec.cli.bench.chunks import pieces
 from arraycodec.cli.bench.command import Options, bench
 from arraycodec.cli.bench.corpus import corpus_items, file_items, read_listing
 from arraycodec.cli.bench.measure import Row, judge
-from arraycodec.cli.bench.peers import BUILT_IN
+from arraycodec.cli.bench.peers import BUILT_IN, own
 from arraycodec.cli.bench.peers.pipelines import quantize, restore, varint_decode, varint_encode
 from arraycodec.cli.bench.protocol import Child, ChildFailed
 from arraycodec.cli.bench.summary import labels, summarize
@@ -251,6 +251,32 @@ def test_stream_and_instruction_sets(tmp_path, array, capsys):
     assert "stream enc" in text and max(map(len, text.splitlines())) <= 120
 
 
+def test_levels(tmp_path, array, capsys):
+    args = (array, "--tol", TOL, "--repeat", 2, "--peers", "fake_peers:Honest", "--stream", "--budget", 0.2)
+    assert run(*args, "--level", 9, "--level", 1, "--threads", 1, "--threads", 2, "--csv", tmp_path / "o.csv") == 0
+    rows = csvfile.read(tmp_path / "o.csv", Row)[1]
+    assert [(r.level, r.threads) for r in rows if r.is_ours and r.mode == "cache"] == [(9, 1), (1, 1), (9, 2), (1, 2)]
+    assert all(r.ok and r.level is None for r in rows if not r.is_ours)
+    for r in rows:
+        if r.is_ours:
+            assert r.bytes == len(arraycodec.encode(np.load(array), TOL, level=r.level)) and r.violations == 0
+    text = capsys.readouterr().out
+    assert "arraycodec 2 threads level 9 " in text and max(map(len, text.splitlines())) <= 120
+    assert run(array, "--tol", TOL, "--repeat", 1, "--no-peers", "--csv", tmp_path / "o.csv") == 0
+    rows = csvfile.read(tmp_path / "o.csv", Row)[1]
+    assert [r.level for r in rows] == [None, None] and "level" not in capsys.readouterr().out
+
+
+def test_the_level_reaches_the_encoder(monkeypatch):
+    seen = []
+    plain = _core.encode_plain
+    monkeypatch.setattr(_core, "encode_plain", lambda *args: seen.append(args[3]) or plain(*args))
+    for level in ("3", ""):
+        monkeypatch.setenv(own.LEVEL, level)
+        own.Arraycodec().encode(noise(), TOL)
+    assert seen == [3, 0]
+
+
 def test_lossless_and_refusals(tmp_path, array):
     out = tmp_path / "o.csv"
     assert run(array, "--tol", 0, "--repeat", 1, "--peers", "bitround,zstd", "--csv", out) == 0
@@ -301,6 +327,11 @@ def test_all_types(tmp_path):
     (["--repeat", "0"], "not a whole number of at least 1: '0'"),
     (["--timeout", "-1"], "not a number of seconds: '-1'"),
     (["--chunk", "1e6"], "not a whole number"),
+    (["--level", "0"], "not a whole number from 1 to 9: '0'"),
+    (["--level", "10"], "not a whole number from 1 to 9: '10'"),
+    (["--level", "1,2"], "not a whole number from 1 to 9: '1,2'"),
+    (["--threads", "0"], "not a whole number from 1 to 1024: '0'"),
+    (["--stages", "--level", "1"], "--stages measures the stages of the default level"),
 ])  # fmt: skip
 def test_errors_come_first_and_name_the_value(tmp_path, monkeypatch, capsys, array, args, message):
     monkeypatch.chdir(tmp_path)
@@ -323,8 +354,8 @@ def test_memory_is_asked_of_its_module(tmp_path, monkeypatch, capsys):
             return True
 
         @staticmethod
-        def peak(size, dtype, tol, threads=1):
-            return SimpleNamespace(chunk=size // 4, encode=peaks.MIB, decode=threads)
+        def peak(size, dtype, tol, threads=1, level=None):
+            return SimpleNamespace(chunk=size // 4, encode=peaks.MIB * (level or 1), decode=threads)
 
     monkeypatch.setattr(peaks, "memory", Module)
     assert run("--no-codecs", "--memory", "--csv", tmp_path / "o.csv") == 0
@@ -332,6 +363,10 @@ def test_memory_is_asked_of_its_module(tmp_path, monkeypatch, capsys):
     assert [(r.dtype, r.size) for r in rows] == [(d, n) for d in peaks.DTYPES for n in peaks.SIZES]
     assert rows[0] == peaks.PeakRow("f4", 2.0**-9, 1, peaks.MIB, peaks.MIB // 4, peaks.MIB, 1)
     assert not (tmp_path / "o.csv").exists() and "f8           1  256  64.00    1.00    0.00" in capsys.readouterr().out
+    assert run("--no-codecs", "--memory", "--level", 1, "--level", 9, "--csv", tmp_path / "o.csv") == 0
+    rows = csvfile.read(tmp_path / "o-memory.csv", peaks.PeakRow)[1]
+    assert [(r.level, r.encode // peaks.MIB) for r in rows] == [(n, n) for n in (1, 9) for _ in range(8)]
+    assert "array  threads  level  MiB" in capsys.readouterr().out
     monkeypatch.setattr(Module, "available", staticmethod(lambda: False))
     assert "--memory: this system does not let a process reset its peak" in error_of(capsys, "--memory")
 
@@ -403,6 +438,21 @@ def test_hosts(array, tmp_path, capsys):
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 120
 
 
+def test_hosts_of_levels(array, tmp_path, capsys):
+    pytest.importorskip("zarr", minversion="3")
+    pytest.importorskip("h5py")
+    args = (array, "--tol", TOL, "--no-codecs", "--hosts", "--host-size", 1, "--chunk", 1 << 16, "--repeat", 1)
+    assert run(*args, "--level", 1, "--level", 9, "--store-dir", tmp_path, "--csv", tmp_path / "o.csv") == 0
+    rows = csvfile.read(tmp_path / "o-hosts.csv", hosts.HostRow)[1]
+    for host in ("zarr2", "zarr3", "hdf5", "hdf5 direct"):
+        found = [r.level for r in rows if (r.host, r.store, r.codec, r.threads) == (host, "memory", "arraycodec", "1")]
+        assert found == [1, 9], host
+    assert all(r.ok and r.violations == 0 for r in rows)
+    assert {r.level for r in rows if r.codec != "arraycodec"} == {None}
+    text = capsys.readouterr().out
+    assert "arraycodec level 9" in text and max(map(len, text.splitlines())) <= 120
+
+
 def test_host_array():
     x, chunks = hosts.host_array(np.arange(10, dtype="f8"), 1 << 20, 1 << 12)
     assert x.shape == (32, 4096) and chunks == (1, 4096) and x[0, 13] == 3
@@ -430,6 +480,14 @@ def test_csv_round_trip(tmp_path):
     assert [str(r) for r in read] == [str(r) for r in rows] and read[0] == rows[0]  # NaN is not equal to itself
 
 
+def test_csv_without_later_columns(tmp_path):
+    csvfile.write(tmp_path / "o.csv", {}, [row()])
+    lines = [line.split(",") for line in (tmp_path / "o.csv").read_text().splitlines()]
+    where = lines[0].index("level")
+    (tmp_path / "o.csv").write_text("".join(",".join(x[:where] + x[where + 1 :]) + "\n" for x in lines))
+    assert csvfile.read(tmp_path / "o.csv", Row)[1] == [row()]
+
+
 def test_summary_compares_on_common_cells():
     rows = [
         row(array="a", ratio=2.0), row(array="b", ratio=8.0),
@@ -450,6 +508,48 @@ def test_summary_compares_on_common_cells():
 def test_labels():
     rows = [row(isa="avx2"), row(isa="avx2", threads=2), row("sz3")]
     assert list(map(labels(rows), rows)) == ["arraycodec 1 thread", "arraycodec 2 threads", "sz3"]
+    rows = [row(level=1), row(level=9), row("sz3")]
+    assert list(map(labels(rows), rows)) == ["arraycodec level 1", "arraycodec level 9", "sz3"]
+    assert labels(rows, with_levels=False)(rows[0]) == "arraycodec"
+
+
+def test_sizes_are_in_units_of_the_default_level():
+    rows = [row(level=1, ratio=1.0), row(level=5, ratio=2.0), row(level=9, ratio=4.0), row("x", ratio=1.0)]
+    found = {s.codec: (s.level, s.curve, s.size["k"]) for s in summarize(rows, "cache")}
+    assert found == {
+        "arraycodec level 1": (1, "arraycodec", pytest.approx(2)), "x": (None, "x", pytest.approx(2)),
+        "arraycodec level 5": (5, "arraycodec", pytest.approx(1)),
+        "arraycodec level 9": (9, "arraycodec", pytest.approx(0.5)),
+    }  # fmt: skip
+    assert summarize(rows[2:], "cache")[0].size == {"k": pytest.approx(1)}  # without it, of the first
+
+
+def test_plot_of_levels(tmp_path, monkeypatch):
+    """A line for each number of threads, from level to level, whatever the order of the rows."""
+    pytest.importorskip("matplotlib")
+    from matplotlib.axes import Axes
+
+    lines, texts = [], []
+    draw, annotate = Axes.plot, Axes.annotate
+    monkeypatch.setattr(Axes, "plot", lambda self, *args, **more: lines.append(args) or draw(self, *args, **more))
+    monkeypatch.setattr(
+        Axes, "annotate", lambda self, text, *args, **more: texts.append(text) or annotate(self, text, *args, **more)
+    )
+    rows = [row("memcpy", family="limit", decode_fastest=3e4), row("sz3", encode_fastest=50.0)]
+    for threads in (1, 2):
+        for level in (9, 1, 5):
+            speed = 1000.0 * threads / level
+            rows.append(row(threads=threads, level=level, ratio=2.0 + level, encode_fastest=speed))
+    summaries = summarize(rows, "cache")
+    assert [[s.level for s in curve] for curve in plot.curves(summaries)] == [[1, 5, 9]] * 2
+    plot.plot(tmp_path / "o.png", summaries, "title")
+    encode = [(list(x), list(y)) for x, y in lines[2:]]  # decoding comes first
+    assert encode == [
+        (pytest.approx([1000 * t, 200 * t, 1000 * t / 9]), pytest.approx([3, 7, 11])) for t in (1, 2)
+    ]
+    expected = {"sz3", "5", "9", "arraycodec 1 thread level 1", "arraycodec 2 threads level 1", ""}
+    assert set(texts) | {""} == expected  # "": a line from a name to its marker
+    assert plot.curves(summarize(rows[:2], "cache")) == []
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg"])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import arraycodec
-from arraycodec import AnsQuant, ParameterError
+from arraycodec import AnsQuant, ParameterError, hdf5
 from arraycodec.__main__ import main
 from arraycodec.boxes import automatic_chunks, box_shape, boxes
 from arraycodec.cli.convert import Job, _marks
@@ -244,6 +244,9 @@ def test_refusals(sources, tmp_path, capsys):
     assert "'2**0'" in error_of(capsys, "verify", npy, npy, "--rtol", "2**0")
     assert "'x'" in error_of(capsys, "verify", npy, npy, "--tol", "1", "--fill-value", "x")
     assert "no" in error_of(capsys, "compress", npy, out, "--tol", "1", "--dtype", "bfloat16")
+    assert "not '10'" in error_of(capsys, "compress", npy, out, "--tol", "1", "--level", "10")
+    assert "not 'fast'" in error_of(capsys, "demo", npy, "--level", "fast")
+    assert "--level" in error_of(capsys, "decompress", npy, out, "--level", "1")
     assert "float8" in error_of(capsys, "compress", npy, out, "--tol", "1", "--dtype", "float8")
     assert "4x0" in error_of(capsys, "compress", npy, out, "--tol", "1", "--chunks", "4x0")
     assert "4x4" in error_of(capsys, "compress", npy, out, "--tol", "1", "--chunks", "4x4")
@@ -956,6 +959,36 @@ def test_inspect(sources, tmp_path, capsys, kind):
     assert sum(text.startswith("    [") for text in capsys.readouterr().out.splitlines()) >= 6 + 4 + 3
 
 
+@pytest.mark.parametrize("kind", WRITABLE)
+def test_levels(sources, tmp_path, capsys, kind):
+    """The level goes into the metadata of every array that is coded, and from there to `inspect`."""
+    out, other = tmp_path / "out", tmp_path / "other"
+    assert run("compress", sources["hdf5"], out, "--tol", TOL, "--level", 9, "--format", kind, "-q") == 0
+    found = check_values(out, kind, TOL)
+    assert run("inspect", out, "--json") == 0
+    entries = {e["name"]: e for e in json.loads(capsys.readouterr().out)}
+    for name in ("temp", "sub/double", "sub/deep/ints", "complex"):
+        assert entries[name]["level"] == 9, name
+    assert "level" not in entries["text"]
+    assert run("inspect", out) == 0
+    (line,) = (text for text in capsys.readouterr().out.splitlines() if text.startswith("temp: "))
+    assert "tol 0.000976562, level 9, blocks" in line
+    if kind == "hdf5":
+        with h5py.File(out) as f:
+            assert hdf5.info(f["temp"])["level"] == hdf5.info(f["sub/deep/ints"])["level"] == 9
+            first = f["temp"].id.read_direct_chunk((0, 0, 0))[1]
+    else:
+        first = (out / "temp" / ("0.0.0" if kind == "zarr2" else "c/0/0/0")).read_bytes()
+    assert first == arraycodec.encode(ARRAYS["temp"][:2, :, :15], TOL, level=9)
+    # without a level again: nothing moves, and none is said
+    assert run("compress", out, other, "--tol", TOL, "--format", kind, "-q") == 0
+    again = check_values(other, kind, TOL)
+    for name in ("temp", "big", "sub/double"):
+        np.testing.assert_array_equal(again[name][0], found[name][0])
+    assert run("inspect", other) == 0
+    assert "level" not in capsys.readouterr().out
+
+
 def test_inspect_through_other_codecs(tmp_path, capsys):
     a, q = field((50, 40)), AnsQuant(tol=TOL)
     sizes = {}
@@ -987,10 +1020,11 @@ def test_inspect_one_chunk(tmp_path, capsys):
 
 def test_demo_with_a_file(tmp_path, capsys):
     np.savez(tmp_path / "d.npz", w=field((64, 50)), n=np.arange(3))
-    assert run("demo", tmp_path / "d.npz", "--tol", "1e-2", "--dir", tmp_path / "kept") == 0
+    assert run("demo", tmp_path / "d.npz", "--tol", "1e-2", "--level", 1, "--dir", tmp_path / "kept") == 0
     out = capsys.readouterr().out
     assert out.count("0.01") >= 3 and "every bound held" in out and "violations" in out
     assert sorted(p.name for p in (tmp_path / "kept").iterdir()) == ["w.hdf5.h5", "w.zarr2.zarr", "w.zarr3.zarr"]
+    assert zarr.open_array(str(tmp_path / "kept/w.zarr3.zarr"), mode="r").serializer.config.level == 1
     assert "kept" in error_of(capsys, "demo", tmp_path / "d.npz", "--dir", tmp_path / "kept")
     np.save(tmp_path / "i.npy", np.arange(3))
     assert "no array of floats" in error_of(capsys, "demo", tmp_path / "i.npy")

@@ -12,10 +12,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from arrays import DTYPES, NATIVE, torture
+from arrays import DTYPES, NATIVE, bits, numbers, torture
 
 import arraycodec
-from arraycodec import AnsQuant, ArraycodecError, ParameterError, SizeError, _core, decode, encode, inspect, peek
+from arraycodec import (
+    AnsQuant,
+    ArraycodecError,
+    ParameterError,
+    SizeError,
+    _core,
+    decode,
+    encode,
+    inspect,
+    peek,
+    verify,
+)
+from arraycodec.config import Config
 
 TOL = 2**-10
 
@@ -230,7 +242,7 @@ def test_bits_per_value_of_simple_sources():
 
 
 def test_config_round_trips():
-    for q in (AnsQuant(), AnsQuant(tol=0), AnsQuant(tol=2**-17), AnsQuant(0.1)):
+    for q in (AnsQuant(), AnsQuant(tol=0), AnsQuant(tol=2**-17), AnsQuant(0.1), AnsQuant(0.1, level=9)):
         assert eval(repr(q)) == q
         assert AnsQuant(**{k: v for k, v in json.loads(json.dumps(q.get_config())).items() if k != "id"}) == q
         assert pickle.loads(pickle.dumps(q)) == q
@@ -240,6 +252,103 @@ def test_config_round_trips():
     assert AnsQuant(tol=1) != AnsQuant(tol=2) and AnsQuant(tol=1) != AnsQuant()
     assert AnsQuant(tol=1) == AnsQuant(tol=1.0) and AnsQuant(tol=-0.0).tol == 0
     assert dict(AnsQuant(tol=0.5)) == {"name": "arraycodec.ansquant", "configuration": {"tol": 0.5}}
+
+
+# ---- levels ----
+LEVELS = range(_core.MIN_LEVEL, _core.MAX_LEVEL + 1)
+
+
+def test_the_level_is_part_of_the_configuration():
+    q = AnsQuant(tol=0.5, level=np.int8(7))
+    assert type(q.level) is int and q.level == 7 and AnsQuant(tol=0.5).level is None
+    assert repr(q) == "AnsQuant(tol=0.5, level=7)"
+    assert q.get_config() == {"id": "ansquant", "tol": 0.5, "level": 7}
+    assert dict(q)["configuration"] == {"tol": 0.5, "level": 7}
+    assert len({q, AnsQuant(tol=0.5, level=7), AnsQuant(tol=0.5, level=5), AnsQuant(tol=0.5)}) == 3
+    assert pickle.loads(pickle.dumps(AnsQuant(tol=0.5, level=7, threads=2))).level == 7
+    with pytest.raises(AttributeError):
+        q.level = 1
+    # tol and level alone go the short way, whether the level is given or not
+    assert Config(0.5).is_plain and Config(0.5, level=7).is_plain
+    assert not Config(0.5, 0.1, level=7).is_plain and not Config(level=7).is_plain
+
+
+@pytest.mark.parametrize("level", [True, False, 5.0, "5", 1j, [5]])
+def test_levels_that_are_no_integers(level):
+    for call in (lambda: AnsQuant(tol=1, level=level), lambda: encode(np.ones(3), 1, level=level)):
+        with pytest.raises(TypeError, match="level must be an integer, not "):
+            call()
+
+
+@pytest.mark.parametrize("level", [0, -1, 10, 256, 2**70])
+def test_levels_out_of_range(level):
+    for call in (lambda: AnsQuant(tol=1, level=level), lambda: encode(np.ones(3), 1, level=level)):
+        with pytest.raises(ParameterError, match=rf"level must be 1 \(fast\) to 9 \(smallest\), not {level}$"):
+            call()
+
+
+def test_the_default_level():
+    for x in (sample(5000), sample((50, 50), ">f8"), np.arange(5000), numbers("c8", 5000)):
+        chunks = {encode(x, TOL), encode(x, TOL, level=None), encode(x, TOL, level=_core.DEFAULT_LEVEL)}
+        chunks |= {AnsQuant(tol=TOL).encode(x), AnsQuant(tol=TOL, level=_core.DEFAULT_LEVEL).encode(x)}
+        assert len(chunks) == 1
+
+
+def test_every_way_to_encode_takes_the_level():
+    """The short way and the long one make the same chunks."""
+    x = sample(70_000).cumsum().astype("f4")
+    for level in LEVELS:
+        chunk = encode(x, TOL, level=level)
+        assert AnsQuant(tol=TOL, level=level).encode(x) == encode(x, TOL, 2, level=level) == chunk
+        assert encode(x, TOL, level=level, block_len=0) == chunk
+        assert encode(x, TOL, level=level, fill_value=np.nan) == chunk
+
+
+def check_levels(x, parameters):
+    """Within the bound at every level; and encoded again, at any, what has moved once stays where it is."""
+    for level in LEVELS:
+        y = decode(encode(x, level=level, **parameters))
+        assert verify(x, y, **parameters), level
+        for other in LEVELS:
+            z = decode(encode(y, level=other, **parameters))
+            moved = bits(z) != bits(y)
+            # only what had been stored exactly, as a whole block or by a mask, may still go onto the lattice
+            assert np.array_equal(bits(y)[moved], bits(x)[moved]), (level, other)
+            assert verify(x, z, **parameters), (level, other)
+    y = x
+    for level in [*LEVELS, *reversed(LEVELS)]:
+        before, y = y, decode(encode(y, level=level, **parameters))
+        moved = bits(y) != bits(before)
+        assert np.array_equal(bits(before)[moved], bits(x)[moved]), level
+    assert verify(x, y, **parameters)
+
+
+@pytest.mark.parametrize("dtype", NATIVE, ids=str)
+@pytest.mark.parametrize("name", torture("f4"))
+def test_rewrites_never_drift_across_levels(dtype, name):
+    x = torture(dtype)[name]
+    for parameters in ({"tol": 2**-7}, {"rtol": 1e-2}, {"tol": 1e-2, "rtol": 1e-3}, {"tol": 0}):
+        check_levels(x, parameters)
+
+
+@pytest.mark.parametrize("dtype", ["?", "i1", ">i2", "u4", "i8", "f2", ">f4", "c8", ">c16", "M8[s]"])
+def test_levels_of_other_types(dtype):
+    x = numbers(dtype, (40, 50))
+    fill = {} if x.dtype.kind in "bmM" else {"fill_value": 27}
+    for parameters in ({"tol": 3}, {"rtol": 2**-6, **fill}, {"tol": 0}):
+        check_levels(x, parameters)
+    if dtype == "u4":
+        check_levels((numbers("f4", (40, 50)).view("u4") >> 16).astype("u2"), {"tol": 0.5, "dtype": "bfloat16"})
+
+
+@pytest.mark.parametrize("dtype, tol", [("f4", 1e-2), ("f8", 1e-2), ("f8", 0), ("i4", 5)])
+def test_levels_of_several_blocks(dtype, tol):
+    rng = np.random.default_rng(0)
+    x = (1000 * np.sin(np.arange(300_000) / 500) + rng.normal(size=300_000)).astype(dtype)
+    for first, second in ((1, 9), (9, 1), (5, 7)):
+        y = decode(encode(x, tol, level=first))
+        assert verify(x, y, tol)
+        assert np.array_equal(bits(decode(encode(y, tol, level=second))), bits(y))
 
 
 def test_the_object_is_immutable():

@@ -158,6 +158,7 @@ MODES = {
     "lossless": {"tol": 0},
     "fill": {"tol": 4, "fill_value": 27},
     "fill of rtol": {"rtol": 0.25, "fill_value": 27.0},
+    "level": {"tol": 3.5, "level": 9},
 }
 
 
@@ -166,7 +167,7 @@ def check(front, path, x, chunks, parameters):
     front.write(path, x, chunks, AnsQuant(**parameters))
     back = front.read(path)
     assert back.dtype == front.stored(x.dtype)
-    assert verify(x, back, **parameters)
+    assert verify(x, back, **{name: value for name, value in parameters.items() if name != "level"})
     for index in np.ndindex(*(-(-n // c) for n, c in zip(x.shape, chunks, strict=True))):
         box = tuple(slice(i * c, (i + 1) * c) for i, c in zip(index, chunks, strict=True))
         part = np.ascontiguousarray(x[box])
@@ -233,6 +234,17 @@ def test_fill_values(front, tmp_path, dtype, fill):
     x[::2, ::3] = np.array(fill).astype(dtype)
     for i, tolerances in enumerate(({"tol": 1000}, {"rtol": 0.5}, {"tol": 0})):
         check(front, tmp_path / f"store{i}", x, (8, 30), {**tolerances, "fill_value": fill})
+
+
+@pytest.mark.parametrize("dtype", ["f4", "i4", ">c16", "?"])
+def test_levels(front, tmp_path, dtype):
+    """Every level, and stores written at one and written again at another, which moves nothing."""
+    x = numbers(dtype, (20, 30))
+    for level in range(1, 10):
+        check(front, tmp_path / f"first{level}", x, (8, 30), {"tol": 2, "level": level})
+        back = front.read(tmp_path / f"first{level}")
+        front.write(tmp_path / f"second{level}", back, (8, 30), AnsQuant(tol=2, level=10 - level))
+        assert np.array_equal(bits(front.read(tmp_path / f"second{level}")), bits(back))
 
 
 @pytest.mark.parametrize("dtype", ["S4", [("a", "f4")]], ids=str)

@@ -285,7 +285,7 @@ def test_forms_of_the_tolerance(path, values, tol):
         d = f.create_dataset("x", data=NORMAL, chunks=(25, 70), compression=ID, compression_opts=values)
         assert hdf5.info(d) == {
             "filter_id": ID, "name": "arraycodec.ansquant", "tol": tol, "rtol": None, "fill_value": None, "dtype": None,
-            "cd_values": completed(AnsQuant(tol=tol), 1, 25, 70),
+            "level": None, "cd_values": completed(AnsQuant(tol=tol), 1, 25, 70),
         }  # fmt: skip
     assert arraycodec.verify(NORMAL, read(path), tol)
 
@@ -328,6 +328,50 @@ def test_items(path, values, expected):
     assert first_chunk(path) == encode(data[:25], **expected)
 
 
+@pytest.mark.parametrize("level", range(1, 10))
+def test_level(path, level):
+    with h5py.File(path, "w") as f:
+        q = AnsQuant(tol=TOL, level=level)
+        d = f.create_dataset("x", data=NORMAL, chunks=(25, 70), compression=q)
+        assert hdf5.info(d)["cd_values"] == (1, *double(TOL), 14, level, 10, 1, 2, 25, 0, 70, 0)
+        assert hdf5.info(d)["cd_values"] == completed(q, 1, 25, 70)
+        # typed by hand, in any order
+        d = f.create_dataset(
+            "y", data=NORMAL, chunks=(25, 70), compression=ID, compression_opts=(14, level, 2, 10)
+        )
+        assert hdf5.info(d)["level"] == level and hdf5.info(d)["tol"] == TOL
+    assert first_chunk(path) == first_chunk(path, "y") == encode(NORMAL[:25], TOL, level=level)
+    back = read(path)
+    assert arraycodec.verify(NORMAL, back, TOL)
+    with h5py.File(path, "w") as f:  # at another level, or none, nothing moves
+        f.create_dataset("x", data=back, chunks=(25, 70), compression=AnsQuant(tol=TOL, level=10 - level))
+        f.create_dataset("y", data=back, chunks=(25, 70), compression=AnsQuant(tol=TOL))
+    assert np.array_equal(read(path), back) and np.array_equal(read(path, "y"), back)
+
+
+def test_the_level_is_kept_with_everything_else(path):
+    """The longest list that there is, of which h5py shows the first 16 values."""
+    data = numbers("c16", (20, 30))
+    data[::2, ::3] = 1 - 2j
+    parameters = {"tol": 2**-4, "rtol": 0.01, "fill_value": 1 - 2j}
+    with h5py.File(path, "w") as f:
+        f.create_dataset("x", data=data, chunks=(10, 30), compression=AnsQuant(**parameters, level=8))
+        words = f.create_dataset(
+            "words", data=numbers("u2", (20, 30)), chunks=(10, 30),
+            compression=AnsQuant(0.5, 0.25, fill_value=27, dtype="bfloat16", level=1),
+        )  # fmt: skip
+        assert hdf5.info(words)["level"] == 1 and hdf5.info(words)["dtype"] == "bfloat16"
+        e = f.create_dataset(
+            "enum", data=np.zeros(4, h5py.enum_dtype({"A": 0}, "i2")), chunks=(4,), compression=AnsQuant(1, level=2)
+        )
+        assert hdf5.info(e)["level"] == 2
+    with h5py.File(path) as f:
+        assert {**parameters, "level": 8}.items() <= hdf5.info(f["x"]).items()
+        assert hdf5.read_items(hdf5.info(f["x"])["cd_values"]).type  # so that it is read and written directly
+        assert arraycodec.verify(data, f["x"][...], **parameters)
+    assert first_chunk(path) == encode(data[:10], **parameters, level=8)
+
+
 def test_parameters_of_objects_are_items():
     def options(*args, **kwargs):
         return AnsQuant(*args, **kwargs).filter_options
@@ -341,6 +385,7 @@ def test_parameters_of_objects_are_items():
     assert options(0.5, fill_value=1 - 2j) == (1, *HALF, 13, *double(1), *double(-2))
     assert options(0.5, fill_value=np.nan) == options(0.5)
     assert options(0.5, dtype="bfloat16") == (1, *HALF, 9)
+    assert options(0.5, dtype="bfloat16", level=3) == (1, *HALF, 9, 14, 3)
     with pytest.raises(arraycodec.ParameterError, match="fill_value must fit a double, not 1000"):
         options(0.5, fill_value=10**400)
 
@@ -537,7 +582,13 @@ def test_enumerations_are_never_quantized(path, base):
         ((2, 1, 9, 9), "item 9 is given twice"),
         ((2, 1, 10), "item 10 takes 2 values"),
         ((2, 1, 10, 1, 2, 0, 0, 0), "item 10 takes 6 values, .*, not 5"),
-        ((0, 1, 2), "unknown item 0: the filter's values are items 1, 2 or 3"),
+        ((2, 1, 14), "item 14 takes 1 value, the level, not 0"),
+        ((2, 1, 14, 0), r"the level must be 1 \(fast\) to 9 \(smallest\), not 0"),
+        ((14, 10, 2, 1), r"the level must be 1 \(fast\) to 9 \(smallest\), not 10"),
+        ((2, 1, 14, 4294967295), "the level must be .*, not 4294967295"),
+        ((2, 1, 14, 1, 14, 1), "the level is given twice, by item 14 and item 14"),
+        ((14, 5), "no tolerance given"),
+        ((0, 1, 2), r"unknown item 0: the filter's values are items 1, 2 or 3 .*, 14 \(level\)"),
         ((4, 1, 2), "unknown item 4"),
         ((77,), "unknown item 77"),
         (tuple(range(1, 101)), "too many values .100."),
@@ -1030,6 +1081,8 @@ def test_info_of_other_datasets(path):
         ((1, 0, 0, 10, 17), (0.0, None, None, None, (17,))),
         ((1, 0, 0, 8, 1, 5, 10, 99, 0), (0.0, None, None, None, (99, 0))),
         ((1, 0, 0, 8, 1, 5, 10, 2, 0), (0.0, None, None, None, (2, 0))),
+        ((2, 0, 14, 7), (1.0, None, None, None, (), 7)), ((14, 7), None), ((2, 0, 14), None),
+        ((2, 0, 14, 7, 14, 7), None),
     ],
 )  # fmt: skip
 def test_values_that_no_plugin_checked(values, expected):
@@ -1074,6 +1127,7 @@ def test_h5dump(tool, sample, tmp_path):
         (["-l", "x:CHUNK=7x70"], "x", completed(AnsQuant(tol=TOL), 1, 7, 70)),
         (["-f", "plain:UD=35117,0,2,2,17"], "plain", completed(AnsQuant(tol=2**-17), 1, 20, 30)),
         (["-f", "plain:UD=35117,1,3,3,1,3"], "plain", completed(AnsQuant(tol=1e-3), 1, 20, 30)),
+        (["-f", "plain:UD=35117,0,5,3,1,3,14,9"], "plain", completed(AnsQuant(tol=1e-3, level=9), 1, 20, 30)),
         (["-f", "x:NONE"], "x", None),
     ],
 )
@@ -1191,7 +1245,7 @@ def test_nccopy_of_items(tool, path, tmp_path):
                 v.set_auto_mask(False)
                 v[:] = data[name]"""
     python(code, path, cwd=tmp_path)
-    given = ("f,35117,6,8,11,-9999.0d", "i,35117,3,3,0,12,1,9999,0")
+    given = ("f,35117,6,8,11,-9999.0d,14,9", "i,35117,3,3,0,12,1,9999,0")
     options = [option for spec in given for option in ("-F", spec)]
     plugin_path = hdf5.plugin_path()
     run(tool("nccopy"), *options, path, "new.nc", cwd=tmp_path, plugin_path=plugin_path)
@@ -1204,6 +1258,7 @@ def test_nccopy_of_items(tool, path, tmp_path):
         with h5py.File(tmp_path / file) as f:
             for name, (x, parameters) in expected.items():
                 assert parameters.items() <= hdf5.info(f[name]).items(), (file, name)
+                assert hdf5.info(f[name])["level"] == (9 if name == "f" else None)
                 assert arraycodec.verify(x, f[name][()], **parameters)
             assert f["f"].chunks == ((50, 70) if file == "new.nc" else (10, 70))
 

@@ -120,7 +120,7 @@ def test_failures_are_counted(monkeypatch, capsys):
     assert (broken.violations >= 6, broken.changed >= 3, broken.ok) == (True, True, False)
     assert broken.decoded_sha256 != honest.decoded_sha256 and broken.chunks_sha256 == honest.chunks_sha256
     monkeypatch.setattr(prove, "runs", lambda full: [some_run()])
-    args = SimpleNamespace(full=False, only=[], threads=1, json=False, output=None)
+    args = SimpleNamespace(full=False, only=[], threads=1, level=None, json=False, output=None)
     assert not prove.prove(args, Console())
     assert "FAILED: 3000 values" in capsys.readouterr().out
 
@@ -157,9 +157,12 @@ def test_table_and_options(tmp_path, capsys):
     assert text.count("\n| int8, all values |") == text.count("\n| uint8, all values |") == 1
     assert f"isa {_core.isa()}" in text and "every bound held: 616448 values, 0 violations" in text
     assert "every bound held" in capsys.readouterr().out
+    for level in (1, 9):
+        assert main(["prove", "--only", "float16, all patterns", "--level", str(level), "--output", str(out)]) == 0
+        assert f"level {level}" in out.read_text() and "every bound held" in capsys.readouterr().out
     for args, message in (
         (["--only", "float8"], "--only 'float8'"), (["--output", str(tmp_path)], "cannot be a file"),
-        (["--threads", "0"], "threads"), (["--quick", "--full"], "not allowed"),
+        (["--threads", "0"], "threads"), (["--level", "0"], "level must be 1"), (["--quick", "--full"], "not allowed"),
     ):  # fmt: skip
         assert main(["prove", *args]) == 2
         err = capsys.readouterr().err

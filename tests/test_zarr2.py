@@ -46,6 +46,26 @@ def test_metadata(tmp_path):
     assert numcodecs.get_codec({"id": "ansquant"}) == AnsQuant()
 
 
+def test_level(tmp_path):
+    x, q = data(), AnsQuant(tol=TOL, level=9)
+    create(tmp_path / "a.zarr", x, (30, 40), q)
+    meta = json.loads((tmp_path / "a.zarr" / ".zarray").read_text())
+    assert meta["compressor"] == {"id": "ansquant", "tol": TOL, "level": 9}
+    assert numcodecs.get_codec(meta["compressor"]) == q
+    assert (tmp_path / "a.zarr" / "0.1").read_bytes() == encode(x[:30, 40:80], TOL, level=9)
+    z = zarr.open(str(tmp_path / "a.zarr"), mode="r+")
+    assert verify(x, z[...], TOL)
+    z[:30, 40:80] = x[30:60, 40:80]
+    assert (tmp_path / "a.zarr" / "0.1").read_bytes() == encode(x[30:60, 40:80], TOL, level=9)
+    with pytest.raises(ValueError, match=r"level must be 1 .* not 12"):
+        numcodecs.get_codec({"id": "ansquant", "tol": 1, "level": 12})
+    # whoever writes again at another level moves nothing
+    before = z[...]
+    for level in (None, 1, 5, 9):
+        again = create(tmp_path / f"{level}.zarr", before, (30, 40), AnsQuant(tol=TOL, level=level))
+        assert np.array_equal(again[...], before)
+
+
 def test_stored_bytes_are_the_chunk(tmp_path):
     x = data()
     create(tmp_path / "a.zarr", x, (30, 40), AnsQuant(tol=TOL))

@@ -67,6 +67,32 @@ def test_metadata_and_stored_bytes(tmp_path):
     assert (tmp_path / "a.zarr" / "c" / "0" / "1").read_bytes() == encode(x[:30, 40:80], TOL)
 
 
+def test_level(tmp_path):
+    x, q = data(), AnsQuant(tol=TOL, level=9, threads=2)
+    z = zarr.create_array(
+        str(tmp_path / "a"), shape=x.shape, chunks=(30, 40), dtype="f4", serializer=q, compressors=None
+    )
+    z[...] = x
+    meta = json.loads((tmp_path / "a" / "zarr.json").read_text())
+    assert meta["codecs"] == [{"name": "arraycodec.ansquant", "configuration": {"tol": TOL, "level": 9}}]
+    assert (tmp_path / "a" / "c" / "0" / "1").read_bytes() == encode(x[:30, 40:80], TOL, level=9)
+    z = zarr.open(str(tmp_path / "a"), mode="r+")
+    assert z.serializer.config.level == 9 and z.serializer == z.serializer.evolve_from_array_spec(None)
+    assert z.serializer == zarr3.AnsQuantSerializer(tol=TOL, level=9) != zarr3.AnsQuantSerializer(tol=TOL)
+    assert verify(x, z[...], TOL)
+    before = z[...]
+    z[:10, 50] = 3
+    assert np.array_equal(z[10:], before[10:])
+    meta["codecs"][0]["configuration"]["level"] = 10
+    (tmp_path / "a" / "zarr.json").write_text(json.dumps(meta))
+    with pytest.raises(ValueError, match=r"level must be 1 .* not 10"):
+        zarr.open(str(tmp_path / "a"), mode="r")
+    # written with a level, read by who knows of none
+    del meta["codecs"][0]["configuration"]["level"]
+    (tmp_path / "a" / "zarr.json").write_text(json.dumps(meta))
+    assert np.array_equal(zarr.open(str(tmp_path / "a"), mode="r")[10:], before[10:])
+
+
 def test_chunks_are_in_c_order_whatever_the_memory(tmp_path):
     x = np.asfortranarray(data())
     create(tmp_path / "a.zarr", x, (70, 90), config={"order": "F"})

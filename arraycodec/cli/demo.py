@@ -48,7 +48,7 @@ _COLUMNS = (
 )
 
 
-def demo(file: Path | None, tol: float | None, folder: Path | None, console: Console) -> bool:
+def demo(file: Path | None, tol: float | None, level: int | None, folder: Path | None, console: Console) -> bool:
     """Run it and print the table; True if every bound held.
 
     Parameters
@@ -57,6 +57,8 @@ def demo(file: Path | None, tol: float | None, folder: Path | None, console: Con
         The user's data instead of the samples.
     tol : float or None
         For all arrays; default for each: the power of two below its spread / 128.
+    level : int or None
+        As of `AnsQuant`.
     folder : Path or None
         Where the stores are kept; default is a temporary folder.
     """
@@ -64,20 +66,20 @@ def demo(file: Path | None, tol: float | None, folder: Path | None, console: Con
     require_h5py()
     if folder is None:
         with tempfile.TemporaryDirectory(prefix="arraycodec-demo-") as temporary:
-            return _demo(file, tol, Path(temporary), console)
+            return _demo(file, tol, level, Path(temporary), console)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CommandError(f"--dir {folder} exists and is not an empty folder")
     folder.mkdir(parents=True, exist_ok=True)
-    return _demo(file, tol, folder, console)
+    return _demo(file, tol, level, folder, console)
 
 
-def _demo(file: Path | None, tol: float | None, folder: Path, console: Console) -> bool:
+def _demo(file: Path | None, tol: float | None, level: int | None, folder: Path, console: Console) -> bool:
     rows, ok = [_COLUMNS], True
     for name, values in _arrays(file):
         bound = _default_tolerance(values) if tol is None else tol
         for host in _HOSTS:
             interrupt.check()
-            row, held = _one(name, values, bound, host, folder)
+            row, held = _one(name, values, AnsQuant(bound, level=level), host, folder)
             rows.append(row)
             ok = ok and held
     widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]
@@ -113,14 +115,15 @@ def _default_tolerance(values: np.ndarray) -> float:
     return 2.0 ** math.floor(math.log2(spread / 128)) if 0 < spread < math.inf else 0.0
 
 
-def _one(name: str, values: np.ndarray, tol: float, host: str, folder: Path) -> tuple[tuple[str, ...], bool]:
+def _one(name: str, values: np.ndarray, codec: AnsQuant, host: str, folder: Path) -> tuple[tuple[str, ...], bool]:
+    tol = codec.tol
     store = folder / f"{name.replace('/', '.')}.{host}{'.h5' if host == 'hdf5' else '.zarr'}"
     chunks = automatic_chunks(values.shape)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         seconds = []
         for target in (Path(scratch, store.name), store):  # twice: a host's first call is slow
             start = time.perf_counter()
-            _write(target, host, values, AnsQuant(tol=tol), chunks)
+            _write(target, host, values, codec, chunks)
             seconds.append(time.perf_counter() - start)
         write_seconds = min(seconds)
     copy, read_seconds = _read(store, host)

@@ -61,6 +61,8 @@ def _array(array: StoredArray, per_chunk: bool) -> dict[str, Any]:
     values = math.prod(array.shape)
     if not array.ours:
         return entry | {"bytes": array.size, "ratio": _ratio(values * array.itemsize, array.size)}
+    if array.level is not None:
+        entry["level"] = array.level
     chunks = []
     for stored in array.chunks():
         interrupt.check()
@@ -133,8 +135,9 @@ def _line(e: dict[str, Any]) -> str:
     if "tol" not in e:
         return text + f"codec {e['codec']}, {tail}"
     modes = " ".join(f"{mode}:{n}" for mode, n in sorted(e["modes"].items())) or "-"
+    level = f", level {e['level']}" if "level" in e else ""
     return text + (
-        f"{_tolerances(e['tol'], e['rtol'])}, blocks {modes}, {_special(e, e['masked_share'])}, "
+        f"{_tolerances(e['tol'], e['rtol'])}{level}, blocks {modes}, {_special(e, e['masked_share'])}, "
         f"{_number(e['bits_per_value'])} bits/value, {tail}"
     )
 

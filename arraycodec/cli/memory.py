@@ -46,7 +46,9 @@ def available() -> bool:
     return True
 
 
-def peak(size: int, dtype: str = "f4", tol: float = 2**-9, threads: int = 1, rtol: float = 0.0) -> Peak:
+def peak(
+    size: int, dtype: str = "f4", tol: float = 2**-9, threads: int = 1, rtol: float = 0.0, level: int | None = None
+) -> Peak:
     """Encode and decode an array of normal noise in a fresh process, and report what that took.
 
     Parameters
@@ -57,7 +59,7 @@ def peak(size: int, dtype: str = "f4", tol: float = 2**-9, threads: int = 1, rto
         Of floats or integers.
     tol, rtol : float
         Tolerances, for noise of standard deviation 0.05, or 1000 for integers (of 8 bits: 10); 0 is lossless.
-    threads : int
+    threads, level
         As of `arraycodec.encode`.
 
     Raises
@@ -65,7 +67,7 @@ def peak(size: int, dtype: str = "f4", tol: float = 2**-9, threads: int = 1, rto
     OSError
         Where `available` is false.
     """
-    arguments = json.dumps([size, dtype, tol, threads, rtol])
+    arguments = json.dumps([size, dtype, tol, threads, rtol, level])
     command = [sys.executable, "-m", __name__, arguments]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -84,7 +86,7 @@ def _reset() -> None:
     _CLEAR_REFS.write_text("5")  # the mark becomes what is resident now (man 5 proc)
 
 
-def _measure(size: int, dtype: str, tol: float, threads: int, rtol: float) -> Peak:
+def _measure(size: int, dtype: str, tol: float, threads: int, rtol: float, level: int | None) -> Peak:
     rng = np.random.default_rng(0)
     values = np.empty(size // np.dtype(dtype).itemsize, dtype)
     # in pieces: a temporary array, once freed, would be memory for the codec to reuse unseen
@@ -96,10 +98,10 @@ def _measure(size: int, dtype: str, tol: float, threads: int, rtol: float) -> Pe
         else:
             noise *= np.float32(0.05)
         part[...] = noise.astype(values.dtype)
-    codec.decode(codec.encode(values[:1], tol, rtol=rtol))  # everything is loaded
+    codec.decode(codec.encode(values[:1], tol, rtol=rtol, level=level))  # everything is loaded
     _reset()
     before = _status("VmRSS")
-    chunk = codec.encode(values, tol, threads, rtol=rtol)
+    chunk = codec.encode(values, tol, threads, rtol=rtol, level=level)
     encode = _status("VmHWM") - before - len(chunk)
     _reset()
     before = _status("VmRSS")

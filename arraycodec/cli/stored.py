@@ -34,7 +34,17 @@ class StoredChunk:
 
 @dataclass(frozen=True)
 class StoredArray:
-    """An array and its stored chunks; `codec` describes what is stored, `ours` says whether it is this package's."""
+    """An array and its stored chunks.
+
+    Attributes
+    ----------
+    codec : str
+        What is stored.
+    ours : bool
+        Whether it is this package's.
+    level : int or None
+        The level that our codec writes with, where the metadata say it.
+    """
 
     name: str
     dtype: str
@@ -43,6 +53,7 @@ class StoredArray:
     chunk_shape: tuple[int, ...] | None
     codec: str
     ours: bool
+    level: int | None
     size: int
     chunks: Callable[[], Iterator[StoredChunk]]
 
@@ -168,6 +179,7 @@ def _zarr_array(name: str, folder: Path, metadata: dict[str, Any]) -> StoredArra
         tuple(sharding["chunk_shape"]) if sharding else grid,
         " ".join(n for n in names if n != "bytes") or "none",
         config is not None,
+        (config or {}).get("level"),
         stored_bytes(folder),
         chunks,
     )
@@ -253,6 +265,7 @@ def _hdf5_array(name: str, dset: Any) -> StoredArray:
         dset.chunks,
         " ".join(names.get(n, f"filter {n}") for n in numbers) or "none",
         own is not None,
+        (hdf5.info(dset) or {}).get("level"),
         dset.id.get_storage_size(),
         chunks,
     )

@@ -59,10 +59,14 @@ def origin(file):
     return "\n".join(f"- {name}: {f'`{text}`' if name == 'command' else text}" for name, text in header.items())
 
 
+def _key(row):
+    return row.array, row.tol, row.codec, row.isa, row.threads, row.level
+
+
 def arrays(file, *codecs):
     """Every array with every codec, or with some of them."""
     rows = read(file)
-    label, streamed = labels(rows), {(r.array, r.tol, r.codec, r.isa, r.threads): r for r in rows if r.mode == STREAM}
+    label, streamed = labels(rows), {_key(r): r for r in rows if r.mode == STREAM}
     head = ["array", "tol", "codec", "bits", "enc MB/s", "dec MB/s"]
     head += ["streaming enc", "dec"] if streamed else []
     lines = []
@@ -75,7 +79,7 @@ def arrays(file, *codecs):
         line = [*cell(row), label(row), f"{row.bits_per_value:.2f}"]
         line += [speed(row.encode_fastest), speed(row.decode_fastest)]
         if streamed:
-            other = streamed.get((row.array, row.tol, row.codec, row.isa, row.threads))
+            other = streamed.get(_key(row))
             line += [speed(other.encode_fastest), speed(other.decode_fastest)] if other and other.ok else ["", ""]
         lines.append([*line, str(row.violations)])
     return markdown([*head, "violations"], lines)

@@ -17,8 +17,10 @@
  *     8, n, n words    the bits of an element in native order, lowest word first; n = 1 for elements of up to 4 bytes,
  *                      2 for 8, 4 for 16
  *   9                  uint16 elements are bfloat16
+ *   14, level          how hard the encoder looks: 1 (fast) to 9 (smallest); without it the default
  * One of the tolerances has to be there.  set_local stores with the dataset (the canonical form):
- *   1, low, high, [5, low, high,] [8, n, n words,] [9,] 10, type, rank, dim 0 low, dim 0 high, ... [, multiple]
+ *   1, low, high, [5, low, high,] [8, n, n words,] [9,] [14, level,]
+ *   10, type, rank, dim 0 low, dim 0 high, ... [, multiple]
  * Item 10 says what the filter cannot ask for later.  Its dims are those of a chunk; bits 0-7 of type are the
  * element type of the format (docs/format.md), and the others
  *   8       the elements are big-endian
@@ -184,8 +186,8 @@ static h5_error complete(const h5_api *api, h5_id dcpl, h5_id type, h5_problem *
   if (find_fill(api, dcpl, type, &items, &element, fill, &is_fill, problem)) return -1;
   const int rank = api->Pget_chunk(dcpl, H5_MAX_RANK, dims);
   if (rank < 1 || rank > H5_MAX_RANK) return h5_refuse(problem, "the dataset must be chunked");
-  n = h5_write_items(items.tol, items.rtol, is_fill ? fill : NULL, items.bfloat16 != 0, element, (unsigned)rank, dims,
-                     values);
+  n = h5_write_items(items.tol, items.rtol, is_fill ? fill : NULL, items.bfloat16 != 0, items.level, element,
+                     (unsigned)rank, dims, values);
   if (api->Pmodify_filter(dcpl, FILTER_ID, flags, n, values) < 0)
     return h5_refuse(problem, "the filter's values cannot be stored");
   return 0;
@@ -204,10 +206,10 @@ static h5_error set_local(h5_id dcpl, h5_id type, h5_id space) {
 }
 
 /* ---- chunks ---- */
-/* The canonical form: what a chunk holds, the bytes of its values, and what may be lost of them.  *fill is where
- * the tolerance's fill value goes. */
+/* The canonical form: what a chunk holds, the bytes of its values, what may be lost of them, and the level.  *fill is
+ * where the tolerance's fill value goes. */
 static int read_canonical(const unsigned *values, size_t n, ac_array *array, uint64_t *size, ac_tolerance *tolerance,
-                          uint8_t fill[MAX_ELEMENT]) {
+                          uint8_t fill[MAX_ELEMENT], ac_tuning *tuning) {
   h5_items items;
   h5_problem problem;
   if (h5_read_items(values, n, &items, &problem) || items.absolute != ITEM_TOLERANCE || !items.type) return -1;
@@ -230,6 +232,8 @@ static int read_canonical(const unsigned *values, size_t n, ac_array *array, uin
   tolerance->absolute = is_exact ? 0 : items.tol;
   tolerance->relative = is_exact ? 0 : items.rtol;
   tolerance->fill = is_fill ? fill : NULL;
+  memset(tuning, 0, sizeof *tuning);
+  tuning->level = (uint8_t)items.level;
   return 0;
 }
 
@@ -242,20 +246,21 @@ typedef struct {
 static const char *encode(const unsigned *values, size_t n_values, const void *src, size_t src_size, h5_buffer *out) {
   ac_array array;
   ac_tolerance tolerance;
+  ac_tuning tuning;
   uint8_t fill[MAX_ELEMENT];
   uint64_t size;
-  if (read_canonical(values, n_values, &array, &size, &tolerance, fill))
+  if (read_canonical(values, n_values, &array, &size, &tolerance, fill, &tuning))
     return "the dataset was created without this filter at hand, its parameters are incomplete";
   if (size != src_size) return "a chunk of another size than the dataset's";
   void *aligned = NULL;
-  int error = ac_bound(&array, NULL, &out->allocated);
+  int error = ac_bound(&array, &tuning, &out->allocated);
   if (error) return ac_error_name(error);
   if ((uintptr_t)src % ac_element_size(array.dtype)) { /* HDF5's own buffers are aligned; another filter's may not be */
     if (!(aligned = malloc(src_size))) return ac_error_name(AC_E_MEMORY);
     src = memcpy(aligned, src, src_size);
   }
   out->data = malloc(out->allocated);
-  error = out->data ? ac_encode(&array, &tolerance, NULL, 1, src, src_size, out->data, out->allocated, &out->size)
+  error = out->data ? ac_encode(&array, &tolerance, &tuning, 1, src, src_size, out->data, out->allocated, &out->size)
                     : AC_E_MEMORY;
   free(aligned);
   return error ? ac_error_name(error) : NULL;
@@ -265,13 +270,14 @@ static const char *decode(const unsigned *values, size_t n_values, const void *s
   ac_info info;
   ac_array expected;
   ac_tolerance tolerance;
+  ac_tuning tuning;
   uint8_t fill[MAX_ELEMENT];
   uint64_t expected_size;
   int error = ac_peek(src, src_size, &info);
   if (error) return ac_error_name(error);
   const ac_array *found = &info.array;
   const uint64_t size = info.count * ac_element_size(found->dtype); /* the core limits it to PTRDIFF_MAX */
-  if (read_canonical(values, n_values, &expected, &expected_size, &tolerance, fill) == 0) {
+  if (read_canonical(values, n_values, &expected, &expected_size, &tolerance, fill, &tuning) == 0) {
     if (found->dtype != expected.dtype || found->big_endian != expected.big_endian || found->unit != expected.unit ||
         found->multiple != expected.multiple)
       return "the chunk holds values of another type or byte order than the dataset";

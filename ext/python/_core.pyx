@@ -29,6 +29,9 @@ FORMAT_VERSION = AC_FORMAT_VERSION
 MAX_NDIM = AC_MAX_NDIM
 MAX_BLOCK = AC_MAX_BLOCK
 MAX_THREADS = AC_MAX_THREADS
+MIN_LEVEL = AC_MIN_LEVEL
+DEFAULT_LEVEL = AC_DEFAULT_LEVEL
+MAX_LEVEL = AC_MAX_LEVEL
 #: Codes of element types, by the name of the NumPy dtype (less the unit of a date).
 DTYPES = {
     "float32": AC_FLOAT32, "float64": AC_FLOAT64, "float16": AC_FLOAT16, "bfloat16": AC_BFLOAT16,
@@ -184,12 +187,13 @@ cdef uint8_t plain_dtype(const Py_buffer *buf) noexcept:
     return 0
 
 
-def encode_plain(array, double tol, unsigned threads):
-    """Encode a contiguous, aligned array of native numbers; None where array or tol are not that simple."""
+def encode_plain(array, double tol, unsigned threads, int level=0):
+    """Encode a contiguous, aligned array of native numbers; None where array, tol or level are not that simple."""
     cdef ac_array description
     cdef ac_tolerance tolerance
+    cdef ac_tuning tuning
     cdef Py_buffer buf
-    if not 0 <= tol <= DBL_MAX:
+    if not 0 <= tol <= DBL_MAX or not 0 <= level <= AC_MAX_LEVEL:
         return None
     try:
         PyObject_GetBuffer(array, &buf, PyBUF_ANY_CONTIGUOUS | PyBUF_FORMAT)
@@ -209,7 +213,10 @@ def encode_plain(array, double tol, unsigned threads):
         tolerance.absolute = tol
         tolerance.relative = 0
         tolerance.fill = NULL
-        return encode_memory(&description, &tolerance, NULL, threads, &buf)
+        tuning.block_len = 0
+        tuning.group = tuning.lanes = tuning.prob_bits = 0
+        tuning.level = <uint8_t>level
+        return encode_memory(&description, &tolerance, &tuning, threads, &buf)
     finally:
         PyBuffer_Release(&buf)
 

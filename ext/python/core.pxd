@@ -8,6 +8,10 @@ cdef extern from "arraycodec.h" nogil:
         AC_MAX_BLOCK
         AC_MAX_THREADS
     enum:
+        AC_MIN_LEVEL
+        AC_DEFAULT_LEVEL
+        AC_MAX_LEVEL
+    enum:
         AC_OK
         AC_E_PARAM
         AC_E_MEMORY

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...config import MAX_LEVEL, MIN_LEVEL
 from ...errors import ParameterError
 from ...tolerance import parse_tolerance
 from .peers import BUILT_IN
@@ -23,6 +24,8 @@ examples:
   arraycodec bench w.npy --tol 2**-17 --csv out.csv    your array
   arraycodec bench w.npy t.nc --tol 1e-4,1e-3 --tol 0.01
   arraycodec bench --corpus DIR --stream --csv out.csv --plot out.png
+  arraycodec bench --level 1 --level 5 --level 9 --csv out.csv --plot out.png
+                                                       size against speed, over levels
   arraycodec bench --no-codecs --hosts                 only Zarr and HDF5, end to end
 
 tolerance listings of a corpus: tolerances.json, tolerances.csv or manifest.json in DIR, or --listing.
@@ -33,6 +36,9 @@ peers: {", ".join(list(BUILT_IN)[:9])},
   {", ".join(list(BUILT_IN)[9:])}"""
 
 
+_MANY = 1 << 40  # more than anyone asks for
+
+
 def _tolerances(text: str) -> tuple[float, ...]:
     try:
         return tuple(parse_tolerance(part) for part in text.split(","))
@@ -40,10 +46,12 @@ def _tolerances(text: str) -> tuple[float, ...]:
         raise argparse.ArgumentTypeError(str(e)) from None
 
 
-def _number(low: int, high: int) -> Callable[[str], int]:
+def _number(low: int, high: int = _MANY) -> Callable[[str], int]:
+    limits = f"of at least {low}" if high == _MANY else f"from {low} to {high}"
+
     def parse(text: str) -> int:
         if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
-            raise argparse.ArgumentTypeError(f"not a whole number of at least {low}: {text!r}")
+            raise argparse.ArgumentTypeError(f"not a whole number {limits}: {text!r}")
         return int(text)
 
     return parse
@@ -71,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options to the parser of the command."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description, parser.epilog = DESCRIPTION, EPILOG
-    count = _number(1, 1 << 40)
+    count = _number(1)
 
     what = parser.add_argument_group("arrays")
     what.add_argument("files", nargs="*", type=Path, metavar="FILE", help=".npy, .npz, Zarr or HDF5; all arrays")
@@ -98,6 +106,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="instruction set for this package (avx2, sse4.2, scalar, ...); repeated: a row for each",
     )  # fmt: skip
     against.add_argument(
+        "--level", type=_number(MIN_LEVEL, MAX_LEVEL), action="append", default=[],
+        metavar="N", help="level of this package, 1 (fast) to 9 (smallest), default 5; repeated: a row for each",
+    )  # fmt: skip
+    against.add_argument(
         "--threads", type=_number(1, 1024), action="append", metavar="N",
         help="threads of this package (default 1); repeated: a row for each; peers always have one.  "
         "They share what is in one chunk: see --chunk 0",
@@ -106,7 +118,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     how = parser.add_argument_group("method")
     how.add_argument(
-        "--chunk", type=_number(0, 1 << 40), default=1 << 18, metavar="VALUES",
+        "--chunk", type=_number(0), default=1 << 18, metavar="VALUES",
         help="values per chunk (default 2**18 = 262144: 1 MiB of float32); 0: whole arrays",
     )  # fmt: skip
     how.add_argument("--repeat", type=count, default=15, metavar="N", help="rounds (default 15)")
@@ -154,9 +166,10 @@ def run(args: argparse.Namespace, argv: Sequence[str], console: Any) -> bool:
         Options(
             files=tuple(args.files), tols=tuple(args.tol), corpora=tuple(args.corpus), listing=args.listing,
             samples=args.samples, chunk=args.chunk, repeat=args.repeat, budget=args.budget, timeout=args.timeout,
-            stream=args.stream, threads=tuple(args.threads or (1,)), isas=tuple(args.isa), peers=peers,
-            codecs=not args.no_codecs, stages=args.stages, hosts=args.hosts, host_size=args.host_size << 20,
-            store_dir=args.store_dir, memory=args.memory, csv=args.csv, plot=args.plot, command=tuple(argv),
+            stream=args.stream, threads=tuple(args.threads or (1,)), isas=tuple(args.isa), levels=tuple(args.level),
+            peers=peers, codecs=not args.no_codecs, stages=args.stages, hosts=args.hosts,
+            host_size=args.host_size << 20, store_dir=args.store_dir, memory=args.memory, csv=args.csv, plot=args.plot,
+            command=tuple(argv),
         ),
         console,
     )  # fmt: skip

@@ -32,6 +32,7 @@ class Options:
     stream: bool = False
     threads: tuple[int, ...] = (1,)
     isas: tuple[str, ...] = ()
+    levels: tuple[int, ...] = ()
     peers: tuple[str, ...] | None = None
     codecs: bool = True
     stages: bool = False
@@ -58,7 +59,8 @@ def bench(options: Options, console: Console) -> bool:
     peers = None if options.peers is None else list(options.peers)
     if not options.codecs:
         peers = []
-    with Contenders(peers, list(options.isas) or [None], list(options.threads)) as contenders:
+    levels = list(options.levels) or [None]
+    with Contenders(peers, list(options.isas) or [None], list(options.threads), levels) as contenders:
         header = describe(list(options.command), contenders.versions())
         for name in ("machine", "cores", "system", "python", "arraycodec", "numpy"):
             console.say(f"{name}: {header[name]}")
@@ -87,6 +89,8 @@ def _check(options: Options) -> None:
         if not options.codecs:
             raise CommandError("--plot shows codecs, and --no-codecs leaves them out")
         plot.check_plot(options.plot)
+    if options.stages and options.levels:
+        raise CommandError("--stages measures the stages of the default level: leave --level out")
     if options.store_dir is not None and not options.store_dir.is_dir():
         raise CommandError(f"--store-dir {options.store_dir}: no such folder")
     if options.hosts:
@@ -155,8 +159,9 @@ def _stages(
 
 def _hosts(options: Options, item: Item, header: dict[str, str], console: Console) -> bool:
     rows = hosts.measure_hosts(
-        item, options.host_size, options.chunk, options.repeat, options.budget, options.timeout, options.store_dir
-    )
+        item, options.host_size, options.chunk, options.repeat, options.budget, options.timeout, options.store_dir,
+        list(options.levels) or [None],
+    )  # fmt: skip
     first = rows[0]
     console.say(
         f"\nHosts: {first.dtype} {first.shape} in chunks of {first.chunks}, values of {first.array}, "
@@ -169,7 +174,7 @@ def _hosts(options: Options, item: Item, header: dict[str, str], console: Consol
 
 
 def _memory(options: Options, header: dict[str, str], console: Console) -> None:
-    rows = peaks.peak_rows(options.threads)
+    rows = peaks.peak_rows(options.threads, list(options.levels) or [None])
     console.say("\nPeak memory beyond input and result, MiB, arrays of noise\n" + peaks.peak_table(rows))
     if options.csv is not None:
         csvfile.write(_beside(options.csv, "memory"), header, rows)

@@ -58,8 +58,8 @@ def read(path: Path, kind: type[T]) -> tuple[dict[str, str], list[T]]:
 
 def _rows(reader: Iterable[dict[str, str]], kind: type[T]) -> Iterable[T]:
     types = get_type_hints(kind)
-    for line in reader:
-        yield kind(**{name: _value(line[name], types[name]) for name in types})
+    for line in reader:  # columns that an older file lacks have their defaults
+        yield kind(**{name: _value(line[name], types[name]) for name in types if name in line})
 
 
 def _value(text: str, kind: Any) -> Any:

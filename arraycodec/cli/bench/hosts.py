@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -63,6 +63,7 @@ class HostRow:
     write_of_none: float = math.nan  # fastest, in units of no compression's
     read_of_none: float = math.nan
     violations: int | None = None
+    level: int | None = None  # of this package; None is the default
 
     @property
     def ok(self) -> bool:
@@ -88,22 +89,36 @@ def host_array(values: np.ndarray, size: int, chunk: int) -> tuple[np.ndarray, t
     return array, (chunk // columns, columns)
 
 
-def _combinations() -> dict[str, list[tuple[str, str, str, str]]]:
-    """(host, store, codec, threads) by the process that measures them: pinned or not."""
+class _Key(NamedTuple):
+    """What tells a line from others."""
+
+    host: str
+    store: str
+    codec: str
+    threads: str
+    level: int | None = None
+
+
+def _combinations(levels: Sequence[int | None]) -> dict[str, list[_Key]]:
+    """The lines by the process that measures them: pinned or not."""
     zarr_rows = list(itertools.product(ZARR_HOSTS, STORES, CODECS))
     plugin = find_spec("hdf5plugin") is not None
     hdf5_rows = [(HDF5, store, c) for store in STORES for c in CODECS if plugin or c in (NONE, OURS)]
-    single = [(*row, SINGLE) for row in zarr_rows + hdf5_rows]
-    default = [(*row, DEFAULT) for row in zarr_rows]
+    single = [_Key(*row, SINGLE) for row in zarr_rows + hdf5_rows]
+    default = [_Key(*row, DEFAULT) for row in zarr_rows]
     if callable(getattr(hdf5, "read", None)) and callable(getattr(hdf5, "write", None)):
-        single += [(HDF5_DIRECT, store, OURS, "1") for store in STORES]
-        default += [(HDF5_DIRECT, store, OURS, "2") for store in STORES]
-    return {SINGLE: single, DEFAULT: default}
+        single += [_Key(HDF5_DIRECT, store, OURS, "1") for store in STORES]
+        default += [_Key(HDF5_DIRECT, store, OURS, "2") for store in STORES]
+    return {
+        name: [key._replace(level=level) for key in keys for level in (levels if key.codec == OURS else [None])]
+        for name, keys in ((SINGLE, single), (DEFAULT, default))
+    }
 
 
 def measure_hosts(
-    item: Item, size: int, chunk: int, repeat: int, budget: float, timeout: float, folder: Path | None
-) -> list[HostRow]:
+    item: Item, size: int, chunk: int, repeat: int, budget: float, timeout: float, folder: Path | None,
+    levels: Sequence[int | None] = (None,),
+) -> list[HostRow]:  # fmt: skip
     """Measure all hosts on one array at its first tolerance.
 
     Parameters
@@ -116,6 +131,8 @@ def measure_hosts(
         Seconds: no further rounds of a line after, and a line counts as hanging after.
     folder : Path or None
         Where stores on disk are made; None is the system's temporary folder.
+    levels : sequence of int or None
+        Of this package; a line for each.
     """
     array, chunks = host_array(item.load(), size, chunk)
     tol = item.tols[0]
@@ -127,7 +144,7 @@ def measure_hosts(
             "array": item.name, "dtype": str(array.dtype), "shape": "x".join(map(str, array.shape)),
             "chunks": "x".join(map(str, chunks)), "tol": tol,
         }  # fmt: skip
-        for variant, combinations in _combinations().items():
+        for variant, combinations in _combinations(levels).items():
             process = _Process(variant, str(path), tol, chunks, scratch)
             try:
                 rows += _measure(process, combinations, common, array.nbytes, repeat, budget, timeout)
@@ -157,11 +174,11 @@ class _Process:
 
 
 def _measure(
-    process: _Process, combinations: Sequence[tuple[str, str, str, str]], common: dict[str, Any], nbytes: int,
+    process: _Process, combinations: Sequence[_Key], common: dict[str, Any], nbytes: int,
     repeat: int, budget: float, timeout: float,
 ) -> list[HostRow]:  # fmt: skip
     """In turns, one round of each line; the first one is the warm-up."""
-    rounds: dict[tuple[str, str, str, str], list[dict[str, Any]]] = {key: [] for key in combinations}
+    rounds: dict[_Key, list[dict[str, Any]]] = {key: [] for key in combinations}
     status = dict.fromkeys(combinations, "ok")
     for turn in range(repeat + 1):
         for key in combinations:
@@ -169,11 +186,8 @@ def _measure(
             spent = sum(r["write"] + r["read"] for r in rounds[key])
             if status[key] != "ok" or (turn > 1 and spent > budget):
                 continue
-            host, store, codec, threads = key
             try:
-                answer = process.request(
-                    timeout, do="round", host=host, store=store, codec=codec, threads=threads, check=turn == 0
-                )
+                answer = process.request(timeout, do="round", check=turn == 0, **key._asdict())
             except ChildFailed as e:
                 status[key] = str(e)
                 continue
@@ -181,11 +195,8 @@ def _measure(
     return [_row(key, status[key], rounds[key], common, nbytes) for key in combinations]
 
 
-def _row(
-    key: tuple[str, str, str, str], status: str, rounds: list[dict[str, Any]], common: dict[str, Any], nbytes: int
-) -> HostRow:
-    host, store, codec, threads = key
-    row = HostRow(host, store, codec, threads, status=status, **common)
+def _row(key: _Key, status: str, rounds: list[dict[str, Any]], common: dict[str, Any], nbytes: int) -> HostRow:
+    row = HostRow(**key._asdict(), status=status, **common)
     if status != "ok":
         return row
     timed = rounds[1:] or rounds
@@ -218,7 +229,7 @@ def host_table(rows: Sequence[HostRow]) -> str:
     head = ["host", "store", "codec", "threads", "ratio", "write", "(median)", "read", "(median)", "write/none"]
     lines = [[*head, "read/none", "viol."]]
     for r in rows:
-        names = [r.host, r.store, r.codec, r.threads]
+        names = [r.host, r.store, r.codec if r.level is None else f"{r.codec} level {r.level}", r.threads]
         if not r.ok:
             lines.append([*names, r.status])
             continue

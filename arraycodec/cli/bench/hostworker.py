@@ -31,7 +31,7 @@ class HostWorker:
             pin(cpus)
         warnings.simplefilter("ignore")  # numcodecs' codecs have no Zarr v3 specification
         self._x, self._tol, self._chunks = np.load(path), tol, tuple(chunks)
-        self._folder, self._codec = folder, AnsQuant(tol=tol)
+        self._folder = folder
         import numcodecs
         import zarr
 
@@ -40,8 +40,9 @@ class HostWorker:
             zarr.config.set({"async.concurrency": 1, "threading.max_workers": 1})
             numcodecs.blosc.set_nthreads(1)
 
-    def round(self, host: str, store: str, codec: str, threads: str, check: bool) -> dict[str, Any]:
+    def round(self, host: str, store: str, codec: str, threads: str, level: int | None, check: bool) -> dict[str, Any]:
         """Write and read once; the seconds of each, the bytes stored, and violations if `check`."""
+        self._codec = AnsQuant(tol=self._tol, level=level)
         scratch = tempfile.mkdtemp(dir=self._folder)
         try:
             if host.startswith("zarr"):

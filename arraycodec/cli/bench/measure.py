@@ -18,7 +18,7 @@ from ..model import CommandError
 from ..stages import StageRow
 from .corpus import Item
 from .peers import BUILT_IN, MEMCPY, OURS
-from .peers.own import THREADS
+from .peers.own import LEVEL, THREADS
 from .protocol import ONE_THREAD, Child, ChildFailed, choose_cpus
 
 CACHE, STREAM = "cache", "stream"
@@ -58,6 +58,7 @@ class Row:
     error_in_tol: float = math.nan  # largest absolute error over finite values, in tolerances
     violations: int | None = None
     nan_lost: int | None = None  # of these: NaN or infinities that are something else now, or appeared
+    level: int | None = None  # of this package; None is the default
 
     @property
     def ok(self) -> bool:
@@ -77,6 +78,7 @@ class Contender:
     adapter: str
     threads: int = 1
     isa: str | None = None
+    level: int | None = None
     child: Child | None = None
     info: dict[str, Any] = field(default_factory=dict)
 
@@ -85,6 +87,7 @@ class Contender:
         environment = ONE_THREAD | {THREADS: str(self.threads)}
         if self.isa is not None:
             environment["ARRAYCODEC_ISA"] = self.isa
+        environment[LEVEL] = "" if self.level is None else str(self.level)
         self.child = Child("arraycodec.cli.bench.worker", environment)
         self.child.send(do="load", adapter=self.adapter, cpus=choose_cpus(self.threads))
 
@@ -108,7 +111,7 @@ class Contender:
 
 
 class Contenders:
-    """memcpy, this package (once for each instruction set and number of threads), and peers.
+    """memcpy, this package (once for each instruction set, number of threads and level), and peers.
 
     Parameters
     ----------
@@ -119,6 +122,8 @@ class Contenders:
         Instruction sets to force; None is the best one.
     threads : list of int
         Numbers of threads.
+    levels : list of int or None
+        Levels; None is the default.
 
     Attributes
     ----------
@@ -128,8 +133,10 @@ class Contenders:
         Built-in peers that are not measured, with reasons.
     """
 
-    def __init__(self, peers: list[str] | None, isas: list[str | None], threads: list[int]) -> None:
-        own = [Contender(OURS, t, isa) for isa in isas for t in threads]
+    def __init__(
+        self, peers: list[str] | None, isas: list[str | None], threads: list[int], levels: list[int | None]
+    ) -> None:
+        own = [Contender(OURS, t, isa, level) for isa in isas for t in threads for level in levels]
         wanted = list(BUILT_IN) if peers is None else peers
         others = [Contender(BUILT_IN.get(name, name)) for name in wanted]
         self._all = [Contender(MEMCPY), *own, *others]
@@ -312,7 +319,7 @@ def _row(entry: _Entry, item: Item, original: np.ndarray, tol: float, mode: str,
     base = {
         "array": item.name, "kind": item.kind, "dtype": str(original.dtype), "values": original.size, "tol": tol,
         "codec": info["name"], "family": info["family"], "isa": info["isa"], "threads": entry.contender.threads,
-        "mode": mode, "chunk": chunk, "status": entry.status,
+        "mode": mode, "chunk": chunk, "status": entry.status, "level": entry.contender.level,
     }  # fmt: skip
     if entry.status != "ok":
         return Row(**base, **entry.quality)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,7 @@ class PeakRow:
     chunk: int
     encode: int
     decode: int
+    level: int | None = None
 
 
 def require_memory() -> None:
@@ -36,22 +38,25 @@ def require_memory() -> None:
         raise CommandError("--memory: this system does not let a process reset its peak (/proc/self/clear_refs)")
 
 
-def peak_rows(threads: Iterable[int], sizes: Sequence[int] = SIZES) -> list[PeakRow]:
+def peak_rows(
+    threads: Iterable[int], levels: Iterable[int | None] = (None,), sizes: Sequence[int] = SIZES
+) -> list[PeakRow]:
     """Measure, each in a process of its own."""
     tol, rows = 2.0**-9, []
-    for count in threads:
+    for count, level in itertools.product(threads, levels):
         for dtype in DTYPES:
             for size in sizes:
                 interrupt.check()
-                found = memory.peak(size, dtype, tol, threads=count)
-                rows.append(PeakRow(dtype, tol, count, size, found.chunk, found.encode, found.decode))
+                found = memory.peak(size, dtype, tol, threads=count, level=level)
+                rows.append(PeakRow(dtype, tol, count, size, found.chunk, found.encode, found.decode, level))
     return rows
 
 
 def peak_table(rows: Sequence[PeakRow]) -> str:
     """The rows as text, in MiB."""
-    lines = [["array", "threads", "MiB", "chunk", "encode", "decode"]]
+    leveled = any(r.level is not None for r in rows)
+    lines = [["array", "threads", *(["level"] if leveled else []), "MiB", "chunk", "encode", "decode"]]
     for r in rows:
         sizes = (f"{n / MIB:.2f}" for n in (r.chunk, r.encode, r.decode))
-        lines.append([r.dtype, str(r.threads), f"{r.size / MIB:.0f}", *sizes])
+        lines.append([r.dtype, str(r.threads), *([str(r.level)] if leveled else []), f"{r.size / MIB:.0f}", *sizes])
     return aligned(lines)

@@ -1,4 +1,7 @@
-"""The picture: compression ratio against decoding and encoding speed, one marker for each codec."""
+"""The picture: compression ratio against decoding and encoding speed, one marker for each codec.
+
+The levels of this package are points of one curve, with their numbers beside them.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +40,21 @@ def check_plot(path: Path) -> None:
     require_matplotlib()
 
 
+def curves(summaries: Sequence[Summary]) -> list[list[Summary]]:
+    """The rows that differ in nothing but the level, lowest first; those without a level are in none."""
+    found: dict[str, list[Summary]] = {}
+    for s in summaries:
+        if s.level is not None:
+            found.setdefault(s.curve, []).append(s)
+    return [sorted(points, key=lambda s: s.level or 0) for points in found.values()]
+
+
+def _names(shown: Sequence[Summary]) -> list[str]:
+    """What stands beside each marker: of a curve the name at its first level, and only numbers at the others."""
+    others = {id(s) for curve in curves(shown) for s in curve[1:]}
+    return [str(s.level) if id(s) in others else s.codec for s in shown]
+
+
 def plot(path: Path, summaries: Sequence[Summary], title: str) -> None:
     """Draw both panels into a file.
 
@@ -68,7 +86,7 @@ def plot(path: Path, summaries: Sequence[Summary], title: str) -> None:
 def _style(s: Summary) -> tuple[str, str, int]:
     """Colour, marker, size."""
     if s.codec.startswith("arraycodec"):
-        return _OURS, "*", 240
+        return _OURS, "*", 240 if s.level is None else 120
     color, marker, _ = _STYLES[s.family]
     return color, marker, 48
 
@@ -82,6 +100,8 @@ def _panel(axes: Any, shown: Sequence[Summary], limit: Summary | None, what: str
             getattr(s, what), s.ratio, s=size, marker=marker, linewidths=1.4, zorder=3,
             facecolors="none" if s.broken or s.lost else color, edgecolors=color,
         )  # fmt: skip
+    for curve in curves(shown):
+        axes.plot([getattr(s, what) for s in curve], [s.ratio for s in curve], color=_OURS, linewidth=1.2, zorder=2)
     speeds, ratios = [getattr(s, what) for s in shown], [s.ratio for s in shown]
     right = max(speeds)
     if limit is not None:
@@ -116,12 +136,13 @@ def _label(axes: Any, shown: Sequence[Summary], what: str) -> None:
     places += [(-10, 14, "right", "bottom"), (-10, -14, "right", "top")]
     places += [(dx, dy, ha, "center") for dy in (28, -28, 42, -42) for dx, ha in ((12, "left"), (-12, "right"))]
     scale = axes.figure.dpi / 100
+    names = _names(shown)
     order = sorted(range(len(shown)), key=lambda i: not shown[i].codec.startswith("arraycodec"))
     for i in order:
         s, best = shown[i], None
         for dx, dy, ha, va in places:
             text = axes.annotate(
-                s.codec, (getattr(s, what), s.ratio), xytext=(dx * 0.72 * scale, dy * 0.72 * scale),
+                names[i], (getattr(s, what), s.ratio), xytext=(dx * 0.72 * scale, dy * 0.72 * scale),
                 textcoords="offset points", ha=ha, va=va, fontsize=8.5, color=_style(s)[0], zorder=4,
                 fontweight="bold" if s.codec.startswith("arraycodec") else "normal",
             )  # fmt: skip

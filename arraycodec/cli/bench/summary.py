@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from ..._core import DEFAULT_LEVEL
 from .measure import Row
 from .peers.base import LIMIT
 
@@ -32,6 +33,10 @@ class Summary:
         Cells in which NaN or infinities were lost.
     failed : int
         Cells in which it crashed, hung or gave up.
+    level : int or None
+        Of this package, if it was given one.
+    curve : str
+        What `codec` is without the level: rows that differ in it only are points of one curve.
     """
 
     codec: str
@@ -44,9 +49,11 @@ class Summary:
     broken: int
     lost: int
     failed: int
+    level: int | None = None
+    curve: str = ""
 
 
-def labels(rows: Iterable[Row]) -> Callable[[Row], str]:
+def labels(rows: Iterable[Row], with_levels: bool = True) -> Callable[[Row], str]:
     """How to name a row's codec, given all rows that it stands beside."""
     own = [row for row in rows if row.is_ours]
     isas, threads = {row.isa for row in own}, {row.threads for row in own}
@@ -57,6 +64,8 @@ def labels(rows: Iterable[Row]) -> Callable[[Row], str]:
             parts.append(row.isa)
         if row.is_ours and (len(threads) > 1 or row.threads > 1):
             parts.append(f"{row.threads} thread{'s' if row.threads > 1 else ''}")
+        if row.is_ours and row.level is not None and with_levels:
+            parts.append(f"level {row.level}")
         return " ".join(parts)
 
     return label
@@ -69,12 +78,12 @@ def mean(values: Sequence[float]) -> float:
 
 def summarize(rows: Sequence[Row], mode: str) -> list[Summary]:
     """The rows of one mode, codec by codec, in the order of their first appearance."""
-    label = labels(rows)
+    label, curve = labels(rows), labels(rows, with_levels=False)
     by_codec: dict[str, dict[tuple[str, float], Row]] = {}
     for row in rows:
         if row.mode == mode:
             by_codec.setdefault(label(row), {})[row.array, row.tol] = row
-    own = next((cells for cells in by_codec.values() if next(iter(cells.values())).is_ours), {})
+    own = _reference([cells for cells in by_codec.values() if next(iter(cells.values())).is_ours])
     ours = {key: row for key, row in own.items() if row.ok}
     result = []
     for codec, cells in by_codec.items():
@@ -86,10 +95,11 @@ def summarize(rows: Sequence[Row], mode: str) -> list[Summary]:
             return mean([get(r) for r in ours.values()]) * mean([get(a) / get(b) for a, b in shared])
 
         judged = [row for row in cells.values() if row.violations is not None]
+        first = next(iter(cells.values()))
         result.append(
             Summary(
                 codec,
-                next(iter(cells.values())).family,
+                first.family,
                 len(done),
                 scaled(lambda r: r.ratio),
                 scaled(lambda r: r.encode_fastest),
@@ -98,9 +108,17 @@ def summarize(rows: Sequence[Row], mode: str) -> list[Summary]:
                 sum(row.violations > row.nan_lost for row in judged),
                 sum(row.nan_lost > 0 for row in judged),
                 sum(not row.ok and not row.status.startswith(("takes", "has no")) for row in cells.values()),
+                first.level,
+                curve(first),
             )
         )
     return result
+
+
+def _reference(own: Sequence[dict[tuple[str, float], Row]]) -> dict[tuple[str, float], Row]:
+    """Which of our rows sizes are in units of: the first at the default level, or else the first."""
+    default = (cells for cells in own if next(iter(cells.values())).level in (None, DEFAULT_LEVEL))
+    return next(default, own[0] if own else {})
 
 
 def is_limit(summary: Summary) -> bool:

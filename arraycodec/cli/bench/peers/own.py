@@ -12,8 +12,9 @@ from ...._core import isa
 from ....ansquant import AnsQuant
 from .base import ANY, BOUNDED, LIMIT, Adapter
 
-#: How `..measure` tells the process the number of threads.
+#: How `..measure` tells the process the number of threads, and the level if it is not the default.
 THREADS = "ARRAYCODEC_BENCH_THREADS"
+LEVEL = "ARRAYCODEC_BENCH_LEVEL"
 
 
 class Memcpy(Adapter):
@@ -38,7 +39,8 @@ class Arraycodec(Adapter):
 
     def __init__(self) -> None:
         self.isa = isa()
-        self._options = {"threads": int(os.environ.get(THREADS, "1"))}
+        level = os.environ.get(LEVEL)
+        self._options = {"threads": int(os.environ.get(THREADS, "1")), "level": int(level) if level else None}
         self._codec = AnsQuant(**self._options)
 
     def refuses(self, dtype: np.dtype, tol: float) -> str | None:
