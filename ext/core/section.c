@@ -92,11 +92,15 @@ static size_t raw_plane_size(const ac_windows *w, const uint8_t *group_class, ui
 }
 
 /* ---- lists ---- */
-static void write_outside(ac_writer *out, const ac_encode_scratch *s, const uint32_t *index, uint32_t n) {
+/* Whatever their class, the list has the integers themselves. */
+static void write_outside(ac_writer *out, const ac_encode_scratch *s, const ac_windows *w, const uint32_t *index,
+                          uint32_t n) {
   uint32_t next = 0;
   for (uint32_t i = 0; i < n; i++) {
+    const unsigned image = w->classes[s->group_class[index[i] / w->group]].image;
+    const int32_t q = s->q[index[i]];
     ac_write_varint(out, index[i] - next);
-    ac_write_varint(out, ac_zigzag(s->q[index[i]]));
+    ac_write_varint(out, ac_zigzag(image ? ac_expand(q, image) : q));
     next = index[i] + 1;
   }
 }
@@ -206,7 +210,7 @@ int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_enc
     ac_write_varint(out, n_refused);
     if (n_edges) ac_write_varint(out, n_edges);
     uint8_t *const start = out->p;
-    write_outside(out, s, s->index + n_refused, n_outside);
+    write_outside(out, s, w, s->index + n_refused, n_outside);
     if (n_refused) write_refused(out, size, src, s->index, n_refused);
     if (n_edges) write_edges(out, s->events, n_edges);
     ac_insert_length(out, start);

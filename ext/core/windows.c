@@ -310,6 +310,7 @@ static void finish_class(const window *w, uint32_t values, unsigned P, ac_class 
   out->k = (uint8_t)w->k;
   out->n_tokens = (uint8_t)w->n_tokens;
   out->filler = (uint8_t)filler;
+  out->image = 0;
   out->base = (int32_t)(w->lo * ((int64_t)1 << w->k));
   if (w->n_tokens < 2) return;
   counts[filler] += w->counted - inside; /* exceptions code the filler */
@@ -412,12 +413,15 @@ void ac_windows_plan(const int32_t *q, uint32_t n, const ac_group_stats *stats, 
 }
 
 /* ---- stream ---- */
+enum { HAS_IMAGE = 1 << 5 }; /* in the byte of raw bits */
+
 void ac_windows_write(ac_writer *out, const ac_windows *w) {
   for (unsigned i = 0; i < w->n_classes; i++) {
     const ac_class *c = &w->classes[i];
-    ac_write8(out, c->k);
+    ac_write8(out, (uint8_t)(c->k | (c->image ? HAS_IMAGE : 0)));
     ac_write8(out, (uint8_t)(c->n_tokens - 1));
     ac_write_varint(out, ac_zigzag(c->base >> c->k));
+    if (c->image) ac_write8(out, c->image);
   }
   ac_bitwriter bits = {out, 0, 0};
   for (unsigned i = 0; i < w->n_classes; i++)
@@ -425,15 +429,25 @@ void ac_windows_write(ac_writer *out, const ac_windows *w) {
   ac_flush_bits(&bits);
 }
 
+/* Is ac_expand(u, m) an int32?  |u| is at most 2^31. */
+static int image_fits(int64_t u, unsigned m) {
+  const int64_t a = u < 0 ? -u : u, octave = a >> m, e = octave ? octave - 1 : 0;
+  if (e > 31) return 0;
+  return (a - (e << m)) << e <= (u < 0 ? (int64_t)INT32_MAX + 1 : INT32_MAX);
+}
+
 void ac_windows_read(ac_reader *in, ac_windows *w) {
   for (unsigned i = 0; i < w->n_classes; i++) {
     ac_class *c = &w->classes[i];
-    c->k = ac_read8(in);
-    const unsigned tokens = ac_read8(in);
+    const unsigned head = ac_read8(in), tokens = ac_read8(in);
     const int64_t lo = ac_unzigzag(ac_read_varint(in));
+    c->k = (uint8_t)(head & ~(unsigned)HAS_IMAGE);
+    c->image = head & HAS_IMAGE ? ac_read8(in) : 0;
+    if (head & HAS_IMAGE && (c->image < 1 || c->image > AC_MAX_IMAGE)) goto invalid;
     if (c->k > AC_MAX_RAW_BITS || tokens >= AC_MAX_TOKENS || lo < INT32_MIN || lo > INT32_MAX) goto invalid;
     const int64_t base = lo * ((int64_t)1 << c->k), end = base + ((int64_t)(tokens + 1) << c->k);
     if (base < INT32_MIN || end > (int64_t)INT32_MAX + 1) goto invalid;
+    if (c->image && !(image_fits(base, c->image) && image_fits(end - 1, c->image))) goto invalid;
     c->n_tokens = (uint8_t)(tokens + 1);
     c->base = (int32_t)base;
   }
