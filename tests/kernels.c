@@ -465,13 +465,20 @@ static void test_divide(unsigned bytes, uint32_t n) {
 /* ---- split, encode, decode ---- */
 enum { ANY_WINDOW, NO_RAW, FEW_RAW, IN_FLOAT, ONE_TOKEN, N_FLAVOURS };
 
-static void make_class(ac_class *c, unsigned P, unsigned flavour) {
+static void make_class(ac_class *c, unsigned P, unsigned flavour, int images) {
   static const uint8_t most_raw[N_FLAVOURS] = {AC_MAX_RAW_BITS, 0, 10, 17, AC_MAX_RAW_BITS};
   memset(c, 0, sizeof *c);
   c->k = (uint8_t)below(most_raw[flavour] + 1u);
   c->n_tokens = (uint8_t)(2 + below(rnd() & 1 ? 6 : AC_MAX_TOKENS - 1));
   if (flavour == ONE_TOKEN || !below(8)) c->n_tokens = 1;
-  const int64_t size = (int64_t)c->n_tokens << c->k, reach = flavour == ANY_WINDOW ? (int64_t)1 << 31 : 1 << 24;
+  int64_t reach = flavour == ANY_WINDOW ? (int64_t)1 << 31 : 1 << 24;
+  if (images && below(4)) {
+    c->image = (uint8_t)(1 + below(AC_MAX_IMAGE));
+    const int64_t most = (int64_t)(32 - c->image) << c->image; /* whose image is 2^31 */
+    reach = most < reach ? most : reach;
+    while ((int64_t)c->n_tokens << c->k > 2 * reach) c->k--;
+  }
+  const int64_t size = (int64_t)c->n_tokens << c->k;
   const int64_t lo = -reach + (int64_t)((uint64_t)rnd() * (uint64_t)(2 * reach - size + 1) >> 32);
   c->base = (int32_t)((uint32_t)(lo < 0 && !below(3) && size < reach ? -(size >> 1) : lo) >> c->k << c->k);
   if (c->n_tokens < 2) return;
@@ -537,10 +544,50 @@ static void run_decoders(const ac_coded *coded, int expect_ok) {
   }
 }
 
+/* An image as it is defined. */
+static int64_t expand(int64_t u, unsigned m) {
+  const int64_t a = u < 0 ? -u : u, e = (a >> m) - 1;
+  const int64_t v = a < (int64_t)2 << m ? a : (a - (e << m)) * ((int64_t)1 << e);
+  return u < 0 ? -v : v;
+}
+
+static void test_class_images(uint32_t n, unsigned group) {
+  const unsigned image = 1 + below(AC_MAX_IMAGE);
+  DOING("class images n=%u group=%u image=%u", n, group, image);
+  int32_t *u = take(HIGH, 0, 4 * (size_t)n), *q = take(Q, 0, 4 * (size_t)n);
+  const uint32_t n_groups = ac_groups(n, group), most = (31 - image) << image; /* stands for AC_QMAX */
+  uint8_t *expected = take(TOKENS, 0, n_groups);
+  memset(expected, 0, n_groups);
+  for (uint32_t i = 0; i < n; i++) {
+    const uint32_t any = below(most + 1), shift = below(31), zeros = below(20);
+    const uint32_t large = shift ? any >> shift : most, a = i / group % 3 == 1 ? large >> zeros << zeros : large;
+    u[i] = rnd() & 1 ? (int32_t)a : -(int32_t)a;
+    q[i] = (int32_t)expand(u[i], image);
+    if (q[i] != ac_expand(u[i], image) || u[i] != ac_image(q[i], image)) fail("image", i);
+    const uint32_t v = (uint32_t)(q[i] < 0 ? -q[i] : q[i]);
+    const unsigned need = v ? 31 - (unsigned)__builtin_clz(v) - (unsigned)__builtin_ctz(v) : 0;
+    if (need > expected[i / group]) expected[i / group] = (uint8_t)need;
+  }
+  add_to_hash(q, 4 * (size_t)n);
+  for (unsigned t = 0; t < n_tables; t++) {
+    active = tables[t];
+    uint8_t *need = take(TOKENS, 1, n_groups);
+    active->significand(q, n, group, need);
+    check_margin(TOKENS, 1);
+    same("significant bits", expected, need, n_groups);
+    int32_t *images = take(Q, 1, 4 * (size_t)n);
+    memcpy(images, q, 4 * (size_t)n);
+    active->to_image(images, n, image);
+    check_margin(Q, 1);
+    same("images", u, images, 4 * (size_t)n);
+  }
+}
+
 static void test_coding(uint32_t n, unsigned group, unsigned lanes, unsigned P, unsigned n_classes, unsigned flavour,
                         unsigned outside_every) {
-  DOING("coding n=%u group=%u lanes=%u prob_bits=%u classes=%u flavour=%u outside=%u", n, group, lanes, P, n_classes,
-        flavour, outside_every);
+  const int images = !below(3);
+  DOING("coding n=%u group=%u lanes=%u prob_bits=%u classes=%u flavour=%u images=%d outside=%u", n, group, lanes, P,
+        n_classes, flavour, images, outside_every);
   ac_windows w;
   memset(&w, 0, sizeof w);
   w.n_classes = (uint8_t)n_classes;
@@ -552,7 +599,7 @@ static void test_coding(uint32_t n, unsigned group, unsigned lanes, unsigned P, 
   uint32_t *entries = take(ENTRIES, 0, (sizeof *entries * n_classes) << P);
   if (!made) fail("no memory", 0);
   for (unsigned c = 0; c < n_classes; c++) {
-    make_class(&w.classes[c], P, flavour);
+    make_class(&w.classes[c], P, flavour, images);
     if (w.classes[c].n_tokens < 2) continue;
     ac_model_encoder(w.classes[c].freq, w.classes[c].n_tokens, P, symbols[c]);
     ac_model_decoder(w.classes[c].freq, w.classes[c].n_tokens, P, made + ((size_t)c << P));
@@ -611,6 +658,10 @@ static void test_coding(uint32_t n, unsigned group, unsigned lanes, unsigned P, 
   for (uint32_t i = 0; i < n_outside; i++) {
     const ac_class *c = &w.classes[classes[outside[i] / group]];
     q[outside[i]] = (int32_t)((uint32_t)c->base + ((uint32_t)c->filler << c->k));
+  }
+  for (uint32_t i = 0; i < n; i++) {
+    const unsigned image = w.classes[classes[i / group]].image;
+    if (image) q[i] = (int32_t)expand(q[i], image);
   }
   if (!has_tokens) words_size = 0;
   uint8_t *data = take(CODED, 0, raw_size + words_size);
@@ -814,6 +865,14 @@ int main(int argc, char **argv) {
         state = 1u << 18 | n_cases++;
         at_start = rnd() & 1;
         test_statistics(sizes[s], group);
+      }
+
+  for (unsigned s = 0; s < n_sizes; s++)
+    for (unsigned group = 64; group <= 128; group += 64)
+      for (unsigned i = 0; i < (sizes[s] > 4096 ? 3 : 12); i++) {
+        state = 5u << 18 | n_cases++;
+        at_start = rnd() & 1;
+        test_class_images(sizes[s], group);
       }
 
   for (int image = 0; image < AC_IMAGES; image++)

@@ -91,22 +91,61 @@ def chance(rng, p):
 
 # ---- windows sections ----
 def random_class(rng, bottom=-(2**31), top=2**31):
-    """k, K and lo of a window anywhere between two numbers (powers of two, or 0), often at their ends."""
+    """k, K and lo of a window anywhere between two numbers (powers of two, or 0), often at their ends, and m.
+
+    Images are only where the numbers are the outermost.
+    """
+    if top == 2**31 and chance(rng, 0.3):
+        m = random_m(rng)
+        most = 32 - m << m  # stands for 2^31
+        return *window_in(rng, int(rng.choice([-most, most, 0, rng.integers(-most, most)])), -most, most), m
     while True:
         k = int(rng.choice([0, 25, rng.integers(26)]))
         K = int(rng.choice([1, 64, rng.integers(1, 65)]))
         first, last = -(-bottom >> k), (top >> k) - K
         if first <= last:
-            return k, K, int(rng.choice([first, last, min(max(0, first), last), rng.integers(first, last + 1)]))
+            return k, K, int(rng.choice([first, last, min(max(0, first), last), rng.integers(first, last + 1)])), None
 
 
 def class_around(rng, wanted):
-    """k, K and lo of a window around one of the numbers."""
-    x = wanted[rng.integers(len(wanted))]
+    """k, K and lo of a window around one of the numbers, and m if it is one of its images."""
+    x, m = wanted[rng.integers(len(wanted))], None
+    if chance(rng, 0.4):
+        m = random_m(rng)
+        return *window_in(rng, index_of(x, m), -(32 - m << m), 32 - m << m), m
     k = int(rng.choice([0, 25, rng.integers(26), max(0, abs(x).bit_length() - 4)]))
     K = int(rng.choice([1, 64, rng.integers(1, 65)]))
     first, last = -(2**31) >> k, (2**31 >> k) - K
-    return min(k, 25), K, min(max((x >> k) - int(rng.integers(K)), first), last)
+    return min(k, 25), K, min(max((x >> k) - int(rng.integers(K)), first), last), None
+
+
+def random_m(rng):
+    return int(rng.choice([1, 7, 10, 23, 24, rng.integers(1, 25)]))
+
+
+def window_in(rng, x, bottom, top):
+    """k, K and lo of a window around a number, and between two others."""
+    while True:
+        k = int(rng.choice([0, rng.integers(26), max(0, abs(x).bit_length() - 4)]))
+        K = int(rng.choice([1, 64, rng.integers(1, 65)]))
+        first, last = -(-bottom >> k), (top >> k) - K
+        if k <= 25 and first <= last:
+            return k, K, int(min(max((x >> k) - int(rng.integers(K)), first), last))
+
+
+def index_of(v, m):
+    """The index of the number of m + 1 significant bits that v is cut to."""
+    octaves = max(0, abs(v).bit_length() - m - 1)
+    u = (abs(v) >> octaves) + (octaves << m)
+    return -u if v < 0 else u
+
+
+def number_at(u, m):
+    """The numbers of m + 1 significant bits, counted through."""
+    significand, octaves = abs(u), 0
+    while significand >= 2 ** (m + 1):
+        significand, octaves = significand - 2**m, octaves + 1
+    return (-1 if u < 0 else 1) * (significand << octaves)
 
 
 def random_refused(rng, n, size, values=None):
@@ -152,11 +191,15 @@ def section(rng, n, size=0, wanted=None, top=None, find_edges=None):
         classes = [class_around(rng, wanted) for _ in range(n_classes)]
     else:
         classes = [random_class(rng, *([] if top is None else [0, top])) for _ in range(n_classes)]
-    heads = b"".join(bytes([k, K - 1]) + varint(zigzag(lo)) for k, K, lo in classes)
+    heads = b"".join(
+        bytes([k | (m is not None) << 5, K - 1]) + varint(zigzag(lo)) + (b"" if m is None else bytes([m]))
+        for k, K, lo, m in classes
+    )
     tables, packed = [], Bits()
-    for k, K, lo in classes:
+    for k, K, lo, m in classes:
         some = wanted[: int(rng.integers(n + 1))] if wanted else ()
-        seen = {(x >> k) - lo for x in some if 0 <= (x >> k) - lo < K}
+        tokens = {((x if m is None else index_of(x, m)) >> k) - lo for x in some}
+        seen = {token for token in tokens if 0 <= token < K}
         tables.append(random_table(rng, K, prob_bits, seen) if K > 1 else None)
     for table in filter(None, tables):
         put_table(packed, table, int(rng.integers(8)))
@@ -185,15 +228,18 @@ def section(rng, n, size=0, wanted=None, top=None, find_edges=None):
     outside, often = {}, rng.choice([0, 0.02])
     integers, steps, packed = [], [], Bits()
     for g, c in enumerate(sequence):
-        (k, K, lo), table, length = classes[c], tables[c], min(group, n - g * group)
+        (k, K, lo, m), table, length = classes[c], tables[c], min(group, n - g * group)
         symbols = np.flatnonzero(table) if K > 1 else [0]
         tokens, raws = rng.choice(symbols, 128).tolist(), rng.integers(1 << k, size=128).tolist()
         for i in range(-(-length // 16) * 16):
             token, raw = tokens[i], raws[i]  # in the padding too
             if i < length:
-                x = wanted[len(integers)] if wanted else None
-                if x is not None and 0 <= (x >> k) - lo < K and (K == 1 or table[(x >> k) - lo]):
-                    token, raw = (x >> k) - lo, x & (1 << k) - 1
+                x = u = wanted[len(integers)] if wanted else None
+                if x is not None and m is not None:
+                    u = index_of(x, m)
+                is_number = x is not None and (m is None or number_at(u, m) == x)
+                if is_number and 0 <= (u >> k) - lo < K and (K == 1 or table[(u >> k) - lo]):
+                    token, raw = (u >> k) - lo, u & (1 << k) - 1
                 elif x is not None:
                     outside[len(integers)] = x
                 if chance(rng, often):
@@ -201,7 +247,8 @@ def section(rng, n, size=0, wanted=None, top=None, find_edges=None):
                     outside[len(integers)] = x if wanted else any_number if top is None else int(rng.integers(top))
                 if K > 1:
                     steps.append((i % n_lanes, table, token))
-                integers.append((lo + token << k) | raw)
+                u = (lo + token << k) | raw
+                integers.append(u if m is None else number_at(u, m))
             packed.put(raw, k)
     out += packed.bytes()
     for at, x in outside.items():

@@ -463,12 +463,15 @@ def windows(r, count, size):
     require(byte & 64 or byte < 128, "edges without exceptions")
     classes = []
     for _ in range(n_classes):
-        k, K, lo = r.u8(), r.u8() + 1, unzigzag(r.varint())
+        head, K, lo = r.u8(), r.u8() + 1, unzigzag(r.varint())
+        k, m = head & ~32, r.u8() if head & 32 else None
         require(k <= 25 and K <= 64, "raw bits or tokens of a class")
         require(-(2**31) <= lo << k and lo + K << k <= 2**31, "window")
-        classes.append((k, K, lo))
+        require(m is None or 1 <= m <= 24, "significand bits of an image")
+        require(m is None or -(2**31) <= image(lo << k, m) and image((lo + K << k) - 1, m) < 2**31, "window of an image")
+        classes.append((k, K, lo, m))
     bits = Bits(r)
-    tables = [read_table(bits, K, prob_bits) if K > 1 else None for _, K, _ in classes]
+    tables = [read_table(bits, K, prob_bits) if K > 1 else None for _, K, *_ in classes]
     bits.end()
 
     groups = [range(start, min(start + group, count)) for start in range(0, count, group)]
@@ -496,15 +499,25 @@ def windows(r, count, size):
         lanes = Lanes(states, r.numbers(f"{r.left() // 2}H"), prob_bits)
     integers = []
     for values, c, low in zip(groups, sequence, raw, strict=True):
-        k, K, lo = classes[c]
+        k, K, lo, m = classes[c]
         for i in range(len(values)):
             token = lanes.token(i % n_lanes, tables[c]) if K > 1 else 0
-            integers.append((lo + token << k) | low[i])
+            u = (lo + token << k) | low[i]
+            integers.append(u if m is None else image(u, m))
     if lanes:
         lanes.end()
     for at, v in outside:
         integers[at] = v
     return Section(integers, refused, edges)
+
+
+def image(u, m):
+    """What an integer of a class with an image stands for."""
+    if u < 0:
+        return -image(-u, m)
+    e = u // 2**m - 1
+    require(e <= 31, "window of an image")  # before it becomes astronomic
+    return u if e < 1 else (u - e * 2**m) * 2**e
 
 
 # ---- Tables ----

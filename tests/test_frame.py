@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from arrays import payload_nans, torture
 from handmade import RAW, crc32c, header, reseal
+from random_chunks import section
 
 from arraycodec import (
     ChecksumError,
@@ -34,6 +35,14 @@ def test_checksum_is_crc32c():
     size, stored = struct.unpack_from("<II", chunk, header - 12)
     assert (size, stored) == (len(chunk) - header, crc32c(chunk[header:]))
     assert struct.unpack_from("<I", chunk, header - 4)[0] == crc32c(chunk[: header - 4])
+
+
+def images(rng, x):
+    """Whole numbers as integers, among the classes are images."""
+    while True:
+        out, *_ = section(rng, x.size, 4, x.astype(int).tolist())
+        if out[1] & 15 and out[2] & 32:  # two classes or more, the first has one
+            return reseal(header(x.shape, tol=None, flags=4, block_len=0), b"\2" + out)
 
 
 def chunks():
@@ -79,6 +88,7 @@ def chunks():
     yield "complex", encode(normal.view("c8")[:60], 0.01)
     yield "dates", encode(np.arange(100).astype("M8[5m]"), 0)
     yield "bool", encode(np.tril(np.ones((20, 20), bool)), 0)
+    yield "images", images(rng, np.round(normal * 1000).astype("f2"))
     yield "blocks", _core.encode(normal.view("u1"), 1, False, False, normal.shape, 0.01, block_len=100)
 
 

@@ -280,6 +280,27 @@ def edges(positions=b"\0\xff", number=8, others=b"\0\0", surplus=b""):
     return out[:2] + bytes([out[2] | 128]) + out[3:]
 
 
+# ---- corners of images ----
+def image(m, lo, k=0, lists=b""):
+    """A block of eight u = lo * 2^k with an image of m significand bits."""
+    return block(heads=bytes([k | 32, 0]) + varint(zigzag(lo)) + bytes([m]), raw=bytes(2 * (k % 32)), lists=lists)
+
+
+GOOD_BLOCKS |= {
+    **{f"image, {m} bits": image(m, 2**m + 1) for m in (1, 7, 23, 24)},
+    **{f"image, {m} bits, least": image(m, -(32 - m << m)) for m in (1, 7, 23, 24)},
+    **{f"image, {m} bits, largest": image(m, (32 - m << m) - 1) for m in (1, 7, 23, 24)},
+    "image, raw bits": image(10, -7, 10), "outside of an image": image(7, 300, lists=exceptions([(0, 2**30), (0, 2**30 - 1)])),
+}
+BAD_BLOCKS |= {
+    **{f"image, {m} bits, too low": image(m, -(32 - m << m) - 1) for m in (1, 7, 23, 24)},
+    **{f"image, {m} bits, too high": image(m, 32 - m << m) for m in (1, 7, 23, 24)},
+    **{f"image of {u}": image(1, u) for u in (100, 2**31 - 1, -(2**31), 2**20)},
+    "image, 0 bits": image(0, 1), "image, 25 bits": image(25, 1), "image, 255 bits": image(255, 1),
+    "image, no bits": image(7, 1)[:-1], "image, end of the window": image(10, 1, 14), "k, bit 6": image(7, 1, 64),
+    "k, bit 7": image(7, 1, 128),
+}
+
 EIGHT = block(**constant(255))[1:]
 GOOD_BLOCKS |= {
     "mask": masked(), "mask, raw": masked(rest=b"\0" + b"ones" * 4), "mask, exact": masked(rest=integers(8)),

@@ -120,10 +120,15 @@ static uint64_t read_gap(ac_bitreader *in, uint32_t n, unsigned rice) {
   return quotient << rice | ac_read_bits(in, rice);
 }
 
-/* Values outside their window: gaps, and exp-Golomb codes of the values. */
+/* Values outside their window: gaps, and exp-Golomb codes of the integers themselves, whatever their class. */
 enum { MAX_ORDER = 31 };
 
-static void write_outside(ac_writer *out, const ac_encode_scratch *s, const uint32_t *index, uint32_t n) {
+static void write_outside(ac_writer *out, const ac_encode_scratch *s, const ac_windows *w, const uint32_t *index,
+                          uint32_t n) {
+  for (uint32_t i = 0; i < n; i++) {
+    const unsigned image = w->classes[s->group_class[index[i] / w->group]].image;
+    if (image) s->q[index[i]] = ac_expand(s->q[index[i]], image);
+  }
   const unsigned rice = best_rice(index, n);
   unsigned order = 0;
   uint64_t least = UINT64_MAX;
@@ -232,7 +237,11 @@ int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_enc
     ac_write_varint(out, n_refused);
     if (n_edges) ac_write_varint(out, n_edges);
     uint8_t *const start = out->p;
-    if (n_outside) write_outside(out, s, s->index + n_refused, n_outside);
+<<<<<<< HEAD
+    if (n_outside) write_outside(out, s, w, s->index + n_refused, n_outside);
+=======
+    write_outside(out, s, w, s->index + n_refused, n_outside);
+>>>>>>> 8dcfea1
     if (n_refused) write_refused(out, size, src, s->index, n_refused);
     if (n_edges) write_edges(out, s->events, n_edges);
     ac_insert_length(out, start);

@@ -330,6 +330,7 @@ static void finish_class(const window *w, uint32_t values, unsigned P, ac_class 
   out->k = (uint8_t)w->k;
   out->n_tokens = (uint8_t)w->n_tokens;
   out->filler = (uint8_t)filler;
+  out->image = 0;
   out->base = (int32_t)(w->lo * ((int64_t)1 << w->k));
   if (w->n_tokens < 2) return;
   counts[filler] += w->counted - inside; /* exceptions code the filler */
@@ -483,14 +484,17 @@ void ac_windows_plan(const int32_t *q, uint32_t n, ac_group_stats *stats, ac_his
 }
 
 /* ---- stream ---- */
-enum { CURVE = 1 << 6 }; /* in the byte of K - 1: the table is a curve */
+enum { HAS_IMAGE = 1 << 5 }; /* in the byte of raw bits */
+enum { IS_CURVE = 1 << 6 };  /* in the byte of tokens: of their table */
 
 void ac_windows_write(ac_writer *out, const ac_windows *w) {
   for (unsigned i = 0; i < w->n_classes; i++) {
     const ac_class *c = &w->classes[i];
-    ac_write8(out, c->k);
-    ac_write8(out, (uint8_t)((c->n_tokens - 1) | (c->n_tokens > 1 && c->table.kind == AC_TABLE_CURVE ? CURVE : 0)));
+    const int curve = c->n_tokens > 1 && c->table.kind == AC_TABLE_CURVE;
+    ac_write8(out, (uint8_t)(c->k | (c->image ? HAS_IMAGE : 0)));
+    ac_write8(out, (uint8_t)((c->n_tokens - 1) | (curve ? IS_CURVE : 0)));
     ac_write_varint(out, ac_zigzag(c->base >> c->k));
+    if (c->image) ac_write8(out, c->image);
   }
   ac_bitwriter bits = {out, 0, 0};
   for (unsigned i = 0; i < w->n_classes; i++)
@@ -498,26 +502,38 @@ void ac_windows_write(ac_writer *out, const ac_windows *w) {
   ac_flush_bits(&bits);
 }
 
+/* Is ac_expand(u, m) an int32?  |u| is at most 2^31. */
+static int image_fits(int64_t u, unsigned m) {
+  const int64_t a = u < 0 ? -u : u, octave = a >> m, e = octave ? octave - 1 : 0;
+  if (e > 31) return 0;
+  return (a - (e << m)) << e <= (u < 0 ? (int64_t)INT32_MAX + 1 : INT32_MAX);
+}
+
 void ac_windows_read(ac_reader *in, ac_windows *w) {
   uint32_t curves = 0;
   for (unsigned i = 0; i < w->n_classes; i++) {
     ac_class *c = &w->classes[i];
-    c->k = ac_read8(in);
+    const unsigned head = ac_read8(in);
     unsigned tokens = ac_read8(in);
-    if (tokens & CURVE && tokens != CURVE) { /* one token has no table */
+    if (tokens & IS_CURVE && tokens != IS_CURVE) { /* one token has no table */
       curves |= 1u << i;
-      tokens ^= CURVE;
+      tokens ^= IS_CURVE;
     }
     const int64_t lo = ac_unzigzag(ac_read_varint(in));
+    c->k = (uint8_t)(head & ~(unsigned)HAS_IMAGE);
+    c->image = head & HAS_IMAGE ? ac_read8(in) : 0;
+    if (head & HAS_IMAGE && (c->image < 1 || c->image > AC_MAX_IMAGE)) goto invalid;
     if (c->k > AC_MAX_RAW_BITS || tokens >= AC_MAX_TOKENS || lo < INT32_MIN || lo > INT32_MAX) goto invalid;
     const int64_t base = lo * ((int64_t)1 << c->k), end = base + ((int64_t)(tokens + 1) << c->k);
     if (base < INT32_MIN || end > (int64_t)INT32_MAX + 1) goto invalid;
+    if (c->image && !(image_fits(base, c->image) && image_fits(end - 1, c->image))) goto invalid;
     c->n_tokens = (uint8_t)(tokens + 1);
     c->base = (int32_t)base;
   }
   ac_bitreader bits = {in, 0, 0};
   for (unsigned i = 0; i < w->n_classes; i++)
-    if (w->classes[i].n_tokens > 1) ac_model_read(&bits, w->classes[i].n_tokens, w->prob_bits, curves >> i & 1, w->classes[i].freq);
+    if (w->classes[i].n_tokens > 1)
+      ac_model_read(&bits, w->classes[i].n_tokens, w->prob_bits, curves >> i & 1, w->classes[i].freq);
   ac_end_bits(&bits);
   return;
 invalid:

@@ -325,7 +325,7 @@ typedef struct {
   __m256i place, shift; /* of raw fields: their four bytes within the half, and bits to drop */
   const uint32_t *table;
   int32_t base;
-  uint8_t k, has_tokens;
+  uint8_t k, has_tokens, image;
 } popping;
 
 AC_ALWAYS_INLINE void popping_for(popping *p, const ac_coded *in, unsigned index) {
@@ -341,6 +341,15 @@ AC_ALWAYS_INLINE void popping_for(popping *p, const ac_coded *in, unsigned index
   p->base = c->base;
   p->k = c->k;
   p->has_tokens = c->n_tokens > 1;
+  p->image = c->image ? c->image : NO_IMAGE;
+}
+
+/* ac_expand */
+AC_ALWAYS_INLINE __m256i expand_vector(__m256i u, unsigned image) {
+  const __m256i one = _mm256_set1_epi32(1), a = _mm256_abs_epi32(u);
+  const __m256i e = _mm256_sub_epi32(_mm256_max_epi32(_mm256_srli_epi32(a, (int)image), one), one);
+  const __m256i v = _mm256_sllv_epi32(_mm256_sub_epi32(a, _mm256_slli_epi32(e, (int)image)), e);
+  return _mm256_sign_epi32(v, u);
 }
 
 /* Eight integers to what is put out. */
@@ -377,8 +386,8 @@ typedef struct {
 } popped;
 
 /* V vectors of table entries and raw bits to floats.  Reads 32 bytes past the raw fields. */
-AC_ALWAYS_INLINE void put_step(const popped *step, unsigned P, double delta, void *out, const int V, const int RAW,
-                               const int OUT) {
+AC_ALWAYS_INLINE void put_step(const popped *step, unsigned P, double delta, void *out, const int V,
+                               const int CONTENTS, const int OUT) {
   const popping *p = step->p;
   const uint8_t *raw = step->raw;
   const __m256i prob_bits = _mm256_set1_epi32((int)P), symbols = _mm256_set1_epi32((1 << (32 - 2 * P)) - 1);
@@ -386,7 +395,7 @@ AC_ALWAYS_INLINE void put_step(const popped *step, unsigned P, double delta, voi
 #pragma GCC unroll 4
   for (int v = 0; v < V; v++, raw += p->k) {
     __m256i value = _mm256_and_si256(_mm256_srlv_epi32(load8(step->entries + WIDTH * v), prob_bits), symbols);
-    if (RAW) {
+    if (CONTENTS != TOKENS_ONLY) {
       const __m256i bytes =
           _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)raw)),
                                   _mm_loadu_si128((const __m128i *)(raw + (p->k >> 1))), 1);
@@ -394,13 +403,15 @@ AC_ALWAYS_INLINE void put_step(const popped *step, unsigned P, double delta, voi
       value = _mm256_or_si256(_mm256_sllv_epi32(value, k), _mm256_and_si256(fields, low_bits));
     }
     if (OUT != AC_OUT_F64 && !(v & 1)) __builtin_prefetch((char *)OUT_AT(out, OUT, WIDTH * v) + AHEAD, 1);
-    put_vector(_mm256_add_epi32(value, base), delta, OUT_AT(out, OUT, WIDTH * v), OUT);
+    value = _mm256_add_epi32(value, base);
+    if (CONTENTS == WITH_IMAGES) value = expand_vector(value, p->image);
+    put_vector(value, delta, OUT_AT(out, OUT, WIDTH * v), OUT);
   }
 }
 
 /* Popping is a chain of dependent instructions that begins with a slow lookup; meanwhile the step
  * before is put out. */
-AC_ALWAYS_INLINE int decode_avx2(const ac_coded *in, void *out, const int V, const int RAW, const int OUT) {
+AC_ALWAYS_INLINE int decode_avx2(const ac_coded *in, void *out, const int V, const int CONTENTS, const int OUT) {
   const uint32_t group = in->windows->group, L = in->windows->lanes, width = (uint32_t)(V * WIDTH);
   const unsigned P = in->windows->prob_bits;
   const __m256i slots = _mm256_set1_epi32((1 << P) - 1), prob_bits = _mm256_set1_epi32((int)P);
@@ -414,7 +425,7 @@ AC_ALWAYS_INLINE int decode_avx2(const ac_coded *in, void *out, const int V, con
   for (unsigned c = 0; c < in->windows->n_classes; c++) popping_for(&classes[c], in, c);
   const uint8_t *words = at.words;
 #define PUT_STEP() \
-  put_step(&step, P, in->delta, OUT_AT(out, OUT, i - width), V, RAW, OUT)
+  put_step(&step, P, in->delta, OUT_AT(out, OUT, i - width), V, CONTENTS, OUT)
 
   uint32_t i = 0, g = 0;
   for (; i + group <= in->n; g++) { /* whole groups, while there is room to read behind the raw bits */
@@ -472,15 +483,19 @@ AC_ALWAYS_INLINE int decode_avx2(const ac_coded *in, void *out, const int V, con
   return close_cursor(in, &at);
 }
 
-/* One instance for every output, number of vectors that lanes fill, and for sections with and without raw
- * bits.  A section whose integers float32 arithmetic does not hold is decoded by generic.h. */
+/* One instance for every output, number of vectors that lanes fill, and contents.  A section whose integers float32 arithmetic does not hold is decoded by generic.h. */
+#define BY_LANES(in, out, CONTENTS, OUT) \
+  ((in)->windows->lanes >= 32 ? decode_avx2(in, out, 4, CONTENTS, OUT) : decode_avx2(in, out, 2, CONTENTS, OUT))
 #define DEFINE_DECODE_AVX2(F, OUT)                                                                             \
   static int decode_##F##_avx2(const ac_coded *in, void *out) {                                               \
     const ac_windows *w = in->windows;                                                                        \
     const int exact = OUT == AC_OUT_F64 || OUT == AC_OUT_I32;                                                  \
     if (in->words == in->words_end || w->lanes <= FEW_LANES || !(exact || all_in_float(w))) return decode_##F(in, out); \
-    if (most_raw_bits(w)) return w->lanes >= 32 ? decode_avx2(in, out, 4, 1, OUT) : decode_avx2(in, out, 2, 1, OUT); \
-    return w->lanes >= 32 ? decode_avx2(in, out, 4, 0, OUT) : decode_avx2(in, out, 2, 0, OUT);                 \
+    switch (contents_of(w)) {                                                                                 \
+      case WITH_IMAGES: return BY_LANES(in, out, WITH_IMAGES, OUT);                                            \
+      case WITH_RAW: return BY_LANES(in, out, WITH_RAW, OUT);                                                  \
+      default: return BY_LANES(in, out, TOKENS_ONLY, OUT);                                                     \
+    }                                                                                                         \
   }
 DEFINE_DECODE_AVX2(f32, AC_OUT_F32)
 DEFINE_DECODE_AVX2(f64, AC_OUT_F64)
@@ -490,7 +505,7 @@ DEFINE_DECODE_AVX2(i32, AC_OUT_I32)
 
 const ac_kernels ac_kernels_avx2 = {
     "avx2", {quantize_f32_avx2, quantize_f64, quantize_f16_avx2, quantize_bf16_avx2}, statistics, to_wide, from_wide,
-    extent, divide, join, count_avx2, split_avx2, encode_avx2,
+    extent, divide, join, count_avx2, significands, to_image, split_avx2, encode_avx2,
     {decode_f32_avx2, decode_f64_avx2, decode_f16_avx2, decode_bf16_avx2, decode_i32_avx2}, crc32c_sse42};
 
 #if defined(__clang__)

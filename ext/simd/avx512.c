@@ -359,7 +359,7 @@ typedef struct {
   __m512i place, shift; /* of raw fields: their four bytes, and bits to drop */
   const uint32_t *table;
   int32_t base;
-  uint8_t k, has_tokens;
+  uint8_t k, has_tokens, image;
 } popping;
 
 AC_ALWAYS_INLINE void popping_for(popping *p, const ac_coded *in, unsigned index) {
@@ -373,6 +373,15 @@ AC_ALWAYS_INLINE void popping_for(popping *p, const ac_coded *in, unsigned index
   p->base = c->base;
   p->k = c->k;
   p->has_tokens = c->n_tokens > 1;
+  p->image = c->image ? c->image : NO_IMAGE;
+}
+
+/* ac_expand */
+AC_ALWAYS_INLINE __m512i expand_vector(__m512i u, unsigned image) {
+  const __m512i one = _mm512_set1_epi32(1), a = _mm512_abs_epi32(u);
+  const __m512i e = _mm512_sub_epi32(_mm512_max_epi32(_mm512_srli_epi32(a, image), one), one);
+  const __m512i v = _mm512_sllv_epi32(_mm512_sub_epi32(a, _mm512_slli_epi32(e, image)), e);
+  return _mm512_mask_sub_epi32(v, _mm512_movepi32_mask(u), _mm512_setzero_si512(), v);
 }
 
 /* Sixteen integers to what is put out. */
@@ -411,8 +420,8 @@ typedef struct {
 } popped;
 
 /* V vectors of table entries and raw bits to floats.  Reads 64 bytes past the raw fields. */
-AC_ALWAYS_INLINE void put_step(const popped *step, unsigned P, double delta, void *out, const int V, const int RAW,
-                               const int OUT) {
+AC_ALWAYS_INLINE void put_step(const popped *step, unsigned P, double delta, void *out, const int V,
+                               const int CONTENTS, const int OUT) {
   const popping *p = step->p;
   const uint8_t *raw = step->raw;
   const __m512i prob_bits = _mm512_set1_epi32((int)P), symbol_at = _mm512_set1_epi32((int)(2 * P - p->k));
@@ -421,17 +430,19 @@ AC_ALWAYS_INLINE void put_step(const popped *step, unsigned P, double delta, voi
   for (int v = 0; v < V; v++, raw += 2 * p->k) {
     /* frequency out at the top; then the symbol k bits up, what is left of the bias below it */
     __m512i value = _mm512_srlv_epi32(_mm512_sllv_epi32(step->entries[v], prob_bits), symbol_at);
-    if (RAW) {
+    if (CONTENTS != TOKENS_ONLY) {
       const __m512i fields = _mm512_permutexvar_epi8(p->place, _mm512_loadu_si512(raw));
       value = _mm512_ternarylogic_epi32(low_bits, _mm512_srlv_epi32(fields, p->shift), value, 0xca /* select */);
     }
-    put_vector(_mm512_add_epi32(value, base), delta, OUT_AT(out, OUT, WIDTH * v), OUT);
+    value = _mm512_add_epi32(value, base);
+    if (CONTENTS == WITH_IMAGES) value = expand_vector(value, p->image);
+    put_vector(value, delta, OUT_AT(out, OUT, WIDTH * v), OUT);
   }
 }
 
 /* Popping is a chain of dependent instructions that begins with a slow lookup; meanwhile the step
  * before is put out (measured: a tenth faster than one after the other). */
-AC_ALWAYS_INLINE int decode_avx512(const ac_coded *in, void *out, const int V, const int RAW, const int OUT) {
+AC_ALWAYS_INLINE int decode_avx512(const ac_coded *in, void *out, const int V, const int CONTENTS, const int OUT) {
   const uint32_t group = in->windows->group, width = (uint32_t)(V * WIDTH);
   const unsigned P = in->windows->prob_bits;
   const __m512i slots = _mm512_set1_epi32((1 << P) - 1), prob_bits = _mm512_set1_epi32((int)P);
@@ -447,7 +458,7 @@ AC_ALWAYS_INLINE int decode_avx512(const ac_coded *in, void *out, const int V, c
   const uint8_t *words = at.words;
   for (int v = 0; v < V; v++) x[v] = _mm512_loadu_si512(at.x + WIDTH * v);
 #define PUT_STEP() \
-  put_step(&step, P, in->delta, OUT_AT(out, OUT, i - width), V, RAW, OUT)
+  put_step(&step, P, in->delta, OUT_AT(out, OUT, i - width), V, CONTENTS, OUT)
 
   uint32_t i = 0, g = 0;
   for (; i + group <= in->n; g++) { /* whole groups, while there is room to read behind the raw bits */
@@ -498,11 +509,11 @@ AC_ALWAYS_INLINE int decode_avx512(const ac_coded *in, void *out, const int V, c
   return close_cursor(in, &at);
 }
 
-/* One instance for every number of vectors that lanes fill, and for sections with and without raw bits. */
-#define BY_LANES(in, out, RAW, OUT)                                              \
-  ((in)->windows->lanes == 64   ? decode_avx512(in, out, 4, RAW, OUT)             \
-   : (in)->windows->lanes == 32 ? decode_avx512(in, out, 2, RAW, OUT)             \
-                                : decode_avx512(in, out, 1, RAW, OUT))
+/* One instance for every output, number of vectors that lanes fill, and contents. */
+#define BY_LANES(in, out, CONTENTS, OUT)                                         \
+  ((in)->windows->lanes == 64   ? decode_avx512(in, out, 4, CONTENTS, OUT)        \
+   : (in)->windows->lanes == 32 ? decode_avx512(in, out, 2, CONTENTS, OUT)        \
+                                : decode_avx512(in, out, 1, CONTENTS, OUT))
 
 /* put_step shifts a symbol down by 2P - k bits, and knows only float32 arithmetic for float32 and less. */
 AC_ALWAYS_INLINE int pops_vectors(const ac_coded *in, const int OUT) {
@@ -514,7 +525,11 @@ AC_ALWAYS_INLINE int pops_vectors(const ac_coded *in, const int OUT) {
 #define DEFINE_DECODE_AVX512(F, OUT)                                                             \
   static int decode_##F##_avx512(const ac_coded *in, void *out) {                                \
     if (!pops_vectors(in, OUT)) return decode_##F(in, out);                                      \
-    return most_raw_bits(in->windows) ? BY_LANES(in, out, 1, OUT) : BY_LANES(in, out, 0, OUT);   \
+    switch (contents_of(in->windows)) {                                                          \
+      case WITH_IMAGES: return BY_LANES(in, out, WITH_IMAGES, OUT);                              \
+      case WITH_RAW: return BY_LANES(in, out, WITH_RAW, OUT);                                    \
+      default: return BY_LANES(in, out, TOKENS_ONLY, OUT);                                       \
+    }                                                                                            \
   }
 DEFINE_DECODE_AVX512(f32, AC_OUT_F32)
 DEFINE_DECODE_AVX512(f64, AC_OUT_F64)
@@ -551,7 +566,7 @@ static uint32_t crc32c_avx512(const void *data, size_t size) {
 
 const ac_kernels ac_kernels_avx512 = {
     "avx512", {quantize_f32_avx512, quantize_f64, quantize_f16_avx512, quantize_bf16_avx512}, statistics, to_wide,
-    from_wide, extent, divide, join, count_avx512, split_avx512, encode_avx512,
+    from_wide, extent, divide, join, count_avx512, significands, to_image, split_avx512, encode_avx512,
     {decode_f32_avx512, decode_f64_avx512, decode_f16_avx512, decode_bf16_avx512, decode_i32_avx512}, crc32c_avx512};
 
 #if defined(__clang__)

@@ -263,6 +263,23 @@ static void count(const int32_t *q, uint32_t n, unsigned group, const uint8_t *g
   }
 }
 
+/* ---- images ---- */
+static void significands(const int32_t *q, uint32_t n, unsigned group, uint8_t *need) {
+  for (uint32_t i = 0; i < n; i += group, q += group) {
+    const uint32_t m = min_u32(n - i, group);
+    uint32_t odd = 0; /* OR of what is left without the zeros at the end */
+    for (uint32_t j = 0; j < m; j++) {
+      const uint32_t a = (uint32_t)(q[j] < 0 ? -q[j] : q[j]), lowest = a & (0u - a);
+      odd |= a >> (((ac_bits_of_float((float)(int32_t)lowest) >> 23) - 127) & 31); /* vectors have no other way */
+    }
+    *need++ = (uint8_t)(31 - __builtin_clz(odd | 1));
+  }
+}
+
+static void to_image(int32_t *q, uint32_t n, unsigned image) {
+  for (uint32_t j = 0; j < n; j++) q[j] = ac_image(q[j], image);
+}
+
 /* ---- split ---- */
 AC_FOR_EACH_WIDTH(AC_DEFINE_WIDTH)
 #define PACK_ENTRY(k) pack16_##k,
@@ -384,9 +401,12 @@ AC_ALWAYS_INLINE const uint8_t *decode_tokens(const uint32_t *table, const unsig
   return words + 2 * at;
 }
 
-/* Does float32 arithmetic give the definition's floats for all integers of a class? */
+/* Does float32 arithmetic give the definition's floats for all integers of a class?  It does where float32
+ * has the integers: the product is rounded once either way. */
 AC_ALWAYS_INLINE int in_float(const ac_class *c) {
-  return c->base >= -AC_FLOAT_EXACT_MAX && c->base + ((int64_t)c->n_tokens << c->k) <= AC_FLOAT_EXACT_MAX;
+  if (c->image) return c->image <= 23 || (ac_expand(c->base, c->image) >= -AC_FLOAT_EXACT_MAX &&
+                                          ac_expand((int32_t)(ac_window_end(c) - 1), c->image) < AC_FLOAT_EXACT_MAX);
+  return c->base >= -AC_FLOAT_EXACT_MAX && ac_window_end(c) <= AC_FLOAT_EXACT_MAX;
 }
 
 UNUSED static unsigned most_raw_bits(const ac_windows *w) {
@@ -400,6 +420,17 @@ UNUSED static int all_in_float(const ac_windows *w) {
   for (unsigned c = 0; c < w->n_classes; c++)
     if (!in_float(&w->classes[c])) return 0;
   return 1;
+}
+
+/* What vector kernels are made for, so that nobody pays for what a section has not: integers that are tokens,
+ * tokens with raw bits, or both, of which some are images.  A class without image has NO_IMAGE significand bits
+ * then: all its integers are below the first octave. */
+enum { TOKENS_ONLY, WITH_RAW, WITH_IMAGES };
+enum { NO_IMAGE = 31 };
+UNUSED static int contents_of(const ac_windows *w) {
+  for (unsigned c = 0; c < w->n_classes; c++)
+    if (w->classes[c].image) return WITH_IMAGES;
+  return most_raw_bits(w) ? WITH_RAW : TOKENS_ONLY;
 }
 
 /* Elements of the outputs, and where value i of one is. */
@@ -509,6 +540,8 @@ AC_ALWAYS_INLINE int decode_group(const ac_coded *in, cursor *at, unsigned index
   } else {
     for (uint32_t j = 0; j < m; j++) v[j] = (int32_t)(base + tokens[j]);
   }
+  if (c->image)
+    for (uint32_t j = 0; j < m; j++) v[j] = ac_expand(v[j], c->image);
   dequantize(v, m, c, in->delta, out, OUT);
   return AC_OK;
 }

@@ -66,7 +66,14 @@ typedef struct {
   /* Add the values of the groups that ac_histogram_takes to the histograms of their classes. */
   void (*count)(const int32_t *q, uint32_t n, unsigned group, const uint8_t *group_class, ac_histogram *histograms);
 
-  /* Integers to tokens and the raw plane [raw, raw_end).  Values outside their window become (filler,
+  /* For every group, how many significand bits an image of all its integers needs at least; 0 for zeros and
+   * powers of two.  |q| <= AC_QMAX. */
+  void (*significand)(const int32_t *q, uint32_t n, unsigned group, uint8_t *need);
+
+  /* The integers of a group whose class has an image: to ac_image, in place. */
+  void (*to_image)(int32_t *q, uint32_t n, unsigned image);
+
+  /* Integers (images, where their class has one) to tokens and the raw plane [raw, raw_end).  Values outside their window become (filler,
    * zero bits) and their index goes to outside[]; returns how many. */
   uint32_t (*split)(const int32_t *q, uint32_t n, const ac_windows *windows, const uint8_t *group_class,
                     uint8_t *tokens, uint8_t *raw, const uint8_t *raw_end, uint32_t *outside);

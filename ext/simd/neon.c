@@ -236,7 +236,7 @@ typedef struct {
   int32x4_t shift[2];  /* and bits to drop (negative: to the right) */
   const uint32_t *table;
   int32_t base;
-  uint8_t k, has_tokens;
+  uint8_t k, has_tokens, image;
 } popping;
 
 AC_ALWAYS_INLINE void popping_for(popping *p, const ac_coded *in, unsigned index) {
@@ -256,6 +256,16 @@ AC_ALWAYS_INLINE void popping_for(popping *p, const ac_coded *in, unsigned index
   p->base = c->base;
   p->k = c->k;
   p->has_tokens = c->n_tokens > 1;
+  p->image = c->image ? c->image : NO_IMAGE;
+}
+
+/* ac_expand */
+AC_ALWAYS_INLINE int32x4_t expand_vector(int32x4_t u, unsigned image) {
+  const uint32x4_t a = magnitudes(u);
+  const uint32x4_t e = vqsubq_u32(vshlq_u32(a, vdupq_n_s32(-(int32_t)image)), vdupq_n_u32(1));
+  const uint32x4_t v = vshlq_u32(vsubq_u32(a, vshlq_u32(e, vdupq_n_s32((int32_t)image))), vreinterpretq_s32_u32(e));
+  const uint32x4_t sign = vreinterpretq_u32_s32(vshrq_n_s32(u, 31));
+  return vreinterpretq_s32_u32(vsubq_u32(veorq_u32(v, sign), sign));
 }
 
 /* One table entry off one lane; `at` counts the words used.  As ac_refill: no branch. */
@@ -302,8 +312,8 @@ AC_ALWAYS_INLINE void put_vector(int32x4_t v, double delta, void *out, const int
 }
 
 /* Table entries and raw bits of RUN values, the group's from i on, to floats. */
-AC_ALWAYS_INLINE void put_run(const popped *w, uint32_t i, unsigned P, double delta, void *out, const int RAW,
-                              const int OUT) {
+AC_ALWAYS_INLINE void put_run(const popped *w, uint32_t i, unsigned P, double delta, void *out,
+                              const int CONTENTS, const int OUT) {
   const popping *p = w->p;
   const uint32_t k = p->k;
   const uint8_t *raw = w->raw + (i >> 3) * k;
@@ -315,18 +325,20 @@ AC_ALWAYS_INLINE void put_run(const popped *w, uint32_t i, unsigned P, double de
 #pragma GCC unroll 4
   for (uint32_t h = 0; h < RUN / WIDTH; h++) {
     uint32x4_t value = vandq_u32(vshlq_u32(vld1q_u32(w->entries + i + WIDTH * h), prob_bits), symbols);
-    if (RAW) {
+    if (CONTENTS != TOKENS_ONLY) {
       const uint8x16_t bytes = vld1q_u8(raw + (h >> 1) * k + (h & 1 ? k >> 1 : 0));
       const uint32x4_t four = vreinterpretq_u32_u8(vqtbl1q_u8(bytes, place[h & 1]));
       value = vorrq_u32(vshlq_u32(value, up), vandq_u32(vshlq_u32(four, shift[h & 1]), low_bits));
     }
-    put_vector(vreinterpretq_s32_u32(vaddq_u32(value, base)), delta, OUT_AT(out, OUT, i + WIDTH * h), OUT);
+    int32x4_t v = vreinterpretq_s32_u32(vaddq_u32(value, base));
+    if (CONTENTS == WITH_IMAGES) v = expand_vector(v, p->image);
+    put_vector(v, delta, OUT_AT(out, OUT, i + WIDTH * h), OUT);
   }
 }
 
 /* Popping is work for the scalar units, putting out for the vector units: while a group is popped, the one
  * before it is put out, RUN values of each in turns. */
-AC_ALWAYS_INLINE int decode_neon(const ac_coded *in, void *out, const int RAW, const int OUT) {
+AC_ALWAYS_INLINE int decode_neon(const ac_coded *in, void *out, const int CONTENTS, const int OUT) {
   const uint32_t group = in->windows->group, L = in->windows->lanes;
   const unsigned P = in->windows->prob_bits;
   popping classes[AC_MAX_CLASSES];
@@ -338,7 +350,7 @@ AC_ALWAYS_INLINE int decode_neon(const ac_coded *in, void *out, const int RAW, c
   waiting[1].p = NULL;
 
   uint32_t i = 0, g = 0;
-#define PUT_RUN(w, j) put_run(w, j, P, in->delta, OUT_AT(out, OUT, i - group), RAW, OUT)
+#define PUT_RUN(w, j) put_run(w, j, P, in->delta, OUT_AT(out, OUT, i - group), CONTENTS, OUT)
   for (; i + group <= in->n; i += group, g++) { /* whole groups, while there is room to read behind the raw bits */
     const popping *p = &classes[in->group_class[g]];
     const size_t raw_size = ac_raw_bytes(group, p->k);
@@ -375,13 +387,17 @@ AC_ALWAYS_INLINE int decode_neon(const ac_coded *in, void *out, const int RAW, c
   return close_cursor(in, &at);
 }
 
-/* One instance for every output, and for sections with and without raw bits. */
+/* One instance for every output and contents. */
 #define DEFINE_DECODE_NEON(F, OUT)                                                                         \
   static int decode_##F##_neon(const ac_coded *in, void *out) {                                           \
     const ac_windows *w = in->windows;                                                                    \
     const int exact = OUT == AC_OUT_F64 || OUT == AC_OUT_I32;                                              \
     if (in->n < w->group || !(exact || all_in_float(w))) return decode_##F(in, out);                       \
-    return most_raw_bits(w) ? decode_neon(in, out, 1, OUT) : decode_neon(in, out, 0, OUT);                 \
+    switch (contents_of(w)) {                                                                             \
+      case WITH_IMAGES: return decode_neon(in, out, WITH_IMAGES, OUT);                                    \
+      case WITH_RAW: return decode_neon(in, out, WITH_RAW, OUT);                                          \
+      default: return decode_neon(in, out, TOKENS_ONLY, OUT);                                             \
+    }                                                                                                     \
   }
 DEFINE_DECODE_NEON(f32, AC_OUT_F32)
 DEFINE_DECODE_NEON(f64, AC_OUT_F64)
@@ -403,6 +419,6 @@ static uint32_t crc32c_neon(const void *data, size_t size) {
 
 const ac_kernels ac_kernels_neon = {
     "neon", {quantize_f32_neon, quantize_f64_neon, quantize_f16_neon, quantize_bf16_neon}, statistics, to_wide,
-    from_wide, extent, divide, join, count, split_neon, encode_any,
+    from_wide, extent, divide, join, count, significands, to_image, split_neon, encode_any,
     {decode_f32_neon, decode_f64_neon, decode_f16_neon, decode_bf16_neon, decode_i32_neon}, crc32c_neon};
 #endif
