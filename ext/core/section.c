@@ -237,11 +237,7 @@ int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_enc
     ac_write_varint(out, n_refused);
     if (n_edges) ac_write_varint(out, n_edges);
     uint8_t *const start = out->p;
-<<<<<<< HEAD
     if (n_outside) write_outside(out, s, w, s->index + n_refused, n_outside);
-=======
-    write_outside(out, s, w, s->index + n_refused, n_outside);
->>>>>>> 8dcfea1
     if (n_refused) write_refused(out, size, src, s->index, n_refused);
     if (n_edges) write_edges(out, s->events, n_edges);
     ac_insert_length(out, start);
