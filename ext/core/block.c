@@ -173,7 +173,7 @@ static size_t encode_uniform(encoding *e) {
   }
   if (n_refused > e->left / 2) return 0; /* this lattice is of no use */
   e->dst[0] |= AC_MODE_UNIFORM;
-  if (!ac_section_write(&e->out, e->left, e->tuning, e->s, e->values, e->scale->type->size, n_refused)) return 0;
+  if (!ac_section_write(&e->out, e->left, e->tuning, e->s, e->values, e->scale->type->size, n_refused, 1)) return 0;
   return (size_t)(e->out.p - e->dst);
 }
 

@@ -231,7 +231,7 @@ static int write_low(ac_writer *out, const uint8_t *low, uint32_t n, const ac_tu
   ac_writer section = {start, (size_t)(out->end - start) < n ? out->end : start + n, 0};
   for (uint32_t i = 0; i < n; i++) s->q[i] = low[i];
   ac_active_kernels()->statistics(s->q, n, ac_group_size(tuning), s->stats);
-  if (ac_section_write(&section, n, tuning, s, NULL, 0, 0)) {
+  if (ac_section_write(&section, n, tuning, s, NULL, 0, 0, 0)) {
     out->p = section.p;
     ac_insert_length(out, start);
     return !out->failed;
@@ -285,7 +285,7 @@ int ac_integers_write(ac_writer *out, ac_integers_plan *plan, const ac_scale *sc
   }
   kernels->statistics(s->q, n, ac_group_size(tuning), s->stats);
   ac_lap(s->watch, AC_STAGE_QUANTIZE);
-  return ac_section_write(out, n, tuning, s, src, scale->type->size, plan->n_refused);
+  return ac_section_write(out, n, tuning, s, src, scale->type->size, plan->n_refused, 0);
 }
 
 /* ---- read ---- */

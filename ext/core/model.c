@@ -96,6 +96,12 @@ static unsigned code_bits(ac_table *table, unsigned K) {
   return least;
 }
 
+unsigned ac_model_table_bits(const ac_table *table, unsigned K) {
+  if (table->kind == AC_TABLE_CURVE) return SHAPE_BITS + SCALE_BITS + CENTRE_BITS;
+  ac_table copy = *table;
+  return code_bits(&copy, K);
+}
+
 static unsigned largest(const uint16_t *v, unsigned K) {
   unsigned most = 0;
   for (unsigned i = 1; i < K; i++)

@@ -76,6 +76,9 @@ typedef struct {
 double ac_model_choose(const uint32_t *count, unsigned K, unsigned P, double weight, int search, int curves, uint16_t *freq,
                        ac_table *table, unsigned *table_bits);
 
+/* Bits that a table takes. */
+unsigned ac_model_table_bits(const ac_table *table, unsigned K);
+
 void ac_model_write(ac_bitwriter *out, const ac_table *table, unsigned K);
 /* Sets in->bytes->failed unless the frequencies satisfy the invariant.  `curve`: it is one. */
 void ac_model_read(ac_bitreader *in, unsigned K, unsigned P, int curve, uint16_t *freq);

@@ -7,6 +7,7 @@
  */
 #include "section.h"
 
+#include "images.h"
 #include "quantize.h"
 #include "sequence.h"
 
@@ -22,8 +23,10 @@ size_t ac_encode_scratch_place(ac_encode_scratch *s, uint8_t *memory, uint32_t v
   size_t total = 0;
   const size_t q = reserve(&total, 4 * n), index = reserve(&total, 4 * n), tokens = reserve(&total, n),
                classes = reserve(&total, groups), sequence = reserve(&total, AC_SEQUENCE_SCRATCH),
-               words = reserve(&total, words_size), stats = reserve(&total, (groups + groups / 2 + 1) * sizeof *s->stats),
-               histograms = reserve(&total, AC_MAX_CLASSES * sizeof *s->histograms),
+               words = reserve(&total, words_size), imaged = reserve(&total, groups), stats = reserve(&total, (groups + groups / 2 + 1) * sizeof *s->stats),
+               histograms = reserve(&total, AC_MAX_CLASSES * sizeof *s->plan.histograms),
+               attempts = reserve(&total, 2 * sizeof *s->plan.attempts), rows = reserve(&total, AC_COST_ROWS * sizeof *s->plan.rows),
+               costs = reserve(&total, groups * sizeof *s->plan.costs), from = reserve(&total, groups * sizeof *s->plan.from),
                symbols = reserve(&total, AC_MAX_CLASSES * sizeof *s->symbols),
                events = reserve(&total, ac_mask_scratch(values)), bitmap = reserve(&total, 8 * ac_bitmap_words(values)),
                compact = reserve(&total, n * size), wide = reserve(&total, 8 * n), low = reserve(&total, 7 * n);
@@ -36,7 +39,12 @@ size_t ac_encode_scratch_place(ac_encode_scratch *s, uint8_t *memory, uint32_t v
     s->words = memory + words;
     s->words_end = s->words + words_size;
     s->stats = (ac_group_stats *)(memory + stats);
-    s->histograms = (ac_histogram *)(memory + histograms);
+    s->imaged = memory + imaged;
+    s->plan.histograms = (ac_histogram *)(memory + histograms);
+    s->plan.attempts = (ac_plan_attempt *)(memory + attempts);
+    s->plan.rows = (uint16_t(*)[AC_MAX_CLASSES])(memory + rows);
+    s->plan.costs = (uint16_t(*)[AC_MAX_CLASSES])(memory + costs);
+    s->plan.from = (uint8_t(*)[AC_MAX_CLASSES])(memory + from);
     s->symbols = (ac_symbol(*)[AC_MAX_TOKENS])(memory + symbols);
     s->events = (uint32_t *)(memory + events);
     s->bitmap = (uint64_t *)(memory + bitmap);
@@ -196,15 +204,18 @@ static uint32_t take_edges(ac_encode_scratch *s, uint32_t n_refused, uint32_t *n
 }
 
 int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_encode_scratch *s, const void *src,
-                     unsigned size, uint32_t n_refused) {
+                     unsigned size, uint32_t n_refused, int images) {
   const ac_kernels *kernels = ac_active_kernels();
   uint32_t n_edges = 0;
   if (n_refused) n_refused = take_edges(s, n_refused, &n_edges);
   ac_plan plan;
   ac_windows *w = &plan.windows;
-  w->group = (uint8_t)ac_group_choice(tuning);
-  w->prob_bits = tuning->prob_bits;
-  ac_windows_plan(s->q, n, s->stats, s->histograms, s->group_class, &plan);
+  ac_plan_request request = {.level = ac_level(tuning), .group = (uint8_t)ac_group_choice(tuning), .prob_bits = tuning->prob_bits};
+  if (images && request.level > 1 && (request.image = ac_images_take(s->q, n, s->imaged)) != 0) {
+    request.imaged = s->imaged;
+    kernels->statistics(s->q, n, ac_group_size(tuning), s->stats);
+  }
+  ac_plan_make(s->q, n, s->stats, &request, &s->plan, s->group_class, &plan);
   ac_lap(s->watch, AC_STAGE_PLAN);
   /* what the refused values will take is not known yet: in the end, what did not fit is given up */
   if (plan.total_bits / 8 >= (size_t)(out->end - out->p)) return 0;

@@ -5,17 +5,17 @@
 #include "../simd/kernels.h"
 #include "profile.h"
 #include "mask.h"
-#include "windows.h"
+#include "plan.h"
 
 /* Scratch of the encoder, for blocks of up to a number of values.  What a block does not use stays
  * untouched: address space only. */
 typedef struct {
   /* of a section */
   int32_t *q;
-  uint8_t *tokens, *group_class, *sequence, *words, *words_end;
+  uint8_t *tokens, *group_class, *imaged, *sequence, *words, *words_end;
   uint32_t *index; /* refused values, then values outside their window */
   ac_group_stats *stats;
-  ac_histogram *histograms;
+  ac_plan_scratch plan;
   ac_symbol (*symbols)[AC_MAX_TOKENS];
   /* of a block */
   uint32_t *events;   /* of the mask's bitmap; then the positions of edges */
@@ -32,9 +32,9 @@ size_t ac_encode_scratch_place(ac_encode_scratch *s, uint8_t *memory, uint32_t v
 
 /* Write a section for n > 0 integers in s->q, whose statistics are in s->stats (by tuning's group).  Of
  * the values at src (n of `size` bytes), those listed in s->index are refused, or edges where AC_EDGE is
- * set.  Returns 0 if there is not enough room. */
+ * set.  `images`: integers may be replaced by images.  Returns 0 if there is not enough room. */
 int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_encode_scratch *s, const void *src,
-                     unsigned size, uint32_t n_refused);
+                     unsigned size, uint32_t n_refused, int images);
 
 static inline unsigned ac_level(const ac_tuning *tuning) { return tuning->level ? tuning->level : AC_DEFAULT_LEVEL; }
 

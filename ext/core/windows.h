@@ -90,20 +90,6 @@ static inline int ac_histogram_takes(ac_histogram *h) {
   return h->open && (uint64_t)(h->seen++ * 0x9e3779b9u) << h->sampling <= 0xffffffffu;
 }
 
-/* A choice of windows and what it is expected to cost. */
-typedef struct {
-  ac_windows windows;
-  uint64_t total_bits;  /* of the whole block */
-  uint64_t token_bits;  /* of its entropy-coded part */
-} ac_plan;
-
-/* Choose windows for q[0 .. n) and the class of every group, given the groups' statistics: those of
- * windows.group, or if that is 0, which says that it is to be chosen, of 64 values, with room behind them for
- * half as many.  prob_bits is chosen unless it is set; lanes is left alone.
- * histograms is scratch for AC_MAX_CLASSES. */
-void ac_windows_plan(const int32_t *q, uint32_t n, ac_group_stats *stats, ac_histogram *histograms,
-                     uint8_t *group_class, ac_plan *plan);
-
 /* ---- stream ---- */
 /* The class headers and tables of a block. */
 void ac_windows_write(ac_writer *out, const ac_windows *w);

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "../core/quantize.h"
-#include "../core/windows.h"
+#include "../core/plan.h"
 
 /* Coder input of one section: tokens and raw bits of every group, in order. */
 typedef struct {
@@ -65,6 +65,10 @@ typedef struct {
 
   /* Add the values of the groups that ac_histogram_takes to the histograms of their classes. */
   void (*count)(const int32_t *q, uint32_t n, unsigned group, const uint8_t *group_class, ac_histogram *histograms);
+
+  /* What every group costs in every class: the sums of its values' rows, which are by magnitude (see generic.h). */
+  void (*weigh)(const int32_t *q, uint32_t n, unsigned group, const uint16_t (*rows)[AC_MAX_CLASSES],
+                uint16_t (*costs)[AC_MAX_CLASSES]);
 
   /* For every group, how many significand bits an image of all its integers needs at least; 0 for zeros and
    * powers of two.  |q| <= AC_QMAX. */
