@@ -101,9 +101,13 @@ static int is_off_centre(const ac_cluster *c) { return fabs(c->centre) > 2 * c->
 
 /* What values of every row cost in every class; `movable`: classes that take part. */
 static void weigh_rows(const ac_windows *w, const ac_classes *classes, uint32_t *movable, uint16_t (*rows)[AC_MAX_CLASSES]) {
+  /* images and other integers have nothing to do with each other: those of which there are more take part */
+  int64_t images = 0;
+  for (unsigned c = 0; c < w->n_classes; c++)
+    images += classes->clusters[c].imaged ? classes->clusters[c].values : -(int64_t)classes->clusters[c].values;
   *movable = 0;
   for (unsigned c = 0; c < w->n_classes; c++)
-    if (!is_off_centre(&classes->clusters[c]) && !classes->clusters[c].imaged) *movable |= 1u << c;
+    if (!is_off_centre(&classes->clusters[c]) && classes->clusters[c].imaged == (images > 0)) *movable |= 1u << c;
   for (unsigned row = 0; row < AC_COST_ROWS; row++) {
     int64_t from, to;
     double bits[AC_MAX_CLASSES], least = 1e300;
