@@ -3,6 +3,11 @@
  *
  *   layout | classes, tables | class sequence | raw plane | lists of exceptions | rANS words
  *
+ * Of small sections the first bytes of the raw plane (then of the lists) are not there: they are the lower halves
+ * of the states that the lanes start with, which else hold nothing (such use of states: J. Townsend et al.,
+ * "Practical lossless compression with latent variables using bits back coding", ICLR 2019).  The decoder has them
+ * when it is through with all words, and then decodes the groups once more whose raw bits they are.
+ *
  * Invariants: the decoder checks every length before it reads, and every integer of a section is written.
  */
 #include "section.h"
@@ -48,7 +53,9 @@ size_t ac_encode_scratch_place(ac_encode_scratch *s, uint8_t *memory, uint32_t v
   return total;
 }
 
-/* ---- layout byte: lanes, group size, probability bits ---- */
+/* ---- layout byte: lanes, group size, probability bits, and whether start states hold bytes ---- */
+enum { IN_STATES = 1 << 6 };
+
 static uint8_t pack_layout(const ac_windows *w) {
   unsigned lanes = 0;
   while (4u << lanes < w->lanes) lanes++;
@@ -56,7 +63,7 @@ static uint8_t pack_layout(const ac_windows *w) {
 }
 
 static int unpack_layout(uint8_t layout, ac_windows *w) {
-  if ((layout & 7) > 4 || layout >> 6) return AC_E_FORMAT;
+  if ((layout & 7) > 4 || layout >> 7) return AC_E_FORMAT;
   w->lanes = (uint8_t)(4 << (layout & 7));
   w->group = layout & 8 ? 64 : 128;
   w->prob_bits = (uint8_t)(AC_MIN_PROB_BITS + (layout >> 4 & 3));
@@ -73,6 +80,31 @@ static uint8_t lanes_for(uint64_t token_bits) {
   return bytes > 24 << 10 ? 64 : bytes > 6 << 10 ? 32 : bytes > 2 << 10 ? 16 : bytes > 512 ? 8 : 4;
 }
 
+/* ---- bytes in start states ---- */
+enum {
+  STATE_BYTES = 2,               /* that one holds */
+  MAX_LISTS_IN_STATES = 1 << 16, /* longer lists stand in the stream: the decoder puts them together in its tables */
+};
+
+/* How many of the raw plane's bytes, and of the lists', are in start states. */
+static void divide_hidden(const ac_windows *w, size_t raw, uint64_t lists, uint8_t *hidden_raw, uint8_t *hidden_lists) {
+  const size_t room = (size_t)STATE_BYTES * w->lanes;
+  *hidden_raw = (uint8_t)(raw < room ? raw : room);
+  *hidden_lists = (uint8_t)(lists < room - *hidden_raw ? lists : room - *hidden_raw);
+}
+
+/* The first groups, until they have so many raw bytes: their values, and *their raw bytes. */
+static uint32_t values_with(const ac_windows *w, const uint8_t *group_class, uint32_t n, size_t raw, size_t *bytes) {
+  uint32_t i = 0;
+  for (*bytes = 0; *bytes < raw; group_class++) {
+    const uint32_t m = n - i < w->group ? n - i : w->group;
+    *bytes += ac_raw_bytes(m, w->classes[*group_class].k);
+    i += m;
+  }
+  return i;
+}
+
+/* ---- raw plane ---- */
 /* Bytes of the raw plane; *has_tokens says whether any group codes tokens. */
 static size_t raw_plane_size(const ac_windows *w, const uint8_t *group_class, uint32_t n, int *has_tokens) {
   const uint32_t whole = n / w->group, rest = n % w->group;
@@ -168,6 +200,34 @@ static uint32_t take_edges(ac_encode_scratch *s, uint32_t n_refused, uint32_t *n
   return stay;
 }
 
+/* Is the section so small that bytes in start states count, and are the groups few that are decoded twice? */
+enum { SMALL_SECTION = 96 << 10, MOST_GROUPS_TWICE = 3 /* bits: an eighth of them */ };
+
+static int worth_hiding(const ac_windows *w, const uint8_t *group_class, uint32_t n, ptrdiff_t raw, ptrdiff_t lists,
+                        uint64_t token_bytes) {
+  uint8_t hidden_raw, hidden_lists;
+  if ((uint64_t)(raw + lists) + token_bytes >= SMALL_SECTION || lists > MAX_LISTS_IN_STATES) return 0;
+  divide_hidden(w, (size_t)raw, (uint64_t)lists, &hidden_raw, &hidden_lists);
+  if (!(hidden_raw + hidden_lists)) return 0;
+  size_t bytes;
+  return values_with(w, group_class, n, hidden_raw, &bytes) <=
+         (n >> MOST_GROUPS_TWICE) + 2u * w->group;
+}
+
+/* Take the first bytes of the raw plane and of the lists, which end what is written so far, out of the stream. */
+static void hide(ac_writer *out, const ac_windows *w, uint8_t *raw, const uint8_t *raw_end, uint8_t *lists,
+                 uint32_t *states) {
+  uint8_t hidden_raw, hidden_lists, bytes[STATE_BYTES * AC_MAX_LANES] = {0};
+  divide_hidden(w, (size_t)(raw_end - raw), (uint64_t)(out->p - lists), &hidden_raw, &hidden_lists);
+  memcpy(bytes, raw, hidden_raw);
+  memcpy(bytes + hidden_raw, lists, hidden_lists);
+  for (unsigned j = 0; j < w->lanes; j++) states[j] |= ac_load16(bytes + STATE_BYTES * j);
+  memmove(lists, lists + hidden_lists, (size_t)(out->p - lists) - hidden_lists);
+  out->p -= hidden_lists;
+  memmove(raw, raw + hidden_raw, (size_t)(out->p - raw) - hidden_raw);
+  out->p -= hidden_raw;
+}
+
 int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_encode_scratch *s, const void *src,
                      unsigned size, uint32_t n_refused) {
   const ac_kernels *kernels = ac_active_kernels();
@@ -185,9 +245,9 @@ int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_enc
 
   const uint32_t n_groups = ac_groups(n, w->group);
   const unsigned method = w->n_classes > 1 ? ac_sequence_method(s->group_class, n_groups, w->n_classes) : 0;
-  ac_write8(out, pack_layout(w));
-  uint8_t *const classes = ac_give(out, 1);
+  uint8_t *const layout = ac_give(out, 1), *const classes = ac_give(out, 1);
   if (!classes) return 0;
+  *layout = pack_layout(w);
   *classes = (uint8_t)((w->n_classes - 1) | method << METHOD_SHIFT);
   ac_windows_write(out, w);
   if (w->n_classes > 1) ac_sequence_write(out, method, s->group_class, n_groups, w->n_classes, s->sequence);
@@ -204,17 +264,28 @@ int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_enc
   }
   const uint32_t n_outside = kernels->split(s->q, n, w, s->group_class, s->tokens, raw, raw_end, s->index + n_refused);
 
+  uint8_t *lists = NULL;
   if (n_outside + n_refused + n_edges) {
     *classes |= HAS_EXCEPTIONS | (n_edges ? HAS_EDGES : 0);
     ac_write_varint(out, n_outside);
     ac_write_varint(out, n_refused);
     if (n_edges) ac_write_varint(out, n_edges);
-    uint8_t *const start = out->p;
+    lists = out->p;
     write_outside(out, s, w, s->index + n_refused, n_outside);
     if (n_refused) write_refused(out, size, src, s->index, n_refused);
     if (n_edges) write_edges(out, s->events, n_edges);
-    ac_insert_length(out, start);
+    const size_t lists_size = (size_t)(out->p - lists);
+    ac_insert_length(out, lists);
     if (out->failed) return 0;
+    lists = out->p - lists_size; /* the length is before them now */
+  }
+
+  uint32_t states[AC_MAX_LANES];
+  for (unsigned j = 0; j < w->lanes; j++) states[j] = AC_STATE_MIN;
+  if (!lists) lists = out->p;
+  if (has_tokens && worth_hiding(w, s->group_class, n, raw_end - raw, out->p - lists, plan.token_bits / 8)) {
+    *layout |= IN_STATES;
+    hide(out, w, raw, raw_end, lists, states);
   }
 
   ac_lap(s->watch, AC_STAGE_SPLIT); /* with the parts that follow it */
@@ -223,7 +294,7 @@ int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_enc
       if (w->classes[c].n_tokens > 1)
         ac_model_encoder(w->classes[c].freq, w->classes[c].n_tokens, w->prob_bits, s->symbols[c]);
     const uint8_t *words = kernels->encode(w, s->group_class, n, s->tokens,
-                                           (const ac_symbol(*)[AC_MAX_TOKENS])s->symbols, s->words_end);
+                                           (const ac_symbol(*)[AC_MAX_TOKENS])s->symbols, states, s->words_end);
     const size_t length = (size_t)(s->words_end - words);
     uint8_t *to = ac_give(out, length);
     if (to) memcpy(to, words, length);
@@ -238,6 +309,7 @@ int ac_section_read(ac_reader *in, uint32_t n, ac_section *b) {
   const uint8_t layout = ac_read8(in), classes = ac_read8(in);
   if (in->failed) return in->failed;
   if (unpack_layout(layout, w)) return AC_E_FORMAT;
+  b->in_states = layout & IN_STATES ? 1 : 0;
   w->n_classes = (uint8_t)((classes & 15) + 1);
   const unsigned method = classes >> METHOD_SHIFT & 3;
   if ((w->n_classes == 1 && method) || (classes & (HAS_EDGES | HAS_EXCEPTIONS)) == HAS_EDGES) return AC_E_FORMAT;
@@ -252,7 +324,11 @@ int ac_section_read(ac_reader *in, uint32_t n, ac_section *b) {
 
   int has_tokens;
   b->n = n;
-  b->raw = ac_take(in, raw_plane_size(w, b->group_class, n, &has_tokens));
+  const size_t raw_size = raw_plane_size(w, b->group_class, n, &has_tokens);
+  if (b->in_states && !has_tokens) return AC_E_FORMAT;
+  b->hidden_raw = b->hidden_lists = 0;
+  if (b->in_states) divide_hidden(w, raw_size, 0, &b->hidden_raw, &b->hidden_lists);
+  b->raw = ac_take(in, raw_size - b->hidden_raw);
   b->n_outside = b->n_refused = b->n_edges = 0;
   b->lists = (ac_reader){NULL, NULL, 0};
   if (classes & HAS_EXCEPTIONS) {
@@ -263,8 +339,13 @@ int ac_section_read(ac_reader *in, uint32_t n, ac_section *b) {
     b->n_outside = (uint32_t)n_outside;
     b->n_refused = (uint32_t)n_refused;
     b->n_edges = (uint32_t)n_edges;
-    if (length < 2 * n_outside || length > ac_remaining(in)) return AC_E_FORMAT; /* two varints each */
-    b->lists.p = ac_take(in, (size_t)length);
+    if (b->in_states) {
+      if (length > MAX_LISTS_IN_STATES) return AC_E_FORMAT;
+      divide_hidden(w, raw_size, length, &b->hidden_raw, &b->hidden_lists);
+    }
+    /* an outside value is two varints */
+    if (length < 2 * n_outside || length - b->hidden_lists > ac_remaining(in)) return AC_E_FORMAT;
+    b->lists.p = ac_take(in, (size_t)length - b->hidden_lists);
     b->lists.end = in->p;
   }
   b->words = in->p;
@@ -286,6 +367,55 @@ static void put_outside(int out, void *dst, uint64_t at, int32_t q, double delta
   }
 }
 
+static int decode_all(const ac_coded *coded, int out, void *dst) {
+  ac_cursor at;
+  int error = ac_cursor_open(coded, &at);
+  if (!error) error = ac_active_kernels()->decode[out](coded, &at, 0, coded->n, dst);
+  if (!error) error = ac_cursor_close(coded, &at);
+  for (unsigned j = 0; j < coded->windows->lanes && !error; j++)
+    if (coded->words != coded->words_end && at.x[j] != AC_STATE_MIN) error = AC_E_FORMAT;
+  return error;
+}
+
+/* The same with bytes in start states: first without them. */
+static int decode_hidden(ac_section *b, const ac_coded *coded, int out, uint32_t *tables, void *dst) {
+  enum { FEW_RAW_BYTES = STATE_BYTES * AC_MAX_LANES + AC_MAX_GROUP / 16 * 2 * AC_MAX_RAW_BITS, SLACK = 64 };
+  const ac_windows *w = &b->windows;
+  const ac_kernels *kernels = ac_active_kernels();
+  const unsigned hidden = b->hidden_raw + b->hidden_lists;
+  uint8_t raw[FEW_RAW_BYTES + SLACK] = {0}, bytes[STATE_BYTES * AC_MAX_LANES];
+  size_t size; /* of the raw bytes of the groups that miss some, who get them from here */
+  const uint32_t first = values_with(w, b->group_class, b->n, b->hidden_raw, &size);
+  memcpy(raw + b->hidden_raw, b->raw, size - b->hidden_raw);
+  ac_cursor at;
+  for (unsigned pass = 0; pass < 2; pass++) {
+    int error = ac_cursor_open(coded, &at);
+    at.raw = raw;
+    at.raw_end = raw + sizeof raw;
+    if (!error) error = kernels->decode[out](coded, &at, 0, first, dst);
+    if (error) return error;
+    if (pass) break;
+    at.raw = b->raw + (size - b->hidden_raw);
+    at.raw_end = coded->words_end;
+    error = kernels->decode[out](coded, &at, first, b->n, dst);
+    if (!error) error = ac_cursor_close(coded, &at);
+    if (error) return error;
+    for (unsigned j = 0; j < w->lanes; j++) ac_store16(bytes + STATE_BYTES * j, (uint16_t)at.x[j]);
+    for (unsigned i = hidden; i < STATE_BYTES * (unsigned)w->lanes; i++)
+      if (bytes[i]) return AC_E_FORMAT;
+    if (!first) break;
+    memcpy(raw, bytes, b->hidden_raw);
+  }
+  if (b->hidden_lists) { /* the tables are not needed any more */
+    const size_t stored = ac_remaining(&b->lists);
+    uint8_t *const lists = (uint8_t *)tables;
+    memcpy(lists, bytes + b->hidden_raw, b->hidden_lists);
+    if (stored) memcpy(lists + b->hidden_lists, b->lists.p, stored);
+    b->lists = (ac_reader){lists, lists + b->hidden_lists + stored, 0};
+  }
+  return AC_OK;
+}
+
 int ac_section_decode(ac_section *b, int out, double delta, uint32_t *tables, ac_stopwatch *watch, void *dst) {
   const ac_windows *w = &b->windows;
   if (b->words != b->words_end)
@@ -295,7 +425,7 @@ int ac_section_decode(ac_section *b, int out, double delta, uint32_t *tables, ac
                          tables + ((size_t)c << w->prob_bits));
   ac_lap(watch, AC_STAGE_TABLES);
   const ac_coded coded = {w, b->group_class, b->n, tables, b->raw, b->words, b->words_end, delta};
-  const int error = ac_active_kernels()->decode[out](&coded, dst);
+  const int error = b->in_states ? decode_hidden(b, &coded, out, tables, dst) : decode_all(&coded, out, dst);
   ac_lap(watch, AC_STAGE_DECODE);
   if (error) return error;
   ac_reader *in = &b->lists;
