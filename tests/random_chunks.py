@@ -265,8 +265,11 @@ def section(rng, n, size=0, wanted=None, top=None, find_edges=None):
         numbers = varint(len(outside)) + varint(len(refused)) + (varint(len(edges)) if edges else b"")
         numbers += varint(len(lists))
     in_states = bool(steps) and chance(rng, 0.5)
-    payload = (plane + lists)[: 2 * n_lanes] if in_states else b""
-    out += plane[len(payload) :] + numbers + lists[max(0, len(payload) - len(plane)) :]
+    payload = (lists + plane)[: 2 * n_lanes] if in_states else b""
+    if in_states:
+        out += numbers + (lists + plane)[len(payload) :]
+    else:
+        out += plane + numbers + lists
     if steps:
         states, words, _ = rans(steps, n_lanes, prob_bits, payload)
         out += states + words

@@ -481,16 +481,20 @@ def windows(r, count, size):
     require(has_tokens or not in_states, "bytes in the states of no tokens")
 
     raw_size = sum(-(-len(values) // 16) * 2 * classes[c][0] for values, c in zip(groups, sequence, strict=True))
-    raw_missing = min(2 * n_lanes, raw_size) if in_states else 0
-    raw_stored, numbers, lists_size = r.bytes(raw_size - raw_missing), [], 0
+    numbers, lists_size, lists_missing, raw_missing = [], 0, 0, 0
+    raw_stored = b"" if in_states else r.bytes(raw_size)
     if byte & 64:
         numbers = [r.varint() for _ in range(3 if byte & 128 else 2)]
         require(max(numbers) <= count, "more exceptions than values")
         require(any(numbers), "no exceptions where there should be some")
         lists_size = r.varint()
-        require(not in_states or lists_size <= 2**16, "long lists in states")
-    lists_missing = min(2 * n_lanes - raw_missing, lists_size) if in_states else 0
+    if in_states:
+        require(lists_size <= 2**16, "long lists in states")
+        lists_missing = min(2 * n_lanes, lists_size)
+        raw_missing = min(2 * n_lanes - lists_missing, raw_size)
     lists_stored = r.bytes(lists_size - lists_missing)
+    if in_states:
+        raw_stored = r.bytes(raw_size - raw_missing)
 
     pops = []  # the token of every value
     missing = b""
@@ -500,15 +504,15 @@ def windows(r, count, size):
         lanes = Lanes(states, r.numbers(f"{r.left() // 2}H"), prob_bits)
         for values, c in zip(groups, sequence, strict=True):
             pops += [lanes.token(i % n_lanes, tables[c]) if tables[c] else 0 for i in range(len(values))]
-        missing = lanes.end(raw_missing + lists_missing)
+        missing = lanes.end(lists_missing + raw_missing)
     else:
         pops = [0] * count
 
-    plane = Reader(missing[:raw_missing] + raw_stored)
+    plane = Reader(missing[lists_missing:] + raw_stored)
     raw = [raw_plane(plane, len(values), classes[c][0]) for values, c in zip(groups, sequence, strict=True)]
     outside, refused, edges = [], [], []
     if byte & 64:
-        lists = Reader(missing[raw_missing:] + lists_stored)
+        lists = Reader(missing[:lists_missing] + lists_stored)
         outside = [(at, unzigzag(lists.varint())) for at in positions(lists.varint, numbers[0], count)]
         require(all(abs(v) <= 2**30 for _, v in outside), "an outside value beyond 2^30")
         refused = list(refused_values(lists, numbers[1], count, size))

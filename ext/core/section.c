@@ -3,10 +3,11 @@
  *
  *   layout | classes, tables | class sequence | raw plane | lists of exceptions | rANS words
  *
- * Of small sections the first bytes of the raw plane (then of the lists) are not there: they are the lower halves
- * of the states that the lanes start with, which else hold nothing (such use of states: J. Townsend et al.,
- * "Practical lossless compression with latent variables using bits back coding", ICLR 2019).  The decoder has them
- * when it is through with all words, and then decodes the groups once more whose raw bits they are.
+ * Of small sections the first bytes of the lists, and then of the raw plane, are not there, and the lists stand first:
+ * these bytes are the lower halves of the states that the lanes start with, which else hold nothing (such use of
+ * states: J. Townsend et al., "Practical lossless compression with latent variables using bits back coding", ICLR
+ * 2019).  The decoder has them when it is through with all words, and then decodes the groups once more whose raw
+ * bits they are.
  *
  * Invariants: the decoder checks every length before it reads, and every integer of a section is written.
  */
@@ -74,24 +75,25 @@ static int unpack_layout(uint8_t layout, ac_windows *w) {
  * there are exceptions, and edges among them ---- */
 enum { METHOD_SHIFT = 4, HAS_EXCEPTIONS = 1 << 6, HAS_EDGES = 1 << 7 };
 
-/* Each lane costs about three bytes: fewer of them for less coded data. */
-static uint8_t lanes_for(uint64_t token_bits) {
-  const uint64_t bytes = token_bits / 8;
-  return bytes > 24 << 10 ? 64 : bytes > 6 << 10 ? 32 : bytes > 2 << 10 ? 16 : bytes > 512 ? 8 : 4;
-}
-
 /* ---- bytes in start states ---- */
 enum {
   STATE_BYTES = 2,               /* that one holds */
   MAX_LISTS_IN_STATES = 1 << 16, /* longer lists stand in the stream: the decoder puts them together in its tables */
 };
 
-/* How many of the raw plane's bytes, and of the lists', are in start states. */
-static void divide_hidden(const ac_windows *w, size_t raw, uint64_t lists, uint8_t *hidden_raw, uint8_t *hidden_lists) {
-  const size_t room = (size_t)STATE_BYTES * w->lanes;
-  *hidden_raw = (uint8_t)(raw < room ? raw : room);
-  *hidden_lists = (uint8_t)(lists < room - *hidden_raw ? lists : room - *hidden_raw);
+/* How many bytes of the lists, and of the raw plane, are in start states. */
+static unsigned hidden_lists(const ac_windows *w, uint64_t lists) {
+  const unsigned room = STATE_BYTES * (unsigned)w->lanes;
+  return lists < room ? (unsigned)lists : room;
 }
+
+static unsigned hidden_raw(const ac_windows *w, size_t raw, unsigned lists) {
+  const unsigned room = STATE_BYTES * (unsigned)w->lanes - lists;
+  return raw < room ? (unsigned)raw : room;
+}
+
+/* Sections of fewer bytes have them: larger ones would not notice. */
+enum { SMALL_SECTION = 96 << 10 };
 
 /* The first groups, until they have so many raw bytes: their values, and *their raw bytes. */
 static uint32_t values_with(const ac_windows *w, const uint8_t *group_class, uint32_t n, size_t raw, size_t *bytes) {
@@ -102,6 +104,25 @@ static uint32_t values_with(const ac_windows *w, const uint8_t *group_class, uin
     i += m;
   }
   return i;
+}
+
+/* Are the groups few that miss so many raw bytes, and so are decoded twice? */
+static int few_twice(const ac_windows *w, const uint8_t *group_class, uint32_t n, size_t raw) {
+  size_t bytes;
+  return values_with(w, group_class, n, raw, &bytes) <= n / 4 + 2u * w->group;
+}
+
+static uint8_t lanes_of(uint64_t bytes) {
+  return bytes > 24 << 10 ? 64 : bytes > 6 << 10 ? 32 : bytes > 2 << 10 ? 16 : bytes > 512 ? 8 : 4;
+}
+
+/* Each lane costs about three bytes: fewer of them for less coded data.  It is one where raw bits fill its start
+ * state: of what that saves, a part is given for speed. */
+static uint8_t lanes_for(const ac_windows *w, const uint8_t *group_class, uint32_t n, uint64_t token_bytes, size_t raw) {
+  const uint8_t some = lanes_of(token_bytes), more = lanes_of(2 * token_bytes);
+  const size_t room = (size_t)STATE_BYTES * more;
+  const int filled = raw + token_bytes < SMALL_SECTION && raw >= room && few_twice(w, group_class, n, room);
+  return filled ? more : some;
 }
 
 /* ---- raw plane ---- */
@@ -200,32 +221,28 @@ static uint32_t take_edges(ac_encode_scratch *s, uint32_t n_refused, uint32_t *n
   return stay;
 }
 
-/* Is the section so small that bytes in start states count, and are the groups few that are decoded twice? */
-enum { SMALL_SECTION = 96 << 10, MOST_GROUPS_TWICE = 3 /* bits: an eighth of them */ };
-
-static int worth_hiding(const ac_windows *w, const uint8_t *group_class, uint32_t n, ptrdiff_t raw, ptrdiff_t lists,
-                        uint64_t token_bytes) {
-  uint8_t hidden_raw, hidden_lists;
-  if ((uint64_t)(raw + lists) + token_bytes >= SMALL_SECTION || lists > MAX_LISTS_IN_STATES) return 0;
-  divide_hidden(w, (size_t)raw, (uint64_t)lists, &hidden_raw, &hidden_lists);
-  if (!(hidden_raw + hidden_lists)) return 0;
-  size_t bytes;
-  return values_with(w, group_class, n, hidden_raw, &bytes) <=
-         (n >> MOST_GROUPS_TWICE) + 2u * w->group;
-}
-
-/* Take the first bytes of the raw plane and of the lists, which end what is written so far, out of the stream. */
-static void hide(ac_writer *out, const ac_windows *w, uint8_t *raw, const uint8_t *raw_end, uint8_t *lists,
-                 uint32_t *states) {
-  uint8_t hidden_raw, hidden_lists, bytes[STATE_BYTES * AC_MAX_LANES] = {0};
-  divide_hidden(w, (size_t)(raw_end - raw), (uint64_t)(out->p - lists), &hidden_raw, &hidden_lists);
-  memcpy(bytes, raw, hidden_raw);
-  memcpy(bytes + hidden_raw, lists, hidden_lists);
+/* The first bytes of the lists and of the raw plane into start states, which are their only place then: where the
+ * section is small and the groups few that are decoded twice.  What is written so far ends with the raw plane, numbers of exceptions and `lists`; 0 if it stays. */
+static int hide(ac_writer *out, const ac_windows *w, ac_encode_scratch *s, uint32_t n, uint64_t token_bytes, uint8_t *raw,
+                const uint8_t *raw_end, const uint8_t *lists, uint32_t *states) {
+  const size_t raw_size = (size_t)(raw_end - raw), lists_size = (size_t)(out->p - lists);
+  const size_t numbers_size = (size_t)(lists - raw_end);
+  if (raw_size + lists_size + token_bytes >= SMALL_SECTION || lists_size > MAX_LISTS_IN_STATES) return 0;
+  if (numbers_size + lists_size > (size_t)(s->words_end - s->words)) return 0;
+  const unsigned from_lists = hidden_lists(w, lists_size), from_raw = hidden_raw(w, raw_size, from_lists);
+  if (!(from_lists + from_raw) || !few_twice(w, s->group_class, n, from_raw)) return 0;
+  uint8_t bytes[STATE_BYTES * AC_MAX_LANES] = {0};
+  memcpy(bytes, lists, from_lists);
+  memcpy(bytes + from_lists, raw, from_raw);
   for (unsigned j = 0; j < w->lanes; j++) states[j] |= ac_load16(bytes + STATE_BYTES * j);
-  memmove(lists, lists + hidden_lists, (size_t)(out->p - lists) - hidden_lists);
-  out->p -= hidden_lists;
-  memmove(raw, raw + hidden_raw, (size_t)(out->p - raw) - hidden_raw);
-  out->p -= hidden_raw;
+  /* the rest changes places */
+  const size_t rest = numbers_size + lists_size - from_lists;
+  memcpy(s->words, raw_end, numbers_size);
+  memcpy(s->words + numbers_size, lists + from_lists, lists_size - from_lists);
+  memmove(raw + rest, raw + from_raw, raw_size - from_raw);
+  memcpy(raw, s->words, rest);
+  out->p -= from_lists + from_raw;
+  return 1;
 }
 
 int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_encode_scratch *s, const void *src,
@@ -241,7 +258,9 @@ int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_enc
   ac_lap(s->watch, AC_STAGE_PLAN);
   /* what the refused values will take is not known yet: in the end, what did not fit is given up */
   if (plan.total_bits / 8 >= (size_t)(out->end - out->p)) return 0;
-  w->lanes = tuning->lanes ? tuning->lanes : lanes_for(plan.token_bits);
+  int has_tokens;
+  const size_t raw_size = raw_plane_size(w, s->group_class, n, &has_tokens);
+  w->lanes = tuning->lanes ? tuning->lanes : lanes_for(w, s->group_class, n, plan.token_bits / 8, raw_size);
 
   const uint32_t n_groups = ac_groups(n, w->group);
   const unsigned method = w->n_classes > 1 ? ac_sequence_method(s->group_class, n_groups, w->n_classes) : 0;
@@ -252,8 +271,7 @@ int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_enc
   ac_windows_write(out, w);
   if (w->n_classes > 1) ac_sequence_write(out, method, s->group_class, n_groups, w->n_classes, s->sequence);
 
-  int has_tokens;
-  uint8_t *raw = ac_give(out, raw_plane_size(w, s->group_class, n, &has_tokens));
+  uint8_t *raw = ac_give(out, raw_size);
   if (!raw) return 0;
   const uint8_t *const raw_end = out->p;
   /* Slots of refused values hold the likeliest token and no raw bits, so split finds them inside: the
@@ -283,10 +301,7 @@ int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_enc
   uint32_t states[AC_MAX_LANES];
   for (unsigned j = 0; j < w->lanes; j++) states[j] = AC_STATE_MIN;
   if (!lists) lists = out->p;
-  if (has_tokens && worth_hiding(w, s->group_class, n, raw_end - raw, out->p - lists, plan.token_bits / 8)) {
-    *layout |= IN_STATES;
-    hide(out, w, raw, raw_end, lists, states);
-  }
+  if (has_tokens && hide(out, w, s, n, plan.token_bits / 8, raw, raw_end, lists, states)) *layout |= IN_STATES;
 
   ac_lap(s->watch, AC_STAGE_SPLIT); /* with the parts that follow it */
   if (has_tokens) {
@@ -304,6 +319,28 @@ int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_enc
 }
 
 /* ---- decode ---- */
+/* The numbers of exceptions, and where their lists are. */
+static int read_lists(ac_reader *in, ac_section *b, unsigned classes) {
+  b->n_outside = b->n_refused = b->n_edges = 0;
+  b->lists = (ac_reader){NULL, NULL, 0};
+  if (!(classes & HAS_EXCEPTIONS)) return AC_OK;
+  const uint64_t n_outside = ac_read_varint(in), n_refused = ac_read_varint(in);
+  const uint64_t n_edges = classes & HAS_EDGES ? ac_read_varint(in) : 0, length = ac_read_varint(in);
+  if (n_outside > b->n || n_refused > b->n || n_edges > b->n || n_outside + n_refused + n_edges == 0) return AC_E_FORMAT;
+  if (classes & HAS_EDGES && !n_edges) return AC_E_FORMAT;
+  b->n_outside = (uint32_t)n_outside;
+  b->n_refused = (uint32_t)n_refused;
+  b->n_edges = (uint32_t)n_edges;
+  if (b->in_states) {
+    if (length > MAX_LISTS_IN_STATES) return AC_E_FORMAT;
+    b->hidden_lists = (uint8_t)hidden_lists(&b->windows, length);
+  }
+  if (length < 2 * n_outside || length - b->hidden_lists > ac_remaining(in)) return AC_E_FORMAT; /* two varints each */
+  b->lists.p = ac_take(in, (size_t)length - b->hidden_lists);
+  b->lists.end = in->p;
+  return AC_OK;
+}
+
 int ac_section_read(ac_reader *in, uint32_t n, ac_section *b) {
   ac_windows *w = &b->windows;
   const uint8_t layout = ac_read8(in), classes = ac_read8(in);
@@ -326,27 +363,13 @@ int ac_section_read(ac_reader *in, uint32_t n, ac_section *b) {
   b->n = n;
   const size_t raw_size = raw_plane_size(w, b->group_class, n, &has_tokens);
   if (b->in_states && !has_tokens) return AC_E_FORMAT;
-  b->hidden_raw = b->hidden_lists = 0;
-  if (b->in_states) divide_hidden(w, raw_size, 0, &b->hidden_raw, &b->hidden_lists);
-  b->raw = ac_take(in, raw_size - b->hidden_raw);
-  b->n_outside = b->n_refused = b->n_edges = 0;
-  b->lists = (ac_reader){NULL, NULL, 0};
-  if (classes & HAS_EXCEPTIONS) {
-    const uint64_t n_outside = ac_read_varint(in), n_refused = ac_read_varint(in);
-    const uint64_t n_edges = classes & HAS_EDGES ? ac_read_varint(in) : 0, length = ac_read_varint(in);
-    if (n_outside > n || n_refused > n || n_edges > n || n_outside + n_refused + n_edges == 0) return AC_E_FORMAT;
-    if (classes & HAS_EDGES && !n_edges) return AC_E_FORMAT;
-    b->n_outside = (uint32_t)n_outside;
-    b->n_refused = (uint32_t)n_refused;
-    b->n_edges = (uint32_t)n_edges;
-    if (b->in_states) {
-      if (length > MAX_LISTS_IN_STATES) return AC_E_FORMAT;
-      divide_hidden(w, raw_size, length, &b->hidden_raw, &b->hidden_lists);
-    }
-    /* an outside value is two varints */
-    if (length < 2 * n_outside || length - b->hidden_lists > ac_remaining(in)) return AC_E_FORMAT;
-    b->lists.p = ac_take(in, (size_t)length - b->hidden_lists);
-    b->lists.end = in->p;
+  b->hidden_lists = b->hidden_raw = 0;
+  if (!b->in_states) b->raw = ac_take(in, raw_size);
+  const int error = read_lists(in, b, classes);
+  if (error) return error;
+  if (b->in_states) {
+    b->hidden_raw = (uint8_t)hidden_raw(w, raw_size, b->hidden_lists);
+    b->raw = ac_take(in, raw_size - b->hidden_raw);
   }
   b->words = in->p;
   b->words_end = in->end;
@@ -404,12 +427,12 @@ static int decode_hidden(ac_section *b, const ac_coded *coded, int out, uint32_t
     for (unsigned i = hidden; i < STATE_BYTES * (unsigned)w->lanes; i++)
       if (bytes[i]) return AC_E_FORMAT;
     if (!first) break;
-    memcpy(raw, bytes, b->hidden_raw);
+    memcpy(raw, bytes + b->hidden_lists, b->hidden_raw);
   }
   if (b->hidden_lists) { /* the tables are not needed any more */
     const size_t stored = ac_remaining(&b->lists);
     uint8_t *const lists = (uint8_t *)tables;
-    memcpy(lists, bytes + b->hidden_raw, b->hidden_lists);
+    memcpy(lists, bytes, b->hidden_lists);
     if (stored) memcpy(lists + b->hidden_lists, b->lists.p, stored);
     b->lists = (ac_reader){lists, lists + b->hidden_lists + stored, 0};
   }

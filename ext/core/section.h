@@ -50,7 +50,7 @@ typedef struct {
   const uint8_t *raw;
   ac_reader lists;
   uint8_t in_states; /* are any? */
-  uint8_t hidden_raw, hidden_lists;
+  uint8_t hidden_lists, hidden_raw;
   const uint8_t *words, *words_end;
 } ac_section;
 
