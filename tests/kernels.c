@@ -515,14 +515,28 @@ static int32_t make_integer(const ac_class *c, unsigned outside) {
   return (int32_t)((uint32_t)c->base + (token << c->k) + (rnd() & ((1u << c->k) - 1)));
 }
 
-static void run_decoders(const ac_coded *coded, int expect_ok) {
+/* Some groups, then the others; `states` are where the lanes must end. */
+static int decode_in_two(const ac_coded *coded, int output, uint8_t *out, uint32_t first, const uint32_t *states) {
+  ac_cursor at;
+  memset(&at, 0, sizeof at);
+  int error = ac_cursor_open(coded, &at);
+  if (!error && first) error = active->decode[output](coded, &at, 0, first, out);
+  if (!error && first < coded->n) error = active->decode[output](coded, &at, first, coded->n, out);
+  if (!error) error = ac_cursor_close(coded, &at);
+  if (error || coded->words == coded->words_end) return error;
+  return memcmp(at.x, states, 4 * (size_t)coded->windows->lanes) ? AC_E_FORMAT : AC_OK;
+}
+
+static void run_decoders(const ac_coded *coded, const uint32_t *states, int expect_ok) {
+  const uint32_t group = coded->windows->group;
+  const uint32_t some = rnd() & 1 ? 0 : group * below(coded->n / group + 1);
   for (int output = AC_OUT_F32; output < AC_OUTS; output++) {
     const size_t item = OUT_SIZES[output], size = coded->n * item;
     int expected = AC_OK;
     for (unsigned t = 0; t < n_tables; t++) {
       active = tables[t];
       uint8_t *out = take(OUT, t > 0, size);
-      const int error = active->decode[output](coded, out);
+      const int error = decode_in_two(coded, output, out, some, states);
       check_margin(OUT, t > 0);
       if (t) {
         equal("error", (uint64_t)expected, (uint64_t)error);
@@ -621,6 +635,9 @@ static void test_coding(uint32_t n, unsigned group, unsigned lanes, unsigned P, 
     for (uint32_t i = 0; i < m; i++) q[g * group + i] = make_integer(c, outside_every && g % 3 ? outside_every : 0);
   }
 
+  uint32_t states[AC_MAX_LANES];
+  const int payload = rnd() & 1;
+  for (unsigned j = 0; j < lanes; j++) states[j] = AC_STATE_MIN | (payload ? rnd() & 0xffff : 0);
   const uint8_t *words[2] = {NULL, NULL};
   size_t words_size = 0;
   uint32_t n_outside = 0;
@@ -634,7 +651,7 @@ static void test_coding(uint32_t n, unsigned group, unsigned lanes, unsigned P, 
     const size_t room = 2 * (size_t)n + 4 * lanes;
     uint8_t *const words_start = take(WORDS, copy, room);
     words[copy] =
-        active->encode(&w, classes, n, tokens, (const ac_symbol(*)[AC_MAX_TOKENS])symbols, words_start + room);
+        active->encode(&w, classes, n, tokens, (const ac_symbol(*)[AC_MAX_TOKENS])symbols, states, words_start + room);
     check_margin(WORDS, copy);
     check_margin(TOKENS, copy);
     const size_t size = (size_t)(words_start + room - words[copy]);
@@ -669,7 +686,7 @@ static void test_coding(uint32_t n, unsigned group, unsigned lanes, unsigned P, 
   memcpy(data + raw_size, words[0], words_size);
   const double mantissa = 1 + 0.5 * uniform(), delta = (double)(float)(power((int)below(40) - 30) * mantissa);
   ac_coded coded = {&w, classes, n, entries, data, data + raw_size, data + raw_size + words_size, delta};
-  run_decoders(&coded, 1);
+  run_decoders(&coded, states, 1);
   if (!words_size) return;
 
   /* damaged words, and fewer of them: the same error, and nothing read outside */
@@ -679,21 +696,21 @@ static void test_coding(uint32_t n, unsigned group, unsigned lanes, unsigned P, 
     const uint8_t bit = (uint8_t)(1u << below(8));
     data[raw_size + below((uint32_t)words_size)] ^= bit;
   }
-  run_decoders(&coded, 0);
-  const size_t states = 4 * (size_t)lanes;
+  run_decoders(&coded, states, 0);
+  const size_t states_size = 4 * (size_t)lanes;
   for (unsigned i = 0; i < 3; i++) {
     /* about as many as a group takes where every value takes one: its states are low, and its words zeros */
-    const size_t most = (words_size - states) / 2, some = i ? group + below(33) : below(1 + (uint32_t)most);
-    const size_t size = states + 2 * (some < most ? some : most);
+    const size_t most = (words_size - states_size) / 2, some = i ? group + below(33) : below(1 + (uint32_t)most);
+    const size_t size = states_size + 2 * (some < most ? some : most);
     uint8_t *shorter = take(CODED, 1, raw_size + size);
     memcpy(shorter, buffers[RAW][0].data, raw_size);
     memcpy(shorter + raw_size, words[0], size);
-    if (i) memset(shorter + raw_size + states, 0, size - states);
+    if (i) memset(shorter + raw_size + states_size, 0, size - states_size);
     for (unsigned j = 0; i && j < lanes; j++) ac_store32(shorter + raw_size + 4 * j, AC_STATE_MIN | (rnd() & 0xffff));
     coded.raw = shorter;
     coded.words = shorter + raw_size;
     coded.words_end = coded.words + size;
-    run_decoders(&coded, 0);
+    run_decoders(&coded, states, 0);
   }
 }
 

@@ -69,9 +69,10 @@ def put_table(out, table, order):
         before = f
 
 
-def rans(steps, n_lanes, prob_bits):
-    """States and words of (lane, table, symbol) in the order of decoding."""
-    x, words = [2**16] * n_lanes, []
+def rans(steps, n_lanes, prob_bits, payload=b""):
+    """States and words of (lane, table, symbol) in the order of decoding; the final states hold some bytes."""
+    halves = struct.unpack(f"<{n_lanes}H", payload.ljust(2 * n_lanes, b"\0"))
+    x, words = [2**16 + half for half in halves], []
     for lane, table, s in reversed(steps):
         f, first = table[s], sum(table[:s])
         if x[lane] >= f << (32 - prob_bits):
@@ -250,23 +251,29 @@ def section(rng, n, size=0, wanted=None, top=None, find_edges=None):
                 u = (lo + token << k) | raw
                 integers.append(u if m is None else number_at(u, m))
             packed.put(raw, k)
-    out += packed.bytes()
+    plane = packed.bytes()
     for at, x in outside.items():
         integers[at] = x
     edges = find_edges(integers, refused) if find_edges else []
-    exceptions = 0
+    exceptions, numbers, lists = 0, b"", b""
     if outside or refused or edges:
-        exceptions, before, lists = 192 if edges else 64, -1, b""
+        exceptions, before = 192 if edges else 64, -1
         for at, x in sorted(outside.items()):
             lists += varint(at - before - 1) + varint(zigzag(x))
             before = at
         lists += refused_list + (put_edges(rng, edges) if edges else b"")
-        out += varint(len(outside)) + varint(len(refused)) + (varint(len(edges)) if edges else b"")
-        out += varint(len(lists)) + lists
+        numbers = varint(len(outside)) + varint(len(refused)) + (varint(len(edges)) if edges else b"")
+        numbers += varint(len(lists))
+    in_states = bool(steps) and chance(rng, 0.5)
+    payload = (lists + plane)[: 2 * n_lanes] if in_states else b""
+    if in_states:
+        out += numbers + (lists + plane)[len(payload) :]
+    else:
+        out += plane + numbers + lists
     if steps:
-        states, words, _ = rans(steps, n_lanes, prob_bits)
+        states, words, _ = rans(steps, n_lanes, prob_bits, payload)
         out += states + words
-    layout = bytes([lanes_code | group_code << 3 | prob_code << 4, n_classes - 1 | coding << 4 | exceptions])
+    layout = bytes([lanes_code | group_code << 3 | prob_code << 4 | in_states << 6, n_classes - 1 | coding << 4 | exceptions])
     return layout + heads + out, integers, refused, edges
 
 

@@ -456,7 +456,8 @@ def windows(r, count, size):
     """The integers of a section, outside values among them, and (position, value) and positions of the others."""
     layout = r.u8()
     n_lanes, group, prob_bits = 4 << (layout & 7), 64 if layout & 8 else 128, 10 + (layout >> 4 & 3)
-    require(layout & 7 <= 4 and layout < 64, "layout")
+    require(layout & 7 <= 4 and layout < 128, "layout")
+    in_states = bool(layout & 64)
     byte = r.u8()
     n_classes, coding = (byte & 15) + 1, byte >> 4 & 3
     require(coding < 3 and (n_classes > 1 or coding == 0), "coding of the class sequence")
@@ -476,14 +477,42 @@ def windows(r, count, size):
 
     groups = [range(start, min(start + group, count)) for start in range(0, count, group)]
     sequence = class_sequence(r, len(groups), n_classes, coding) if n_classes > 1 else [0] * len(groups)
-    raw = [raw_plane(r, len(values), classes[c][0]) for values, c in zip(groups, sequence, strict=True)]
+    has_tokens = any(tables[c] for c in sequence)
+    require(has_tokens or not in_states, "bytes in the states of no tokens")
 
-    outside, refused, edges = [], [], []
+    raw_size = sum(-(-len(values) // 16) * 2 * classes[c][0] for values, c in zip(groups, sequence, strict=True))
+    numbers, lists_size, lists_missing, raw_missing = [], 0, 0, 0
+    raw_stored = b"" if in_states else r.bytes(raw_size)
     if byte & 64:
         numbers = [r.varint() for _ in range(3 if byte & 128 else 2)]
         require(max(numbers) <= count, "more exceptions than values")
         require(any(numbers), "no exceptions where there should be some")
-        lists = Reader(r.bytes(r.varint()))
+        lists_size = r.varint()
+    if in_states:
+        require(lists_size <= 2**16, "long lists in states")
+        lists_missing = min(2 * n_lanes, lists_size)
+        raw_missing = min(2 * n_lanes - lists_missing, raw_size)
+    lists_stored = r.bytes(lists_size - lists_missing)
+    if in_states:
+        raw_stored = r.bytes(raw_size - raw_missing)
+
+    pops = []  # the token of every value
+    missing = b""
+    if has_tokens:
+        states = r.numbers(f"{n_lanes}I")
+        require(r.left() % 2 == 0, "half a word")
+        lanes = Lanes(states, r.numbers(f"{r.left() // 2}H"), prob_bits)
+        for values, c in zip(groups, sequence, strict=True):
+            pops += [lanes.token(i % n_lanes, tables[c]) if tables[c] else 0 for i in range(len(values))]
+        missing = lanes.end(lists_missing + raw_missing)
+    else:
+        pops = [0] * count
+
+    plane = Reader(missing[lists_missing:] + raw_stored)
+    raw = [raw_plane(plane, len(values), classes[c][0]) for values, c in zip(groups, sequence, strict=True)]
+    outside, refused, edges = [], [], []
+    if byte & 64:
+        lists = Reader(missing[:lists_missing] + lists_stored)
         outside = [(at, unzigzag(lists.varint())) for at in positions(lists.varint, numbers[0], count)]
         require(all(abs(v) <= 2**30 for _, v in outside), "an outside value beyond 2^30")
         refused = list(refused_values(lists, numbers[1], count, size))
@@ -492,20 +521,12 @@ def windows(r, count, size):
             edges = edge_positions(lists, numbers[2], count)
         require(lists.left() == 0, "bytes after the end of the lists")
 
-    lanes = None
-    if any(tables[c] for c in sequence):
-        states = r.numbers(f"{n_lanes}I")
-        require(r.left() % 2 == 0, "half a word")
-        lanes = Lanes(states, r.numbers(f"{r.left() // 2}H"), prob_bits)
     integers = []
     for values, c, low in zip(groups, sequence, raw, strict=True):
-        k, K, lo, m = classes[c]
+        k, _, lo, m = classes[c]
         for i in range(len(values)):
-            token = lanes.token(i % n_lanes, tables[c]) if K > 1 else 0
-            u = (lo + token << k) | low[i]
+            u = (lo + pops[len(integers)] << k) | low[i]
             integers.append(u if m is None else image(u, m))
-    if lanes:
-        lanes.end()
     for at, v in outside:
         integers[at] = v
     return Section(integers, refused, edges)
@@ -667,6 +688,10 @@ class Lanes:
         self.states[lane] = x
         return s
 
-    def end(self):
-        require(set(self.states) == {2**16}, "a final state that is not 2^16")
+    def end(self, size=0):
+        """So many bytes that are in the final states."""
         require(next(self.words, None) is None, "words left over")
+        require({x >> 16 for x in self.states} == {1}, "a final state that is not 2^16")
+        found = struct.pack(f"<{len(self.states)}H", *(x & 0xFFFF for x in self.states))
+        require(not any(found[size:]), "a final state that is not 2^16")
+        return found[:size]

@@ -107,6 +107,8 @@ def test_the_chunks_cover_every_path():
     assert found["special"].blocks[0].raw_exceptions == 9
     assert found["outside"].blocks[0].window_exceptions > 0
     assert found["classes"].blocks[0].classes > 2
+    for name in ("windows", "special", "outside"):  # bytes in start states
+        assert CHUNKS[name][peek(CHUNKS[name]).header_size + 1] & 64
     assert found["sequence"].blocks[0].classes == 2
     assert len(found["blocks"].blocks) == 3
 

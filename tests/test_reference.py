@@ -280,6 +280,41 @@ def edges(positions=b"\0\xff", number=8, others=b"\0\0", surplus=b""):
     return out[:2] + bytes([out[2] | 128]) + out[3:]
 
 
+# ---- corners of bytes in start states ----
+def in_states(payload, lists=b"", rest=b"", k=2, lanes=0, states=None):
+    """A block of eight tokens with bytes in its states, of 4 << lanes lanes; `rest` of the raw plane."""
+    found, words, _ = rans([(i, [512, 512], i % 2) for i in range(8)], 4 << lanes, 10, payload)
+    return block(**tokens(layout=0x40 | lanes, k=k, raw=b"", lists=lists, coded=rest + (states or found) + words))
+
+
+THREE = b"\1\0\3"  # numbers: one outside value, lists of three bytes
+IDLE_LANES = rans([(i, [512, 512], i % 2) for i in range(8)], 16, 10, b"\xe4\x85\0\0")[0]
+GOOD_BLOCKS |= {
+    "raw plane in states": in_states(b"\xe4\x85\0\0", lanes=1), "idle lanes in states": in_states(b"\1\2\3\4", lanes=4),
+    "lists in states": in_states(b"\0\x80\1", THREE, k=0, lanes=1),
+    "lists and raw plane in states": in_states(b"\1\x81\1\xe4\x85\xff\xff", THREE, lanes=1),
+    "some of the raw plane in states": in_states(bytes(range(16)), rest=bytes(range(34)), k=25, lanes=1),
+    "some of both in states": in_states(b"\0\x80\1" + bytes(range(13)), THREE, bytes(37), k=25, lanes=1),
+    "some of the lists in states": in_states(
+        b"\0\1" * 4 + b"\0some\0so", b"\4\4\x1c" + b"me\0some\0some", bytes(4), lanes=1
+    ),
+    "nothing in states": in_states(b"", k=0, lanes=1),
+}
+BAD_BLOCKS |= {
+    "states of no tokens": block(layout=0x60), "bit 7 with bytes in states": block(**tokens(layout=0xC0)),
+    "states, a byte too many": in_states(b"\xe4\x85\0\0\1", lanes=1),
+    "states, half of one too many": in_states(b"\0\x80\1\1", THREE, k=0, lanes=1),
+    "states, raw plane twice": in_states(b"\xe4\x85\0\0", rest=bytes(4), lanes=1),
+    "states, lists twice": in_states(b"\0\x80\1", THREE + b"\0\x80\1", k=0, lanes=1),
+    "states, a list that is wrong": in_states(b"\x08\x80\1", THREE, k=0, lanes=1),
+    "states, lists too long": in_states(b"\0\x80\1", b"\1\0" + varint(2**16 + 1) + bytes(2**16 + 1 - 16), lanes=1),
+    "states, lists of 2^64": in_states(b"\0\x80\1", b"\1\0" + varint(2**64 - 1), lanes=1),
+    "idle state of 2^17": in_states(b"", lanes=2, states=IDLE_LANES[:-4] + b"\0\0\2\0"),
+    "idle state of 2^16 + 1": in_states(b"", lanes=2, states=IDLE_LANES[:-4] + b"\1\0\1\0"),
+    "idle state below 2^16": in_states(b"", lanes=2, states=IDLE_LANES[:-4] + b"\xff\xff\0\0"),
+}
+
+
 # ---- corners of images ----
 def image(m, lo, k=0, lists=b""):
     """A block of eight u = lo * 2^k with an image of m significand bits."""

@@ -3,6 +3,12 @@
  *
  *   layout | classes, tables | class sequence | raw plane | lists of exceptions | rANS words
  *
+ * Of small sections the first bytes of the lists, and then of the raw plane, are not there, and the lists stand first:
+ * these bytes are the lower halves of the states that the lanes start with, which else hold nothing (such use of
+ * states: J. Townsend et al., "Practical lossless compression with latent variables using bits back coding", ICLR
+ * 2019).  The decoder has them when it is through with all words, and then decodes the groups once more whose raw
+ * bits they are.
+ *
  * Invariants: the decoder checks every length before it reads, and every integer of a section is written.
  */
 #include "section.h"
@@ -56,7 +62,9 @@ size_t ac_encode_scratch_place(ac_encode_scratch *s, uint8_t *memory, uint32_t v
   return total;
 }
 
-/* ---- layout byte: lanes, group size, probability bits ---- */
+/* ---- layout byte: lanes, group size, probability bits, and whether start states hold bytes ---- */
+enum { IN_STATES = 1 << 6 };
+
 static uint8_t pack_layout(const ac_windows *w) {
   unsigned lanes = 0;
   while (4u << lanes < w->lanes) lanes++;
@@ -64,7 +72,7 @@ static uint8_t pack_layout(const ac_windows *w) {
 }
 
 static int unpack_layout(uint8_t layout, ac_windows *w) {
-  if ((layout & 7) > 4 || layout >> 6) return AC_E_FORMAT;
+  if ((layout & 7) > 4 || layout >> 7) return AC_E_FORMAT;
   w->lanes = (uint8_t)(4 << (layout & 7));
   w->group = layout & 8 ? 64 : 128;
   w->prob_bits = (uint8_t)(AC_MIN_PROB_BITS + (layout >> 4 & 3));
@@ -75,12 +83,57 @@ static int unpack_layout(uint8_t layout, ac_windows *w) {
  * there are exceptions, and edges among them ---- */
 enum { METHOD_SHIFT = 4, HAS_EXCEPTIONS = 1 << 6, HAS_EDGES = 1 << 7 };
 
-/* Each lane costs about three bytes: fewer of them for less coded data. */
-static uint8_t lanes_for(uint64_t token_bits) {
-  const uint64_t bytes = token_bits / 8;
+/* ---- bytes in start states ---- */
+enum {
+  STATE_BYTES = 2,               /* that one holds */
+  MAX_LISTS_IN_STATES = 1 << 16, /* longer lists stand in the stream: the decoder puts them together in its tables */
+};
+
+/* How many bytes of the lists, and of the raw plane, are in start states. */
+static unsigned hidden_lists(const ac_windows *w, uint64_t lists) {
+  const unsigned room = STATE_BYTES * (unsigned)w->lanes;
+  return lists < room ? (unsigned)lists : room;
+}
+
+static unsigned hidden_raw(const ac_windows *w, size_t raw, unsigned lists) {
+  const unsigned room = STATE_BYTES * (unsigned)w->lanes - lists;
+  return raw < room ? (unsigned)raw : room;
+}
+
+/* Sections of fewer bytes have them: larger ones would not notice. */
+enum { SMALL_SECTION = 96 << 10 };
+
+/* The first groups, until they have so many raw bytes: their values, and *their raw bytes. */
+static uint32_t values_with(const ac_windows *w, const uint8_t *group_class, uint32_t n, size_t raw, size_t *bytes) {
+  uint32_t i = 0;
+  for (*bytes = 0; *bytes < raw; group_class++) {
+    const uint32_t m = n - i < w->group ? n - i : w->group;
+    *bytes += ac_raw_bytes(m, w->classes[*group_class].k);
+    i += m;
+  }
+  return i;
+}
+
+/* Are the groups few that miss so many raw bytes, and so are decoded twice? */
+static int few_twice(const ac_windows *w, const uint8_t *group_class, uint32_t n, size_t raw) {
+  size_t bytes;
+  return values_with(w, group_class, n, raw, &bytes) <= n / 4 + 2u * w->group;
+}
+
+static uint8_t lanes_of(uint64_t bytes) {
   return bytes > 24 << 10 ? 64 : bytes > 6 << 10 ? 32 : bytes > 2 << 10 ? 16 : bytes > 512 ? 8 : 4;
 }
 
+/* Each lane costs about three bytes: fewer of them for less coded data.  It is one where raw bits fill its start
+ * state: of what that saves, a part is given for speed. */
+static uint8_t lanes_for(const ac_windows *w, const uint8_t *group_class, uint32_t n, uint64_t token_bytes, size_t raw) {
+  const uint8_t some = lanes_of(token_bytes), more = lanes_of(2 * token_bytes);
+  const size_t room = (size_t)STATE_BYTES * more;
+  const int filled = raw + token_bytes < SMALL_SECTION && raw >= room && few_twice(w, group_class, n, room);
+  return filled ? more : some;
+}
+
+/* ---- raw plane ---- */
 /* Bytes of the raw plane; *has_tokens says whether any group codes tokens. */
 static size_t raw_plane_size(const ac_windows *w, const uint8_t *group_class, uint32_t n, int *has_tokens) {
   const uint32_t whole = n / w->group, rest = n % w->group;
@@ -203,6 +256,30 @@ static uint32_t take_edges(ac_encode_scratch *s, uint32_t n_refused, uint32_t *n
   return stay;
 }
 
+/* The first bytes of the lists and of the raw plane into start states, which are their only place then: where the
+ * section is small and the groups few that are decoded twice.  What is written so far ends with the raw plane, numbers of exceptions and `lists`; 0 if it stays. */
+static int hide(ac_writer *out, const ac_windows *w, ac_encode_scratch *s, uint32_t n, uint64_t token_bytes, uint8_t *raw,
+                const uint8_t *raw_end, const uint8_t *lists, uint32_t *states) {
+  const size_t raw_size = (size_t)(raw_end - raw), lists_size = (size_t)(out->p - lists);
+  const size_t numbers_size = (size_t)(lists - raw_end);
+  if (raw_size + lists_size + token_bytes >= SMALL_SECTION || lists_size > MAX_LISTS_IN_STATES) return 0;
+  if (numbers_size + lists_size > (size_t)(s->words_end - s->words)) return 0;
+  const unsigned from_lists = hidden_lists(w, lists_size), from_raw = hidden_raw(w, raw_size, from_lists);
+  if (!(from_lists + from_raw) || !few_twice(w, s->group_class, n, from_raw)) return 0;
+  uint8_t bytes[STATE_BYTES * AC_MAX_LANES] = {0};
+  memcpy(bytes, lists, from_lists);
+  memcpy(bytes + from_lists, raw, from_raw);
+  for (unsigned j = 0; j < w->lanes; j++) states[j] |= ac_load16(bytes + STATE_BYTES * j);
+  /* the rest changes places */
+  const size_t rest = numbers_size + lists_size - from_lists;
+  memcpy(s->words, raw_end, numbers_size);
+  memcpy(s->words + numbers_size, lists + from_lists, lists_size - from_lists);
+  memmove(raw + rest, raw + from_raw, raw_size - from_raw);
+  memcpy(raw, s->words, rest);
+  out->p -= from_lists + from_raw;
+  return 1;
+}
+
 int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_encode_scratch *s, const void *src,
                      unsigned size, uint32_t n_refused, int images) {
   const ac_kernels *kernels = ac_active_kernels();
@@ -219,19 +296,20 @@ int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_enc
   ac_lap(s->watch, AC_STAGE_PLAN);
   /* what the refused values will take is not known yet: in the end, what did not fit is given up */
   if (plan.total_bits / 8 >= (size_t)(out->end - out->p)) return 0;
-  w->lanes = tuning->lanes ? tuning->lanes : lanes_for(plan.token_bits);
+  int has_tokens;
+  const size_t raw_size = raw_plane_size(w, s->group_class, n, &has_tokens);
+  w->lanes = tuning->lanes ? tuning->lanes : lanes_for(w, s->group_class, n, plan.token_bits / 8, raw_size);
 
   const uint32_t n_groups = ac_groups(n, w->group);
   const unsigned method = w->n_classes > 1 ? ac_sequence_method(s->group_class, n_groups, w->n_classes) : 0;
-  ac_write8(out, pack_layout(w));
-  uint8_t *const classes = ac_give(out, 1);
+  uint8_t *const layout = ac_give(out, 1), *const classes = ac_give(out, 1);
   if (!classes) return 0;
+  *layout = pack_layout(w);
   *classes = (uint8_t)((w->n_classes - 1) | method << METHOD_SHIFT);
   ac_windows_write(out, w);
   if (w->n_classes > 1) ac_sequence_write(out, method, s->group_class, n_groups, w->n_classes, s->sequence);
 
-  int has_tokens;
-  uint8_t *raw = ac_give(out, raw_plane_size(w, s->group_class, n, &has_tokens));
+  uint8_t *raw = ac_give(out, raw_size);
   if (!raw) return 0;
   const uint8_t *const raw_end = out->p;
   /* Slots of refused values hold the likeliest token and no raw bits, so split finds them inside: the
@@ -242,18 +320,26 @@ int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_enc
   }
   const uint32_t n_outside = kernels->split(s->q, n, w, s->group_class, s->tokens, raw, raw_end, s->index + n_refused);
 
+  uint8_t *lists = NULL;
   if (n_outside + n_refused + n_edges) {
     *classes |= HAS_EXCEPTIONS | (n_edges ? HAS_EDGES : 0);
     ac_write_varint(out, n_outside);
     ac_write_varint(out, n_refused);
     if (n_edges) ac_write_varint(out, n_edges);
-    uint8_t *const start = out->p;
+    lists = out->p;
     if (n_outside) write_outside(out, s, w, s->index + n_refused, n_outside);
     if (n_refused) write_refused(out, size, src, s->index, n_refused);
     if (n_edges) write_edges(out, s->events, n_edges);
-    ac_insert_length(out, start);
+    const size_t lists_size = (size_t)(out->p - lists);
+    ac_insert_length(out, lists);
     if (out->failed) return 0;
+    lists = out->p - lists_size; /* the length is before them now */
   }
+
+  uint32_t states[AC_MAX_LANES];
+  for (unsigned j = 0; j < w->lanes; j++) states[j] = AC_STATE_MIN;
+  if (!lists) lists = out->p;
+  if (has_tokens && hide(out, w, s, n, plan.token_bits / 8, raw, raw_end, lists, states)) *layout |= IN_STATES;
 
   ac_lap(s->watch, AC_STAGE_SPLIT); /* with the parts that follow it */
   if (has_tokens) {
@@ -261,7 +347,7 @@ int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_enc
       if (w->classes[c].n_tokens > 1)
         ac_model_encoder(w->classes[c].freq, w->classes[c].n_tokens, w->prob_bits, s->symbols[c]);
     const uint8_t *words = kernels->encode(w, s->group_class, n, s->tokens,
-                                           (const ac_symbol(*)[AC_MAX_TOKENS])s->symbols, s->words_end);
+                                           (const ac_symbol(*)[AC_MAX_TOKENS])s->symbols, states, s->words_end);
     const size_t length = (size_t)(s->words_end - words);
     uint8_t *to = ac_give(out, length);
     if (to) memcpy(to, words, length);
@@ -271,11 +357,34 @@ int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_enc
 }
 
 /* ---- decode ---- */
+/* The numbers of exceptions, and where their lists are. */
+static int read_lists(ac_reader *in, ac_section *b, unsigned classes) {
+  b->n_outside = b->n_refused = b->n_edges = 0;
+  b->lists = (ac_reader){NULL, NULL, 0};
+  if (!(classes & HAS_EXCEPTIONS)) return AC_OK;
+  const uint64_t n_outside = ac_read_varint(in), n_refused = ac_read_varint(in);
+  const uint64_t n_edges = classes & HAS_EDGES ? ac_read_varint(in) : 0, length = ac_read_varint(in);
+  if (n_outside > b->n || n_refused > b->n || n_edges > b->n || n_outside + n_refused + n_edges == 0) return AC_E_FORMAT;
+  if (classes & HAS_EDGES && !n_edges) return AC_E_FORMAT;
+  b->n_outside = (uint32_t)n_outside;
+  b->n_refused = (uint32_t)n_refused;
+  b->n_edges = (uint32_t)n_edges;
+  if (b->in_states) {
+    if (length > MAX_LISTS_IN_STATES) return AC_E_FORMAT;
+    b->hidden_lists = (uint8_t)hidden_lists(&b->windows, length);
+  }
+  if (8 * length < 2 * n_outside || length - b->hidden_lists > ac_remaining(in)) return AC_E_FORMAT; /* two codes each */
+  b->lists.p = ac_take(in, (size_t)length - b->hidden_lists);
+  b->lists.end = in->p;
+  return AC_OK;
+}
+
 int ac_section_read(ac_reader *in, uint32_t n, ac_section *b) {
   ac_windows *w = &b->windows;
   const uint8_t layout = ac_read8(in), classes = ac_read8(in);
   if (in->failed) return in->failed;
   if (unpack_layout(layout, w)) return AC_E_FORMAT;
+  b->in_states = layout & IN_STATES ? 1 : 0;
   w->n_classes = (uint8_t)((classes & 15) + 1);
   const unsigned method = classes >> METHOD_SHIFT & 3;
   if ((w->n_classes == 1 && method) || (classes & (HAS_EDGES | HAS_EXCEPTIONS)) == HAS_EDGES) return AC_E_FORMAT;
@@ -290,20 +399,15 @@ int ac_section_read(ac_reader *in, uint32_t n, ac_section *b) {
 
   int has_tokens;
   b->n = n;
-  b->raw = ac_take(in, raw_plane_size(w, b->group_class, n, &has_tokens));
-  b->n_outside = b->n_refused = b->n_edges = 0;
-  b->lists = (ac_reader){NULL, NULL, 0};
-  if (classes & HAS_EXCEPTIONS) {
-    const uint64_t n_outside = ac_read_varint(in), n_refused = ac_read_varint(in);
-    const uint64_t n_edges = classes & HAS_EDGES ? ac_read_varint(in) : 0, length = ac_read_varint(in);
-    if (n_outside > n || n_refused > n || n_edges > n || n_outside + n_refused + n_edges == 0) return AC_E_FORMAT;
-    if (classes & HAS_EDGES && !n_edges) return AC_E_FORMAT;
-    b->n_outside = (uint32_t)n_outside;
-    b->n_refused = (uint32_t)n_refused;
-    b->n_edges = (uint32_t)n_edges;
-    if (length > ac_remaining(in) || 8 * length < 2 * n_outside) return AC_E_FORMAT; /* two codes each */
-    b->lists.p = ac_take(in, (size_t)length);
-    b->lists.end = in->p;
+  const size_t raw_size = raw_plane_size(w, b->group_class, n, &has_tokens);
+  if (b->in_states && !has_tokens) return AC_E_FORMAT;
+  b->hidden_lists = b->hidden_raw = 0;
+  if (!b->in_states) b->raw = ac_take(in, raw_size);
+  const int error = read_lists(in, b, classes);
+  if (error) return error;
+  if (b->in_states) {
+    b->hidden_raw = (uint8_t)hidden_raw(w, raw_size, b->hidden_lists);
+    b->raw = ac_take(in, raw_size - b->hidden_raw);
   }
   b->words = in->p;
   b->words_end = in->end;
@@ -324,6 +428,55 @@ static void put_outside(int out, void *dst, uint64_t at, int32_t q, double delta
   }
 }
 
+static int decode_all(const ac_coded *coded, int out, void *dst) {
+  ac_cursor at;
+  int error = ac_cursor_open(coded, &at);
+  if (!error) error = ac_active_kernels()->decode[out](coded, &at, 0, coded->n, dst);
+  if (!error) error = ac_cursor_close(coded, &at);
+  for (unsigned j = 0; j < coded->windows->lanes && !error; j++)
+    if (coded->words != coded->words_end && at.x[j] != AC_STATE_MIN) error = AC_E_FORMAT;
+  return error;
+}
+
+/* The same with bytes in start states: first without them. */
+static int decode_hidden(ac_section *b, const ac_coded *coded, int out, uint32_t *tables, void *dst) {
+  enum { FEW_RAW_BYTES = STATE_BYTES * AC_MAX_LANES + AC_MAX_GROUP / 16 * 2 * AC_MAX_RAW_BITS, SLACK = 64 };
+  const ac_windows *w = &b->windows;
+  const ac_kernels *kernels = ac_active_kernels();
+  const unsigned hidden = b->hidden_raw + b->hidden_lists;
+  uint8_t raw[FEW_RAW_BYTES + SLACK] = {0}, bytes[STATE_BYTES * AC_MAX_LANES];
+  size_t size; /* of the raw bytes of the groups that miss some, who get them from here */
+  const uint32_t first = values_with(w, b->group_class, b->n, b->hidden_raw, &size);
+  memcpy(raw + b->hidden_raw, b->raw, size - b->hidden_raw);
+  ac_cursor at;
+  for (unsigned pass = 0; pass < 2; pass++) {
+    int error = ac_cursor_open(coded, &at);
+    at.raw = raw;
+    at.raw_end = raw + sizeof raw;
+    if (!error) error = kernels->decode[out](coded, &at, 0, first, dst);
+    if (error) return error;
+    if (pass) break;
+    at.raw = b->raw + (size - b->hidden_raw);
+    at.raw_end = coded->words_end;
+    error = kernels->decode[out](coded, &at, first, b->n, dst);
+    if (!error) error = ac_cursor_close(coded, &at);
+    if (error) return error;
+    for (unsigned j = 0; j < w->lanes; j++) ac_store16(bytes + STATE_BYTES * j, (uint16_t)at.x[j]);
+    for (unsigned i = hidden; i < STATE_BYTES * (unsigned)w->lanes; i++)
+      if (bytes[i]) return AC_E_FORMAT;
+    if (!first) break;
+    memcpy(raw, bytes + b->hidden_lists, b->hidden_raw);
+  }
+  if (b->hidden_lists) { /* the tables are not needed any more */
+    const size_t stored = ac_remaining(&b->lists);
+    uint8_t *const lists = (uint8_t *)tables;
+    memcpy(lists, bytes, b->hidden_lists);
+    if (stored) memcpy(lists + b->hidden_lists, b->lists.p, stored);
+    b->lists = (ac_reader){lists, lists + b->hidden_lists + stored, 0};
+  }
+  return AC_OK;
+}
+
 int ac_section_decode(ac_section *b, int out, double delta, uint32_t *tables, ac_stopwatch *watch, void *dst) {
   const ac_windows *w = &b->windows;
   if (b->words != b->words_end)
@@ -333,7 +486,7 @@ int ac_section_decode(ac_section *b, int out, double delta, uint32_t *tables, ac
                          tables + ((size_t)c << w->prob_bits));
   ac_lap(watch, AC_STAGE_TABLES);
   const ac_coded coded = {w, b->group_class, b->n, tables, b->raw, b->words, b->words_end, delta};
-  const int error = ac_active_kernels()->decode[out](&coded, dst);
+  const int error = b->in_states ? decode_hidden(b, &coded, out, tables, dst) : decode_all(&coded, out, dst);
   ac_lap(watch, AC_STAGE_DECODE);
   if (error) return error;
   if (!b->n_outside) return AC_OK;

@@ -55,8 +55,11 @@ typedef struct {
   ac_windows windows;
   uint8_t group_class[AC_MAX_BLOCK / 64];
   uint32_t n, n_outside, n_refused, n_edges;
+  /* Both without the bytes at their start that are in the lanes' start states. */
   const uint8_t *raw;
   ac_reader lists;
+  uint8_t in_states; /* are any? */
+  uint8_t hidden_lists, hidden_raw;
   const uint8_t *words, *words_end;
 } ac_section;
 

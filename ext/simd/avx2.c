@@ -294,16 +294,16 @@ AC_ALWAYS_INLINE uint8_t *encode_vectors(const pushing *p, const uint8_t *tokens
 }
 
 static uint8_t *encode_avx2(const ac_windows *w, const uint8_t *group_class, uint32_t n, const uint8_t *tokens,
-                            const ac_symbol (*symbols)[AC_MAX_TOKENS], uint8_t *end) {
+                            const ac_symbol (*symbols)[AC_MAX_TOKENS], const uint32_t *states, uint8_t *end) {
   const uint32_t L = w->lanes, group = w->group;
   const unsigned P = w->prob_bits;
-  if (L <= FEW_LANES || P < MIN_PROB_BITS_FLOAT) return encode_any(w, group_class, n, tokens, symbols, end);
+  if (L <= FEW_LANES || P < MIN_PROB_BITS_FLOAT) return encode_any(w, group_class, n, tokens, symbols, states, end);
   pushing tables[AC_MAX_CLASSES];
   uint32_t x[AC_MAX_LANES];
   uint8_t *words = end;
   for (unsigned c = 0; c < w->n_classes; c++)
     if (w->classes[c].n_tokens > 1) pushing_for(&tables[c], &w->classes[c]);
-  for (uint32_t j = 0; j < L; j++) x[j] = AC_STATE_MIN;
+  memcpy(x, states, 4 * (size_t)L);
   for (uint32_t g = ac_groups(n, group); g-- > 0;) {
     const unsigned c = group_class[g];
     if (w->classes[c].n_tokens < 2) continue;
@@ -411,7 +411,8 @@ AC_ALWAYS_INLINE void put_step(const popped *step, unsigned P, double delta, voi
 
 /* Popping is a chain of dependent instructions that begins with a slow lookup; meanwhile the step
  * before is put out. */
-AC_ALWAYS_INLINE int decode_avx2(const ac_coded *in, void *out, const int V, const int CONTENTS, const int OUT) {
+AC_ALWAYS_INLINE int decode_avx2(const ac_coded *in, ac_cursor *at, uint32_t first, uint32_t last, void *out, const int V,
+                                 const int CONTENTS, const int OUT) {
   const uint32_t group = in->windows->group, L = in->windows->lanes, width = (uint32_t)(V * WIDTH);
   const unsigned P = in->windows->prob_bits;
   const __m256i slots = _mm256_set1_epi32((1 << P) - 1), prob_bits = _mm256_set1_epi32((int)P);
@@ -419,33 +420,32 @@ AC_ALWAYS_INLINE int decode_avx2(const ac_coded *in, void *out, const int V, con
   popping classes[AC_MAX_CLASSES];
   popped step;
   step.p = NULL;
-  cursor at;
-  const int error = open_cursor(in, &at);
-  if (error) return error;
   for (unsigned c = 0; c < in->windows->n_classes; c++) popping_for(&classes[c], in, c);
-  const uint8_t *words = at.words;
+  const uint8_t *words = at->words;
+  uint32_t states[AC_MAX_LANES]; /* stores to out cannot change them */
+  memcpy(states, at->x, sizeof states);
 #define PUT_STEP() \
   put_step(&step, P, in->delta, OUT_AT(out, OUT, i - width), V, CONTENTS, OUT)
 
-  uint32_t i = 0, g = 0;
-  for (; i + group <= in->n; g++) { /* whole groups, while there is room to read behind the raw bits */
+  uint32_t i = first, g = first / group;
+  for (; i + group <= last; g++) { /* whole groups, while there is room to read behind the raw bits */
     const popping *p = &classes[in->group_class[g]];
     const size_t raw_size = ac_raw_bytes(group, p->k);
-    if (UNLIKELY((size_t)(in->words_end - at.raw) < raw_size + 32)) break;
+    if (UNLIKELY((size_t)(at->raw_end - at->raw) < raw_size + 32)) break;
     if (UNLIKELY(!p->has_tokens)) {
       if (step.p) PUT_STEP();
       step.p = NULL;
-      decode_group_any(in, &at, in->group_class[g], group, OUT_AT(out, OUT, i), OUT);
+      decode_group_any(in, at, in->group_class[g], group, OUT_AT(out, OUT, i), OUT);
       i += group;
       continue;
     }
-    at.words = words;
-    if (UNLIKELY(look_ahead(&at))) return AC_E_FORMAT;
-    words = at.words;
-    const uint8_t *raw = at.raw;
-    at.raw += raw_size;
+    at->words = words;
+    if (UNLIKELY(look_ahead(at))) return AC_E_FORMAT;
+    words = at->words;
+    const uint8_t *raw = at->raw;
+    at->raw += raw_size;
     for (const uint32_t end = i + group; i < end; i += width, raw += V * p->k) {
-      uint32_t *lanes = at.x + i % L; /* groups are whole steps of lanes */
+      uint32_t *lanes = states + i % L; /* groups are whole steps of lanes */
       __m256i x[4], e[4];
 #pragma GCC unroll 4
       for (int v = 0; v < V; v++) {
@@ -475,26 +475,29 @@ AC_ALWAYS_INLINE int decode_avx2(const ac_coded *in, void *out, const int V, con
   }
   if (step.p) PUT_STEP();
 #undef PUT_STEP
-  at.words = words;
-  for (; i < in->n; i += group, g++) {
-    const int bad = decode_group_any(in, &at, in->group_class[g], min_u32(in->n - i, group), OUT_AT(out, OUT, i), OUT);
+  at->words = words;
+  memcpy(at->x, states, sizeof states);
+  for (; i < last; i += group, g++) {
+    const int bad = decode_group_any(in, at, in->group_class[g], min_u32(last - i, group), OUT_AT(out, OUT, i), OUT);
     if (bad) return bad;
   }
-  return close_cursor(in, &at);
+  return AC_OK;
 }
 
 /* One instance for every output, number of vectors that lanes fill, and contents.  A section whose integers float32 arithmetic does not hold is decoded by generic.h. */
-#define BY_LANES(in, out, CONTENTS, OUT) \
-  ((in)->windows->lanes >= 32 ? decode_avx2(in, out, 4, CONTENTS, OUT) : decode_avx2(in, out, 2, CONTENTS, OUT))
+#define BY_LANES(CONTENTS, OUT)                                          \
+  (w->lanes >= 32 ? decode_avx2(in, at, first, last, out, 4, CONTENTS, OUT) \
+                  : decode_avx2(in, at, first, last, out, 2, CONTENTS, OUT))
 #define DEFINE_DECODE_AVX2(F, OUT)                                                                             \
-  static int decode_##F##_avx2(const ac_coded *in, void *out) {                                               \
+  static int decode_##F##_avx2(const ac_coded *in, ac_cursor *at, uint32_t first, uint32_t last, void *out) { \
     const ac_windows *w = in->windows;                                                                        \
     const int exact = OUT == AC_OUT_F64 || OUT == AC_OUT_I32;                                                  \
-    if (in->words == in->words_end || w->lanes <= FEW_LANES || !(exact || all_in_float(w))) return decode_##F(in, out); \
+    if (in->words == in->words_end || w->lanes <= FEW_LANES || !(exact || all_in_float(w)))                    \
+      return decode_##F(in, at, first, last, out);                                                            \
     switch (contents_of(w)) {                                                                                 \
-      case WITH_IMAGES: return BY_LANES(in, out, WITH_IMAGES, OUT);                                            \
-      case WITH_RAW: return BY_LANES(in, out, WITH_RAW, OUT);                                                  \
-      default: return BY_LANES(in, out, TOKENS_ONLY, OUT);                                                     \
+      case WITH_IMAGES: return BY_LANES(WITH_IMAGES, OUT);                                                     \
+      case WITH_RAW: return BY_LANES(WITH_RAW, OUT);                                                           \
+      default: return BY_LANES(TOKENS_ONLY, OUT);                                                              \
     }                                                                                                         \
   }
 DEFINE_DECODE_AVX2(f32, AC_OUT_F32)

@@ -327,16 +327,16 @@ AC_ALWAYS_INLINE uint8_t *encode_vectors(const pushing *p, const uint8_t *tokens
 }
 
 static uint8_t *encode_avx512(const ac_windows *w, const uint8_t *group_class, uint32_t n, const uint8_t *tokens,
-                              const ac_symbol (*symbols)[AC_MAX_TOKENS], uint8_t *end) {
+                              const ac_symbol (*symbols)[AC_MAX_TOKENS], const uint32_t *states, uint8_t *end) {
   const uint32_t L = w->lanes, group = w->group;
   const unsigned P = w->prob_bits;
-  if (!pushes_vectors(w)) return ac_kernels_avx2.encode(w, group_class, n, tokens, symbols, end);
+  if (!pushes_vectors(w)) return ac_kernels_avx2.encode(w, group_class, n, tokens, symbols, states, end);
   pushing tables[AC_MAX_CLASSES];
   uint32_t x[AC_MAX_LANES];
   uint8_t *words = end;
   for (unsigned c = 0; c < w->n_classes; c++)
     if (w->classes[c].n_tokens > 1) pushing_for(&tables[c], &w->classes[c]);
-  for (uint32_t j = 0; j < L; j++) x[j] = AC_STATE_MIN;
+  memcpy(x, states, 4 * (size_t)L);
   for (uint32_t g = ac_groups(n, group); g-- > 0;) {
     const unsigned c = group_class[g];
     if (w->classes[c].n_tokens < 2) continue;
@@ -442,7 +442,8 @@ AC_ALWAYS_INLINE void put_step(const popped *step, unsigned P, double delta, voi
 
 /* Popping is a chain of dependent instructions that begins with a slow lookup; meanwhile the step
  * before is put out (measured: a tenth faster than one after the other). */
-AC_ALWAYS_INLINE int decode_avx512(const ac_coded *in, void *out, const int V, const int CONTENTS, const int OUT) {
+AC_ALWAYS_INLINE int decode_avx512(const ac_coded *in, ac_cursor *at, uint32_t first, uint32_t last, void *out, const int V,
+                                   const int CONTENTS, const int OUT) {
   const uint32_t group = in->windows->group, width = (uint32_t)(V * WIDTH);
   const unsigned P = in->windows->prob_bits;
   const __m512i slots = _mm512_set1_epi32((1 << P) - 1), prob_bits = _mm512_set1_epi32((int)P);
@@ -450,33 +451,30 @@ AC_ALWAYS_INLINE int decode_avx512(const ac_coded *in, void *out, const int V, c
   popping classes[AC_MAX_CLASSES];
   popped step;
   step.p = NULL;
-  cursor at;
-  int error = open_cursor(in, &at);
-  if (error) return error;
   for (unsigned c = 0; c < in->windows->n_classes; c++) popping_for(&classes[c], in, c);
   __m512i x[4], e[4];
-  const uint8_t *words = at.words;
-  for (int v = 0; v < V; v++) x[v] = _mm512_loadu_si512(at.x + WIDTH * v);
+  const uint8_t *words = at->words;
+  for (int v = 0; v < V; v++) x[v] = _mm512_loadu_si512(at->x + WIDTH * v);
 #define PUT_STEP() \
   put_step(&step, P, in->delta, OUT_AT(out, OUT, i - width), V, CONTENTS, OUT)
 
-  uint32_t i = 0, g = 0;
-  for (; i + group <= in->n; g++) { /* whole groups, while there is room to read behind the raw bits */
+  uint32_t i = first, g = first / group;
+  for (; i + group <= last; g++) { /* whole groups, while there is room to read behind the raw bits */
     const popping *p = &classes[in->group_class[g]];
     const size_t raw_size = ac_raw_bytes(group, p->k);
-    if (UNLIKELY((size_t)(in->words_end - at.raw) < raw_size + 64)) break;
+    if (UNLIKELY((size_t)(at->raw_end - at->raw) < raw_size + 64)) break;
     if (UNLIKELY(!p->has_tokens)) {
       if (step.p) PUT_STEP();
       step.p = NULL;
-      decode_group_any(in, &at, in->group_class[g], group, OUT_AT(out, OUT, i), OUT);
+      decode_group_any(in, at, in->group_class[g], group, OUT_AT(out, OUT, i), OUT);
       i += group;
       continue;
     }
-    at.words = words;
-    if (UNLIKELY(look_ahead(&at))) return AC_E_FORMAT;
-    words = at.words;
-    const uint8_t *raw = at.raw;
-    at.raw += raw_size;
+    at->words = words;
+    if (UNLIKELY(look_ahead(at))) return AC_E_FORMAT;
+    words = at->words;
+    const uint8_t *raw = at->raw;
+    at->raw += raw_size;
     for (const uint32_t end = i + group; i < end; i += width, raw += V * 2 * p->k) {
 #pragma GCC unroll 4
       for (int v = 0; v < V; v++) e[v] = _mm512_i32gather_epi32(_mm512_and_si512(x[v], slots), p->table, 4);
@@ -500,20 +498,20 @@ AC_ALWAYS_INLINE int decode_avx512(const ac_coded *in, void *out, const int V, c
   }
   if (step.p) PUT_STEP();
 #undef PUT_STEP
-  for (int v = 0; v < V; v++) _mm512_storeu_si512(at.x + WIDTH * v, x[v]);
-  at.words = words;
-  for (; i < in->n; i += group, g++) {
-    error = decode_group_any(in, &at, in->group_class[g], min_u32(in->n - i, group), OUT_AT(out, OUT, i), OUT);
-    if (error) return error;
+  for (int v = 0; v < V; v++) _mm512_storeu_si512(at->x + WIDTH * v, x[v]);
+  at->words = words;
+  for (; i < last; i += group, g++) {
+    const int bad = decode_group_any(in, at, in->group_class[g], min_u32(last - i, group), OUT_AT(out, OUT, i), OUT);
+    if (bad) return bad;
   }
-  return close_cursor(in, &at);
+  return AC_OK;
 }
 
 /* One instance for every output, number of vectors that lanes fill, and contents. */
-#define BY_LANES(in, out, CONTENTS, OUT)                                         \
-  ((in)->windows->lanes == 64   ? decode_avx512(in, out, 4, CONTENTS, OUT)        \
-   : (in)->windows->lanes == 32 ? decode_avx512(in, out, 2, CONTENTS, OUT)        \
-                                : decode_avx512(in, out, 1, CONTENTS, OUT))
+#define BY_LANES(CONTENTS, OUT)                                                              \
+  (in->windows->lanes == 64   ? decode_avx512(in, at, first, last, out, 4, CONTENTS, OUT)     \
+   : in->windows->lanes == 32 ? decode_avx512(in, at, first, last, out, 2, CONTENTS, OUT)     \
+                              : decode_avx512(in, at, first, last, out, 1, CONTENTS, OUT))
 
 /* put_step shifts a symbol down by 2P - k bits, and knows only float32 arithmetic for float32 and less. */
 AC_ALWAYS_INLINE int pops_vectors(const ac_coded *in, const int OUT) {
@@ -523,12 +521,12 @@ AC_ALWAYS_INLINE int pops_vectors(const ac_coded *in, const int OUT) {
 }
 
 #define DEFINE_DECODE_AVX512(F, OUT)                                                             \
-  static int decode_##F##_avx512(const ac_coded *in, void *out) {                                \
-    if (!pops_vectors(in, OUT)) return decode_##F(in, out);                                      \
+  static int decode_##F##_avx512(const ac_coded *in, ac_cursor *at, uint32_t first, uint32_t last, void *out) { \
+    if (!pops_vectors(in, OUT)) return decode_##F(in, at, first, last, out);                     \
     switch (contents_of(in->windows)) {                                                          \
-      case WITH_IMAGES: return BY_LANES(in, out, WITH_IMAGES, OUT);                              \
-      case WITH_RAW: return BY_LANES(in, out, WITH_RAW, OUT);                                    \
-      default: return BY_LANES(in, out, TOKENS_ONLY, OUT);                                       \
+      case WITH_IMAGES: return BY_LANES(WITH_IMAGES, OUT);                                       \
+      case WITH_RAW: return BY_LANES(WITH_RAW, OUT);                                             \
+      default: return BY_LANES(TOKENS_ONLY, OUT);                                                \
     }                                                                                            \
   }
 DEFINE_DECODE_AVX512(f32, AC_OUT_F32)

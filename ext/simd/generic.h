@@ -382,11 +382,12 @@ AC_ALWAYS_INLINE uint8_t *write_states(uint8_t *words, const uint32_t *x, uint32
 }
 
 AC_ALWAYS_INLINE uint8_t *encode(const ac_windows *w, const uint8_t *group_class, uint32_t n, const uint8_t *tokens,
-                                 const ac_symbol (*symbols)[AC_MAX_TOKENS], uint8_t *const end, const unsigned P) {
+                                 const ac_symbol (*symbols)[AC_MAX_TOKENS], const uint32_t *states, uint8_t *const end,
+                                 const unsigned P) {
   uint32_t x[AC_MAX_LANES];
   ptrdiff_t at = 0; /* words, backwards from the end */
   const uint32_t L = w->lanes, group = w->group;
-  for (uint32_t j = 0; j < L; j++) x[j] = AC_STATE_MIN;
+  memcpy(x, states, 4 * (size_t)L);
   for (uint32_t g = ac_groups(n, group); g-- > 0;) {
     const unsigned c = group_class[g];
     if (w->classes[c].n_tokens < 2) continue;
@@ -481,20 +482,9 @@ AC_ALWAYS_INLINE void dequantize(const int32_t *v, uint32_t m, const ac_class *c
   }
 }
 
-/* Where a decoder stands.  Decoders read words up to a group's tokens and a vector ahead, so the last of
- * the words are read from a copy that has room behind them. */
-enum { AHEAD_WORDS = AC_MAX_GROUP + 16 };
-
-typedef struct {
-  const uint8_t *raw, *words, *words_end;
-  int in_copy;
-  uint32_t x[AC_MAX_LANES];
-  uint8_t copy[4 * AHEAD_WORDS];
-} cursor;
-
-/* Make AHEAD_WORDS words readable; AC_E_FORMAT if more words were used than there are. */
-AC_ALWAYS_INLINE int look_ahead(cursor *at) {
-  if (LIKELY(at->words_end - at->words >= 2 * AHEAD_WORDS)) return AC_OK;
+/* Make AC_AHEAD_WORDS words readable; AC_E_FORMAT if more words were used than there are. */
+AC_ALWAYS_INLINE int look_ahead(ac_cursor *at) {
+  if (LIKELY(at->words_end - at->words >= 2 * AC_AHEAD_WORDS)) return AC_OK;
   if (at->words > at->words_end) return AC_E_FORMAT;
   if (at->in_copy) return AC_OK;
   const size_t left = (size_t)(at->words_end - at->words);
@@ -506,34 +496,11 @@ AC_ALWAYS_INLINE int look_ahead(cursor *at) {
   return AC_OK;
 }
 
-AC_ALWAYS_INLINE int open_cursor(const ac_coded *in, cursor *at) {
-  const uint32_t L = in->windows->lanes;
-  at->raw = in->raw;
-  at->words = in->words;
-  at->words_end = in->words_end;
-  at->in_copy = 0;
-  if (in->words == in->words_end) return AC_OK; /* no tokens */
-  memcpy(at->x, at->words, 4 * (size_t)L);
-  at->words += 4 * (size_t)L;
-  for (uint32_t j = 0; j < L; j++)
-    if (at->x[j] < AC_STATE_MIN) return AC_E_FORMAT;
-  return AC_OK;
-}
-
-/* All words are used, and the lanes are where the encoder started. */
-AC_ALWAYS_INLINE int close_cursor(const ac_coded *in, const cursor *at) {
-  if (in->words == in->words_end) return AC_OK;
-  if (at->words != at->words_end) return AC_E_FORMAT;
-  for (uint32_t j = 0; j < in->windows->lanes; j++)
-    if (at->x[j] != AC_STATE_MIN) return AC_E_FORMAT;
-  return AC_OK;
-}
-
 /* One group of m values of class `index`. */
-AC_ALWAYS_INLINE int decode_group(const ac_coded *in, cursor *at, unsigned index, uint32_t m, void *out, const int OUT,
+AC_ALWAYS_INLINE int decode_group(const ac_coded *in, ac_cursor *at, unsigned index, uint32_t m, void *out, const int OUT,
                                   const unsigned P) {
   const ac_class *c = &in->windows->classes[index];
-  const uint8_t *const plane_end = in->words_end; /* readable up to here */
+  const uint8_t *const plane_end = at->raw_end; /* readable up to here */
   const uint32_t base = (uint32_t)c->base, L = in->windows->lanes;
   const unsigned k = c->k;
   uint32_t tokens[AC_MAX_GROUP], low[AC_MAX_GROUP];
@@ -565,20 +532,21 @@ AC_ALWAYS_INLINE int decode_group(const ac_coded *in, cursor *at, unsigned index
   return AC_OK;
 }
 
-AC_ALWAYS_INLINE int decode(const ac_coded *in, void *out, const int OUT, const unsigned P) {
+AC_ALWAYS_INLINE int decode(const ac_coded *in, ac_cursor *at, uint32_t first, uint32_t last, void *out, const int OUT,
+                            const unsigned P) {
   const uint32_t group = in->windows->group;
-  cursor at;
-  int error = open_cursor(in, &at);
-  for (uint32_t i = 0, g = 0; i < in->n && !error; i += group, g++)
-    error = decode_group(in, &at, in->group_class[g], min_u32(in->n - i, group), OUT_AT(out, OUT, i), OUT, P);
-  return error ? error : close_cursor(in, &at);
+  int error = AC_OK;
+  for (uint32_t i = first, g = first / group; i < last && !error; i += group, g++)
+    error = decode_group(in, at, in->group_class[g], min_u32(last - i, group), OUT_AT(out, OUT, i), OUT, P);
+  return error;
 }
 
 /* One instance for every number of probability bits, so that shifts are constants. */
 #define DEFINE_ENCODE(P)                                                                                      \
   static uint8_t *encode_##P(const ac_windows *w, const uint8_t *group_class, uint32_t n,                    \
-                             const uint8_t *tokens, const ac_symbol (*symbols)[AC_MAX_TOKENS], uint8_t *end) { \
-    return encode(w, group_class, n, tokens, symbols, end, P);                                               \
+                             const uint8_t *tokens, const ac_symbol (*symbols)[AC_MAX_TOKENS],               \
+                             const uint32_t *states, uint8_t *end) {                                         \
+    return encode(w, group_class, n, tokens, symbols, states, end, P);                                       \
   }
 DEFINE_ENCODE(10)
 DEFINE_ENCODE(11)
@@ -596,7 +564,7 @@ UNUSED static uint8_t *encode_last(const ac_symbol *table, const uint8_t *t, uin
                                 : encode_group(table, t, m, x, L, words, 0, 13));
 }
 #define DEFINE_DECODE(F, OUT)                                                                                \
-  UNUSED static int decode_group_##F(const ac_coded *in, cursor *at, unsigned index, uint32_t m, void *out) { \
+  UNUSED static int decode_group_##F(const ac_coded *in, ac_cursor *at, unsigned index, uint32_t m, void *out) { \
     switch (in->windows->prob_bits) {                                                                        \
       case 10: return decode_group(in, at, index, m, out, OUT, 10);                                          \
       case 11: return decode_group(in, at, index, m, out, OUT, 11);                                          \
@@ -604,12 +572,12 @@ UNUSED static uint8_t *encode_last(const ac_symbol *table, const uint8_t *t, uin
       default: return decode_group(in, at, index, m, out, OUT, 13);                                          \
     }                                                                                                        \
   }                                                                                                          \
-  static int decode_##F(const ac_coded *in, void *out) {                                                     \
+  static int decode_##F(const ac_coded *in, ac_cursor *at, uint32_t first, uint32_t last, void *out) {       \
     switch (in->windows->prob_bits) {                                                                        \
-      case 10: return decode(in, out, OUT, 10);                                                              \
-      case 11: return decode(in, out, OUT, 11);                                                              \
-      case 12: return decode(in, out, OUT, 12);                                                              \
-      default: return decode(in, out, OUT, 13);                                                              \
+      case 10: return decode(in, at, first, last, out, OUT, 10);                                             \
+      case 11: return decode(in, at, first, last, out, OUT, 11);                                             \
+      case 12: return decode(in, at, first, last, out, OUT, 12);                                             \
+      default: return decode(in, at, first, last, out, OUT, 13);                                             \
     }                                                                                                        \
   }
 DEFINE_DECODE(f32, AC_OUT_F32)
@@ -619,7 +587,7 @@ DEFINE_DECODE(bf16, AC_OUT_BF16)
 DEFINE_DECODE(i32, AC_OUT_I32)
 
 /* One group, whichever the output. */
-AC_ALWAYS_INLINE int decode_group_any(const ac_coded *in, cursor *at, unsigned index, uint32_t m, void *out, const int OUT) {
+AC_ALWAYS_INLINE int decode_group_any(const ac_coded *in, ac_cursor *at, unsigned index, uint32_t m, void *out, const int OUT) {
   return OUT == AC_OUT_F32    ? decode_group_f32(in, at, index, m, out)
          : OUT == AC_OUT_F64  ? decode_group_f64(in, at, index, m, out)
          : OUT == AC_OUT_F16  ? decode_group_f16(in, at, index, m, out)
@@ -628,7 +596,7 @@ AC_ALWAYS_INLINE int decode_group_any(const ac_coded *in, cursor *at, unsigned i
 }
 
 UNUSED static uint8_t *encode_any(const ac_windows *w, const uint8_t *group_class, uint32_t n, const uint8_t *tokens,
-                                  const ac_symbol (*symbols)[AC_MAX_TOKENS], uint8_t *end) {
-  return BY_PROB_BITS(w, encode)(w, group_class, n, tokens, symbols, end);
+                                  const ac_symbol (*symbols)[AC_MAX_TOKENS], const uint32_t *states, uint8_t *end) {
+  return BY_PROB_BITS(w, encode)(w, group_class, n, tokens, symbols, states, end);
 }
 #endif

@@ -3,12 +3,13 @@
  * Each instruction set is one file exporting one const table; dispatch.c chooses among them once.
  * generic.h is the meaning of every kernel: all tables give identical bytes and identical floats.
  * Kernels trust their arguments (the stages above have checked every length), but the decoders
- * still never read outside [raw, words_end).
+ * still never read outside [raw, raw_end) and [words, words_end).
  */
 #ifndef AC_KERNELS_H
 #define AC_KERNELS_H
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "../core/quantize.h"
 #include "../core/plan.h"
@@ -20,9 +21,45 @@ typedef struct {
   uint32_t n; /* values */
   /* decoder */
   const uint32_t *tables; /* class c at c << prob_bits */
-  const uint8_t *raw, *words, *words_end; /* raw plane, ..., words: in this order in one buffer */
+  const uint8_t *raw, *words, *words_end; /* raw plane, ..., states and words: in this order in one buffer */
   double delta;
 } ac_coded;
+
+/* Where a decoder stands, between calls.  Decoders read words up to a group's tokens and a vector ahead, so the
+ * last of the words are read from a copy that has room behind them. */
+enum { AC_AHEAD_WORDS = AC_MAX_GROUP + 16 };
+
+typedef struct {
+  const uint8_t *raw, *raw_end; /* raw bits of the next group; readable up to the end */
+  const uint8_t *words, *words_end;
+  int in_copy;
+  uint32_t x[AC_MAX_LANES];
+  uint8_t copy[4 * AC_AHEAD_WORDS];
+} ac_cursor;
+
+/* To the start; AC_E_FORMAT if a state is none. */
+static inline int ac_cursor_open(const ac_coded *in, ac_cursor *at) {
+  const uint32_t lanes = in->windows->lanes;
+  at->raw = in->raw;
+  at->words = in->words;
+  at->raw_end = at->words_end = in->words_end;
+  at->in_copy = 0;
+  if (in->words == in->words_end) return AC_OK; /* no tokens */
+  memcpy(at->x, at->words, 4 * (size_t)lanes);
+  at->words += 4 * (size_t)lanes;
+  for (uint32_t j = 0; j < lanes; j++)
+    if (at->x[j] < AC_STATE_MIN) return AC_E_FORMAT;
+  return AC_OK;
+}
+
+/* All words are used, and what is left of the states is where the encoder started. */
+static inline int ac_cursor_close(const ac_coded *in, const ac_cursor *at) {
+  if (in->words == in->words_end) return AC_OK;
+  if (at->words != at->words_end) return AC_E_FORMAT;
+  for (uint32_t j = 0; j < in->windows->lanes; j++)
+    if (at->x[j] >> 16 != AC_STATE_MIN >> 16) return AC_E_FORMAT;
+  return AC_OK;
+}
 
 /* What a decoder makes of the integers: uniform values, or the integers themselves.  The first four are
  * those that are quantized, too. */
@@ -82,14 +119,14 @@ typedef struct {
   uint32_t (*split)(const int32_t *q, uint32_t n, const ac_windows *windows, const uint8_t *group_class,
                     uint8_t *tokens, uint8_t *raw, const uint8_t *raw_end, uint32_t *outside);
 
-  /* rANS, backwards: words end at `end`, lane states first; returns where they start.  Needs room
-   * for one word a token and 4 bytes a lane. */
+  /* rANS, backwards, from these states of the lanes on: words end at `end`, lane states first; returns where
+   * they start.  Needs room for one word a token and 4 bytes a lane. */
   uint8_t *(*encode)(const ac_windows *windows, const uint8_t *group_class, uint32_t n, const uint8_t *tokens,
-                     const ac_symbol (*symbols)[AC_MAX_TOKENS], uint8_t *end);
+                     const ac_symbol (*symbols)[AC_MAX_TOKENS], const uint32_t *states, uint8_t *end);
 
-  /* rANS, raw bits and dequantization fused; 0, or AC_E_FORMAT if the words do not end where and
-   * how they must.  By AC_OUT_F32 .. AC_OUT_I32. */
-  int (*decode[AC_OUTS])(const ac_coded *coded, void *out);
+  /* rANS, raw bits and dequantization fused, for values [first, last) of out: whole groups, from the cursor on,
+   * which moves behind them.  0, or AC_E_FORMAT if there are too few words.  By AC_OUT_F32 .. AC_OUT_I32. */
+  int (*decode[AC_OUTS])(const ac_coded *coded, ac_cursor *at, uint32_t first, uint32_t last, void *out);
 
   uint32_t (*crc32c)(const void *data, size_t size);
 } ac_kernels;

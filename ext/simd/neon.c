@@ -338,65 +338,64 @@ AC_ALWAYS_INLINE void put_run(const popped *w, uint32_t i, unsigned P, double de
 
 /* Popping is work for the scalar units, putting out for the vector units: while a group is popped, the one
  * before it is put out, RUN values of each in turns. */
-AC_ALWAYS_INLINE int decode_neon(const ac_coded *in, void *out, const int CONTENTS, const int OUT) {
+AC_ALWAYS_INLINE int decode_neon(const ac_coded *in, ac_cursor *at, uint32_t first, uint32_t last, void *out,
+                                 const int CONTENTS, const int OUT) {
   const uint32_t group = in->windows->group, L = in->windows->lanes;
   const unsigned P = in->windows->prob_bits;
   popping classes[AC_MAX_CLASSES];
   popped waiting[2];
-  cursor at;
-  const int error = open_cursor(in, &at);
-  if (error) return error;
   for (unsigned c = 0; c < in->windows->n_classes; c++) popping_for(&classes[c], in, c);
-  waiting[1].p = NULL;
+  waiting[0].p = waiting[1].p = NULL;
 
-  uint32_t i = 0, g = 0;
+  uint32_t i = first, g = first / group;
 #define PUT_RUN(w, j) put_run(w, j, P, in->delta, OUT_AT(out, OUT, i - group), CONTENTS, OUT)
-  for (; i + group <= in->n; i += group, g++) { /* whole groups, while there is room to read behind the raw bits */
+  for (; i + group <= last; i += group, g++) { /* whole groups, while there is room to read behind the raw bits */
     const popping *p = &classes[in->group_class[g]];
     const size_t raw_size = ac_raw_bytes(group, p->k);
-    if (UNLIKELY((size_t)(in->words_end - at.raw) < raw_size + RAW_SLACK)) break;
-    if (UNLIKELY(p->has_tokens && look_ahead(&at))) return AC_E_FORMAT;
+    if (UNLIKELY((size_t)(at->raw_end - at->raw) < raw_size + RAW_SLACK)) break;
+    if (UNLIKELY(p->has_tokens && look_ahead(at))) return AC_E_FORMAT;
     popped *const this = &waiting[g & 1], *const before = &waiting[~g & 1];
     this->p = p;
-    this->raw = at.raw;
-    at.raw += raw_size;
-    size_t used = 0; /* words */
+    this->raw = at->raw;
+    at->raw += raw_size;
+    const uint8_t *const words = at->words; /* stores to states cannot change it */
+    size_t used = 0;
     for (uint32_t j = 0; j < group; j += RUN) {
       if (LIKELY(p->has_tokens))
         for (uint32_t s = j; s < j + RUN; s += 4) {
-          uint32_t *x = at.x + (s & (L - 1)), *e = this->entries + s; /* lanes: 4, 8, 16, ... */
-          e[0] = pop_entry(p->table, P, &x[0], at.words, &used);
-          e[1] = pop_entry(p->table, P, &x[1], at.words, &used);
-          e[2] = pop_entry(p->table, P, &x[2], at.words, &used);
-          e[3] = pop_entry(p->table, P, &x[3], at.words, &used);
+          uint32_t *x = at->x + (s & (L - 1)), *e = this->entries + s; /* lanes: 4, 8, 16, ... */
+          e[0] = pop_entry(p->table, P, &x[0], words, &used);
+          e[1] = pop_entry(p->table, P, &x[1], words, &used);
+          e[2] = pop_entry(p->table, P, &x[2], words, &used);
+          e[3] = pop_entry(p->table, P, &x[3], words, &used);
         }
       else
         memset(this->entries + j, 0, RUN * sizeof *this->entries);
       if (LIKELY(before->p)) PUT_RUN(before, j);
     }
-    at.words += 2 * used;
+    at->words = words + 2 * used;
   }
-  const popped *last = &waiting[~g & 1];
-  for (uint32_t j = 0; last->p && j < group; j += RUN) PUT_RUN(last, j);
+  const popped *left = &waiting[~g & 1];
+  for (uint32_t j = 0; left->p && j < group; j += RUN) PUT_RUN(left, j);
 #undef PUT_RUN
-  for (; i < in->n; i += group, g++) {
-    const int bad =
-        decode_group_any(in, &at, in->group_class[g], min_u32(in->n - i, group), OUT_AT(out, OUT, i), OUT);
+  for (; i < last; i += group, g++) {
+    const int bad = decode_group_any(in, at, in->group_class[g], min_u32(last - i, group), OUT_AT(out, OUT, i), OUT);
     if (bad) return bad;
   }
-  return close_cursor(in, &at);
+  return AC_OK;
 }
 
 /* One instance for every output and contents. */
 #define DEFINE_DECODE_NEON(F, OUT)                                                                         \
-  static int decode_##F##_neon(const ac_coded *in, void *out) {                                           \
+  static int decode_##F##_neon(const ac_coded *in, ac_cursor *at, uint32_t first, uint32_t last, void *out) { \
     const ac_windows *w = in->windows;                                                                    \
     const int exact = OUT == AC_OUT_F64 || OUT == AC_OUT_I32;                                              \
-    if (in->n < w->group || !(exact || all_in_float(w))) return decode_##F(in, out);                       \
+    if (last - first < w->group || !(exact || all_in_float(w)))                                           \
+      return decode_##F(in, at, first, last, out);                                                        \
     switch (contents_of(w)) {                                                                             \
-      case WITH_IMAGES: return decode_neon(in, out, WITH_IMAGES, OUT);                                    \
-      case WITH_RAW: return decode_neon(in, out, WITH_RAW, OUT);                                          \
-      default: return decode_neon(in, out, TOKENS_ONLY, OUT);                                             \
+      case WITH_IMAGES: return decode_neon(in, at, first, last, out, WITH_IMAGES, OUT);                   \
+      case WITH_RAW: return decode_neon(in, at, first, last, out, WITH_RAW, OUT);                         \
+      default: return decode_neon(in, at, first, last, out, TOKENS_ONLY, OUT);                            \
     }                                                                                                     \
   }
 DEFINE_DECODE_NEON(f32, AC_OUT_F32)
