@@ -169,7 +169,7 @@ static size_t write_in_order(encoding *e, const ac_order_choice *choice) {
   uint32_t n_refused = quantize(e);
   if (choice) {
     ac_order order;
-    ac_order_make(choice, e->first, e->n, e->s, &order);
+    ac_order_make(choice, e->first, e->n, ac_group_size(e->tuning), e->s, &order);
     e->dst[0] |= HAS_ORDER;
     ac_order_write(&e->out, &order, e->s->sequence);
     if (e->out.failed) return 0;

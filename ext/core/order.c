@@ -202,16 +202,26 @@ static void measure(const ac_order *o, const extent *e, unsigned group, const ac
 
 static double positive(double x) { return x > 0 ? x : 0; }
 
-enum { CLASS_BITS = 3, CLASSES = 1 << CLASS_BITS }; /* more tell little more, and cost more */
+/* As many classes as there are groups along a sorted axis, so that a group has values of one if the length is a
+ * multiple: more of them cost more than they tell. */
+static unsigned classes_for(uint32_t length, unsigned group) {
+  const uint32_t n = (length + group / 2) / group;
+  return n < 2 ? 2 : n < AC_MAX_CLASSES ? n : AC_MAX_CLASSES;
+}
+
+enum { CLASSES_MORE = 150 }; /* bits of their coder's states and table */
 
 /* Bits a value that a kind saves. */
 static double gain_of(unsigned kind, const ac_order *o, const costs *c, unsigned group) {
-  const double rows = positive(c->all - c->by_row), columns = positive(c->all - c->by_column);
+  const double rows = positive(c->all - c->by_row);
+  /* a group has parts of several columns if they are shorter */
+  const double columns = positive(c->all - c->by_column) * (kind & AC_ORDER_TRANSPOSED && o->rows < group ? (double)o->rows / group : 1);
   const int transposed = kind & AC_ORDER_TRANSPOSED;
   const uint32_t minor = transposed ? o->rows : o->row;
   double cost = c->all - (transposed ? columns : rows);
   if (kind & AC_ORDER_SORTED)
-    cost -= share_of_sorted(minor, group) * (transposed ? rows : columns) - (double)(CLASS_BITS + 1) * minor / o->n;
+    cost -= share_of_sorted(minor, group) * (transposed ? rows : columns) - 
+            (minor * (ac_log2(classes_for(minor, group)) * 0x1p-16) + CLASSES_MORE) / o->n;
   return c->present - cost;
 }
 
@@ -272,7 +282,8 @@ static int by_number(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-void ac_order_make(const ac_order_choice *choice, uint64_t first, uint32_t n, ac_encode_scratch *s, ac_order *o) {
+void ac_order_make(const ac_order_choice *choice, uint64_t first, uint32_t n, unsigned group, ac_encode_scratch *s,
+                   ac_order *o) {
   lay_out(o, n, choice->row, (uint32_t)(first % choice->row));
   o->kind = choice->kind;
   o->n_classes = 0;
@@ -289,8 +300,8 @@ void ac_order_make(const ac_order_choice *choice, uint64_t first, uint32_t n, ac
   if (!(o->kind & AC_ORDER_TRANSPOSED))
     for (uint32_t i = 0; i < m; i++) keys[i] = (uint64_t)columns[i] << 12 | i;
   qsort(keys, m, sizeof *keys, by_number);
-  o->n_classes = CLASSES;
-  for (uint32_t i = 0; i < m; i++) o->classes[keys[i] & (AC_MAX_SORTED - 1)] = (uint8_t)((uint64_t)i * CLASSES / m);
+  o->n_classes = classes_for(m, group);
+  for (uint32_t i = 0; i < m; i++) o->classes[keys[i] & (AC_MAX_SORTED - 1)] = (uint8_t)(i * o->n_classes / m);
   rank_by_class(o);
 }
 

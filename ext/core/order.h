@@ -32,8 +32,9 @@ typedef struct {
 unsigned ac_order_choose(const ac_rows *rows, uint64_t first, uint32_t n, const ac_tuning *tuning, ac_encode_scratch *s,
                          ac_order_choice choices[AC_ORDERS]);
 
-/* Make the order for the integers in s->q. */
-void ac_order_make(const ac_order_choice *choice, uint64_t first, uint32_t n, ac_encode_scratch *s, ac_order *order);
+/* Make the order for the integers in s->q, in groups of this size. */
+void ac_order_make(const ac_order_choice *choice, uint64_t first, uint32_t n, unsigned group, ac_encode_scratch *s,
+                   ac_order *order);
 
 void ac_order_write(ac_writer *out, const ac_order *order, uint8_t *sequence);
 
