@@ -233,7 +233,7 @@ static double least_gain(unsigned level, double bits) { return level >= 7 ? -0.0
 
 unsigned ac_order_choose(const ac_rows *rows, uint64_t first, uint32_t n, const ac_tuning *tuning, ac_encode_scratch *s,
                          ac_order_choice choices[AC_ORDERS]) {
-  enum { SAMPLE_ROWS = 40, SAMPLE_COLUMNS = 512, PIECE = 128 };
+  enum { SAMPLE_ROWS = 32, SAMPLE_COLUMNS = 256, PIECE = 128 };
   const unsigned level = ac_level(tuning), group = ac_group_size(tuning);
   unsigned found = 0;
   if (level <= 3) return 0;
@@ -247,7 +247,7 @@ unsigned ac_order_choose(const ac_rows *rows, uint64_t first, uint32_t n, const 
     const extent all = {o.rows, 1, row};
     extent e = all;
     if (level < 7) {
-      const uint32_t most = SAMPLE_COLUMNS / rows->n / PIECE * PIECE;
+      const uint32_t most = rows->n > 1 ? PIECE : SAMPLE_COLUMNS;
       if (e.rows > SAMPLE_ROWS) e.rows = SAMPLE_ROWS;
       if (row > most) {
         e.pieces = most / PIECE;
