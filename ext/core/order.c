@@ -14,8 +14,6 @@
  */
 #include "order.h"
 
-#include <stdlib.h>
-
 #include "../simd/kernels.h"
 #include "sequence.h"
 
@@ -30,43 +28,127 @@ static void lay_out(ac_order *o, uint32_t n, uint32_t row, uint32_t phase) {
 
 static uint32_t minor_of(const ac_order *o) { return o->kind & AC_ORDER_TRANSPOSED ? o->rows : o->row; }
 
-/* Stably by class: ranks. */
-static void rank_by_class(ac_order *o) {
+/* Stably by class. */
+static void sort_by_class(ac_order *o) {
   const uint32_t m = minor_of(o);
   uint32_t next[AC_MAX_CLASSES + 1] = {0};
   for (uint32_t i = 0; i < m; i++) next[o->classes[i] + 1]++;
   for (unsigned c = 0; c < AC_MAX_CLASSES; c++) next[c + 1] += next[c];
-  for (uint32_t i = 0; i < m; i++) o->rank[i] = (uint16_t)next[o->classes[i]]++;
+  for (uint32_t i = 0; i < m; i++) o->from[next[o->classes[i]]++] = (uint16_t)i;
 }
 
+/* The row that stands at some place in every column. */
+static uint32_t row_of(const ac_order *o, uint32_t at) { return o->kind & AC_ORDER_SORTED ? o->from[at] : at; }
+
 /* ---- permutation ---- */
-/* A line of cache of each of so many columns is written or read at once. */
-#define COLUMNS(T) (64 / sizeof(T))
+/* Columns go through tiles, so that a line of the cache is read or written at once on the side of the rows, and
+ * several on that of the columns, whatever their distance (powers of two meet in few places of the cache). */
+enum { TILE_ROWS = 64 };
+#define TILE_COLUMNS(T) (64 / sizeof(T))
 
-/* The pairs (matrix[m], ordered[o]) that belong together: MOVE copies one to the other. */
-#define FOR_EACH_PAIR(T, MOVE)                                                        \
-  const uint32_t W = o->row, H = o->rows;                                             \
-  if (!(o->kind & AC_ORDER_TRANSPOSED)) {                                             \
-    for (uint32_t r = 0; r < H; r++, matrix += W, ordered += W)                       \
-      for (uint32_t c = 0; c < W; c++) MOVE(matrix[c], ordered[o->rank[c]]);          \
-    return;                                                                           \
-  }                                                                                   \
-  const int sorted = o->kind & AC_ORDER_SORTED;                                       \
-  uint32_t c = 0;                                                                     \
-  for (; c + COLUMNS(T) <= W; c += COLUMNS(T), ordered += COLUMNS(T) * (size_t)H)     \
-    for (uint32_t r = 0; r < H; r++) {                                                \
-      const uint32_t at = sorted ? o->rank[r] : r;                                    \
-      for (uint32_t j = 0; j < COLUMNS(T); j++)                                       \
-        MOVE(matrix[(size_t)r * W + c + j], ordered[(size_t)j * H + at]);             \
-    }                                                                                 \
-  for (; c < W; c++, ordered += H)                                                    \
-    for (uint32_t r = 0; r < H; r++) MOVE(matrix[(size_t)r * W + c], ordered[sorted ? o->rank[r] : r])
+/* Of square pieces of 4 x 4 values of 32 bits, 2 x 2 of 64 the compiler can be told (the vectors of GCC and Clang); the
+ * others are moved one by one. */
+typedef uint32_t u32x4 __attribute__((vector_size(16), may_alias, aligned(4)));
+typedef uint64_t u64x2 __attribute__((vector_size(16), may_alias, aligned(8)));
+#if defined(__clang__)
+#define MIX4(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
+#define MIX2(a, b, i, j) __builtin_shufflevector(a, b, i, j)
+#else
+#define MIX4(a, b, i, j, k, l) __builtin_shuffle(a, b, (u32x4){i, j, k, l})
+#define MIX2(a, b, i, j) __builtin_shuffle(a, b, (u64x2){i, j})
+#endif
 
-#define TO_ORDER(m, o) (o) = (m)
-#define TO_MATRIX(m, o) (m) = (o)
-#define DEFINE_MOVES(T)                                                                                       \
-  static void apply_##T(const ac_order *o, const T *restrict matrix, T *restrict ordered) { FOR_EACH_PAIR(T, TO_ORDER); } \
-  static void undo_##T(const ac_order *o, T *restrict matrix, const T *restrict ordered) { FOR_EACH_PAIR(T, TO_MATRIX); }
+/* `m` lines of `n` values, `from` apart, to n lines of m values, `to` apart. */
+#define DEFINE_TURN(T)                                                                                         \
+  static inline __attribute__((always_inline)) void turn_##T(const T *restrict src, size_t from, T *restrict dst, \
+                                                             size_t to, uint32_t m, uint32_t n) {              \
+    for (uint32_t i = 0; i < m; i++)                                                                           \
+      for (uint32_t j = 0; j < n; j++) dst[j * to + i] = src[i * from + j];                                    \
+  }
+DEFINE_TURN(uint8_t)
+DEFINE_TURN(uint16_t)
+
+static inline __attribute__((always_inline)) void turn_uint32_t(const uint32_t *restrict src, size_t from, uint32_t *restrict dst,
+                                                                size_t to, uint32_t m, uint32_t n) {
+  uint32_t i = 0;
+  for (; i + 4 <= m; i += 4) {
+    uint32_t j = 0;
+    for (; j + 4 <= n; j += 4) {
+      const uint32_t *x = src + i * from + j;
+      uint32_t *y = dst + j * to + i;
+      const u32x4 a = *(const u32x4 *)x, b = *(const u32x4 *)(x + from), c = *(const u32x4 *)(x + 2 * from),
+                  d = *(const u32x4 *)(x + 3 * from);
+      const u32x4 ab = MIX4(a, b, 0, 4, 1, 5), ba = MIX4(a, b, 2, 6, 3, 7), cd = MIX4(c, d, 0, 4, 1, 5), dc = MIX4(c, d, 2, 6, 3, 7);
+      *(u32x4 *)y = MIX4(ab, cd, 0, 1, 4, 5);
+      *(u32x4 *)(y + to) = MIX4(ab, cd, 2, 3, 6, 7);
+      *(u32x4 *)(y + 2 * to) = MIX4(ba, dc, 0, 1, 4, 5);
+      *(u32x4 *)(y + 3 * to) = MIX4(ba, dc, 2, 3, 6, 7);
+    }
+    for (; j < n; j++)
+      for (uint32_t k = i; k < i + 4; k++) dst[j * to + k] = src[k * from + j];
+  }
+  for (; i < m; i++)
+    for (uint32_t j = 0; j < n; j++) dst[j * to + i] = src[i * from + j];
+}
+
+static inline __attribute__((always_inline)) void turn_uint64_t(const uint64_t *restrict src, size_t from, uint64_t *restrict dst,
+                                                                size_t to, uint32_t m, uint32_t n) {
+  uint32_t i = 0;
+  for (; i + 2 <= m; i += 2) {
+    uint32_t j = 0;
+    for (; j + 2 <= n; j += 2) {
+      const u64x2 a = *(const u64x2 *)(src + i * from + j), b = *(const u64x2 *)(src + (i + 1) * from + j);
+      *(u64x2 *)(dst + j * to + i) = MIX2(a, b, 0, 2);
+      *(u64x2 *)(dst + (j + 1) * to + i) = MIX2(a, b, 1, 3);
+    }
+    for (; j < n; j++)
+      for (uint32_t k = i; k < i + 2; k++) dst[j * to + k] = src[k * from + j];
+  }
+  for (; i < m; i++)
+    for (uint32_t j = 0; j < n; j++) dst[j * to + i] = src[i * from + j];
+}
+
+#define DEFINE_MOVES(T)                                                                                            \
+  static inline __attribute__((always_inline)) void apply_tile_##T(const ac_order *o, uint32_t r, const T *restrict matrix, \
+                                                                   T *restrict columns, uint32_t rows, uint32_t m) { \
+    T tile[TILE_ROWS * TILE_COLUMNS(T)];                                                                           \
+    for (uint32_t i = 0; i < rows; i++) memcpy(tile + i * TILE_COLUMNS(T), matrix + (size_t)row_of(o, r + i) * o->row, m * sizeof(T)); \
+    turn_##T(tile, TILE_COLUMNS(T), columns, o->rows, rows, m);                                                 \
+  }                                                                                                                \
+  static inline __attribute__((always_inline)) void undo_tile_##T(const ac_order *o, uint32_t r, T *restrict matrix, \
+                                                                  const T *restrict columns, uint32_t rows, uint32_t m) { \
+    T tile[TILE_ROWS * TILE_COLUMNS(T)];                                                                           \
+    turn_##T(columns, o->rows, tile, TILE_COLUMNS(T), m, rows);                                                 \
+    for (uint32_t i = 0; i < rows; i++) memcpy(matrix + (size_t)row_of(o, r + i) * o->row, tile + i * TILE_COLUMNS(T), m * sizeof(T)); \
+  }                                                                                                                \
+  static void apply_##T(const ac_order *o, const T *restrict matrix, T *restrict ordered) {                        \
+    FOR_EACH_LINE(ordered[c] = matrix[o->from[c]])                                                                 \
+    FOR_EACH_TILE(T, apply_tile_##T)                                                                               \
+  }                                                                                                                \
+  static void undo_##T(const ac_order *o, T *restrict matrix, const T *restrict ordered) {                         \
+    FOR_EACH_LINE(matrix[o->from[c]] = ordered[c])                                                                 \
+    FOR_EACH_TILE(T, undo_tile_##T)                                                                                \
+  }
+
+#define FOR_EACH_LINE(MOVE)                                                 \
+  if (!(o->kind & AC_ORDER_TRANSPOSED)) {                                   \
+    for (uint32_t r = 0; r < o->rows; r++, matrix += o->row, ordered += o->row) \
+      for (uint32_t c = 0; c < o->row; c++) MOVE;                           \
+    return;                                                                 \
+  }
+
+/* Whole tiles have sizes that the compiler knows. */
+#define FOR_EACH_TILE(T, MOVE)                                                              \
+  for (uint32_t c = 0; c < o->row; c += TILE_COLUMNS(T))                                    \
+    for (uint32_t r = 0; r < o->rows; r += TILE_ROWS) {                                     \
+      const uint32_t m = o->row - c, rows = o->rows - r;                                    \
+      if (m >= TILE_COLUMNS(T) && rows >= TILE_ROWS)                                        \
+        MOVE(o, r, matrix + c, ordered + (size_t)c * o->rows + r, TILE_ROWS, TILE_COLUMNS(T)); \
+      else                                                                                  \
+        MOVE(o, r, matrix + c, ordered + (size_t)c * o->rows + r, rows < TILE_ROWS ? rows : TILE_ROWS, \
+             m < TILE_COLUMNS(T) ? m : TILE_COLUMNS(T));                                    \
+    }
+
 DEFINE_MOVES(uint8_t)
 DEFINE_MOVES(uint16_t)
 DEFINE_MOVES(uint32_t)
@@ -211,17 +293,24 @@ static unsigned classes_for(uint32_t length, unsigned group) {
 
 enum { CLASSES_MORE = 150 }; /* bits of their coder's states and table */
 
+/* How much of the gain by scales of columns is left in groups that have parts of several of them. */
+static double share_of_whole(const ac_order *o, unsigned group) {
+  if (o->rows < group) return 2.0 * o->rows / (3.0 * group);
+  return o->rows % group || o->lead % group ? 1 - group / (3.0 * o->rows) : 1;
+}
+
 /* Bits a value that a kind saves. */
 static double gain_of(unsigned kind, const ac_order *o, const costs *c, unsigned group) {
-  const double rows = positive(c->all - c->by_row);
-  /* a group has parts of several columns if they are shorter */
-  const double columns = positive(c->all - c->by_column) * (kind & AC_ORDER_TRANSPOSED && o->rows < group ? (double)o->rows / group : 1);
+  const double rows = positive(c->all - c->by_row), columns = positive(c->all - c->by_column);
   const int transposed = kind & AC_ORDER_TRANSPOSED;
   const uint32_t minor = transposed ? o->rows : o->row;
-  double cost = c->all - (transposed ? columns : rows);
+  /* sorted rows stay where they are, and lose what neighbours have in common */
+  double cost = transposed                       ? c->all - share_of_whole(o, group) * columns
+                : c->present > c->all - rows ? c->present
+                                               : c->all - rows;
   if (kind & AC_ORDER_SORTED)
-    cost -= share_of_sorted(minor, group) * (transposed ? rows : columns) - 
-            (minor * (ac_log2(classes_for(minor, group)) * 0x1p-16) + CLASSES_MORE) / o->n;
+    cost += (minor * (ac_log2(classes_for(minor, group)) * 0x1p-16) + CLASSES_MORE) / o->n -
+            share_of_sorted(minor, group) * (transposed ? rows : columns);
   return c->present - cost;
 }
 
@@ -233,7 +322,7 @@ static double least_gain(unsigned level, double bits) { return level >= 7 ? -0.0
 
 unsigned ac_order_choose(const ac_rows *rows, uint64_t first, uint32_t n, const ac_tuning *tuning, ac_encode_scratch *s,
                          ac_order_choice choices[AC_ORDERS]) {
-  enum { SAMPLE_ROWS = 32, SAMPLE_COLUMNS = 256, PIECE = 128 };
+  enum { PIECE = 128 };
   const unsigned level = ac_level(tuning), group = ac_group_size(tuning);
   unsigned found = 0;
   if (level <= 3) return 0;
@@ -244,19 +333,17 @@ unsigned ac_order_choose(const ac_rows *rows, uint64_t first, uint32_t n, const 
     if (n / LEAST < row) continue;
     lay_out(&o, n, row, (uint32_t)(first % row));
     if (o.rows < LEAST) continue;
+    /* by the level: a look at some values, then at more; or at all at once */
+    const int looks = level < 7 ? 2 : 1;
     const extent all = {o.rows, 1, row};
-    extent e = all;
-    if (level < 7) {
-      const uint32_t most = rows->n > 1 ? PIECE : SAMPLE_COLUMNS;
-      if (e.rows > SAMPLE_ROWS) e.rows = SAMPLE_ROWS;
-      if (row > most) {
-        e.pieces = most / PIECE;
-        e.piece = PIECE;
+    for (int look = 1; look <= looks; look++) {
+      extent e = all;
+      if (looks > 1) {
+        const uint32_t most_rows = look == 1 ? 32 : 128, most = look > 1 ? 8 * PIECE : rows->n > 1 ? PIECE : 2 * PIECE;
+        if (e.rows > most_rows) e.rows = most_rows;
+        if (row > most) e = (extent){e.rows, most / PIECE, PIECE};
       }
-    }
-    /* a look at some values, then at all of them */
-    for (int look = level < 7 ? 0 : 1; look < 2; look++) {
-      measure(&o, look ? &all : &e, group, s, &c);
+      measure(&o, &e, group, s, &c);
       unsigned kinds = 0;
       for (unsigned kind = 1; kind <= AC_ORDERS; kind++) {
         const uint32_t minor = kind & AC_ORDER_TRANSPOSED ? o.rows : row;
@@ -264,7 +351,7 @@ unsigned ac_order_choose(const ac_rows *rows, uint64_t first, uint32_t n, const 
         const double gain = REALISTIC * gain_of(kind, &o, &c, group);
         if (gain < least_gain(level, c.present + COST_OF_SMALL)) continue;
         kinds++;
-        if (!look) continue;
+        if (look < looks) continue;
         unsigned at = found < AC_ORDERS ? found++ : AC_ORDERS;
         for (; at && choices[at - 1].gain < gain; at--)
           if (at < AC_ORDERS) choices[at] = choices[at - 1];
@@ -277,9 +364,20 @@ unsigned ac_order_choose(const ac_rows *rows, uint64_t first, uint32_t n, const 
 }
 
 /* ---- what is chosen ---- */
-static int by_number(const void *a, const void *b) {
-  const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-  return (x > y) - (x < y);
+/* Sixty-fourths of an octave, about; monotone. */
+enum { KEY_BITS = 6, KEYS = (64 - KEY_BITS) << KEY_BITS };
+static unsigned key_of(uint64_t sum) {
+  if (!(sum >> KEY_BITS)) return (unsigned)sum;
+  const unsigned shift = 63 - (unsigned)__builtin_clzll(sum) - KEY_BITS;
+  return (shift << KEY_BITS) + (unsigned)(sum >> shift);
+}
+
+/* Classes of equally many indices, by their sums. */
+static void classify(ac_order *o, const uint64_t *sums, uint32_t m) {
+  uint16_t next[KEYS + 1] = {0};
+  for (uint32_t i = 0; i < m; i++) next[key_of(sums[i]) + 1]++;
+  for (unsigned k = 0; k < KEYS; k++) next[k + 1] = (uint16_t)(next[k + 1] + next[k]);
+  for (uint32_t i = 0; i < m; i++) o->classes[i] = (uint8_t)(next[key_of(sums[i])]++ * o->n_classes / m);
 }
 
 void ac_order_make(const ac_order_choice *choice, uint64_t first, uint32_t n, unsigned group, ac_encode_scratch *s,
@@ -288,21 +386,19 @@ void ac_order_make(const ac_order_choice *choice, uint64_t first, uint32_t n, un
   o->kind = choice->kind;
   o->n_classes = 0;
   if (!(o->kind & AC_ORDER_SORTED)) return;
-  /* sums with their indices, as numbers that are all different */
   const uint32_t m = minor_of(o);
-  uint64_t *const keys = (uint64_t *)s->events;
-  float *const columns = (float *)(keys + m);
+  uint64_t *const sums = (uint64_t *)s->events; /* at most n / 32, as there are columns */
+  float *const columns = (float *)(sums + m);
   memset(columns, 0, o->row * sizeof *columns);
   for (uint32_t r = 0; r < o->rows; r++) {
     const uint64_t sum = add_magnitudes(s->q + o->lead + (size_t)r * o->row, o->row, columns);
-    if (o->kind & AC_ORDER_TRANSPOSED) keys[r] = sum << 12 | r; /* of at most 2^18 values below 2^30 */
+    if (o->kind & AC_ORDER_TRANSPOSED) sums[r] = sum;
   }
   if (!(o->kind & AC_ORDER_TRANSPOSED))
-    for (uint32_t i = 0; i < m; i++) keys[i] = (uint64_t)columns[i] << 12 | i;
-  qsort(keys, m, sizeof *keys, by_number);
+    for (uint32_t i = 0; i < m; i++) sums[i] = (uint64_t)columns[i];
   o->n_classes = classes_for(m, group);
-  for (uint32_t i = 0; i < m; i++) o->classes[keys[i] & (AC_MAX_SORTED - 1)] = (uint8_t)(i * o->n_classes / m);
-  rank_by_class(o);
+  classify(o, sums, m);
+  sort_by_class(o);
 }
 
 /* ---- stream ---- */
@@ -335,7 +431,7 @@ void ac_order_read(ac_reader *in, uint32_t n, ac_order *o) {
   }
   if (o->n_classes < 2 || minor_of(o) > AC_MAX_SORTED) goto invalid;
   ac_sequence_read(in, kind >> METHOD_SHIFT, o->classes, minor_of(o), o->n_classes);
-  if (!in->failed) rank_by_class(o);
+  if (!in->failed) sort_by_class(o);
   return;
 invalid:
   in->failed = AC_E_FORMAT;

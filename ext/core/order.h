@@ -14,7 +14,7 @@ typedef struct {
   uint32_t row, phase;  /* values of a row; where in its row the first value stands */
   uint32_t lead, rows;
   unsigned kind;        /* AC_ORDER_TRANSPOSED | AC_ORDER_SORTED */
-  uint16_t rank[AC_MAX_SORTED];  /* sorted: where each index of the minor axis has come to */
+  uint16_t from[AC_MAX_SORTED];   /* sorted: the indices of the minor axis, in order */
   uint8_t classes[AC_MAX_SORTED]; /* by which it was sorted */
   unsigned n_classes;
 } ac_order;
