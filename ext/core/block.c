@@ -162,11 +162,12 @@ static size_t write_uniform(encoding *e, uint32_t n_refused) {
   return (size_t)(e->out.p - e->dst);
 }
 
-/* From the start, without a mask, and with an order if there is a choice. */
 enum { COMPARES = 7 }; /* from this level on, orders are tried */
-static size_t write_in_order(encoding *e, const ac_order_choice *choice) {
+
+/* From the start, without a mask, and with an order if there is a choice; `quantized` if its integers are in s->q. */
+static size_t write_in_order(encoding *e, const ac_order_choice *choice, int quantized) {
   keep_all(e);
-  uint32_t n_refused = quantize(e);
+  uint32_t n_refused = quantized ? 0 : quantize(e); /* of the order there will be other indices */
   if (choice) {
     ac_order order;
     ac_order_make(choice, e->first, e->n, ac_group_size(e->tuning), e->s, &order);
@@ -205,19 +206,19 @@ static size_t encode_uniform(encoding *e) {
     n = ac_order_choose(&e->scale->rows, e->first, e->n, e->tuning, e->s, choices);
   if (!n) return write_uniform(e, n_refused);
   if (ac_level(e->tuning) < COMPARES) {
-    size = write_in_order(e, &choices[0]);
-    return size ? size : write_in_order(e, NULL);
+    size = write_in_order(e, &choices[0], 1);
+    return size ? size : write_in_order(e, NULL, 0);
   }
   const ac_order_choice *best = NULL, *last = NULL;
-  size_t least = write_in_order(e, NULL);
+  size_t least = write_in_order(e, NULL, 0);
   for (unsigned i = 0; i < n; i++) {
     last = &choices[i];
-    size = write_in_order(e, last);
+    size = write_in_order(e, last, 0);
     if (!size || (least && size >= least)) continue;
     least = size;
     best = last;
   }
-  return best == last ? least : write_in_order(e, best);
+  return best == last ? least : write_in_order(e, best, 0);
 }
 
 /* Wide integers, with the mask that costs least: none, special values, and with them the commonest one. */

@@ -34,7 +34,10 @@ static void sort_by_class(ac_order *o) {
   uint32_t next[AC_MAX_CLASSES + 1] = {0};
   for (uint32_t i = 0; i < m; i++) next[o->classes[i] + 1]++;
   for (unsigned c = 0; c < AC_MAX_CLASSES; c++) next[c + 1] += next[c];
-  for (uint32_t i = 0; i < m; i++) o->from[next[o->classes[i]]++] = (uint16_t)i;
+  for (uint32_t i = 0; i < m; i++) {
+    o->rank[i] = (uint16_t)next[o->classes[i]]++;
+    o->from[o->rank[i]] = (uint16_t)i;
+  }
 }
 
 /* The row that stands at some place in every column. */
@@ -126,7 +129,7 @@ static inline __attribute__((always_inline)) void turn_uint64_t(const uint64_t *
     FOR_EACH_TILE(T, apply_tile_##T)                                                                               \
   }                                                                                                                \
   static void undo_##T(const ac_order *o, T *restrict matrix, const T *restrict ordered) {                         \
-    FOR_EACH_LINE(matrix[o->from[c]] = ordered[c])                                                                 \
+    FOR_EACH_LINE(matrix[c] = ordered[o->rank[c]])                                                                 \
     FOR_EACH_TILE(T, undo_tile_##T)                                                                                \
   }
 
@@ -365,7 +368,7 @@ unsigned ac_order_choose(const ac_rows *rows, uint64_t first, uint32_t n, const 
 
 /* ---- what is chosen ---- */
 /* Sixty-fourths of an octave, about; monotone. */
-enum { KEY_BITS = 6, KEYS = (64 - KEY_BITS) << KEY_BITS };
+enum { KEY_BITS = 6, KEYS = (65 - KEY_BITS) << KEY_BITS };
 static unsigned key_of(uint64_t sum) {
   if (!(sum >> KEY_BITS)) return (unsigned)sum;
   const unsigned shift = 63 - (unsigned)__builtin_clzll(sum) - KEY_BITS;

@@ -15,6 +15,7 @@ typedef struct {
   uint32_t lead, rows;
   unsigned kind;        /* AC_ORDER_TRANSPOSED | AC_ORDER_SORTED */
   uint16_t from[AC_MAX_SORTED];   /* sorted: the indices of the minor axis, in order */
+  uint16_t rank[AC_MAX_SORTED];   /* where each of them has come to */
   uint8_t classes[AC_MAX_SORTED]; /* by which it was sorted */
   unsigned n_classes;
 } ac_order;
