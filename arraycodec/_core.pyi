@@ -15,6 +15,7 @@ DTYPES: dict[str, int]
 NAMES: dict[int, str]
 UNITS: tuple[str, ...]
 MODES: dict[int, str]
+ORDERS: tuple[str, ...]
 
 def isa() -> str: ...
 def bound(dtype: int, shape: tuple[int, ...]) -> int: ...

@@ -555,6 +555,10 @@ class Block:
     low_bytes, difference, folded : int, int, bool
         Of the modes exact and lattice: low bytes coded apart, axis of the difference (0: none, 1: along
         the fastest one, ...), and whether the sign is the lowest bit.
+    order : {"", "columns", "sorted", "columns, sorted"}
+        The order of its values: as in memory, column by column, or either of them sorted by scale.
+    row : int
+        Values of a row, if the order is not that of memory.
     masked : int
         Values that a mask stands for.
     window_exceptions : int
@@ -576,6 +580,8 @@ class Block:
     low_bytes: int
     difference: int
     folded: bool
+    order: str
+    row: int
     masked: int
     window_exceptions: int
     raw_exceptions: int

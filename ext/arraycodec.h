@@ -96,6 +96,8 @@ typedef struct {
   uint8_t mode;                 /* AC_MODE_... */
   uint8_t n_classes, lanes, prob_bits, group;  /* 0 where the mode has none */
   uint8_t low_bytes, difference, folded;       /* of wide integers; 0 where the mode has none */
+  uint8_t order;                /* of its values: 0 as in memory; bit 0: columns before rows, bit 1: sorted by scale */
+  uint32_t row;                 /* values of a row of that order */
   uint32_t masked;              /* values that a mask stands for */
   uint32_t window_exceptions;   /* integers outside their window */
   uint32_t raw_exceptions;      /* refused by the quantizer: stored bit for bit */

@@ -168,6 +168,27 @@ def random_value(rng, size):
     return rng.bytes(size) if chance(rng, 0.7) else bytes([0] * (size - 1) + [int(rng.choice([0, 0x80, 1, 0x3F]))])
 
 
+def class_sequence(rng, n, n_classes, coding):
+    """The bytes of a class sequence, and its classes."""
+    packed = Bits()
+    if coding == 0:
+        sequence = rng.integers(n_classes, size=n).tolist()
+        if n_classes > 1:
+            for c in sequence:
+                packed.put(c, (n_classes - 1).bit_length())
+        return packed.bytes(), sequence
+    contexts = [random_table(rng, n_classes, 8) for _ in range(n_classes if coding == 2 else 1)]
+    for table in contexts:
+        put_table(packed, table, int(rng.integers(8)))
+    sequence, steps, context = [], [], 0
+    for i in range(n):
+        sequence.append(any_symbol(rng, contexts[context]))
+        steps.append((i % 4, contexts[context], sequence[-1]))
+        context = sequence[-1] if coding == 2 else 0
+    states, words, n_words = rans(steps, 4, 8)
+    return packed.bytes() + states + varint(n_words) + words, sequence
+
+
 def put_edges(rng, edges):
     r, out, before = int(rng.choice([0, 17, rng.integers(18)])), Bits(), -1
     for at in edges:
@@ -206,25 +227,8 @@ def section(rng, n, size=0, wanted=None, top=None, find_edges=None):
         put_table(packed, table, int(rng.integers(8)))
     out = packed.bytes()
 
-    n_groups = -(-n // group)
-    if coding == 0:
-        sequence, packed = rng.integers(n_classes, size=n_groups).tolist(), Bits()
-        if n_classes > 1:
-            for c in sequence:
-                packed.put(c, (n_classes - 1).bit_length())
-        out += packed.bytes()
-    else:
-        contexts, packed = [random_table(rng, n_classes, 8) for _ in range(n_classes if coding == 2 else 1)], Bits()
-        for table in contexts:
-            put_table(packed, table, int(rng.integers(8)))
-        sequence, steps, context = [], [], 0
-        for i in range(n_groups):
-            sequence.append(any_symbol(rng, contexts[context]))
-            steps.append((i % 4, contexts[context], sequence[-1]))
-            context = sequence[-1] if coding == 2 else 0
-        states, words, n_words = rans(steps, 4, 8)
-        out += packed.bytes() + states + varint(n_words) + words
-
+    coded_classes, sequence = class_sequence(rng, -(-n // group), n_classes, coding)
+    out += coded_classes
     refused_list, refused = random_refused(rng, n, size) if size else (b"", {})
     outside, often = {}, rng.choice([0, 0.02])
     integers, steps, packed = [], [], Bits()
@@ -348,9 +352,9 @@ def edge_of(x, array):
     return y.tobytes()
 
 
-def wide(rng, n, array, with_mask, folded, X=None, shift=0):
+def wide(rng, n, array, moved, folded, X=None, shift=0):
     """Wide integers: their bytes, the numbers modulo 2^64 (those given, or any), and refused values."""
-    choices = [(0, 0), (1, 1)] + [(d, at) for d, at in ((2, array.w), (3, array.v)) if at and not with_mask]
+    choices = [(0, 0), (1, 1)] + [(d, at) for d, at in ((2, array.w), (3, array.v)) if at and not moved]
     difference, distance = choices[rng.integers(len(choices))]
     base = 0
     if chance(rng, 0.5):
@@ -406,13 +410,13 @@ def placed(values, refused):
     return values
 
 
-def exact(rng, n, array, with_mask):
+def exact(rng, n, array, moved):
     size, W = array.type.size, 8 * array.type.size
     folded = bool(array.type.m) and chance(rng, 0.5)
     shift = int(rng.choice([1, W - 1, rng.integers(1, W)])) if chance(rng, 0.3) else 0
     V = W - shift
     if chance(rng, 0.3):
-        out, X, refused = wide(rng, n, array, with_mask, folded, None, shift)
+        out, X, refused = wide(rng, n, array, moved, folded, None, shift)
         X = np.array(X, "u8")
         bits = X & np.uint64(2**V - 1)
         if folded:
@@ -441,11 +445,11 @@ def exact(rng, n, array, with_mask):
                 x = -1 - x if negative else x
         values.append((bits << shift).to_bytes(size, "little"))
         X.append(x % 2**64)
-    out, _, refused = wide(rng, n, array, with_mask, folded, X, shift)
+    out, _, refused = wide(rng, n, array, moved, folded, X, shift)
     return out, placed(values, refused)
 
 
-def lattice(rng, n, array, with_mask):
+def lattice(rng, n, array, moved):
     W, step = 8 * array.type.size, 2 * array.T + 1
     low, high = (-(2 ** (W - 1)), 2 ** (W - 1) - 1) if array.type.value[0] == "i" else (0, 2**W - 1)
     X = None
@@ -459,7 +463,7 @@ def lattice(rng, n, array, with_mask):
             nearest = (value + array.T) // step
             assert abs(min(max(nearest * step, low), high) - value) <= array.T
             X.append(nearest % 2**64)
-    out, X, refused = wide(rng, n, array, with_mask, False, X)
+    out, X, refused = wide(rng, n, array, moved, False, X)
     numbers = [int(x) * step for x in np.array(X, "u8").view("i8").tolist()]
     if min(numbers) < low or max(numbers) > high:
         array.seen.add("clamped")
@@ -526,7 +530,7 @@ class Relative:
             i -= n
 
 
-def relative(rng, n, array, with_mask):
+def relative(rng, n, array, moved):
     W = 8 * array.type.size
     table = Relative(array.delta, array.rtol, array.type.m)
     folded, X, top = chance(rng, 0.7), None, 2**64 - 1
@@ -540,7 +544,7 @@ def relative(rng, n, array, with_mask):
             u = near[rng.integers(n_places)] + int(rng.integers(-scale, scale))
             u = min(max(u, 0), top >> folded)
             X.append(2 * u + int(rng.integers(2)) if folded else u)
-    out, X, refused = wide(rng, n, array, with_mask, folded, X)
+    out, X, refused = wide(rng, n, array, moved, folded, X)
     u, signs = [int(x) >> folded for x in X], [int(x) & 1 if folded else 0 for x in X]
     bits = [table.bits(x, array) | s << W - 1 for x, s in zip(u, signs, strict=True)]
     fine = table.runs[0][3] > 0
@@ -575,6 +579,26 @@ def random_mask(rng, bits, array):
             masked += [patterns[pattern]] * length
     array.seen |= {f"patterns {p}", "all masked" if M == len(bits) else "some masked"}
     return out + (put_bitmap(rng, bits, array) if M < len(bits) else b""), masked
+
+
+def random_order(rng, n, array):
+    """An order: its bytes, and where in memory the values of the order are."""
+    W = int(rng.choice([2, n // 2, rng.integers(2, n // 2 + 1), min(max(array.w, 2), n // 2)]))
+    phase = int(rng.choice([0, 1, W - 1, rng.integers(W)]))
+    kind = int(rng.integers(1, 4))
+    lead = W - phase if phase else 0
+    rows = (n - lead) // W
+    matrix = np.arange(lead, lead + rows * W).reshape(rows, W)
+    matrix = matrix.T if kind & 1 else matrix
+    out, head = b"", kind
+    if kind & 2:
+        C, coding = int(rng.choice([2, 16, rng.integers(2, 17)])), int(rng.integers(3))
+        out, classes = class_sequence(rng, matrix.shape[1], C, coding)
+        head |= C - 1 << 2 | coding << 6
+        matrix = np.concatenate([matrix[:, np.array(classes) == c] for c in range(C)], axis=1)
+    array.seen.add(f"order {kind}" + " in part" * bool(lead and lead + rows * W < n))
+    places = [np.arange(lead), matrix.ravel(), np.arange(lead + rows * W, n)]
+    return varint(W) + varint(phase) + bytes([head]) + out, np.concatenate(places)
 
 
 def put_bitmap(rng, bits, array):
@@ -649,12 +673,17 @@ def random_block(rng, bits, array):
         modes = [0, 1, 3, 4, 4, 4]
     mode = modes[rng.integers(len(modes))] if n else 0
     array.seen.add(f"mode {mode} of {array.type.dtype}" + " masked" * with_mask)
+    places = None
+    if mode >= 2 and n >= 4 and not with_mask and chance(rng, 0.4):
+        out, places = random_order(rng, n, array)
     if mode < 3:
         rest, values = [raw, constant, uniform][mode](rng, n, array)
     else:
-        rest, values = (exact if mode == 3 else relative if array.rtol else lattice)(rng, n, array, with_mask)
+        rest, values = (exact if mode == 3 else relative if array.rtol else lattice)(rng, n, array, with_mask or places is not None)
+    if places is not None:
+        values = [values[i] for i in np.argsort(places).tolist()]
     masked, values = iter(masked), iter(values)
-    return bytes([mode | with_mask << 3]) + out + rest, [next(masked if b else values) for b in bits]
+    return bytes([mode | with_mask << 3 | (places is not None) << 4]) + out + rest, [next(masked if b else values) for b in bits]
 
 
 def random_shape(rng):
@@ -762,6 +791,7 @@ FEATURES = {
     *(f"edge {value}" for value in ("f4", "f2", bfloat16) if value), "clamped",
     *(f"relative {value} coarse{delta}" for value in ("f4", "f8", "f2", bfloat16) if value for delta in ("", " delta")),
     *(f"relative {value} fine{delta}" for value in ("f4", "f8") for delta in ("", " delta")),
+    *(f"order {kind}{part}" for kind in (1, 2, 3) for part in ("", " in part")),
     "E0 clamped", "E0 > emax", "E0", "uniform u", "octave u", "infinite u", "u of 64 bits", "mixed, but is not",
     *(
         f"mode {mode} of {TYPES[code].dtype}{mask}"

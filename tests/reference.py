@@ -315,9 +315,13 @@ def decode_block(r, count, array):
     """The values of a block, each as its bytes."""
     head, masked = r.u8(), {}
     mode = head & 7
-    require(head < 16 and mode <= 4, "reserved mode")
+    require(head < 32 and mode <= 4, "reserved mode")
     if head & 8:
         masked = mask(r, count, array)
+    places = None
+    if head & 16:
+        require(not head & 8 and mode >= 2, "an order with a mask, or of what has none")
+        places = order(r, count)
     n = count - len(masked)
     require(n or mode == 0, "a mode of no values")
     if mode == 0:
@@ -335,7 +339,7 @@ def decode_block(r, count, array):
             values[at] = edge(values[at], array)
     else:
         require(mode == 3 or array.T or array.rtol, "no lattice")
-        integers, s, folded, refused = wide_integers(r, n, array, mode, bool(masked))
+        integers, s, folded, refused = wide_integers(r, n, array, mode, bool(masked or places))
         if mode == 4 and array.rtol:
             values = relative(integers, folded, array)
         else:
@@ -343,6 +347,8 @@ def decode_block(r, count, array):
             values = [x.to_bytes(array.size, "little") for x in bits]
         place(values, refused)
     require(r.left() == 0, "bytes after the end of a block")
+    if places:
+        values = [value for _, value in sorted(zip(places, values, strict=True), key=lambda pair: pair[0])]
     others = iter(values)
     return [masked[i] if i in masked else next(others) for i in range(count)]
 
@@ -409,14 +415,39 @@ def bitmap(r, count, array):
     return bits
 
 
+# ---- Order ----
+def order(r, n):
+    """Where in memory the values of a block belong, in the order in which they stand."""
+    W, phase, head = r.varint(), r.varint(), r.u8()
+    require(2 <= W <= n // 2 and phase < W, "length of a row, or phase")
+    columns, is_sorted, C, coding = head & 1, head & 2, (head >> 2 & 15) + 1, head >> 6
+    require(columns or is_sorted, "the order of memory")
+    first = (W - phase) % W
+    H = (n - first) // W
+    minor = list(range(H if columns else W))
+    if is_sorted:
+        require(C >= 2 and coding < 3, "number of classes of an order, or their coding")
+        require(len(minor) <= 2**12, "too many classes")
+        classes = class_sequence(r, len(minor), C, coding)
+        minor.sort(key=lambda i: classes[i])
+    else:
+        require(head < 4, "classes of what is not sorted")
+    places = list(range(first))
+    if columns:
+        places += [first + row * W + c for c in range(W) for row in minor]
+    else:
+        places += [first + row * W + c for row in range(H) for c in minor]
+    return places + list(range(first + H * W, n))
+
+
 # ---- Wide integers ----
-def wide_integers(r, n, array, mode, with_mask):
+def wide_integers(r, n, array, mode, moved):
     """The integers modulo 2^64, their shift, whether they are folded, and the refused values."""
     head = r.u8()
     n_low, difference, folded = head & 7, head >> 3 & 3, bool(head & 32)
     distance = [0, 1, array.w, array.v][difference]
     require(not difference or distance, "a difference along an axis that is missing")
-    require(difference < 2 or not with_mask, "a difference to the row or plane before, with a mask")
+    require(difference < 2 or not moved, "a difference to the row or plane before, with a mask or an order")
     require(not folded or array.m, "folded integers")
     require(not head & 128 or mode == 3, "a shift on a lattice")
     shift = base = 0

@@ -85,6 +85,10 @@ def chunks():
     yield "masked", encode(masked, 0.01)
     masked[holes] = -9999
     yield "fill value", encode(masked, 0.01, fill_value=-9999)
+    scales = np.geomspace(0.1, 100, 160)
+    matrix = (rng.permutation(scales)[:, None] * rng.normal(size=(160, 90))).astype("f4")
+    yield "columns", encode(np.ascontiguousarray(matrix[:36].T), 2.0)
+    yield "sorted", _core.encode(matrix[:, :33].tobytes("F"), 1, False, False, (33, 160), 2.0, group=64, level=9)
     yield "complex", encode(normal.view("c8")[:60], 0.01)
     yield "dates", encode(np.arange(100).astype("M8[5m]"), 0)
     yield "bool", encode(np.tril(np.ones((20, 20), bool)), 0)
@@ -102,6 +106,8 @@ def test_the_chunks_cover_every_path():
     assert found["exact, low bytes"].blocks[0].low_bytes > 0
     assert found["exact"].blocks[0].folded
     assert found["edges"].blocks[0].edges > 0
+    assert found["columns"].blocks[0].order == "columns"
+    assert "sorted" in found["sorted"].blocks[0].order
     assert found["masked"].masked == found["fill value"].masked > 80
     assert found["packed"].blocks[0].lanes == 0
     assert found["special"].blocks[0].raw_exceptions == 9

@@ -336,8 +336,20 @@ BAD_BLOCKS |= {
     "k, bit 7": image(7, 1, 128),
 }
 
+def ordered(fields, rest=None):
+    """A block in an order, of which the fields are given; `rest` from the mode on."""
+    rest = rest or block()
+    return bytes([rest[0] | 16]) + fields + rest[1:]
+
+
 EIGHT = block(**constant(255))[1:]
 GOOD_BLOCKS |= {
+    "order": ordered(b"\2\0\1"), "order, a phase": ordered(b"\4\3\1"), "order, one row": ordered(b"\4\1\1"),
+    "order, sorted": ordered(b"\4\0\6" + pack((0b0110, 4))), "order, both": ordered(b"\2\0\7" + pack((0b0110, 4))),
+    "order, 16 classes": ordered(b"\2\1\x3e" + pack((15, 4), (3, 4))),
+    "order, coded classes": ordered(b"\4\0\x46" + sequence(1, [128, 128], [(i, i % 2) for i in range(4)])["sequence"]),
+    "order, exact": ordered(b"\4\1\1", integers(8)),
+    "order, outside": ordered(b"\2\0\1", block(lists=exceptions([(0, 5), (0, 6)], [1, 5]))),
     "mask": masked(), "mask, raw": masked(rest=b"\0" + b"ones" * 4), "mask, exact": masked(rest=integers(8)),
     "all masked": masked(8, bitmap=b"", rest=b"\0"), "16 patterns": masked(4, [b"some"] * 16, b"\x0f\x2e"),
     "a run of patterns": masked(4, [b"some", b"more"], b"\x31"),
@@ -348,7 +360,17 @@ GOOD_BLOCKS |= {
     "edges": edges(), "edges, r of 17": edges(b"\x11" + (1).to_bytes(3, "little"), 1),
 }
 BAD_BLOCKS |= {
-    "mode 5": b"\5" + block()[1:], "reserved bit of a block": b"\x12" + block()[1:],
+    "order and mask": bytes([masked()[0] | 16]) + masked()[1:],
+    "order of raw": ordered(b"\2\0\1", RAW), "order of a constant": ordered(b"\2\0\1", b"\1ones"),
+    "order, rows of 1": ordered(b"\1\0\1"), "order, rows of 5": ordered(b"\5\0\1"), "order, rows of 0": ordered(b"\0\0\1"),
+    "order, rows of 2^63": ordered(varint(2**63) + b"\0\1"), "order, rows of 2^32 + 2": ordered(varint(2**32 + 2) + b"\0\1"),
+    "order, phase": ordered(b"\2\2\1"), "order, phase of 2^32": ordered(b"\2" + varint(2**32) + b"\1"),
+    "order of memory": ordered(b"\2\0\0"), "order, classes without": ordered(b"\2\0\5"),
+    "order, coding without": ordered(b"\2\0\x41"), "order, one class": ordered(b"\4\0\2"),
+    "order, coding 3": ordered(b"\4\0\xc6" + sequence(1, [128, 128], [(i, i % 2) for i in range(4)])["sequence"]),
+    "order, class 2 of 2": ordered(b"\4\0\x0a" + pack((3, 2), (0, 6))), "order, padding": ordered(b"\4\0\6" + b"\x10"),
+    "order, cut": ordered(b"\2\0\1")[:3], "order, difference to a row": ordered(b"\2\0\1", integers(16)),
+    "mode 5": b"\5" + block()[1:], "reserved bit of a block": b"\x22" + block()[1:],
     "lattice without": b"\4" + integers()[1:],
     "mask of nothing": masked(0), "mask of 9": masked(9), "mask, no patterns": masked(4, []),
     "17 patterns": masked(4, [b"some"] * 17, b"\x30"), "pattern 2 of 2": masked(4, [b"some", b"more"], b"\x32"),

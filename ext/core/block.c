@@ -2,7 +2,7 @@
  * stages and the frame: it knows what is masked, which modes there are and what each stores, nothing of
  * chunks.
  *
- *   mode | mask, and of the other values:
+ *   mode | mask, or order, and of the other values:
  *     raw       the values
  *     constant  one value
  *     uniform   windows section of quantized floats
@@ -14,7 +14,9 @@
  */
 #include "block.h"
 
-enum { MODE = 7, HAS_MASK = 8 };
+#include "order.h"
+
+enum { MODE = 7, HAS_MASK = 8, HAS_ORDER = 16 };
 
 /* ---- encode ---- */
 static int out_of(const ac_type *type) {
@@ -70,6 +72,7 @@ typedef struct {
   const ac_tuning *tuning;
   ac_encode_scratch *s;
   const uint8_t *src; /* all values of the block */
+  uint64_t first;     /* where in the array they begin */
   uint32_t n;
   uint8_t *dst, *end; /* one byte less than raw */
   ac_mask mask;
@@ -153,6 +156,31 @@ static uint32_t quantize(encoding *e) {
   return n_refused;
 }
 
+static size_t write_uniform(encoding *e, uint32_t n_refused) {
+  e->dst[0] |= AC_MODE_UNIFORM;
+  if (!ac_section_write(&e->out, e->left, e->tuning, e->s, e->values, e->scale->type->size, n_refused, 1)) return 0;
+  return (size_t)(e->out.p - e->dst);
+}
+
+enum { COMPARES = 7 }; /* from this level on, orders are tried */
+
+/* From the start, without a mask, and with an order if there is a choice; `quantized` if its integers are in s->q. */
+static size_t write_in_order(encoding *e, const ac_order_choice *choice, int quantized) {
+  keep_all(e);
+  uint32_t n_refused = quantized ? 0 : quantize(e); /* of the order there will be other indices */
+  if (choice) {
+    ac_order order;
+    ac_order_make(choice, e->first, e->n, ac_group_size(e->tuning), e->s, &order);
+    e->dst[0] |= HAS_ORDER;
+    ac_order_write(&e->out, &order, e->s->sequence);
+    if (e->out.failed) return 0;
+    ac_order_apply(&order, e->scale->type->size, e->src, e->s->values);
+    e->values = e->s->values;
+    n_refused = quantize(e);
+  }
+  return write_uniform(e, n_refused);
+}
+
 static size_t encode_uniform(encoding *e) {
   const ac_mask_rule rule = special_values(e->scale);
   if (!e->scale->n_fill) keep_all(e);
@@ -172,9 +200,25 @@ static size_t encode_uniform(encoding *e) {
     }
   }
   if (n_refused > e->left / 2) return 0; /* this lattice is of no use */
-  e->dst[0] |= AC_MODE_UNIFORM;
-  if (!ac_section_write(&e->out, e->left, e->tuning, e->s, e->values, e->scale->type->size, n_refused, 1)) return 0;
-  return (size_t)(e->out.p - e->dst);
+  ac_order_choice choices[AC_ORDERS];
+  unsigned n = 0;
+  if (e->scale->rows.n && !e->mask.masked)
+    n = ac_order_choose(&e->scale->rows, e->first, e->n, e->tuning, e->s, choices);
+  if (!n) return write_uniform(e, n_refused);
+  if (ac_level(e->tuning) < COMPARES) {
+    size = write_in_order(e, &choices[0], 1);
+    return size ? size : write_in_order(e, NULL, 0);
+  }
+  const ac_order_choice *best = NULL, *last = NULL;
+  size_t least = write_in_order(e, NULL, 0);
+  for (unsigned i = 0; i < n; i++) {
+    last = &choices[i];
+    size = write_in_order(e, last, 0);
+    if (!size || (least && size >= least)) continue;
+    least = size;
+    best = last;
+  }
+  return best == last ? least : write_in_order(e, best, 0);
 }
 
 /* Wide integers, with the mask that costs least: none, special values, and with them the commonest one. */
@@ -247,7 +291,7 @@ static int exact_is_smaller(encoding *e, size_t written) {
   return (plan.bits / n + normal) * e->left < 8.0 * (double)written;
 }
 
-size_t ac_block_encode(const ac_scale *scale, const void *src, uint32_t n, const ac_tuning *tuning,
+size_t ac_block_encode(const ac_scale *scale, const void *src, uint64_t first, uint32_t n, const ac_tuning *tuning,
                        ac_encode_scratch *scratch, uint8_t *dst) {
   const size_t size = scale->type->size;
   if (all_equal(src, n, size)) {
@@ -255,7 +299,7 @@ size_t ac_block_encode(const ac_scale *scale, const void *src, uint32_t n, const
     memcpy(dst + 1, src, size);
     return 1 + size;
   }
-  encoding e = {.scale = scale, .tuning = tuning, .s = scratch, .src = src, .n = n, .dst = dst, .end = dst + n * size};
+  encoding e = {.scale = scale, .tuning = tuning, .s = scratch, .src = src, .first = first, .n = n, .dst = dst, .end = dst + n * size};
   const int mode = mode_of(scale);
   size_t written = mode == AC_MODE_UNIFORM ? encode_uniform(&e) : encode_integers(&e, mode);
   if (mode == AC_MODE_UNIFORM && written && exact_is_smaller(&e, written)) {
@@ -270,13 +314,19 @@ size_t ac_block_encode(const ac_scale *scale, const void *src, uint32_t n, const
 }
 
 /* ---- decode ---- */
-/* Mode and mask: the reader stands at what the mode stores. */
-static int read_head(ac_reader *in, const ac_scale *scale, uint32_t n, ac_decode_scratch *s, ac_mask *mask, int *mode) {
+/* Mode, mask and order (of kind 0 if there is none): the reader stands at what the mode stores. */
+static int read_head(ac_reader *in, const ac_scale *scale, uint32_t n, ac_decode_scratch *s, ac_mask *mask,
+                     ac_order *order, int *mode) {
   const uint8_t head = ac_read8(in);
-  if (in->failed || head & ~(MODE | HAS_MASK)) return AC_E_FORMAT;
+  if (in->failed || head & ~(MODE | HAS_MASK | HAS_ORDER)) return AC_E_FORMAT;
   *mode = head & MODE;
   *mask = (ac_mask){.n = n, .masked = 0, .bits = s->bitmap};
   if (head & HAS_MASK) ac_mask_read(in, mask, scale->type->size, &scale->strides, s->which);
+  order->kind = 0;
+  if (head & HAS_ORDER) {
+    if (head & HAS_MASK || *mode < AC_MODE_UNIFORM) return AC_E_FORMAT;
+    ac_order_read(in, n, order);
+  }
   if (in->failed) return in->failed;
   if (mask->masked == n && *mode != AC_MODE_RAW) return AC_E_FORMAT;
   const int is_float = scale->type->kind == AC_KIND_FLOAT;
@@ -290,7 +340,8 @@ static int read_head(ac_reader *in, const ac_scale *scale, uint32_t n, ac_decode
   }
 }
 
-static int read_values(ac_reader *in, const ac_scale *scale, int mode, uint32_t n, int masked, ac_decode_scratch *s,
+/* `moved`: values do not stand where they do in the array. */
+static int read_values(ac_reader *in, const ac_scale *scale, int mode, uint32_t n, int moved, ac_decode_scratch *s,
                        uint8_t *dst) {
   const unsigned size = scale->type->size;
   if (mode == AC_MODE_RAW || mode == AC_MODE_CONSTANT) {
@@ -301,7 +352,7 @@ static int read_values(ac_reader *in, const ac_scale *scale, int mode, uint32_t 
       for (uint32_t i = 0; i < n; i++) memcpy(dst + (size_t)i * size, in->p, size);
     return AC_OK;
   }
-  if (mode != AC_MODE_UNIFORM) return ac_integers_read(in, mode, scale, n, masked, s, dst);
+  if (mode != AC_MODE_UNIFORM) return ac_integers_read(in, mode, scale, n, moved, s, dst);
   ac_section section;
   const double delta = scale->lattice.delta;
   int error = ac_section_read(in, n, &section);
@@ -312,11 +363,20 @@ static int read_values(ac_reader *in, const ac_scale *scale, int mode, uint32_t 
 
 int ac_block_decode(const ac_scale *scale, const uint8_t *src, size_t size, uint32_t n, ac_decode_scratch *s, void *dst) {
   ac_reader in = {src, src + size, 0};
+  const unsigned value = scale->type->size;
   ac_mask mask;
-  int mode, error = read_head(&in, scale, n, s, &mask, &mode);
-  if (!error) {
+  ac_order order;
+  int mode, error = read_head(&in, scale, n, s, &mask, &order, &mode);
+  if (!error && order.kind) {
+    /* the mode uniform has no wide integers: there is room for its values */
+    uint8_t *const values = mode == AC_MODE_UNIFORM ? (uint8_t *)s->wide : dst;
+    error = read_values(&in, scale, mode, n, 1, s, values);
+    if (!error && values == dst) memcpy(s->wide, dst, (size_t)n * value);
+    if (!error) ac_order_undo(&order, value, s->wide, dst);
+    ac_lap(s->watch, AC_STAGE_DECODE);
+  } else if (!error) {
     /* the other values at the end, from where they go to their places */
-    uint8_t *const values = (uint8_t *)dst + (size_t)mask.masked * scale->type->size;
+    uint8_t *const values = (uint8_t *)dst + (size_t)mask.masked * value;
     error = read_values(&in, scale, mode, n - mask.masked, mask.masked != 0, s, values);
   }
   if (!error && mask.masked) ac_mask_expand(&mask, scale->type->size, mask.n_patterns > 1 ? s->which : NULL, dst);
@@ -328,8 +388,11 @@ int ac_block_inspect(const ac_scale *scale, const uint8_t *src, size_t size, uin
                      ac_block_info *info) {
   ac_reader in = {src, src + size, 0};
   ac_mask mask;
-  int mode, error = read_head(&in, scale, n, s, &mask, &mode);
+  ac_order order;
+  int mode, error = read_head(&in, scale, n, s, &mask, &order, &mode);
   if (error) return AC_E_FORMAT;
+  info->order = (uint8_t)order.kind;
+  info->row = order.kind ? order.row : 0;
   info->mode = (uint8_t)mode;
   info->n_classes = info->lanes = info->prob_bits = info->group = 0;
   info->low_bytes = info->difference = info->folded = 0;
@@ -340,7 +403,7 @@ int ac_block_inspect(const ac_scale *scale, const uint8_t *src, size_t size, uin
   if (mode == AC_MODE_CONSTANT) return ac_remaining(&in) == scale->type->size ? AC_OK : AC_E_FORMAT;
   ac_section section;
   error = mode == AC_MODE_UNIFORM ? ac_section_read(&in, left, &section)
-                                  : ac_integers_inspect(&in, mode, scale, left, mask.masked != 0, &section, info);
+                                  : ac_integers_inspect(&in, mode, scale, left, mask.masked || order.kind, &section, info);
   if (error) return AC_E_FORMAT;
   info->n_classes = section.windows.n_classes;
   info->group = section.windows.group;

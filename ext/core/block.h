@@ -3,8 +3,9 @@
 #define AC_BLOCK_H
 #include "integers.h"
 
-/* Encode n native values, n > 0; never more than 1 + n * size bytes, which dst must have. */
-size_t ac_block_encode(const ac_scale *scale, const void *src, uint32_t n, const ac_tuning *tuning,
+/* Encode n native values, n > 0, the first of which is number `first` of the array; never more than
+ * 1 + n * size bytes, which dst must have. */
+size_t ac_block_encode(const ac_scale *scale, const void *src, uint64_t first, uint32_t n, const ac_tuning *tuning,
                        ac_encode_scratch *scratch, uint8_t *dst);
 
 /* Decode a block of n values; on error dst may have been written in part. */

@@ -33,6 +33,19 @@ static uint32_t block_elements(const ac_info *info, uint64_t i) {
   return (uint32_t)(left < info->block_len ? left : info->block_len);
 }
 
+/* Rows of 32 values and more, of which a block holds 32 and more. */
+static ac_rows rows_of(const ac_array *a, unsigned values) {
+  enum { LEAST = 32 };
+  ac_rows rows = {0, {0}};
+  uint64_t length = values;
+  for (unsigned i = 0; i + 1 < a->ndim && rows.n < sizeof rows.length / sizeof *rows.length; i++) {
+    length *= a->f_order ? a->shape[i] : a->shape[a->ndim - 1 - i];
+    if (length > AC_MAX_BLOCK / LEAST) break;
+    if (length >= LEAST && !(rows.n && rows.length[rows.n - 1] == length)) rows.length[rows.n++] = (uint32_t)length;
+  }
+  return rows;
+}
+
 /* What the integers of a chunk mean; `table` is for a relative bound. */
 static ac_scale scale_of(const ac_info *info, ac_relative *table) {
   const ac_array *a = &info->array;
@@ -41,6 +54,7 @@ static ac_scale scale_of(const ac_info *info, ac_relative *table) {
   scale.lattice = type->kind == AC_KIND_FLOAT ? ac_lattice_make(type->dtype, info->tol, info->delta) : (ac_lattice){0};
   if (a->ndim > 1) scale.strides.row = type->values * (a->f_order ? a->shape[0] : a->shape[a->ndim - 1]);
   if (a->ndim > 2) scale.strides.plane = scale.strides.row * (a->f_order ? a->shape[1] : a->shape[a->ndim - 2]);
+  scale.rows = rows_of(a, type->values);
   if (info->rtol > 0) {
     ac_relative_make(table, type->dtype, info->rtol, &scale.lattice);
     scale.relative = table;
@@ -179,7 +193,7 @@ static void encode_blocks(void *context) {
       swap_copy(memory + used, values, (size_t)n * type->values, type->size);
       values = memory + used;
     }
-    const size_t size = ac_block_encode(e->scale, values, n * type->values, e->tuning, &scratch, block);
+    const size_t size = ac_block_encode(e->scale, values, i * info->block_len * type->values, n * type->values, e->tuning, &scratch, block);
     ac_frame_set_block(e->dst, info, i, block, (uint32_t)size);
     pthread_mutex_lock(&e->mutex);
     place(e, i, (uint32_t)size);

@@ -6,6 +6,12 @@
 #include "relative.h"
 #include "section.h"
 
+/* How long rows of a matrix in the array may be, in values: products of the fastest axes. */
+typedef struct {
+  unsigned n;
+  uint32_t length[4];
+} ac_rows;
+
 /* What the integers of a chunk mean, and what of its values must be kept: made once a chunk. */
 typedef struct {
   const ac_type *type;         /* of a value */
@@ -13,6 +19,7 @@ typedef struct {
   const ac_relative *relative; /* or NULL */
   uint64_t whole;              /* integers: the tolerance */
   ac_strides strides;
+  ac_rows rows;                /* encoder */
   unsigned n_fill;             /* encoder: fill values (of complex elements there are two parts) */
   uint64_t fill[2];
 } ac_scale;

@@ -20,7 +20,7 @@ static int profile_block(const ac_scale *scale, const uint8_t *src, uint32_t n, 
   static const ac_tuning automatic;
   const ac_kernels *kernels = ac_active_kernels();
   double start = watch->last = ac_seconds();
-  const size_t size = ac_block_encode(scale, src, n, &automatic, &w->scratch, w->dst);
+  const size_t size = ac_block_encode(scale, src, 0, n, &automatic, &w->scratch, w->dst);
   watch->last = ac_seconds();
   const uint32_t checksum = kernels->crc32c(w->dst, size);
   ac_lap(watch, AC_STAGE_ENCODE_CHECKSUM);

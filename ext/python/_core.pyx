@@ -47,6 +47,7 @@ MODES = {
     AC_MODE_RAW: "raw", AC_MODE_CONSTANT: "constant", AC_MODE_UNIFORM: "uniform", AC_MODE_EXACT: "exact",
     AC_MODE_LATTICE: "lattice",
 }
+ORDERS = ("", "columns", "sorted", "columns, sorted")
 
 cdef object EXCEPTIONS = {
     AC_E_PARAM: ParameterError,
@@ -368,6 +369,7 @@ cdef class Chunk:
                     "mode": MODES[b.mode], "offset": b.offset, "size": b.size, "count": b.count,
                     "classes": b.n_classes, "lanes": b.lanes, "prob_bits": b.prob_bits, "group": b.group,
                     "low_bytes": b.low_bytes, "difference": b.difference, "folded": bool(b.folded),
+                    "order": ORDERS[b.order], "row": b.row,
                     "masked": b.masked, "window_exceptions": b.window_exceptions, "raw_exceptions": b.raw_exceptions,
                     "edges": b.edges,
                 })

@@ -81,6 +81,8 @@ cdef extern from "arraycodec.h" nogil:
         uint8_t low_bytes
         uint8_t difference
         uint8_t folded
+        uint8_t order
+        uint32_t row
         uint32_t masked
         uint32_t window_exceptions
         uint32_t raw_exceptions
