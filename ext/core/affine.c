@@ -144,28 +144,29 @@ static int fits(const double *x, uint32_t n, const ac_grid *grid) {
   return missed <= may_miss;
 }
 
-/* Neither a step below what the uniform lattice has, nor one that is lost in the rounding of the values. */
-static double least_step(const finder *f, const double *x, uint32_t n) {
+/* Neither a step below what the uniform lattice has, nor one that is lost in the rounding of the values, which is
+ * found, too. */
+static double least_step(const finder *f, const double *x, uint32_t n, double *rounding) {
   const double delta = f->scale->lattice.delta, limit = delta > 0 ? delta * AC_QMAX : DBL_MAX;
   double largest = 0;
   for (uint32_t i = 0; i < n; i++) {
     const double v = fabs(x[i]);
     largest = v > largest && v <= limit ? v : largest;
   }
-  const double rounding = largest * (f->size == 4 ? 0x1p-21 : 0x1p-50);
-  return delta > rounding ? delta : rounding;
+  *rounding = largest * (f->size == 4 ? 0x1p-24 : 0x1p-53);
+  return delta > 8 * *rounding ? delta : 8 * *rounding;
 }
 
 /* A grid in n values; 0 if there is none, or if it is known already. */
 static int look(finder *f, uint32_t from, uint32_t peek, uint32_t n) {
-  double x[WINDOW];
+  double x[WINDOW], rounding;
   load(f, from, n, x);
-  const double least = least_step(f, x, peek);
+  const double least = least_step(f, x, peek, &rounding);
   if (!(least > 0) || ac_grid_refuted(x, peek, least) || (n > peek && ac_grid_refuted(x, n, least))) return 0;
   for (unsigned i = 0; i < f->n_found; i++)
     if (fits(x, n, &f->found[i].grid)) return 1;
   if (f->n_found == AC_MAX_AFFINE) return 0;
-  if (!ac_grid_find(x, n, least, &f->found[f->n_found].grid)) return 0;
+  if (!ac_grid_find(x, n, least, rounding, &f->found[f->n_found].grid)) return 0;
   f->n_found++;
   return 1;
 }

@@ -57,7 +57,7 @@ static void sort(double *x, uint32_t n) { /* Shell sort with the gaps of M. Ciur
 #define NOISE 0.1          /* of one of two values */
 #define ON_GRID 0.05
 #define FAR_FROM_GRID 0.2
-enum { FEWEST = 24, NEAR_GAPS = 40, MOST_ROUNDS = 24 };
+enum { FEWEST = 24, NEAR_GAPS = 32, MOST_ROUNDS = 24 };
 
 static double common_divisor(double a, double b, double least) { /* a >= b */
   while (b > NOISE * a && a >= least) {
@@ -68,7 +68,19 @@ static double common_divisor(double a, double b, double least) { /* a >= b */
   return a;
 }
 
-int ac_grid_find(double *x, uint32_t n, double least, ac_grid *grid) {
+/* The mean of the gaps of m values that are nearest to their multiple of `step`, of those up to `longest` steps. */
+static double mean_step(const double *x, uint32_t m, double step, double longest) {
+  double sum = 0, steps = 0;
+  for (uint32_t i = 1; i < m; i++) {
+    const double gap = x[i] - x[i - 1], k = ac_rint(gap / step);
+    if (k > longest) continue;
+    sum += gap;
+    steps += k;
+  }
+  return steps < 1 ? step : sum / steps;
+}
+
+int ac_grid_find(double *x, uint32_t n, double least, double rounding, ac_grid *grid) {
   uint32_t m = 0;
   for (uint32_t i = 0; i < n; i++)
     if (fabs(x[i]) <= DBL_MAX) x[m++] = x[i];
@@ -81,28 +93,31 @@ int ac_grid_find(double *x, uint32_t n, double least, ac_grid *grid) {
   double step = x[m - 1] - x[0];
   if (!(step <= DBL_MAX)) return 0;
   for (uint32_t i = 1; i < m; i++) step = x[i] - x[i - 1] < step ? x[i] - x[i - 1] : step;
-  /* the divisor of all small gaps, again whenever it has become smaller */
-  for (unsigned round = 0;; round++) {
-    if (step < (1 - NOISE) * least || round == MOST_ROUNDS) return 0;
-    const double before = step;
-    for (uint32_t i = 1; i < m && step == before; i++) {
-      const double gap = x[i] - x[i - 1], r = gap < NEAR_GAPS * step ? fabs(gap - ac_rint(gap / step) * step) : 0;
-      if (r > NOISE * step) step = common_divisor(step, r, least);
+  double sum = 0, count = 0; /* the smallest gaps are of so many steps each */
+  for (uint32_t i = 1; i < m; i++)
+    if (x[i] - x[i - 1] <= step + 4 * rounding) {
+      sum += x[i] - x[i - 1];
+      count++;
     }
-    if (step == before) break;
-  }
-  /* longer and longer gaps make it more precise */
-  for (double longest = 8; longest < 0x1p32; longest *= 8) {
-    double sum = 0, steps = 0;
+  step = sum / count;
+  /* the divisor of all gaps up to a few steps, again whenever it has become smaller */
+  unsigned round = 0;
+  for (double longest = 4; longest <= NEAR_GAPS; longest *= 2) {
     for (uint32_t i = 1; i < m; i++) {
-      const double gap = x[i] - x[i - 1], k = ac_rint(gap / step);
-      if (k > longest) continue;
-      sum += gap;
-      steps += k;
+      const double gap = x[i] - x[i - 1];
+      if (gap > longest * step) continue;
+      const double r = fabs(gap - ac_rint(gap / step) * step);
+      if (r <= NOISE * step) continue;
+      step = common_divisor(step, r, least);
+      if (step < (1 - NOISE) * least || ++round > MOST_ROUNDS) return 0;
+      i = 0;
+      longest = 4;
     }
-    if (steps < 1) continue; /* no gap is that short */
-    step = sum / steps;
+    step = mean_step(x, m, step, longest);
   }
+  if (step < (1 - NOISE) * least) return 0;
+  /* longer and longer gaps make it more precise */
+  for (double longest = 2 * NEAR_GAPS; longest < 0x1p32; longest *= 8) step = mean_step(x, m, step, longest);
   double origin = x[m / 2];
   for (unsigned round = 0; round < 3; round++) {
     const double inverse = 1 / step;
@@ -167,7 +182,7 @@ static void consider(search *s, ac_affine a) {
 }
 
 /* Good enough to look no further; worth being tried at all. */
-static int is_perfect(const search *s) { return 256 * s->hits >= 255 * s->sample->n; }
+static int is_perfect(const search *s) { return s->hits + s->sample->n / 1024 >= s->sample->n; }
 static int is_usable(const search *s) { return 8 * s->hits >= 7 * s->sample->n; }
 
 static double power_of_ten(unsigned n) {
@@ -216,13 +231,14 @@ static void consider_without_offset(search *s) {
 
 /* Float32 values that were computed in double: a line that passes through the bin of every one.  Parameters
  * near enough give nearly all of them; what is off moves the line (S. Agmon, 1954). */
-enum { PASSES = 30 };
+enum { PASSES = 100, PATIENCE = 5 };
 static void consider_fitted(search *s) {
   const ac_grid_sample *p = s->sample;
   ac_affine a = PLAIN;
   a.scale = p->grid.step;
   a.offset = p->grid.origin;
   const double middle = 0.5 * ((double)s->first + s->last), half = 0.5 * ((double)s->last - s->first) + 1;
+  uint32_t off_before = 2 * p->n;
   double slope = a.scale, height = a.offset + middle * slope;
   for (unsigned pass = 0; pass < PASSES; pass++) {
     uint32_t off = 0;
@@ -230,7 +246,7 @@ static void consider_fitted(search *s) {
       const double t = s->k[i] - middle, r = p->x[i] - (height + t * slope);
       const uint32_t bits = ac_bits_of_float((float)p->x[i]) & 0x7fffffff;
       /* half a unit in the last place, and a little less to be on the safe side */
-      const double bin = ((double)ac_float_of_bits(bits + 1) - (double)ac_float_of_bits(bits)) * (0.5 - 0x1p-8);
+      const double bin = ((double)ac_float_of_bits(bits + 1) - (double)ac_float_of_bits(bits)) * (0.5 - 0x1p-20);
       if (fabs(r) <= bin) continue;
       const double u = t / half, excess = (r > 0 ? r - bin : r + bin) / (1 + u * u);
       height += excess;
@@ -238,6 +254,9 @@ static void consider_fitted(search *s) {
       off++;
     }
     if (!off) break;
+    if (pass % PATIENCE != 0) continue;
+    if (8 * off > 7 * off_before) break; /* made by other arithmetic */
+    off_before = off;
   }
   consider(s, a);
   a.scale = slope;
@@ -302,7 +321,7 @@ enum { WITNESSES = 48, MOST_FALSE = 2 };
         a.scale = scale;                                                                                       \
         a.offset = o;                                                                                          \
         consider(s, a);                                                                                        \
-        if (is_perfect(s)) return 1;                                                                           \
+        if (s->hits == p->n) return 1;                                                                         \
       }                                                                                                        \
     }                                                                                                          \
     return 0;                                                                                                  \
@@ -324,7 +343,7 @@ static void consider_shifted(search *s, int single, double divisor, unsigned eff
   const int most = effort >= 7 ? 4 : 0;
   double decimal = divisor == 1 ? shortest_decimal(wanted, doubt) : wanted;
   if (single) decimal = (double)(float)decimal;
-  for (int i = 0; i <= 2 * most + 1; i++) {
+  for (int i = 0; i <= 2 * most + (most > 0); i++) {
     double scale = i ? (single ? (double)(float)wanted : wanted) : decimal;
     for (int e = 0; e < i / 2; e++)
       scale = single ? (double)nextafterf((float)scale, i & 1 ? FLT_MAX : 0) : nextafter(scale, i & 1 ? DBL_MAX : 0);
@@ -350,9 +369,9 @@ int ac_grid_formula(const ac_grid_sample *p, unsigned effort, ac_affine *lattice
   const double largest = fabs(p->least[1]) > fabs(p->most[1]) ? fabs(p->least[1]) : fabs(p->most[1]);
   s.doubt = largest * (all_single ? 0x1p-23 : 0x1p-52) / ((double)s.last - s.first);
   consider_without_offset(&s);
-  if (p->size == 4 && !is_perfect(&s)) consider_fitted(&s);
   if (all_single && !is_perfect(&s)) consider_range(&s, 1);
   if (p->size == 8 && !is_perfect(&s)) consider_range(&s, 0);
+  if (p->size == 4 && !is_perfect(&s)) consider_fitted(&s);
   /* numbers of 16 bits may be shifted by anything */
   if (effort >= AC_DEFAULT_LEVEL && !is_perfect(&s) && (double)s.last - s.first <= 65535) {
     if (all_single) consider_shifted(&s, 1, 1, effort);

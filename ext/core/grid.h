@@ -8,14 +8,14 @@ typedef struct {
   double step, origin;
 } ac_grid;
 
-enum { AC_GRID_SAMPLE = 1024, AC_FIT_SAMPLE = 256 };
+enum { AC_GRID_SAMPLE = 1024, AC_FIT_SAMPLE = 2048 };
 
 /* Do some of n values (NaN among them count for nothing) show that no lattice has a step of `least` or more? */
 int ac_grid_refuted(const double *x, uint32_t n, double least);
 
-/* The lattice of n <= AC_GRID_SAMPLE values, which are sorted for it; 0 if there is none with a larger step than
- * `least`, or too few of them to tell. */
-int ac_grid_find(double *x, uint32_t n, double least, ac_grid *grid);
+/* The lattice of n <= AC_GRID_SAMPLE values, which are sorted for it, and which roundings may have moved by
+ * `rounding`; 0 if there is none with a larger step than `least`, or too few of them to tell. */
+int ac_grid_find(double *x, uint32_t n, double least, double rounding, ac_grid *grid);
 
 /* How far x is from the grid, in steps. */
 static inline double ac_grid_distance(const ac_grid *grid, double inverse, double x) {
