@@ -138,6 +138,28 @@ def put_edges(rng, edges):
     return bytes([r]) + out.bytes()
 
 
+def random_sequence(rng, n, n_classes, coding):
+    """A class sequence: its bytes, and the class of each of n groups."""
+    if n_classes == 1:
+        return b"", [0] * n
+    packed = Bits()
+    if coding == 0:
+        sequence = rng.integers(n_classes, size=n).tolist()
+        for c in sequence:
+            packed.put(c, (n_classes - 1).bit_length())
+        return packed.bytes(), sequence
+    contexts = [random_table(rng, n_classes, 8) for _ in range(n_classes if coding == 2 else 1)]
+    for table in contexts:
+        put_table(packed, table, int(rng.integers(8)))
+    sequence, steps, context = [], [], 0
+    for i in range(n):
+        sequence.append(any_symbol(rng, contexts[context]))
+        steps.append((i % 4, contexts[context], sequence[-1]))
+        context = sequence[-1] if coding == 2 else 0
+    states, words, n_words = rans(steps, 4, 8)
+    return packed.bytes() + states + varint(n_words) + words, sequence
+
+
 def section(rng, n, size=0, wanted=None, top=None, find_edges=None):
     """A windows section: its bytes, its integers, refused values by position, and positions of edges.
 
@@ -162,24 +184,8 @@ def section(rng, n, size=0, wanted=None, top=None, find_edges=None):
         put_table(packed, table, int(rng.integers(8)))
     out = packed.bytes()
 
-    n_groups = -(-n // group)
-    if coding == 0:
-        sequence, packed = rng.integers(n_classes, size=n_groups).tolist(), Bits()
-        if n_classes > 1:
-            for c in sequence:
-                packed.put(c, (n_classes - 1).bit_length())
-        out += packed.bytes()
-    else:
-        contexts, packed = [random_table(rng, n_classes, 8) for _ in range(n_classes if coding == 2 else 1)], Bits()
-        for table in contexts:
-            put_table(packed, table, int(rng.integers(8)))
-        sequence, steps, context = [], [], 0
-        for i in range(n_groups):
-            sequence.append(any_symbol(rng, contexts[context]))
-            steps.append((i % 4, contexts[context], sequence[-1]))
-            context = sequence[-1] if coding == 2 else 0
-        states, words, n_words = rans(steps, 4, 8)
-        out += packed.bytes() + states + varint(n_words) + words
+    packed, sequence = random_sequence(rng, -(-n // group), n_classes, coding)
+    out += packed
 
     refused_list, refused = random_refused(rng, n, size) if size else (b"", {})
     outside, often = {}, rng.choice([0, 0.02])
@@ -499,6 +505,56 @@ def relative(rng, n, array, with_mask):
     return out, placed([x.to_bytes(array.type.size, "little") for x in bits], refused)
 
 
+# ---- affine lattices ----
+def random_parameter(rng, A):
+    info = np.finfo(A)
+    values = [info.tiny, info.max, info.smallest_subnormal, 0.01, 65535, 1, 2.0**-20]
+    values += [float(np.exp(rng.normal() * 4)) for _ in range(6)]
+    return A(rng.choice(values)) * A(rng.choice([-1, 1]))
+
+
+def random_lattice(rng, array):
+    """A lattice: its bytes, and a function from an array of its numbers to their values."""
+    A = [np.float64, np.float32][rng.integers(2)]
+    there = [chance(rng, 0.5) for _ in range(4)]
+    parameters = [random_parameter(rng, A) if yes else None for yes in there]
+    base = int(rng.choice([0, 2**31 - 1, -(2**31), rng.integers(-1000, 1000), rng.integers(-(2**31), 2**31)]))
+    array.seen |= {f"affine {A.__name__} in {array.type.value}"}
+    array.seen |= {f"affine parameter {i} {yes}" for i, yes in enumerate(there)}
+    array.seen |= {"affine wraps"} if abs(base) > 2**30 else set()
+    formula = (A is np.float32) | sum(yes << i + 1 for i, yes in enumerate(there))
+    out = bytes([formula]) + b"".join(x.tobytes() for x in parameters if x is not None) + varint(zigzag(base))
+
+    def values(numbers):
+        with np.errstate(all="ignore"):
+            y = (np.array(numbers, "i8") + base).astype("i4").astype(A)
+            for x, operation in zip(parameters, (np.divide, np.multiply, np.add, np.multiply), strict=True):
+                y = y if x is None else operation(y, x)
+            return y.astype(array.type.value)
+
+    return out, values
+
+
+def affine(rng, n, array):
+    with_uniform = bool(array.delta) and chance(rng, 0.6)
+    number = int(rng.choice([1, 1, 2, 15, rng.integers(1, 16)]))
+    lattices = [random_lattice(rng, array) for _ in range(number)]
+    heads = b"".join(head for head, _ in lattices)
+    meanings = [lambda numbers: multiples(numbers, array)] * with_uniform + [values for _, values in lattices]
+    n_units, coding = -(-n // 64), int(rng.integers(3)) if len(meanings) > 1 else 0
+    sequence_bytes, sequence = random_sequence(rng, n_units, len(meanings), coding)
+    wanted = None
+    if chance(rng, 0.5):
+        wanted = rng.integers(-(2 ** int(rng.integers(1, 30))), 2 ** int(rng.integers(1, 30)), n).tolist()
+    tail, integers, refused, _ = section(rng, n, array.type.size, wanted)
+    found = []
+    for i, lattice in enumerate(sequence):
+        found += cut(meanings[lattice](integers[64 * i : 64 * i + 64]))
+    array.seen |= {f"affine uniform {with_uniform}", f"affine sequence {coding if len(meanings) > 1 else 'none'}"}
+    head = bytes([number | coding << 4 | (not with_uniform) << 6])
+    return head + heads + sequence_bytes + tail, placed(found, refused)
+
+
 # ---- masks ----
 def split(rng, total, most):
     """Random lengths that sum to a number."""
@@ -593,10 +649,12 @@ def random_block(rng, bits, array):
         modes = [0, 1, 2, 2, 2, 2, 3]
     if array.T or array.rtol:
         modes = [0, 1, 3, 4, 4, 4]
+    if array.type.m in (23, 52) and not array.rtol:
+        modes += [5, 5]
     mode = modes[rng.integers(len(modes))] if n else 0
     array.seen.add(f"mode {mode} of {array.type.dtype}" + " masked" * with_mask)
-    if mode < 3:
-        rest, values = [raw, constant, uniform][mode](rng, n, array)
+    if mode < 3 or mode == 5:
+        rest, values = {0: raw, 1: constant, 2: uniform, 5: affine}[mode](rng, n, array)
     else:
         rest, values = (exact if mode == 3 else relative if array.rtol else lattice)(rng, n, array, with_mask)
     masked, values = iter(masked), iter(values)
@@ -708,10 +766,13 @@ FEATURES = {
     *(f"edge {value}" for value in ("f4", "f2", bfloat16) if value), "clamped",
     *(f"relative {value} coarse{delta}" for value in ("f4", "f8", "f2", bfloat16) if value for delta in ("", " delta")),
     *(f"relative {value} fine{delta}" for value in ("f4", "f8") for delta in ("", " delta")),
+    *(f"affine {A} in {value}" for A in ("float32", "float64") for value in ("f4", "f8")), "affine wraps",
+    *(f"affine parameter {i} {yes}" for i in range(4) for yes in (True, False)),
+    *(f"affine uniform {yes}" for yes in (True, False)), *(f"affine sequence {c}" for c in ("none", 0, 1, 2)),
     "E0 clamped", "E0 > emax", "E0", "uniform u", "octave u", "infinite u", "u of 64 bits", "mixed, but is not",
     *(
         f"mode {mode} of {TYPES[code].dtype}{mask}"
-        for mode, codes in [(0, TYPES), (1, TYPES), (2, range(1, 7)), (3, TYPES), (4, range(1, 24))]
+        for mode, codes in [(0, TYPES), (1, TYPES), (2, range(1, 7)), (3, TYPES), (4, range(1, 24)), (5, (1, 2, 5, 6))]
         for code in codes
         for mask in ("", " masked")
         if code in TYPES

@@ -315,7 +315,7 @@ def decode_block(r, count, array):
     """The values of a block, each as its bytes."""
     head, masked = r.u8(), {}
     mode = head & 7
-    require(head < 16 and mode <= 4, "reserved mode")
+    require(head < 16 and mode <= 5, "reserved mode")
     if head & 8:
         masked = mask(r, count, array)
     n = count - len(masked)
@@ -333,6 +333,9 @@ def decode_block(r, count, array):
             require(array.size < 8, "edges in float64")
         for at in section.edges:
             values[at] = edge(values[at], array)
+    elif mode == 5:
+        require(array.m in (23, 52) and not array.rtol, "no affine lattices")
+        values = affine(r, n, array)
     else:
         require(mode == 3 or array.T or array.rtol, "no lattice")
         integers, s, folded, refused = wide_integers(r, n, array, mode, bool(masked))
@@ -446,6 +449,61 @@ def wide_integers(r, n, array, mode, with_mask):
         D = (h << 8 * n_low) + sum(byte[i] << 8 * j for j, byte in enumerate(low))
         Q.append((D + (Q[i - distance] if distance and i >= distance else base)) % 2**64)
     return Q, shift, folded, section.refused
+
+
+# ---- Affine lattices ----
+Lattice = namedtuple("Lattice", "arithmetic d s o c base")
+
+
+def affine(r, n, array):
+    """The values of a block of mode 5, each as its bytes."""
+    head = r.u8()
+    number, coding, with_uniform = head & 15, head >> 4 & 3, not head & 64
+    require(head < 128 and number, "number of affine lattices")
+    require(array.delta or not with_uniform, "no uniform lattice among others")
+    lattices = [None] * with_uniform + [affine_lattice(r) for _ in range(number)]
+    n_units = -(-n // 64)
+    if len(lattices) > 1:
+        require(coding < 3, "coding of the sequence of lattices")
+        sequence = class_sequence(r, n_units, len(lattices), coding)
+    else:
+        require(coding == 0, "coding of a sequence of one")
+        sequence = [0] * n_units
+    section = windows(r, n, array.size)
+    require(not section.edges, "edges in a mode without")
+    values = []
+    for i, lattice in enumerate(sequence):
+        R = section.integers[64 * i : 64 * i + 64]
+        values += affine_values(R, lattices[lattice], array) if lattices[lattice] else uniform(R, array)
+    place(values, section.refused)
+    return values
+
+
+def affine_lattice(r):
+    formula = r.u8()
+    require(formula < 32, "a formula with reserved bits")
+    A = np.float32 if formula & 1 else np.float64
+    parameters = []
+    for bit in (2, 4, 8, 16):
+        parameters.append(A(r.numbers("f" if formula & 1 else "d")[0]) if formula & bit else None)
+        require(parameters[-1] is None or (np.isfinite(parameters[-1]) and parameters[-1]), "a parameter of a lattice")
+    base = unzigzag(r.varint())
+    require(-(2**31) <= base < 2**31, "base of a lattice")
+    return Lattice(A, *parameters, base)
+
+
+def affine_values(numbers, lattice, array):
+    values = []
+    with np.errstate(all="ignore"):
+        for R in numbers:
+            k = (R + lattice.base + 2**31) % 2**32 - 2**31
+            y = lattice.arithmetic(k)
+            y = y if lattice.d is None else y / lattice.d
+            y = y if lattice.s is None else y * lattice.s
+            y = y if lattice.o is None else y + lattice.o
+            y = y if lattice.c is None else y * lattice.c
+            values.append(np.dtype("<f4" if array.size == 4 else "<f8").type(y).tobytes())
+    return values
 
 
 # ---- Windows section ----

@@ -5,7 +5,7 @@
  *
  * Loops over a group (at most 128 values, in L1) are kept free of branches so that a compiler can
  * use whatever vector unit the target has.  Invariants: nothing here depends on the data's
- * history outside its block; float arithmetic is + - * and comparisons only, never contracted.
+ * history outside its block; float arithmetic is + - * / and comparisons only, never contracted.
  */
 #ifndef AC_GENERIC_H
 #define AC_GENERIC_H
