@@ -280,8 +280,32 @@ def edges(positions=b"\0\xff", number=8, others=b"\0\0", surplus=b""):
     return out[:2] + bytes([out[2] | 128]) + out[3:]
 
 
+def affine(head=0x41, lattices=b"\0\0", sequence=b"", rest=None):
+    """A block of mode affine: eight integers, those of the worked example if not told otherwise, on k alone."""
+    return b"\5" + bytes([head]) + lattices + sequence + (block()[1:] if rest is None else rest)
+
+
+def f32(*numbers):
+    return struct.pack(f"<{len(numbers)}f", *numbers)
+
+
+def f64(*numbers):
+    return struct.pack(f"<{len(numbers)}d", *numbers)
+
+
+INFINITY, NAN = float("inf"), float("nan")
+LATTICE = b"\x1e" + f64(3, 0.1, 5e-324, -2.0**-1074 * 7) + varint(zigzag(-9))
 EIGHT = block(**constant(255))[1:]
 GOOD_BLOCKS |= {
+    "affine": affine(), "affine, all of it": affine(lattices=LATTICE),
+    "affine, single": affine(lattices=b"\x1f" + f32(65535, 0.1, -7.5, 1e-45) + varint(zigzag(3))),
+    "affine, infinite": affine(lattices=b"\x0d" + f32(3e38, -3e38) + varint(zigzag(2**31 - 1))),
+    "affine, least base": affine(lattices=b"\0" + varint(zigzag(-(2**31)))),
+    "affine, with the uniform": affine(1, sequence=pack((1, 1))), "affine, uniform": affine(1, sequence=pack((0, 1))),
+    "affine, 15": affine(15, LATTICE * 15, pack((15, 4))), "affine, 15 alone": affine(0x4F, LATTICE * 15, pack((14, 4))),
+    "affine, order 0": affine(0x11, sequence=sequence(1, [128, 128])["sequence"]),
+    "affine, refused": affine(rest=block(lists=exceptions([(0, 5)], [1, 5]))[1:]),
+    "affine, masked": masked(rest=affine()),
     "mask": masked(), "mask, raw": masked(rest=b"\0" + b"ones" * 4), "mask, exact": masked(rest=integers(8)),
     "all masked": masked(8, bitmap=b"", rest=b"\0"), "16 patterns": masked(4, [b"some"] * 16, b"\x0f\x2e"),
     "a run of patterns": masked(4, [b"some", b"more"], b"\x31"),
@@ -292,7 +316,24 @@ GOOD_BLOCKS |= {
     "edges": edges(), "edges, r of 17": edges(b"\x11" + (1).to_bytes(3, "little"), 1),
 }
 BAD_BLOCKS |= {
-    "mode 5": b"\5" + block()[1:], "reserved bit of a block": b"\x12" + block()[1:],
+    "mode 6": b"\6" + block()[1:], "mode 7": b"\7" + block()[1:],
+    "affine of nothing": affine(0x40, b""), "affine, bit 7": affine(0xC1), "affine, coding of one": affine(0x51),
+    "affine, coding 3": affine(0x31, sequence=sequence(3, [128, 128])["sequence"]),
+    "affine, lattice 15 of 15": affine(0x4F, LATTICE * 15, pack((15, 4))),
+    "affine, padding of the sequence": affine(1, sequence=b"\2"), "affine, without sequence": affine(1),
+    "affine, a sequence of one": affine(sequence=b"\0"),
+    **{f"affine, formula {1 << i}": affine(lattices=bytes([1 << i, 0])) for i in (5, 6, 7)},
+    **{
+        f"affine, {x} in {i}": affine(lattices=bytes([2 << i | single]) + pack_one(x) + b"\0")
+        for x in (0.0, -0.0, INFINITY, -INFINITY, NAN) for i in range(4) for single, pack_one in ((0, f64), (1, f32))
+    },
+    "affine, base of 2^31": affine(lattices=b"\0" + varint(zigzag(2**31))),
+    "affine, base below -2^31": affine(lattices=b"\0" + varint(zigzag(-(2**31) - 1))),
+    "affine, base of 2^63": affine(lattices=b"\0" + varint(2**64 - 1)),
+    "affine, base of two spellings": affine(lattices=b"\0\x80\0"),
+    "affine, edges": b"\5" + b"\x41\0\0" + edges()[1:], "affine, too long": affine() + b"\0",
+    "affine, lattices cut": affine(0x4F, LATTICE * 2)[:60], "affine of nothing masked": masked(8, bitmap=b"", rest=affine()),
+    "reserved bit of a block": b"\x12" + block()[1:],
     "lattice without": b"\4" + integers()[1:],
     "mask of nothing": masked(0), "mask of 9": masked(9), "mask, no patterns": masked(4, []),
     "17 patterns": masked(4, [b"some"] * 17, b"\x30"), "pattern 2 of 2": masked(4, [b"some", b"more"], b"\x32"),
@@ -338,6 +379,18 @@ def test_refused_corners(name):
 def test_windows_need_a_delta():
     assert agree(reseal(header(delta=0.0), block())) is None
     valid(reseal(header(delta=0.0), RAW))
+
+
+def test_where_affine_lattices_may_be():
+    """Without a delta the uniform lattice is not among them; of 16-bit floats, integers and relative bounds there are none."""
+    valid(reseal(header(delta=0.0), affine()))
+    assert agree(reseal(header(delta=0.0), affine(1, sequence=pack((1, 1))))) is None
+    valid(reseal(header((8,), 2), affine()))
+    valid(reseal(header((4,), 5), affine()))
+    for code in (3, 4, 18, 24, 25):
+        assert agree(reseal(header(dtype=code), affine())) is None
+    for delta in (0.0, 1.0):
+        assert agree(reseal(header(delta=delta, flags=8, rtol=0.5), affine())) is None
 
 
 F8 = {"dtype": 2, "shape": (4,)}
