@@ -340,10 +340,10 @@ static void consider_shifted(search *s, int single, double divisor, unsigned eff
   const int64_t from = (divisor == 1 ? -32768 : 0) - (int64_t)s->first;
   const int64_t to = (divisor == 1 ? 65535 : (int64_t)divisor) - (int64_t)s->last;
   const double doubt = 2 * s->doubt * divisor, wanted = p->grid.step * divisor;
-  const int most = effort >= 7 ? 4 : 0;
+  const int most = effort >= 7 ? 4 : 1;
   double decimal = divisor == 1 ? shortest_decimal(wanted, doubt) : wanted;
   if (single) decimal = (double)(float)decimal;
-  for (int i = 0; i <= 2 * most + (most > 0); i++) {
+  for (int i = 0; i <= 2 * most + 1; i++) {
     double scale = i ? (single ? (double)(float)wanted : wanted) : decimal;
     for (int e = 0; e < i / 2; e++)
       scale = single ? (double)nextafterf((float)scale, i & 1 ? FLT_MAX : 0) : nextafter(scale, i & 1 ? DBL_MAX : 0);
