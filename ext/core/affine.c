@@ -330,17 +330,19 @@ static double choose(finder *f) {
     const uint32_t m = unit_values(f, u);
     const uint8_t *const values = f->values + (size_t)u * UNIT * f->size;
     double x[UNIT], best = 0;
+    uint32_t finite = 0; /* others are refused everywhere */
     load(f, u * UNIT, m, x);
+    for (uint32_t j = 0; j < m; j++) finite += fabs(x[j]) <= DBL_MAX;
     for (unsigned i = 0; i < f->n_found; i++) {
       const ac_grid *grid = &f->found[i].grid;
       const double inverse = 1 / grid->step;
       unsigned near = 0;
       for (uint32_t j = 0; j < m; j += 8) near += ac_grid_distance(grid, inverse, x[j]) <= NEAR;
-      if (2 * near * 8 < m) continue;
+      if (2 * near * 8 < finite) continue;
       int32_t r[UNIT];
       uint8_t exact[UNIT];
       const uint32_t hits = quantize_unit(f, &f->found[i], values, x, m, r, exact);
-      const double gain = delta == 0 ? hits * refused : hits * each[i] - (m - hits) * refused;
+      const double gain = delta == 0 ? hits * refused : hits * each[i] - (finite - hits) * refused;
       if (gain <= best) continue;
       best = gain;
       f->of_unit[u] = (uint8_t)(i + 1);
