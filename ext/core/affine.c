@@ -119,7 +119,7 @@ typedef struct {
 } finder;
 
 enum { NO_DETECTION = 1, THOROUGH = 7 }; /* levels up to and from which */
-enum { WINDOW = AC_GRID_SAMPLE, PEEK = 256, PEEK_TO_FIND = 512, PEEKS = 4, LEAST_VALUES = PEEK };
+enum { WINDOW = AC_GRID_SAMPLE, MOST_APART = 6 * WINDOW, PEEK = 256, PEEK_TO_FIND = 512, PEEKS = 4, LEAST_VALUES = PEEK };
 
 /* Values from one on, as doubles. */
 static void load(const finder *f, uint32_t from, uint32_t n, double *x) {
@@ -157,30 +157,36 @@ static double least_step(const finder *f, const double *x, uint32_t n, double *r
   return delta > 8 * *rounding ? delta : 8 * *rounding;
 }
 
-/* A grid in n values; 0 if there is none, or if it is known already. */
-static int look(finder *f, uint32_t from, uint32_t peek, uint32_t n) {
+/* Is there a grid in n values?  A new one is kept. */
+enum { REFUTED, MISSED, UNCLEAR, PRESENT };
+static int look(finder *f, uint32_t from, uint32_t n) {
   double x[WINDOW], rounding;
   load(f, from, n, x);
+  const uint32_t peek = n < PEEK ? n : PEEK; /* nearly always enough */
   const double least = least_step(f, x, peek, &rounding);
-  if (!(least > 0) || ac_grid_refuted(x, peek, least) || (n > peek && ac_grid_refuted(x, n, least))) return 0;
+  if (!(least > 0) || ac_grid_refuted(x, peek, least) || (n > peek && ac_grid_refuted(x, n, least))) return REFUTED;
   for (unsigned i = 0; i < f->n_found; i++)
-    if (fits(x, n, &f->found[i].grid)) return 1;
-  if (f->n_found == AC_MAX_AFFINE) return 0;
-  if (!ac_grid_find(x, n, least, rounding, &f->found[f->n_found].grid)) return 0;
-  f->n_found++;
-  return 1;
+    if (fits(x, n, &f->found[i].grid)) return PRESENT;
+  if (f->n_found == AC_MAX_AFFINE) return MISSED;
+  const int found = ac_grid_find(x, n, least, rounding, &f->found[f->n_found].grid);
+  f->n_found += found == AC_GRID_FOUND;
+  return found == AC_GRID_FOUND ? PRESENT : found == AC_GRID_UNCLEAR ? UNCLEAR : MISSED;
 }
 
 static void look_everywhere(finder *f) {
   if (f->level >= THOROUGH) {
-    for (uint32_t from = 0; from < f->n; from += WINDOW) look(f, from, PEEK < f->n - from ? PEEK : f->n - from, f->n - from < WINDOW ? f->n - from : WINDOW);
+    /* in fewer places as long as the effort is in vain: a lattice that pays is long */
+    for (uint32_t from = 0, step = WINDOW; from < f->n; from += step) {
+      const int what = look(f, from, f->n - from < WINDOW ? f->n - from : WINDOW);
+      step = what == PRESENT ? WINDOW : what == REFUTED ? step : step < MOST_APART ? step + WINDOW : MOST_APART;
+    }
     return;
   }
   const uint32_t n = f->n < PEEK_TO_FIND ? f->n : PEEK_TO_FIND;
-  for (uint32_t i = 0; i < PEEKS; i++) { /* the first two places answer for all */
+  for (uint32_t i = 0; i < PEEKS; i++) { /* the first places answer for all */
     const uint32_t place = (2 * i + 3) % (2 * PEEKS);
-    look(f, (uint32_t)((uint64_t)(f->n - n) * place / (2 * PEEKS)), PEEK, n);
-    if (i == 1 && !f->n_found) return;
+    const int what = look(f, (uint32_t)((uint64_t)(f->n - n) * place / (2 * PEEKS)), n);
+    if (!f->n_found && (what == MISSED || i)) return;
   }
 }
 

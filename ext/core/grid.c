@@ -89,9 +89,9 @@ int ac_grid_find(double *x, uint32_t n, double least, double rounding, ac_grid *
   m = 0;
   for (uint32_t i = 0; i < n; i++)
     if (!m || x[i] != x[m - 1]) x[m++] = x[i];
-  if (m < FEWEST) return 0;
+  if (m < FEWEST) return AC_GRID_UNCLEAR;
   double step = x[m - 1] - x[0];
-  if (!(step <= DBL_MAX)) return 0;
+  if (!(step <= DBL_MAX)) return AC_GRID_NONE;
   for (uint32_t i = 1; i < m; i++) step = x[i] - x[i - 1] < step ? x[i] - x[i - 1] : step;
   double sum = 0, count = 0; /* the smallest gaps are of so many steps each */
   for (uint32_t i = 1; i < m; i++)
@@ -109,13 +109,13 @@ int ac_grid_find(double *x, uint32_t n, double least, double rounding, ac_grid *
       const double r = fabs(gap - ac_rint(gap / step) * step);
       if (r <= NOISE * step) continue;
       step = common_divisor(step, r, least);
-      if (step < (1 - NOISE) * least || ++round > MOST_ROUNDS) return 0;
+      if (step < (1 - NOISE) * least || ++round > MOST_ROUNDS) return AC_GRID_NONE;
       i = 0;
       longest = 4;
     }
     step = mean_step(x, m, step, longest);
   }
-  if (step < (1 - NOISE) * least) return 0;
+  if (step < (1 - NOISE) * least) return AC_GRID_NONE;
   /* longer and longer gaps make it more precise */
   for (double longest = 2 * NEAR_GAPS; longest < 0x1p32; longest *= 8) step = mean_step(x, m, step, longest);
   double origin = x[m / 2];
@@ -132,17 +132,17 @@ int ac_grid_find(double *x, uint32_t n, double least, double rounding, ac_grid *
       skr += k * r;
     }
     const double d = count * skk - sk * sk;
-    if (!(d > 0)) return 0;
+    if (!(d > 0)) return AC_GRID_NONE;
     const double slope = (count * skr - sk * sr) / d;
     origin += (sr - slope * sk) / count;
     step += slope;
   }
-  if (!(step > least)) return 0;
+  if (!(step > least)) return AC_GRID_NONE;
   *grid = (ac_grid){step, origin};
   const double inverse = 1 / step;
   uint32_t on = 0;
   for (uint32_t i = 0; i < m; i++) on += ac_grid_distance(grid, inverse, x[i]) <= ON_GRID;
-  return 16 * on >= 15 * m && (x[m - 1] - x[0]) * inverse < 0x1p29;
+  return 16 * on >= 15 * m && (x[m - 1] - x[0]) * inverse < 0x1p29 ? AC_GRID_FOUND : AC_GRID_NONE;
 }
 
 /* ---- the formula ---- */

@@ -14,7 +14,8 @@ enum { AC_GRID_SAMPLE = 1024, AC_FIT_SAMPLE = 2048 };
 int ac_grid_refuted(const double *x, uint32_t n, double least);
 
 /* The lattice of n <= AC_GRID_SAMPLE values, which are sorted for it, and which roundings may have moved by
- * `rounding`; 0 if there is none with a larger step than `least`, or too few of them to tell. */
+ * `rounding`.  None: there is none with a larger step than `least`; unclear: they are too few to tell. */
+enum { AC_GRID_NONE, AC_GRID_FOUND, AC_GRID_UNCLEAR };
 int ac_grid_find(double *x, uint32_t n, double least, double rounding, ac_grid *grid);
 
 /* How far x is from the grid, in steps. */
