@@ -55,6 +55,8 @@ ARRAYS = {
     "netcdf f4, single": (K.astype("f4") * F4(SCALE) + F4(OFFSET), 1e-5, 0.001),
     "unsigned f8": (U * USCALE + UOFFSET, 1e-5, 0),
     "linear16": (linear16(NORMAL), 1e-5, 0),
+    "large steps": (walk(30_000) * 2500.0 + 1e6, 100, 0),
+    "large steps f4": (walk(30_000).astype("f4") * F4(40) + F4(12.5), 1, 0),
     "bytes": (np.rint(NORMAL * 30).astype("f4") * F4(1 / 64) + F4(0), 1e-4, 0),
 }
 

@@ -197,7 +197,8 @@ static double shortest_decimal(double v, double doubt) {
   int first = 0; /* v / 10^first lies in [1, 10) */
   if (!(v > 1e-8) || v > 1e9) return v;
   while (first < 9 && power_of_ten((unsigned)first + 1) <= v) first++;
-  while (first > -9 && v * power_of_ten((unsigned)-first) < 1) first--;
+  if (!first)
+    while (first > -9 && v * power_of_ten((unsigned)-first) < 1) first--;
   for (int digits = 1; digits <= MOST_DIGITS; digits++) {
     const int places = digits - 1 - first;
     if (places < 0 || places > MOST_PLACES) continue;
@@ -297,13 +298,19 @@ static void consider_range(search *s, int single) {
 }
 
 /* All shifts j of the numbers for which k + j has 16 bits: p = (k + j) / divisor * scale is then known, and so is the
- * offset of the value next to 0, but for its last bit; a few other values tell. */
-enum { WITNESSES = 48, MOST_FALSE = 2 };
+ * offset of the value next to 0, but for its last bit; a few other values tell.  Of those that they do not tell
+ * apart (the sums of a lattice may all be exact), not all are tried. */
+enum { WITNESSES = 48, MOST_FALSE = 2, MOST_TRIED = 1024 };
 #define DEFINE_SHIFTED(T, NAME, NEXT, LARGEST)                                                                \
   static int NAME(search *s, T divisor, T scale, int64_t from, int64_t to, uint32_t smallest) {                 \
     const ac_grid_sample *p = s->sample;                                                                       \
     const T x = (T)p->x[smallest];                                                                             \
-    for (int64_t j = from; j <= to; j++) {                                                                     \
+    unsigned tried = 0;                                                                                        \
+    const int64_t middle = -((int64_t)s->first + s->last) / 2; /* numbers about 0 first */                       \
+    const int64_t furthest = middle - from > to - middle ? middle - from : to - middle;                        \
+    for (int64_t t = 0; t <= 2 * furthest; t++) {                                                              \
+      const int64_t j = t & 1 ? middle + (t + 1) / 2 : middle - t / 2;                                         \
+      if (j < from || j > to) continue;                                                                        \
       const T product = divisor == 1 ? (T)(s->k[smallest] + j) * scale : (T)(s->k[smallest] + j) / divisor * scale; \
       const T offset = x - product;                                                                            \
       for (int e = 0; e < 3; e++) {                                                                            \
@@ -321,7 +328,7 @@ enum { WITNESSES = 48, MOST_FALSE = 2 };
         a.scale = scale;                                                                                       \
         a.offset = o;                                                                                          \
         consider(s, a);                                                                                        \
-        if (s->hits == p->n) return 1;                                                                         \
+        if (s->hits == p->n || ++tried == MOST_TRIED) return 1;                                                \
       }                                                                                                        \
     }                                                                                                          \
     return 0;                                                                                                  \
