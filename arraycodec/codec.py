@@ -544,7 +544,7 @@ class Block:
 
     Attributes
     ----------
-    mode : {"raw", "constant", "uniform", "exact", "lattice"}
+    mode : {"raw", "constant", "uniform", "exact", "lattice", "affine"}
     offset, size : int
         Its bytes within the chunk.
     count : int

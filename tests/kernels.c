@@ -129,7 +129,7 @@ static double power(int e) { return e < 0 ? 1 / power(-e) : e ? 2 * power(e - 1)
 static int bell(void) { return __builtin_popcountll(rnd64()) - 32; }
 
 enum {
-  NARROW, OFFSET, SCALES, TIES, EXACT, NEARLY, LIMITS, SPARSE, RUNS, HUGES, BRINK, ENDS, DENORMAL, BITS, NANS, ZEROS,
+  NARROW, OFFSET, SCALES, TIES, EXACT, NEARLY, LIMITS, SPARSE, RUNS, HUGES, BRINK, ENDS, DENORMAL, BITS, NANS, ZEROS, PACKED,
   N_KINDS
 };
 
@@ -144,6 +144,7 @@ static double steps(unsigned kind, uint32_t i, unsigned shift, const ac_type *ty
     case SCALES: return u * power((int)((i / 64 * 7 + shift) % 32));
     case TIES: return b + 0.5;
     case EXACT: return b * 3;
+    case PACKED: return 7 * (40 * b + few) + 0.25; /* an affine lattice */
     case NEARLY: return (int)(b * power((int)(shift % 21))) + 0.5 * sign * (1 + u * power(-(int)below(40)));
     case LIMITS: return sign * power(limits[below(12)]) + 0.5 * few - 2;
     case HUGES: return u * power((int)below(100));
@@ -714,6 +715,57 @@ static void test_coding(uint32_t n, unsigned group, unsigned lanes, unsigned P, 
   }
 }
 
+/* ---- affine lattices ---- */
+static double make_parameter(int single, double missing) {
+  const double u = uniform(), v = (u < 0 ? u - 1 : u + 1) * power((int)below(60) - 30);
+  return below(3) ? (single ? (double)(float)v : v) : missing;
+}
+
+/* Every operation by itself: volatile, so that nothing is contracted or left out. */
+static void define_affine(const ac_affine *l, unsigned size, int32_t r, void *x) {
+  const int32_t k = (int32_t)((uint32_t)r + (uint32_t)l->base);
+  volatile double d = (double)k;
+  volatile float f = (float)k;
+  d = d / l->divisor;
+  f = f / (float)l->divisor;
+  d = d * l->scale;
+  f = f * (float)l->scale;
+  d = d + l->offset;
+  f = f + (float)l->offset;
+  d = d * l->factor;
+  f = f * (float)l->factor;
+  if (size == 8) {
+    const double value = l->single ? (double)f : d;
+    memcpy(x, &value, sizeof value);
+  } else {
+    const float value = l->single ? f : (float)d;
+    memcpy(x, &value, sizeof value);
+  }
+}
+
+static void test_affine(uint32_t n, int single, unsigned size) {
+  DOING("affine n=%u single=%d size=%u", n, single, size);
+  ac_affine l = {(uint8_t)single, (int32_t)rnd(), 1, 1, -0.0, 1};
+  if (rnd() & 1) l.base >>= 20;
+  l.divisor = make_parameter(single, 1);
+  l.scale = make_parameter(single, 1);
+  l.offset = make_parameter(single, -0.0);
+  l.factor = make_parameter(single, 1);
+  int32_t *r = take(Q, 0, 4 * (size_t)n);
+  const unsigned shift = below(32);
+  for (uint32_t i = 0; i < n; i++) r[i] = (int32_t)rnd() >> shift;
+  uint8_t *expected = take(OUT, 0, (size_t)n * size);
+  for (uint32_t i = 0; i < n; i++) define_affine(&l, size, r[i], expected + (size_t)i * size);
+  add_to_hash(expected, (size_t)n * size);
+  for (unsigned t = 0; t < n_tables; t++) {
+    active = tables[t];
+    void *x = take(OUT, 1, (size_t)n * size);
+    active->affine(&l, size, r, n, x);
+    check_margin(OUT, 1);
+    same("values", expected, x, (size_t)n * size);
+  }
+}
+
 /* ---- checksum ---- */
 static void test_checksum(uint32_t most) {
   active = tables[0];
@@ -777,9 +829,9 @@ static unsigned modes; /* a bit for every mode that was met */
 
 static void test_codec(int dtype, uint32_t n, unsigned kind, const ac_tolerance *bounds, int with_fill,
                        const ac_tuning *tuning) {
-  DOING("codec type=%d n=%u kind=%u tol=%g rtol=%g fill=%d group=%u lanes=%u prob_bits=%u block_len=%u", dtype, n, kind,
+  DOING("codec type=%d n=%u kind=%u tol=%g rtol=%g fill=%d group=%u lanes=%u prob_bits=%u block_len=%u level=%u", dtype, n, kind,
         bounds->absolute, bounds->relative, with_fill, tuning->group, tuning->lanes, tuning->prob_bits,
-        tuning->block_len);
+        tuning->block_len, tuning->level);
   const ac_type *type = ac_type_of(dtype);
   ac_array array;
   memset(&array, 0, sizeof array);
@@ -909,6 +961,13 @@ int main(int argc, char **argv) {
     }
 
   for (unsigned s = 0; s < n_sizes; s++)
+    for (unsigned i = 0; i < (sizes[s] > 4096 ? 4 : 24); i++) {
+      state = 5u << 18 | n_cases++;
+      at_start = rnd() & 1;
+      test_affine(sizes[s], i & 1, i & 2 ? 8 : 4);
+    }
+
+  for (unsigned s = 0; s < n_sizes; s++)
     for (unsigned group = 64; group <= 128; group += 64)
       for (unsigned lanes = 4; lanes <= 64; lanes *= 2)
         for (unsigned P = AC_MIN_PROB_BITS; P <= AC_MAX_PROB_BITS; P++)
@@ -931,20 +990,21 @@ int main(int argc, char **argv) {
           if (sizes[s] > 4096 ? turn % (level < 2 ? 31 : 13) : turn % (level < 1 ? 5 : level < 2 ? 3 : 2)) continue;
           state = 1u << 22 | n_cases++;
           at_start = rnd() & 1;
-          ac_tuning tuning = {0, 0, 0, 0};
+          ac_tuning tuning = {0, 0, 0, 0, 0};
           const ac_type *t = ac_type_of(ALL_TYPES[type]);
           const uint32_t n = t->values > 1 && sizes[s] > 1u << 17 ? 1u << 17 : sizes[s];
           if (rnd() & 1) tuning.block_len = 1 + below(n);
           if (rnd() & 1) tuning.group = (uint8_t)(rnd() & 1 ? 64 : 128);
           if (rnd() & 1) tuning.lanes = (uint8_t)(4 << below(5));
           if (rnd() & 1) tuning.prob_bits = (uint8_t)(AC_MIN_PROB_BITS + below(4));
+          tuning.level = (uint8_t)below(AC_MAX_LEVEL + 1);
           const double tol = tolerances[rnd() & 1 ? below(2) : below(N_TOLERANCES)], whole = wholes[below(8)];
           const double rtol = relatives[below(7)];
           const ac_tolerance bounds = {bound & ABSOLUTE ? (t->kind == AC_KIND_FLOAT ? tol : whole) : 0,
                                        bound & RELATIVE ? rtol : 0, NULL};
           test_codec(ALL_TYPES[type], n, kind, &bounds, !below(3), &tuning);
         }
-  if (modes != (2u << AC_MODE_LATTICE) - 1) fail("a mode was not met", modes);
+  if (modes != (2u << AC_MODE_AFFINE) - 1) fail("a mode was not met", modes);
 
   printf("tables:");
   for (unsigned t = 0; t < n_tables; t++) printf(" %s", tables[t]->name);

@@ -58,15 +58,59 @@ def random_table(rng, K, prob_bits, wanted=()):
     return table
 
 
-def put_table(out, table, order):
+def golomb(out, v, order):
+    """An exp-Golomb code."""
+    u = v + (1 << order)
+    t = u.bit_length() - 1
+    out.put(1 << (t - order), t - order + 1)
+    out.put(u & (1 << t) - 1, t)
+
+
+def short(f, r):
+    """The code of the largest number of r bits after the leading one that is at most f."""
+    e = max(0, f.bit_length() - r - 1)
+    return (e << r) + (f >> e)
+
+
+def expanded(c, r):
+    e = max(0, (c >> r) - 1)
+    return c - (e << r) << e
+
+
+def put_codes(out, codes, order, kind):
     out.put(order, 3)
+    out.put(kind, 3)
     before = 0
-    for f in table:
-        u = zigzag(f - before) + (1 << order)
-        t = u.bit_length() - 1
-        out.put(1 << (t - order), t - order + 1)
-        out.put(u & (1 << t) - 1, t)
-        before = f
+    for c in codes:
+        golomb(out, zigzag(c - before), order)
+        before = c
+
+
+def put_table(rng, out, table):
+    """A table, or one with fewer bits that is like it; returns the one that was put."""
+    order, kind = int(rng.integers(8)), int(rng.choice([7, 7, rng.integers(7)]))
+    if kind < 7:
+        codes = [short(f, kind) for f in table]
+        rounded = [expanded(c, kind) for c in codes]
+        most = codes.index(max(codes))
+        rounded[most] = 0
+        rounded[most] = sum(table) - sum(rounded)  # at least what it was: all others were rounded down
+        if rounded[most] < sum(table):
+            put_codes(out, codes, order, kind)
+            return rounded
+    put_codes(out, table, order, 7)
+    return table
+
+
+def random_curve(rng, out, K, prob_bits):
+    """A table that is a curve."""
+    from reference import curve
+
+    shape, scale, centre = int(rng.integers(4)), int(rng.integers(128)), int(rng.integers(4 * K))
+    out.put(shape, 2)
+    out.put(scale, 7)
+    out.put(centre, 8)
+    return curve(shape, scale, centre, K, prob_bits)
 
 
 def rans(steps, n_lanes, prob_bits, payload=b""):
@@ -169,17 +213,17 @@ def random_value(rng, size):
 
 
 def class_sequence(rng, n, n_classes, coding):
-    """The bytes of a class sequence, and its classes."""
+    """The bytes of a class sequence, and its classes; one class takes none."""
     packed = Bits()
+    if n_classes == 1:
+        return b"", [0] * n
     if coding == 0:
         sequence = rng.integers(n_classes, size=n).tolist()
-        if n_classes > 1:
-            for c in sequence:
-                packed.put(c, (n_classes - 1).bit_length())
+        for c in sequence:
+            packed.put(c, (n_classes - 1).bit_length())
         return packed.bytes(), sequence
-    contexts = [random_table(rng, n_classes, 8) for _ in range(n_classes if coding == 2 else 1)]
-    for table in contexts:
-        put_table(packed, table, int(rng.integers(8)))
+    n_tables = n_classes if coding == 2 else 1
+    contexts = [put_table(rng, packed, random_table(rng, n_classes, 8)) for _ in range(n_tables)]
     sequence, steps, context = [], [], 0
     for i in range(n):
         sequence.append(any_symbol(rng, contexts[context]))
@@ -189,12 +233,17 @@ def class_sequence(rng, n, n_classes, coding):
     return packed.bytes() + states + varint(n_words) + words, sequence
 
 
+def put_gap(out, gap, r):
+    """A Golomb-Rice code."""
+    out.put(1 << (gap >> r), (gap >> r) + 1)
+    out.put(gap & (1 << r) - 1, r)
+
+
 def put_edges(rng, edges):
     r, out, before = int(rng.choice([0, 17, rng.integers(18)])), Bits(), -1
     for at in edges:
         gap = at - before - 1
-        out.put(1 << (gap >> r), (gap >> r) + 1)
-        out.put(gap & (1 << r) - 1, r)
+        put_gap(out, gap, r)
         before = at
     return bytes([r]) + out.bytes()
 
@@ -213,18 +262,18 @@ def section(rng, n, size=0, wanted=None, top=None, find_edges=None):
         classes = [class_around(rng, wanted) for _ in range(n_classes)]
     else:
         classes = [random_class(rng, *([] if top is None else [0, top])) for _ in range(n_classes)]
-    heads = b"".join(
-        bytes([k | (m is not None) << 5, K - 1]) + varint(zigzag(lo)) + (b"" if m is None else bytes([m]))
-        for k, K, lo, m in classes
-    )
-    tables, packed = [], Bits()
+    heads, tables, packed = b"", [], Bits()
     for k, K, lo, m in classes:
         some = wanted[: int(rng.integers(n + 1))] if wanted else ()
         tokens = {((x if m is None else index_of(x, m)) >> k) - lo for x in some}
         seen = {token for token in tokens if 0 <= token < K}
-        tables.append(random_table(rng, K, prob_bits, seen) if K > 1 else None)
-    for table in filter(None, tables):
-        put_table(packed, table, int(rng.integers(8)))
+        is_curve = K > 1 and chance(rng, 0.25)
+        heads += bytes([k | (m is not None) << 5, K - 1 | is_curve << 6]) + varint(zigzag(lo))
+        heads += b"" if m is None else bytes([m])
+        if is_curve:
+            tables.append(random_curve(rng, packed, K, prob_bits))
+        else:
+            tables.append(put_table(rng, packed, random_table(rng, K, prob_bits, seen)) if K > 1 else None)
     out = packed.bytes()
 
     coded_classes, sequence = class_sequence(rng, -(-n // group), n_classes, coding)
@@ -262,9 +311,13 @@ def section(rng, n, size=0, wanted=None, top=None, find_edges=None):
     exceptions, numbers, lists = 0, b"", b""
     if outside or refused or edges:
         exceptions, before = 192 if edges else 64, -1
-        for at, x in sorted(outside.items()):
-            lists += varint(at - before - 1) + varint(zigzag(x))
-            before = at
+        if outside:
+            r, order, codes = int(rng.choice([0, 17, rng.integers(18)])), int(rng.choice([0, 31, rng.integers(32)])), Bits()
+            for at, x in sorted(outside.items()):
+                put_gap(codes, at - before - 1, r)
+                golomb(codes, zigzag(x), order)
+                before = at
+            lists += bytes([r, order]) + codes.bytes()
         lists += refused_list + (put_edges(rng, edges) if edges else b"")
         numbers = varint(len(outside)) + varint(len(refused)) + (varint(len(edges)) if edges else b"")
         numbers += varint(len(lists))
@@ -557,6 +610,56 @@ def relative(rng, n, array, moved):
     return out, placed([x.to_bytes(array.type.size, "little") for x in bits], refused)
 
 
+# ---- affine lattices ----
+def random_parameter(rng, A):
+    info = np.finfo(A)
+    values = [info.tiny, info.max, info.smallest_subnormal, 0.01, 65535, 1, 2.0**-20]
+    values += [float(np.exp(rng.normal() * 4)) for _ in range(6)]
+    return A(rng.choice(values)) * A(rng.choice([-1, 1]))
+
+
+def random_lattice(rng, array):
+    """A lattice: its bytes, and a function from an array of its numbers to their values."""
+    A = [np.float64, np.float32][rng.integers(2)]
+    there = [chance(rng, 0.5) for _ in range(4)]
+    parameters = [random_parameter(rng, A) if yes else None for yes in there]
+    base = int(rng.choice([0, 2**31 - 1, -(2**31), rng.integers(-1000, 1000), rng.integers(-(2**31), 2**31)]))
+    array.seen |= {f"affine {A.__name__} in {array.type.value}"}
+    array.seen |= {f"affine parameter {i} {yes}" for i, yes in enumerate(there)}
+    array.seen |= {"affine wraps"} if abs(base) > 2**30 else set()
+    formula = (A is np.float32) | sum(yes << i + 1 for i, yes in enumerate(there))
+    out = bytes([formula]) + b"".join(x.tobytes() for x in parameters if x is not None) + varint(zigzag(base))
+
+    def values(numbers):
+        with np.errstate(all="ignore"):
+            y = (np.array(numbers, "i8") + base).astype("i4").astype(A)
+            for x, operation in zip(parameters, (np.divide, np.multiply, np.add, np.multiply), strict=True):
+                y = y if x is None else operation(y, x)
+            return y.astype(array.type.value)
+
+    return out, values
+
+
+def affine(rng, n, array):
+    with_uniform = bool(array.delta) and chance(rng, 0.6)
+    number = int(rng.choice([1, 1, 2, 15, rng.integers(1, 16)]))
+    lattices = [random_lattice(rng, array) for _ in range(number)]
+    heads = b"".join(head for head, _ in lattices)
+    meanings = [lambda numbers: multiples(numbers, array)] * with_uniform + [values for _, values in lattices]
+    n_units, coding = -(-n // 64), int(rng.integers(3)) if len(meanings) > 1 else 0
+    sequence_bytes, sequence = class_sequence(rng, n_units, len(meanings), coding)
+    wanted = None
+    if chance(rng, 0.5):
+        wanted = rng.integers(-(2 ** int(rng.integers(1, 30))), 2 ** int(rng.integers(1, 30)), n).tolist()
+    tail, integers, refused, _ = section(rng, n, array.type.size, wanted)
+    found = []
+    for i, lattice in enumerate(sequence):
+        found += cut(meanings[lattice](integers[64 * i : 64 * i + 64]))
+    array.seen |= {f"affine uniform {with_uniform}", f"affine sequence {coding if len(meanings) > 1 else 'none'}"}
+    head = bytes([number | coding << 4 | (not with_uniform) << 6])
+    return head + heads + sequence_bytes + tail, placed(found, refused)
+
+
 # ---- masks ----
 def split(rng, total, most):
     """Random lengths that sum to a number."""
@@ -671,13 +774,15 @@ def random_block(rng, bits, array):
         modes = [0, 1, 2, 2, 2, 2, 3]
     if array.T or array.rtol:
         modes = [0, 1, 3, 4, 4, 4]
+    if array.type.m in (23, 52) and not array.rtol:
+        modes += [5, 5]
     mode = modes[rng.integers(len(modes))] if n else 0
     array.seen.add(f"mode {mode} of {array.type.dtype}" + " masked" * with_mask)
     places = None
     if mode >= 2 and n >= 4 and not with_mask and chance(rng, 0.4):
         out, places = random_order(rng, n, array)
-    if mode < 3:
-        rest, values = [raw, constant, uniform][mode](rng, n, array)
+    if mode < 3 or mode == 5:
+        rest, values = {0: raw, 1: constant, 2: uniform, 5: affine}[mode](rng, n, array)
     else:
         rest, values = (exact if mode == 3 else relative if array.rtol else lattice)(rng, n, array, with_mask or places is not None)
     if places is not None:
@@ -792,10 +897,13 @@ FEATURES = {
     *(f"relative {value} coarse{delta}" for value in ("f4", "f8", "f2", bfloat16) if value for delta in ("", " delta")),
     *(f"relative {value} fine{delta}" for value in ("f4", "f8") for delta in ("", " delta")),
     *(f"order {kind}{part}" for kind in (1, 2, 3) for part in ("", " in part")),
+    *(f"affine {A} in {value}" for A in ("float32", "float64") for value in ("f4", "f8")), "affine wraps",
+    *(f"affine parameter {i} {yes}" for i in range(4) for yes in (True, False)),
+    *(f"affine uniform {yes}" for yes in (True, False)), *(f"affine sequence {c}" for c in ("none", 0, 1, 2)),
     "E0 clamped", "E0 > emax", "E0", "uniform u", "octave u", "infinite u", "u of 64 bits", "mixed, but is not",
     *(
         f"mode {mode} of {TYPES[code].dtype}{mask}"
-        for mode, codes in [(0, TYPES), (1, TYPES), (2, range(1, 7)), (3, TYPES), (4, range(1, 24))]
+        for mode, codes in [(0, TYPES), (1, TYPES), (2, range(1, 7)), (3, TYPES), (4, range(1, 24)), (5, (1, 2, 5, 6))]
         for code in codes
         for mask in ("", " masked")
         if code in TYPES

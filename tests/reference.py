@@ -315,7 +315,7 @@ def decode_block(r, count, array):
     """The values of a block, each as its bytes."""
     head, masked = r.u8(), {}
     mode = head & 7
-    require(head < 32 and mode <= 4, "reserved mode")
+    require(head < 32 and mode <= 5, "reserved mode")
     if head & 8:
         masked = mask(r, count, array)
     places = None
@@ -337,6 +337,9 @@ def decode_block(r, count, array):
             require(array.size < 8, "edges in float64")
         for at in section.edges:
             values[at] = edge(values[at], array)
+    elif mode == 5:
+        require(array.m in (23, 52) and not array.rtol, "no affine lattices")
+        values = affine(r, n, array)
     else:
         require(mode == 3 or array.T or array.rtol, "no lattice")
         integers, s, folded, refused = wide_integers(r, n, array, mode, bool(masked or places))
@@ -479,6 +482,61 @@ def wide_integers(r, n, array, mode, moved):
     return Q, shift, folded, section.refused
 
 
+# ---- Affine lattices ----
+Lattice = namedtuple("Lattice", "arithmetic d s o c base")
+
+
+def affine(r, n, array):
+    """The values of a block of mode 5, each as its bytes."""
+    head = r.u8()
+    number, coding, with_uniform = head & 15, head >> 4 & 3, not head & 64
+    require(head < 128 and number, "number of affine lattices")
+    require(array.delta or not with_uniform, "no uniform lattice among others")
+    lattices = [None] * with_uniform + [affine_lattice(r) for _ in range(number)]
+    n_units = -(-n // 64)
+    if len(lattices) > 1:
+        require(coding < 3, "coding of the sequence of lattices")
+        sequence = class_sequence(r, n_units, len(lattices), coding)
+    else:
+        require(coding == 0, "coding of a sequence of one")
+        sequence = [0] * n_units
+    section = windows(r, n, array.size)
+    require(not section.edges, "edges in a mode without")
+    values = []
+    for i, lattice in enumerate(sequence):
+        R = section.integers[64 * i : 64 * i + 64]
+        values += affine_values(R, lattices[lattice], array) if lattices[lattice] else uniform(R, array)
+    place(values, section.refused)
+    return values
+
+
+def affine_lattice(r):
+    formula = r.u8()
+    require(formula < 32, "a formula with reserved bits")
+    A = np.float32 if formula & 1 else np.float64
+    parameters = []
+    for bit in (2, 4, 8, 16):
+        parameters.append(A(r.numbers("f" if formula & 1 else "d")[0]) if formula & bit else None)
+        require(parameters[-1] is None or (np.isfinite(parameters[-1]) and parameters[-1]), "a parameter of a lattice")
+    base = unzigzag(r.varint())
+    require(-(2**31) <= base < 2**31, "base of a lattice")
+    return Lattice(A, *parameters, base)
+
+
+def affine_values(numbers, lattice, array):
+    values = []
+    with np.errstate(all="ignore"):
+        for R in numbers:
+            k = (R + lattice.base + 2**31) % 2**32 - 2**31
+            y = lattice.arithmetic(k)
+            y = y if lattice.d is None else y / lattice.d
+            y = y if lattice.s is None else y * lattice.s
+            y = y if lattice.o is None else y + lattice.o
+            y = y if lattice.c is None else y * lattice.c
+            values.append(np.dtype("<f4" if array.size == 4 else "<f8").type(y).tobytes())
+    return values
+
+
 # ---- Windows section ----
 Section = namedtuple("Section", "integers refused edges")
 
@@ -493,17 +551,20 @@ def windows(r, count, size):
     n_classes, coding = (byte & 15) + 1, byte >> 4 & 3
     require(coding < 3 and (n_classes > 1 or coding == 0), "coding of the class sequence")
     require(byte & 64 or byte < 128, "edges without exceptions")
-    classes = []
+    classes, readers = [], []
     for _ in range(n_classes):
-        head, K, lo = r.u8(), r.u8() + 1, unzigzag(r.varint())
+        head, second, lo = r.u8(), r.u8(), unzigzag(r.varint())
+        is_curve, K = second & 64, (second & ~64) + 1
         k, m = head & ~32, r.u8() if head & 32 else None
         require(k <= 25 and K <= 64, "raw bits or tokens of a class")
+        require(K > 1 or not is_curve, "the curve of one token")
         require(-(2**31) <= lo << k and lo + K << k <= 2**31, "window")
         require(m is None or 1 <= m <= 24, "significand bits of an image")
         require(m is None or -(2**31) <= image(lo << k, m) and image((lo + K << k) - 1, m) < 2**31, "window of an image")
         classes.append((k, K, lo, m))
+        readers.append(None if K == 1 else read_curve if is_curve else read_table)
     bits = Bits(r)
-    tables = [read_table(bits, K, prob_bits) if K > 1 else None for _, K, *_ in classes]
+    tables = [read and read(bits, K, prob_bits) for read, (_, K, *_) in zip(readers, classes, strict=True)]
     bits.end()
 
     groups = [range(start, min(start + group, count)) for start in range(0, count, group)]
@@ -544,7 +605,7 @@ def windows(r, count, size):
     outside, refused, edges = [], [], []
     if byte & 64:
         lists = Reader(missing[:lists_missing] + lists_stored)
-        outside = [(at, unzigzag(lists.varint())) for at in positions(lists.varint, numbers[0], count)]
+        outside = list(outside_values(lists, numbers[0], count)) if numbers[0] else []
         require(all(abs(v) <= 2**30 for _, v in outside), "an outside value beyond 2^30")
         refused = list(refused_values(lists, numbers[1], count, size))
         if byte & 128:
@@ -573,19 +634,72 @@ def image(u, m):
 
 
 # ---- Tables ----
-def read_table(bits, K, prob_bits):
-    order, f, table = bits.take(3), 0, []
-    for _ in range(K):
-        zeros = 0
-        while not bits.take(1):
-            zeros += 1
-            require(zeros <= 15, "a code of more than 15 zero bits")
-        t = zeros + order
-        f += unzigzag((1 << t) + bits.take(t) - (1 << order))
-        require(0 <= f < 1 << prob_bits, "a frequency out of range")
-        table.append(f)
-    require(sum(table) == 1 << prob_bits, "the sum of a table")
+def golomb(bits, order, most):
+    """An exp-Golomb code of at most so many zero bits."""
+    zeros = 0
+    while not bits.take(1):
+        zeros += 1
+        require(zeros <= most, "a code of too many zero bits")
+    t = zeros + order
+    return (1 << t) + bits.take(t) - (1 << order)
+
+
+def completed(table, largest, total):
+    """The first of the largest has what the others leave."""
+    at = largest.index(max(largest))
+    table[at] = total - (sum(table) - table[at])
+    require(1 <= table[at] < total, "a frequency that is left")
     return table
+
+
+def read_table(bits, K, prob_bits):
+    order, kind, c, codes, total = bits.take(3), bits.take(3), 0, [], 1 << prob_bits
+    for _ in range(K):
+        c += unzigzag(golomb(bits, order, 32 - order))
+        require(0 <= c < total, "a code out of range")
+        codes.append(c)
+    if kind == 7:
+        require(sum(codes) == total, "the sum of a table")
+        return codes
+    octaves = [max(0, (c >> kind) - 1) for c in codes]
+    table = [(c - (e << kind)) << e for c, e in zip(codes, octaves, strict=True)]
+    require(all(f < total for f in table), "a frequency out of range")
+    return completed(table, codes, total)
+
+
+def logarithm(v):
+    e = v.bit_length() - 1
+    y = v << (31 - e)
+    i, g = y >> 23 & 255, y >> 7 & 65535
+    low, high = (round(65536 * math.log2(1 + j / 256)) for j in (i, i + 1))
+    return (e << 16) + low + ((high - low) * g >> 16)
+
+
+TWELFTHS = [65536, 61858, 58386, 55109, 52016, 49097, 46341, 43740, 41285, 38968, 36781, 34716]
+
+
+def curve(shape, scale, centre, K, prob_bits):
+    """The frequencies of a curve."""
+    weights = []
+    for i in range(K):
+        t = min(2 * abs(4 * i + 2 - centre) * TWELFTHS[scale % 12] >> scale // 12, 2**22)
+        q = t * t >> 16
+        normal, laplace = 47274 * q >> 16, 133711 * t >> 16
+        E = (normal, laplace, (normal + laplace) // 2, 5 * (logarithm(65536 + q // 2) - 2**20) // 2)[shape]
+        E = min(E, 31 << 16)
+        g = E & 65535
+        p = 65536 - (g * (45309 - (g * (15105 - (2563 * g >> 16)) >> 16)) >> 16)
+        weights.append(256 * p >> (E >> 16) if E < 25 << 16 else 0)
+    if not sum(weights):
+        weights[0] = 1
+    table = [1 + w * ((1 << prob_bits) - K) // sum(weights) for w in weights]
+    return completed(table, weights, 1 << prob_bits)
+
+
+def read_curve(bits, K, prob_bits):
+    shape, scale, centre = bits.take(2), bits.take(7), bits.take(8)
+    require(centre < 4 * K, "the centre of a curve")
+    return curve(shape, scale, centre, K, prob_bits)
 
 
 # ---- Class sequence ----
@@ -629,6 +743,24 @@ def positions(gap, n, count):
         yield at
 
 
+def rice_gap(bits, r, count):
+    quotient = 0
+    while not bits.take(1):
+        quotient += 1
+        require(quotient << r < count, "a gap beyond the block")
+    return (quotient << r) + bits.take(r)
+
+
+def outside_values(lists, n, count):
+    """(position, integer) of every outside value."""
+    r, order = lists.u8(), lists.u8()
+    require(r <= 17 and order <= 31, "the codes of outside values")
+    bits = Bits(lists)
+    for at in positions(lambda: rice_gap(bits, r, count), n, count):
+        yield at, unzigzag(golomb(bits, order, 32 - order))
+    bits.end()
+
+
 def refused_values(lists, n, count, size):
     """(position, value) of every refused value: entries stand for runs, and may repeat the value before."""
     at, value = 0, bytes(size)
@@ -649,14 +781,7 @@ def edge_positions(lists, n, count):
     r = lists.u8()
     require(r <= 17, "parameter of edges")
     bits = Bits(lists)
-
-    def gap():
-        zeros = 0
-        while not bits.take(1):
-            zeros += 1
-        return (zeros << r) + bits.take(r)
-
-    found = list(positions(gap, n, count))
+    found = list(positions(lambda: rice_gap(bits, r, count), n, count))
     bits.end()
     return found
 

@@ -74,6 +74,14 @@ def chunks():
     yield "exact, low bytes", encode(np.round(normal[:150].astype("f8"), 2), 0)
     yield "float16", encode(normal.astype("f2"), 0.01)
     yield "edges", encode(rng.uniform(9e4, 1.05e5, 300).astype("f4"), 0.1)
+    celsius = rng.integers(-500, 500, 300) * 0.01 + 273.15
+    celsius[100:103] = np.nan
+    yield "affine", encode(celsius, 1e-3)
+    k = np.clip(np.rint(rng.normal(size=(2, 1200)) * 30 + 30_000), 0, 65535).astype("f4")
+    k[:, :2] = 0, 65535
+    x = k / np.float32(65535) * np.float32([[655], [900]]) + np.float32([[-300], [-400]])
+    x = np.concatenate([x[0], normal[:72] * 100, np.resize(x[1], 1800), normal])
+    yield "affine, several", _core.encode(x.view("u1"), 1, False, False, x.shape, 2.0**-9, level=9)
     yield "integers", encode(rng.integers(-1000, 1000, 200, "i2"), 7)
     yield "relative", encode(normal, rtol=1e-2)
     yield "relative, fine", encode(normal[:100].astype("f8"), rtol=1e-6)
@@ -101,13 +109,14 @@ CHUNKS = dict(chunks())
 
 def test_the_chunks_cover_every_path():
     found = {name: inspect(chunk) for name, chunk in CHUNKS.items()}
-    assert {"constant", "raw", "uniform", "exact", "lattice", "empty"} == {info.mode for info in found.values()}
+    assert {"constant", "raw", "uniform", "exact", "lattice", "affine", "empty"} == {info.mode for info in found.values()}
     assert found["exact, differences"].blocks[0].difference == 3
     assert found["exact, low bytes"].blocks[0].low_bytes > 0
     assert found["exact"].blocks[0].folded
     assert found["edges"].blocks[0].edges > 0
     assert found["columns"].blocks[0].order == "columns"
     assert "sorted" in found["sorted"].blocks[0].order
+    assert found["affine"].mode == found["affine, several"].mode == "affine"
     assert found["masked"].masked == found["fill value"].masked > 80
     assert found["packed"].blocks[0].lanes == 0
     assert found["special"].blocks[0].raw_exceptions == 9

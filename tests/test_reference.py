@@ -12,7 +12,7 @@ import pytest
 import reference
 from arrays import NATIVE, torture
 from handmade import RAW, crc32c, header, reseal, varint, zigzag
-from random_chunks import TYPES, Bits, code_decisions, put_table, random_chunk, rans, same
+from random_chunks import TYPES, Bits, code_decisions, golomb, put_codes, put_gap, random_chunk, rans, same
 from test_blocks import CHOICES, force
 from test_data import FOLDER, MANIFEST
 from test_frame import CHUNKS
@@ -115,10 +115,20 @@ def pack(*numbers):
     return out.bytes()
 
 
-def packed_table(table, order=0):
+def packed_table(table, order=0, kind=7):
+    """A table, or the codes of one."""
     out = Bits()
-    put_table(out, table, order)
+    put_codes(out, table, order, kind)
     return out.bytes()
+
+
+def packed_outside(outside, r=0, order=0):
+    """A list of outside values: gaps and integers."""
+    out = Bits()
+    for gap, v in outside:
+        put_gap(out, gap, r)
+        golomb(out, zigzag(v), order)
+    return bytes([r, order]) + out.bytes() if outside else b""
 
 
 def block(layout=0x20, classes=0, heads=b"\2\0\0", tables=b"", sequence=b"", raw=b"\xe4\x85\0\0", lists=b"",
@@ -131,8 +141,9 @@ def constant(lo, k=0):
     return {"heads": bytes([k, 0]) + varint(zigzag(lo)), "raw": bytes(2 * k)}
 
 
-def exceptions(outside=(), refused=(), surplus=b"", size=None):
-    lists = b"".join(varint(gap) + varint(zigzag(v)) for gap, v in outside)
+def exceptions(outside=(), refused=(), surplus=b"", size=None, listed=None):
+    """Numbers and lists; `listed` are the bytes of the outside values, if not the usual ones."""
+    lists = packed_outside(outside) if listed is None else listed
     lists += b"".join(varint(gap << 2) + b"some" for gap in refused) + surplus
     return varint(len(outside)) + varint(len(refused)) + varint(len(lists) if size is None else size) + lists
 
@@ -212,7 +223,7 @@ BAD_BLOCKS = {
     "outside below -2^30": block(lists=exceptions([(0, -(2**30) - 1)])),
     "outside, behind the block": block(lists=exceptions([(8, 1)])),
     "refused, behind the block": block(lists=exceptions([], [7, 0])),
-    "outside, gap wraps": block(lists=exceptions([(1, 1), (2**64 - 1, 1)])),
+    "outside, gap too large": block(lists=exceptions([(1, 1), (6, 1)])),
     "refused, gap wraps": block(lists=exceptions([], [1, 2**62 - 1])),
     "run behind the block": block(lists=runs(8, 1 << 2 | 2, b"some", 6)),
     "run beyond the number": block(lists=runs(7, 2, b"some", 6)),
@@ -220,7 +231,7 @@ BAD_BLOCKS = {
     "run of 2^64 + 1": block(lists=runs(8, 2, b"some", 2**64 - 1)),
     "run without its length": block(lists=b"\0\2\5\2some"),
     "lists, too long": block(lists=exceptions([(0, 1)], surplus=b"\0")),
-    "lists, too short": block(lists=exceptions([(0, 1), (0, 1)], size=3)),
+    "lists, too short": block(lists=exceptions([(0, 1), (0, 1)], size=2)),
     "lists, no end": block(lists=exceptions([(0, 1)], size=2**64 - 1)),
     "9 outside": block(lists=exceptions([(0, 1)] * 9)), "9 refused": block(lists=exceptions([], [0] * 9)),
     "2^63 outside and refused": block(lists=varint(2**63) * 2 + b"\0"),
@@ -288,30 +299,73 @@ def in_states(payload, lists=b"", rest=b"", k=2, lanes=0, states=None):
 
 
 THREE = b"\1\0\3"  # numbers: one outside value, lists of three bytes
+LIST, LATER = packed_outside([(0, -5)], order=5), packed_outside([(1, -5)], order=5)
 IDLE_LANES = rans([(i, [512, 512], i % 2) for i in range(8)], 16, 10, b"\xe4\x85\0\0")[0]
 GOOD_BLOCKS |= {
     "raw plane in states": in_states(b"\xe4\x85\0\0", lanes=1), "idle lanes in states": in_states(b"\1\2\3\4", lanes=4),
-    "lists in states": in_states(b"\0\x80\1", THREE, k=0, lanes=1),
-    "lists and raw plane in states": in_states(b"\1\x81\1\xe4\x85\xff\xff", THREE, lanes=1),
+    "lists in states": in_states(LIST, THREE, k=0, lanes=1),
+    "lists and raw plane in states": in_states(LATER + b"\xe4\x85\xff\xff", THREE, lanes=1),
     "some of the raw plane in states": in_states(bytes(range(16)), rest=bytes(range(34)), k=25, lanes=1),
-    "some of both in states": in_states(b"\0\x80\1" + bytes(range(13)), THREE, bytes(37), k=25, lanes=1),
+    "some of both in states": in_states(LIST + bytes(range(13)), THREE, bytes(37), k=25, lanes=1),
     "some of the lists in states": in_states(
-        b"\0\1" * 4 + b"\0some\0so", b"\4\4\x1c" + b"me\0some\0some", bytes(4), lanes=1
+        packed_outside([(0, -1)] * 4, order=10) + b"\0some\0so", b"\4\4\x1c" + b"me\0some\0some", bytes(4), lanes=1
     ),
     "nothing in states": in_states(b"", k=0, lanes=1),
 }
 BAD_BLOCKS |= {
     "states of no tokens": block(layout=0x60), "bit 7 with bytes in states": block(**tokens(layout=0xC0)),
     "states, a byte too many": in_states(b"\xe4\x85\0\0\1", lanes=1),
-    "states, half of one too many": in_states(b"\0\x80\1\1", THREE, k=0, lanes=1),
+    "states, half of one too many": in_states(LIST + b"\1", THREE, k=0, lanes=1),
     "states, raw plane twice": in_states(b"\xe4\x85\0\0", rest=bytes(4), lanes=1),
-    "states, lists twice": in_states(b"\0\x80\1", THREE + b"\0\x80\1", k=0, lanes=1),
-    "states, a list that is wrong": in_states(b"\x08\x80\1", THREE, k=0, lanes=1),
-    "states, lists too long": in_states(b"\0\x80\1", b"\1\0" + varint(2**16 + 1) + bytes(2**16 + 1 - 16), lanes=1),
-    "states, lists of 2^64": in_states(b"\0\x80\1", b"\1\0" + varint(2**64 - 1), lanes=1),
+    "states, lists twice": in_states(LIST, THREE + LIST, k=0, lanes=1),
+    "states, a list that is wrong": in_states(b"\0\x20\1", THREE, k=0, lanes=1),
+    "states, lists too long": in_states(LIST, b"\1\0" + varint(2**16 + 1) + bytes(2**16 + 1 - 16), lanes=1),
+    "states, lists of 2^64": in_states(LIST, b"\1\0" + varint(2**64 - 1), lanes=1),
     "idle state of 2^17": in_states(b"", lanes=2, states=IDLE_LANES[:-4] + b"\0\0\2\0"),
     "idle state of 2^16 + 1": in_states(b"", lanes=2, states=IDLE_LANES[:-4] + b"\1\0\1\0"),
     "idle state below 2^16": in_states(b"", lanes=2, states=IDLE_LANES[:-4] + b"\xff\xff\0\0"),
+}
+
+
+# ---- corners of tables and of outside values ----
+def curve(shape=0, scale=60, centre=4, K=2, picks=None):
+    """A block of eight tokens of a curve."""
+    table = reference.curve(shape, scale, centre, K, 10)
+    coded = b"".join(rans([(i % 4, table, i % K) for i in range(8)], 4, 10)[:2])
+    return block(layout=0, heads=bytes([0, K - 1 | 64, 0]), tables=pack((shape, 2), (scale, 7), (picks or centre, 8)), raw=b"",
+                 coded=coded)  # fmt: skip
+
+
+def short(codes, frequencies, kind):
+    """A block of eight tokens of a table with fewer bits."""
+    K = len(codes)
+    states, words, _ = rans([(i % 4, frequencies, i % K) for i in range(8)], 4, 10)
+    return block(layout=0, heads=bytes([0, K - 1, 0]), tables=packed_table(codes, kind=kind), raw=b"", coded=states + words)
+
+
+GOOD_BLOCKS |= {
+    **{f"curve {shape}, {scale}, {centre}": curve(shape, scale, centre, 3)
+       for shape in range(4) for scale in (0, 60, 127) for centre in (0, 5, 11)},
+    "curve, 64 tokens": curve(3, 80, 128, 64), "curve, far away": curve(0, 0, 255, 64),
+    "table of powers": short([10, 9, 1], [767, 256, 1], 0), "table of three bits": short([9, 70, 1], [10, 1013, 1], 3),
+    "table of like codes": short([9, 9], [768, 256], 0),
+    "outside, longest codes": block(lists=exceptions([(0, 2**30)], listed=packed_outside([(0, 2**30)], 17, 0))),
+    "outside, shortest codes": block(lists=exceptions([(0, 2**30)], listed=packed_outside([(0, 2**30)], 0, 31))),
+}  # fmt: skip
+BAD_BLOCKS |= {
+    "curve of one token": block(heads=b"\2\x40\0", tables=pack((0, 2), (60, 7), (2, 8))),
+    "curve, centre": curve(K=2, picks=8), "curve, bit 7": block(**tokens(heads=b"\0\x81\0")),
+    "curve, padding": block(**tokens(heads=b"\0\x41\0", tables=pack((0, 2), (60, 7), (4, 8), (1, 2)))),
+    "table of powers, nothing left": short([10, 10, 10, 1], [512, 510, 1, 1], 0), "table of 2^10": short([11, 1], [1023, 1], 0),
+    "table of far too large codes": short([1023, 1], [1023, 1], 6), "table, all of it": short([9, 0], [1023, 1], 0),
+    "table, code of 2^32": block(**tokens(tables=pack((0, 3), (7, 3), (0, 32), (1, 1), (0, 32), (1, 1)))),
+    "outside, rice 18": block(lists=exceptions([(0, 1)], listed=b"\x12\0" + bytes(3) + b"\1")),
+    "outside, order 32": block(lists=exceptions([(0, 1)], listed=b"\0\x20" + pack((3, 2), (0, 32)))),
+    "outside, zero bits": block(lists=exceptions([(0, 1)], listed=b"\0\0" + pack((1, 1), (0, 33), (1, 1), (0, 33)))),
+    "outside, 2^32": block(lists=exceptions([(0, 1)], listed=b"\0\0" + pack((1, 1), (0, 32), (1, 1), (2**32 - 1, 32)))),
+    "outside, gap of zeros": block(lists=exceptions([(0, 1)], listed=bytes(20))),
+    "outside, padding": block(lists=exceptions([(0, 1)], listed=b"\0\0" + pack((1, 1), (2, 2), (1, 1), (1, 4)))),
+    "outside, no codes": block(lists=exceptions([(0, 1)], listed=b"\0")),
 }
 
 
@@ -342,6 +396,21 @@ def ordered(fields, rest=None):
     return bytes([rest[0] | 16]) + fields + rest[1:]
 
 
+def affine(head=0x41, lattices=b"\0\0", sequence=b"", rest=None):
+    """A block of mode affine: eight integers, those of the worked example if not told otherwise, on k alone."""
+    return b"\5" + bytes([head]) + lattices + sequence + (block()[1:] if rest is None else rest)
+
+
+def f32(*numbers):
+    return struct.pack(f"<{len(numbers)}f", *numbers)
+
+
+def f64(*numbers):
+    return struct.pack(f"<{len(numbers)}d", *numbers)
+
+
+INFINITY, NAN = float("inf"), float("nan")
+LATTICE = b"\x1e" + f64(3, 0.1, 5e-324, -2.0**-1074 * 7) + varint(zigzag(-9))
 EIGHT = block(**constant(255))[1:]
 GOOD_BLOCKS |= {
     "order": ordered(b"\2\0\1"), "order, a phase": ordered(b"\4\3\1"), "order, one row": ordered(b"\4\1\1"),
@@ -350,6 +419,15 @@ GOOD_BLOCKS |= {
     "order, coded classes": ordered(b"\4\0\x46" + sequence(1, [128, 128], [(i, i % 2) for i in range(4)])["sequence"]),
     "order, exact": ordered(b"\4\1\1", integers(8)),
     "order, outside": ordered(b"\2\0\1", block(lists=exceptions([(0, 5), (0, 6)], [1, 5]))),
+    "affine": affine(), "affine, all of it": affine(lattices=LATTICE),
+    "affine, single": affine(lattices=b"\x1f" + f32(65535, 0.1, -7.5, 1e-45) + varint(zigzag(3))),
+    "affine, infinite": affine(lattices=b"\x0d" + f32(3e38, -3e38) + varint(zigzag(2**31 - 1))),
+    "affine, least base": affine(lattices=b"\0" + varint(zigzag(-(2**31)))),
+    "affine, with the uniform": affine(1, sequence=pack((1, 1))), "affine, uniform": affine(1, sequence=pack((0, 1))),
+    "affine, 15": affine(15, LATTICE * 15, pack((15, 4))), "affine, 15 alone": affine(0x4F, LATTICE * 15, pack((14, 4))),
+    "affine, order 0": affine(0x11, sequence=sequence(1, [128, 128])["sequence"]),
+    "affine, refused": affine(rest=block(lists=exceptions([(0, 5)], [1, 5]))[1:]),
+    "affine, masked": masked(rest=affine()),
     "mask": masked(), "mask, raw": masked(rest=b"\0" + b"ones" * 4), "mask, exact": masked(rest=integers(8)),
     "all masked": masked(8, bitmap=b"", rest=b"\0"), "16 patterns": masked(4, [b"some"] * 16, b"\x0f\x2e"),
     "a run of patterns": masked(4, [b"some", b"more"], b"\x31"),
@@ -370,7 +448,24 @@ BAD_BLOCKS |= {
     "order, coding 3": ordered(b"\4\0\xc6" + sequence(1, [128, 128], [(i, i % 2) for i in range(4)])["sequence"]),
     "order, class 2 of 2": ordered(b"\4\0\x0a" + pack((3, 2), (0, 6))), "order, padding": ordered(b"\4\0\6" + b"\x10"),
     "order, cut": ordered(b"\2\0\1")[:3], "order, difference to a row": ordered(b"\2\0\1", integers(16)),
-    "mode 5": b"\5" + block()[1:], "reserved bit of a block": b"\x22" + block()[1:],
+        "mode 6": b"\6" + block()[1:], "mode 7": b"\7" + block()[1:],
+    "affine of nothing": affine(0x40, b""), "affine, bit 7": affine(0xC1), "affine, coding of one": affine(0x51),
+    "affine, coding 3": affine(0x31, sequence=sequence(3, [128, 128])["sequence"]),
+    "affine, lattice 15 of 15": affine(0x4F, LATTICE * 15, pack((15, 4))),
+    "affine, padding of the sequence": affine(1, sequence=b"\2"), "affine, without sequence": affine(1),
+    "affine, a sequence of one": affine(sequence=b"\0"),
+    **{f"affine, formula {1 << i}": affine(lattices=bytes([1 << i, 0])) for i in (5, 6, 7)},
+    **{
+        f"affine, {x} in {i}": affine(lattices=bytes([2 << i | single]) + pack_one(x) + b"\0")
+        for x in (0.0, -0.0, INFINITY, -INFINITY, NAN) for i in range(4) for single, pack_one in ((0, f64), (1, f32))
+    },
+    "affine, base of 2^31": affine(lattices=b"\0" + varint(zigzag(2**31))),
+    "affine, base below -2^31": affine(lattices=b"\0" + varint(zigzag(-(2**31) - 1))),
+    "affine, base of 2^63": affine(lattices=b"\0" + varint(2**64 - 1)),
+    "affine, base of two spellings": affine(lattices=b"\0\x80\0"),
+    "affine, edges": b"\5" + b"\x41\0\0" + edges()[1:], "affine, too long": affine() + b"\0",
+    "affine, lattices cut": affine(0x4F, LATTICE * 2)[:60], "affine of nothing masked": masked(8, bitmap=b"", rest=affine()),
+    "reserved bit of a block": b"\x22" + block()[1:],
     "lattice without": b"\4" + integers()[1:],
     "mask of nothing": masked(0), "mask of 9": masked(9), "mask, no patterns": masked(4, []),
     "17 patterns": masked(4, [b"some"] * 17, b"\x30"), "pattern 2 of 2": masked(4, [b"some", b"more"], b"\x32"),
@@ -416,6 +511,18 @@ def test_refused_corners(name):
 def test_windows_need_a_delta():
     assert agree(reseal(header(delta=0.0), block())) is None
     valid(reseal(header(delta=0.0), RAW))
+
+
+def test_where_affine_lattices_may_be():
+    """Without a delta the uniform lattice is not among them; of 16-bit floats, integers and relative bounds there are none."""
+    valid(reseal(header(delta=0.0), affine()))
+    assert agree(reseal(header(delta=0.0), affine(1, sequence=pack((1, 1))))) is None
+    valid(reseal(header((8,), 2), affine()))
+    valid(reseal(header((4,), 5), affine()))
+    for code in (3, 4, 18, 24, 25):
+        assert agree(reseal(header(dtype=code), affine())) is None
+    for delta in (0.0, 1.0):
+        assert agree(reseal(header(delta=delta, flags=8, rtol=0.5), affine())) is None
 
 
 F8 = {"dtype": 2, "shape": (4,)}

@@ -8,12 +8,14 @@
  *     uniform   windows section of quantized floats
  *     exact     wide integers, bit for bit
  *     lattice   wide integers: integers with a tolerance, floats with a relative bound
+ *     affine    windows section of the integers that packed floats were made of
  *
  * Invariants: an encoded block is never larger than a raw one (one byte more than its values); the decoder
  * checks every length before it reads, and every value of a block is written.
  */
 #include "block.h"
 
+#include "affine.h"
 #include "order.h"
 
 enum { MODE = 7, HAS_MASK = 8, HAS_ORDER = 16 };
@@ -79,6 +81,7 @@ typedef struct {
   /* what is left of them */
   const uint8_t *values;
   uint32_t left;
+  uint8_t *body; /* where mask and order end */
   ac_writer out;
 } encoding;
 
@@ -88,7 +91,8 @@ static void keep_all(encoding *e) {
   e->values = e->src;
   e->left = e->n;
   e->dst[0] = 0;
-  e->out = (ac_writer){e->dst + 1, e->end, 0};
+  e->body = e->dst + 1;
+  e->out = (ac_writer){e->body, e->end, 0};
 }
 
 /* Mask by a rule.  Without anything to mask all values are kept; 0 if there is no room. */
@@ -101,6 +105,7 @@ static int mask_by(encoding *e, const ac_mask_rule *rule) {
   e->dst[0] = HAS_MASK;
   ac_mask_write(&e->out, &e->mask, size, e->src, &e->scale->strides, (uint8_t *)e->s->events);
   if (e->out.failed) return 0;
+  e->body = e->out.p;
   e->left = ac_mask_compact(&e->mask, size, e->src, e->s->values);
   e->values = e->s->values;
   return 1;
@@ -174,6 +179,7 @@ static size_t write_in_order(encoding *e, const ac_order_choice *choice, int qua
     e->dst[0] |= HAS_ORDER;
     ac_order_write(&e->out, &order, e->s->sequence);
     if (e->out.failed) return 0;
+    e->body = e->out.p;
     ac_order_apply(&order, e->scale->type->size, e->src, e->s->values);
     e->values = e->s->values;
     n_refused = quantize(e);
@@ -270,18 +276,27 @@ static size_t encode_integers(encoding *e, int mode) {
   return e->out.failed ? 0 : (size_t)(e->out.p - e->dst);
 }
 
-/* 16-bit floats have so few values that storing them exactly can be smaller than a tolerance near their
- * resolution.  Is it, by the estimate, than what was written? */
+/* Bits of the values that are zero in all of a sample, counted from the lowest; all if it has nothing but zeros. */
+static unsigned idle_bits(const uint8_t *values, uint32_t n, unsigned size) {
+  uint64_t all = 0;
+  for (uint32_t i = 0, step = n > 64 ? n / 64 : 1; i < n; i += step) all |= ac_load_bits(values + (size_t)i * size, size);
+  return all ? (unsigned)__builtin_ctzll(all) : 8 * size;
+}
+
+/* 16-bit floats, and wider ones that once were such, have so few values that storing them exactly can be smaller
+ * than a tolerance near their resolution.  Is it, by the estimate, than what was written? */
 enum { WORTH_A_LOOK = 8 }; /* bits a value */
 static int exact_is_smaller(encoding *e, size_t written) {
-  if (e->scale->type->size != 2 || !e->left || 8 * written < (size_t)WORTH_A_LOOK * e->left) return 0;
+  const unsigned size = e->scale->type->size;
+  if (!e->left || 8 * written < (size_t)WORTH_A_LOOK * e->left) return 0;
+  if (size != 2 && idle_bits(e->values, e->left, size) < 3 * size) return 0;
   /* some pieces stand for all */
   enum { PIECES = 16, PIECE = 512 };
   const uint8_t *values = e->values;
   uint32_t n = e->left;
   if (n > 2 * PIECES * PIECE) {
     for (uint32_t i = 0; i < PIECES; i++)
-      memcpy(e->s->low + i * PIECE * 2, values + (size_t)(e->left / PIECES) * i * 2, PIECE * 2);
+      memcpy(e->s->low + i * PIECE * size, values + (size_t)(e->left / PIECES) * i * size, PIECE * size);
     values = e->s->low;
     n = PIECES * PIECE;
   }
@@ -289,6 +304,23 @@ static int exact_is_smaller(encoding *e, size_t written) {
   /* the estimate is that of an even distribution; a normal one takes so much more a value */
   const double normal = 0.37;
   return (plan.bits / n + normal) * e->left < 8.0 * (double)written;
+}
+
+/* Values of an affine lattice, with the mask of what was written, if that makes it smaller. */
+static size_t affine_if_smaller(encoding *e, size_t written) {
+  const ac_mask_rule rule = special_values(e->scale);
+  if (!ac_affine_permitted(e->scale)) return written;
+  if (!written && !mask_by(e, &rule)) return 0; /* of which no mask is left */
+  const int mode = e->dst[0] & MODE;
+  if (written && mode != AC_MODE_UNIFORM && mode != AC_MODE_EXACT) return written;
+  /* s->wide has room for raw values, and nobody needs it any more */
+  const size_t head = (size_t)(e->body - e->dst), most = written ? written - 1 : (size_t)(e->end - e->dst);
+  if (!e->left || most <= head) return written;
+  const size_t size = ac_affine_encode(e->scale, e->values, e->left, e->tuning, e->s, (uint8_t *)e->s->wide, most - head);
+  if (!size) return written;
+  memcpy(e->body, e->s->wide, size);
+  e->dst[0] = (uint8_t)((e->dst[0] & (HAS_MASK | HAS_ORDER)) | AC_MODE_AFFINE);
+  return head + size;
 }
 
 size_t ac_block_encode(const ac_scale *scale, const void *src, uint64_t first, uint32_t n, const ac_tuning *tuning,
@@ -307,6 +339,7 @@ size_t ac_block_encode(const ac_scale *scale, const void *src, uint64_t first, u
     written = exact && exact < written ? exact : encode_uniform(&e);
   }
   if (!written && mode != AC_MODE_EXACT) written = encode_integers(&e, AC_MODE_EXACT);
+  written = affine_if_smaller(&e, written);
   if (written) return written;
   dst[0] = AC_MODE_RAW;
   memcpy(dst + 1, src, n * size);
@@ -336,6 +369,7 @@ static int read_head(ac_reader *in, const ac_scale *scale, uint32_t n, ac_decode
     case AC_MODE_EXACT: return AC_OK;
     case AC_MODE_UNIFORM: return is_float && scale->lattice.delta != 0 && !scale->relative ? AC_OK : AC_E_FORMAT;
     case AC_MODE_LATTICE: return (is_float ? scale->relative != NULL : scale->whole != 0) ? AC_OK : AC_E_FORMAT;
+    case AC_MODE_AFFINE: return ac_affine_permitted(scale) ? AC_OK : AC_E_FORMAT;
     default: return AC_E_FORMAT;
   }
 }
@@ -352,6 +386,7 @@ static int read_values(ac_reader *in, const ac_scale *scale, int mode, uint32_t 
       for (uint32_t i = 0; i < n; i++) memcpy(dst + (size_t)i * size, in->p, size);
     return AC_OK;
   }
+  if (mode == AC_MODE_AFFINE) return ac_affine_read(in, scale, n, s, dst);
   if (mode != AC_MODE_UNIFORM) return ac_integers_read(in, mode, scale, n, moved, s, dst);
   ac_section section;
   const double delta = scale->lattice.delta;
@@ -403,6 +438,7 @@ int ac_block_inspect(const ac_scale *scale, const uint8_t *src, size_t size, uin
   if (mode == AC_MODE_CONSTANT) return ac_remaining(&in) == scale->type->size ? AC_OK : AC_E_FORMAT;
   ac_section section;
   error = mode == AC_MODE_UNIFORM ? ac_section_read(&in, left, &section)
+          : mode == AC_MODE_AFFINE ? ac_affine_inspect(&in, scale, left, &section)
                                   : ac_integers_inspect(&in, mode, scale, left, mask.masked || order.kind, &section, info);
   if (error) return AC_E_FORMAT;
   info->n_classes = section.windows.n_classes;

@@ -188,7 +188,9 @@ static inline void ac_end_bits(ac_bitreader *b) {
  * t bits of u.  v < 2^32. */
 static inline uint32_t ac_read_golomb(ac_bitreader *b, unsigned order) {
   const unsigned top = order + ac_read_zeros(b, 32 - order);
-  return (uint32_t)((1ull << top | ac_read_bits(b, top)) - (1ull << order));
+  const uint64_t v = (1ull << top | ac_read_bits(b, top)) - (1ull << order);
+  if (v > UINT32_MAX && !b->bytes->failed) b->bytes->failed = AC_E_FORMAT;
+  return (uint32_t)v;
 }
 
 typedef struct {

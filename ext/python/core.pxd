@@ -45,6 +45,7 @@ cdef extern from "arraycodec.h" nogil:
         AC_MODE_UNIFORM
         AC_MODE_EXACT
         AC_MODE_LATTICE
+        AC_MODE_AFFINE
     ctypedef struct ac_array:
         uint8_t dtype
         uint8_t big_endian

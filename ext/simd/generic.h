@@ -5,7 +5,7 @@
  *
  * Loops over a group (at most 128 values, in L1) are kept free of branches so that a compiler can
  * use whatever vector unit the target has.  Invariants: nothing here depends on the data's
- * history outside its block; float arithmetic is + - * and comparisons only, never contracted.
+ * history outside its block; float arithmetic is + - * / and comparisons only, never contracted.
  */
 #ifndef AC_GENERIC_H
 #define AC_GENERIC_H
@@ -598,5 +598,30 @@ AC_ALWAYS_INLINE int decode_group_any(const ac_coded *in, ac_cursor *at, unsigne
 UNUSED static uint8_t *encode_any(const ac_windows *w, const uint8_t *group_class, uint32_t n, const uint8_t *tokens,
                                   const ac_symbol (*symbols)[AC_MAX_TOKENS], const uint32_t *states, uint8_t *end) {
   return BY_PROB_BITS(w, encode)(w, group_class, n, tokens, symbols, states, end);
+}
+/* ---- affine lattices ---- */
+/* Every operation rounded to A, then (T).  The division is left out where it does nothing, as it is slow. */
+#define DEFINE_AFFINE(NAME, A, T)                                                                              \
+  static void NAME(const ac_affine *l, const int32_t *restrict r, uint32_t n, T *restrict x) {                 \
+    const uint32_t base = (uint32_t)l->base;                                                                   \
+    const A d = (A)l->divisor, s = (A)l->scale, o = (A)l->offset, f = (A)l->factor;                            \
+    if (d != 1)                                                                                                \
+      for (uint32_t i = 0; i < n; i++) x[i] = (T)(((A)(int32_t)((uint32_t)r[i] + base) / d * s + o) * f);      \
+    else                                                                                                       \
+      for (uint32_t i = 0; i < n; i++) x[i] = (T)(((A)(int32_t)((uint32_t)r[i] + base) * s + o) * f);          \
+  }
+DEFINE_AFFINE(affine_f32, float, float)
+DEFINE_AFFINE(affine_f32_f64, float, double)
+DEFINE_AFFINE(affine_f64_f32, double, float)
+DEFINE_AFFINE(affine_f64, double, double)
+
+static void affine(const ac_affine *lattice, unsigned size, const int32_t *r, uint32_t n, void *x) {
+  if (lattice->single) {
+    if (size == 4) affine_f32(lattice, r, n, x);
+    else affine_f32_f64(lattice, r, n, x);
+  } else {
+    if (size == 4) affine_f64_f32(lattice, r, n, x);
+    else affine_f64(lattice, r, n, x);
+  }
 }
 #endif

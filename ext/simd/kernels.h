@@ -76,6 +76,15 @@ enum {
   AC_IMAGES
 };
 
+/* An affine lattice: its number R means (((A)k / divisor) * scale + offset) * factor with k = R + base modulo
+ * 2^32, every operation rounded to A: float32 or float64.  What the format leaves out is 1, and -0 for the
+ * offset, which changes nothing. */
+typedef struct {
+  uint8_t single; /* A is float32 */
+  int32_t base;
+  double divisor, scale, offset, factor;
+} ac_affine;
+
 typedef struct {
   const char *name;
 
@@ -129,6 +138,9 @@ typedef struct {
   int (*decode[AC_OUTS])(const ac_coded *coded, ac_cursor *at, uint32_t first, uint32_t last, void *out);
 
   uint32_t (*crc32c)(const void *data, size_t size);
+
+  /* Numbers of an affine lattice to values of 4 or 8 bytes (float32, float64). */
+  void (*affine)(const ac_affine *lattice, unsigned size, const int32_t *r, uint32_t n, void *x);
 } ac_kernels;
 
 extern const ac_kernels ac_kernels_scalar;

@@ -1,0 +1,39 @@
+/* grid.h: do values lie on an affine lattice, and what is the formula that gives their very bits? */
+#ifndef AC_GRID_H
+#define AC_GRID_H
+#include "../simd/kernels.h"
+
+/* A lattice as it is measured: numbers are rint((x - origin) / step). */
+typedef struct {
+  double step, origin;
+} ac_grid;
+
+enum { AC_GRID_SAMPLE = 1024, AC_FIT_SAMPLE = 2048 };
+
+/* Do some of n values (NaN among them count for nothing) show that no lattice has a step of `least` or more? */
+int ac_grid_refuted(const double *x, uint32_t n, double least);
+
+/* The lattice of n <= AC_GRID_SAMPLE values, which are sorted for it, and which roundings may have moved by
+ * `rounding`.  None: there is none with a larger step than `least`; unclear: they are too few to tell. */
+enum { AC_GRID_NONE, AC_GRID_FOUND, AC_GRID_UNCLEAR };
+int ac_grid_find(double *x, uint32_t n, double least, double rounding, ac_grid *grid);
+
+/* How far x is from the grid, in steps. */
+static inline double ac_grid_distance(const ac_grid *grid, double inverse, double x) {
+  const double k = (x - grid->origin) * inverse;
+  return fabs(k - ac_rint(k));
+}
+
+/* Values on a grid, for the search of its formula. */
+typedef struct {
+  ac_grid grid;
+  unsigned size;            /* bytes of a value */
+  uint32_t n;
+  double x[AC_FIT_SAMPLE];  /* of all of them, in no order */
+  double least[2], most[2]; /* of the values that are surely on it, and of those that may be */
+} ac_grid_sample;
+
+/* The formula that gives nearly all of the sample bit for bit, with its numbers counted from the grid's origin;
+ * 0 if none was found.  effort: as a level. */
+int ac_grid_formula(const ac_grid_sample *sample, unsigned effort, ac_affine *lattice);
+#endif
