@@ -347,7 +347,7 @@ GOOD_BLOCKS |= {
     **{f"curve {shape}, {scale}, {centre}": curve(shape, scale, centre, 3)
        for shape in range(4) for scale in (0, 60, 127) for centre in (0, 5, 11)},
     "curve, 64 tokens": curve(3, 80, 128, 64), "curve, far away": curve(0, 0, 255, 64),
-    "table of powers": short([10, 9, 1], [767, 256, 1], 0), "table of three bits": short([9, 70, 1], [10, 1013, 1], 3),
+    "table of powers": short([10, 9, 1], [767, 256, 1], 0), "table of three bits": short([9, 61, 1], [9, 1014, 1], 3),
     "table of like codes": short([9, 9], [768, 256], 0),
     "outside, longest codes": block(lists=exceptions([(0, 2**30)], listed=packed_outside([(0, 2**30)], 17, 0))),
     "outside, shortest codes": block(lists=exceptions([(0, 2**30)], listed=packed_outside([(0, 2**30)], 0, 31))),
