@@ -469,7 +469,9 @@ def windows(r, count, size):
         require(k <= 25 and K <= 64, "raw bits or tokens of a class")
         require(-(2**31) <= lo << k and lo + K << k <= 2**31, "window")
         require(m is None or 1 <= m <= 24, "significand bits of an image")
-        require(m is None or -(2**31) <= image(lo << k, m) and image((lo + K << k) - 1, m) < 2**31, "window of an image")
+        require(
+            m is None or -(2**31) <= image(lo << k, m) and image((lo + K << k) - 1, m) < 2**31, "window of an image"
+        )
         classes.append((k, K, lo, m))
     bits = Bits(r)
     tables = [read_table(bits, K, prob_bits) if K > 1 else None for _, K, *_ in classes]
