@@ -330,7 +330,9 @@ def section(rng, n, size=0, wanted=None, top=None, find_edges=None):
     if steps:
         states, words, _ = rans(steps, n_lanes, prob_bits, payload)
         out += states + words
-    layout = bytes([lanes_code | group_code << 3 | prob_code << 4 | in_states << 6, n_classes - 1 | coding << 4 | exceptions])
+    layout = bytes(
+        [lanes_code | group_code << 3 | prob_code << 4 | in_states << 6, n_classes - 1 | coding << 4 | exceptions]
+    )
     return layout + heads + out, integers, refused, edges
 
 

@@ -560,7 +560,9 @@ def windows(r, count, size):
         require(K > 1 or not is_curve, "the curve of one token")
         require(-(2**31) <= lo << k and lo + K << k <= 2**31, "window")
         require(m is None or 1 <= m <= 24, "significand bits of an image")
-        require(m is None or -(2**31) <= image(lo << k, m) and image((lo + K << k) - 1, m) < 2**31, "window of an image")
+        require(
+            m is None or -(2**31) <= image(lo << k, m) and image((lo + K << k) - 1, m) < 2**31, "window of an image"
+        )
         classes.append((k, K, lo, m))
         readers.append(None if K == 1 else read_curve if is_curve else read_table)
     bits = Bits(r)

@@ -379,7 +379,8 @@ GOOD_BLOCKS |= {
     **{f"image, {m} bits": image(m, 2**m + 1) for m in (1, 7, 23, 24)},
     **{f"image, {m} bits, least": image(m, -(32 - m << m)) for m in (1, 7, 23, 24)},
     **{f"image, {m} bits, largest": image(m, (32 - m << m) - 1) for m in (1, 7, 23, 24)},
-    "image, raw bits": image(10, -7, 10), "outside of an image": image(7, 300, lists=exceptions([(0, 2**30), (0, 2**30 - 1)])),
+    "image, raw bits": image(10, -7, 10),
+    "outside of an image": image(7, 300, lists=exceptions([(0, 2**30), (0, 2**30 - 1)])),
 }
 BAD_BLOCKS |= {
     **{f"image, {m} bits, too low": image(m, -(32 - m << m) - 1) for m in (1, 7, 23, 24)},

@@ -386,8 +386,8 @@ typedef struct {
 } popped;
 
 /* V vectors of table entries and raw bits to floats.  Reads 32 bytes past the raw fields. */
-AC_ALWAYS_INLINE void put_step(const popped *step, unsigned P, double delta, void *out, const int V,
-                               const int CONTENTS, const int OUT) {
+AC_ALWAYS_INLINE void put_step(const popped *step, unsigned P, double delta, void *out, const int V, const int CONTENTS,
+                               const int OUT) {
   const popping *p = step->p;
   const uint8_t *raw = step->raw;
   const __m256i prob_bits = _mm256_set1_epi32((int)P), symbols = _mm256_set1_epi32((1 << (32 - 2 * P)) - 1);
@@ -484,8 +484,9 @@ AC_ALWAYS_INLINE int decode_avx2(const ac_coded *in, ac_cursor *at, uint32_t fir
   return AC_OK;
 }
 
-/* One instance for every output, number of vectors that lanes fill, and contents.  A section whose integers float32 arithmetic does not hold is decoded by generic.h. */
-#define BY_LANES(CONTENTS, OUT)                                          \
+/* One instance for every output, number of vectors that lanes fill, and contents.  A section whose integers
+ * float32 arithmetic does not hold is decoded by generic.h. */
+#define BY_LANES(CONTENTS, OUT)                                             \
   (w->lanes >= 32 ? decode_avx2(in, at, first, last, out, 4, CONTENTS, OUT) \
                   : decode_avx2(in, at, first, last, out, 2, CONTENTS, OUT))
 #define DEFINE_DECODE_AVX2(F, OUT)                                                                             \

@@ -420,8 +420,8 @@ typedef struct {
 } popped;
 
 /* V vectors of table entries and raw bits to floats.  Reads 64 bytes past the raw fields. */
-AC_ALWAYS_INLINE void put_step(const popped *step, unsigned P, double delta, void *out, const int V,
-                               const int CONTENTS, const int OUT) {
+AC_ALWAYS_INLINE void put_step(const popped *step, unsigned P, double delta, void *out, const int V, const int CONTENTS,
+                               const int OUT) {
   const popping *p = step->p;
   const uint8_t *raw = step->raw;
   const __m512i prob_bits = _mm512_set1_epi32((int)P), symbol_at = _mm512_set1_epi32((int)(2 * P - p->k));

@@ -120,11 +120,11 @@ typedef struct {
    * powers of two.  |q| <= AC_QMAX. */
   void (*significand)(const int32_t *q, uint32_t n, unsigned group, uint8_t *need);
 
-  /* The integers of a group whose class has an image: to ac_image, in place. */
+  /* Integers of groups whose class has an image of so many bits, to images in place. */
   void (*to_image)(int32_t *q, uint32_t n, unsigned image);
 
-  /* Integers (images, where their class has one) to tokens and the raw plane [raw, raw_end).  Values outside their window become (filler,
-   * zero bits) and their index goes to outside[]; returns how many. */
+  /* Integers (images, where their class has one) to tokens and the raw plane [raw, raw_end).  Values outside
+   * their window become (filler, zero bits) and their index goes to outside[]; returns how many. */
   uint32_t (*split)(const int32_t *q, uint32_t n, const ac_windows *windows, const uint8_t *group_class,
                     uint8_t *tokens, uint8_t *raw, const uint8_t *raw_end, uint32_t *outside);
 

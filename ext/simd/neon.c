@@ -312,8 +312,8 @@ AC_ALWAYS_INLINE void put_vector(int32x4_t v, double delta, void *out, const int
 }
 
 /* Table entries and raw bits of RUN values, the group's from i on, to floats. */
-AC_ALWAYS_INLINE void put_run(const popped *w, uint32_t i, unsigned P, double delta, void *out,
-                              const int CONTENTS, const int OUT) {
+AC_ALWAYS_INLINE void put_run(const popped *w, uint32_t i, unsigned P, double delta, void *out, const int CONTENTS,
+                              const int OUT) {
   const popping *p = w->p;
   const uint32_t k = p->k;
   const uint8_t *raw = w->raw + (i >> 3) * k;
