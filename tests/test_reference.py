@@ -302,7 +302,8 @@ GOOD_BLOCKS |= {
     "affine, infinite": affine(lattices=b"\x0d" + f32(3e38, -3e38) + varint(zigzag(2**31 - 1))),
     "affine, least base": affine(lattices=b"\0" + varint(zigzag(-(2**31)))),
     "affine, with the uniform": affine(1, sequence=pack((1, 1))), "affine, uniform": affine(1, sequence=pack((0, 1))),
-    "affine, 15": affine(15, LATTICE * 15, pack((15, 4))), "affine, 15 alone": affine(0x4F, LATTICE * 15, pack((14, 4))),
+    "affine, 15": affine(15, LATTICE * 15, pack((15, 4))),
+    "affine, 15 alone": affine(0x4F, LATTICE * 15, pack((14, 4))),
     "affine, order 0": affine(0x11, sequence=sequence(1, [128, 128])["sequence"]),
     "affine, refused": affine(rest=block(lists=exceptions([(0, 5)], [1, 5]))[1:]),
     "affine, masked": masked(rest=affine()),
@@ -332,7 +333,8 @@ BAD_BLOCKS |= {
     "affine, base of 2^63": affine(lattices=b"\0" + varint(2**64 - 1)),
     "affine, base of two spellings": affine(lattices=b"\0\x80\0"),
     "affine, edges": b"\5" + b"\x41\0\0" + edges()[1:], "affine, too long": affine() + b"\0",
-    "affine, lattices cut": affine(0x4F, LATTICE * 2)[:60], "affine of nothing masked": masked(8, bitmap=b"", rest=affine()),
+    "affine, lattices cut": affine(0x4F, LATTICE * 2)[:60],
+    "affine of nothing masked": masked(8, bitmap=b"", rest=affine()),
     "reserved bit of a block": b"\x12" + block()[1:],
     "lattice without": b"\4" + integers()[1:],
     "mask of nothing": masked(0), "mask of 9": masked(9), "mask, no patterns": masked(4, []),
@@ -382,7 +384,7 @@ def test_windows_need_a_delta():
 
 
 def test_where_affine_lattices_may_be():
-    """Without a delta the uniform lattice is not among them; of 16-bit floats, integers and relative bounds there are none."""
+    """Without a delta the uniform lattice is not among them; 16-bit floats, integers and relative bounds have none."""
     valid(reseal(header(delta=0.0), affine()))
     assert agree(reseal(header(delta=0.0), affine(1, sequence=pack((1, 1))))) is None
     valid(reseal(header((8,), 2), affine()))
