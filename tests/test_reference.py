@@ -425,7 +425,8 @@ GOOD_BLOCKS |= {
     "affine, infinite": affine(lattices=b"\x0d" + f32(3e38, -3e38) + varint(zigzag(2**31 - 1))),
     "affine, least base": affine(lattices=b"\0" + varint(zigzag(-(2**31)))),
     "affine, with the uniform": affine(1, sequence=pack((1, 1))), "affine, uniform": affine(1, sequence=pack((0, 1))),
-    "affine, 15": affine(15, LATTICE * 15, pack((15, 4))), "affine, 15 alone": affine(0x4F, LATTICE * 15, pack((14, 4))),
+    "affine, 15": affine(15, LATTICE * 15, pack((15, 4))),
+    "affine, 15 alone": affine(0x4F, LATTICE * 15, pack((14, 4))),
     "affine, order 0": affine(0x11, sequence=sequence(1, [128, 128])["sequence"]),
     "affine, refused": affine(rest=block(lists=exceptions([(0, 5)], [1, 5]))[1:]),
     "affine, masked": masked(rest=affine()),
@@ -515,7 +516,7 @@ def test_windows_need_a_delta():
 
 
 def test_where_affine_lattices_may_be():
-    """Without a delta the uniform lattice is not among them; of 16-bit floats, integers and relative bounds there are none."""
+    """Without a delta the uniform lattice is not among them; 16-bit floats, integers and relative bounds have none."""
     valid(reseal(header(delta=0.0), affine()))
     assert agree(reseal(header(delta=0.0), affine(1, sequence=pack((1, 1))))) is None
     valid(reseal(header((8,), 2), affine()))

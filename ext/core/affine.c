@@ -119,7 +119,8 @@ typedef struct {
 } finder;
 
 enum { NO_DETECTION = 1, THOROUGH = 7 }; /* levels up to and from which */
-enum { WINDOW = AC_GRID_SAMPLE, MOST_APART = 6 * WINDOW, PEEK = 256, PEEK_TO_FIND = 512, PEEKS = 4, LEAST_VALUES = PEEK };
+enum { WINDOW = AC_GRID_SAMPLE, MOST_APART = 6 * WINDOW }; /* values; between windows, where nothing is found */
+enum { PEEK = 256, PEEK_TO_FIND = 512, PEEKS = 4, LEAST_VALUES = PEEK };
 
 /* Values from one on, as doubles. */
 static void load(const finder *f, uint32_t from, uint32_t n, double *x) {
