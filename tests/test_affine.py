@@ -65,7 +65,7 @@ ARRAYS = {
 def test_packed_arrays_are_found(name):
     x, tol, exceptions = ARRAYS[name]
     plain = force(x, tol, level=1)
-    assert inspect(plain).mode == "uniform"
+    assert inspect(plain).mode in ("uniform", "exact")
     for level in (0, 9):
         chunk = force(x, tol, level=level)
         info = inspect(chunk)
@@ -144,8 +144,8 @@ def test_nothing_is_found_in_random_values(dtype, tol):
     for x in arrays:
         x = x.astype(dtype)
         plain = force(x, tol, level=1)
-        assert inspect(plain).mode != "affine" and all(force(x, tol, level=level) == plain for level in (0, 2, 5))
-        assert inspect(force(x, tol, level=9)).mode == inspect(plain).mode
+        assert inspect(plain).mode != "affine"
+        assert all(inspect(force(x, tol, level=level)).mode == inspect(plain).mode for level in (0, 2, 9))
 
 
 def test_a_coarse_tolerance_needs_no_lattice():

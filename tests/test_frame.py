@@ -96,7 +96,8 @@ def chunks():
     scales = np.geomspace(0.1, 100, 160)
     matrix = (rng.permutation(scales)[:, None] * rng.normal(size=(160, 90))).astype("f4")
     yield "columns", encode(np.ascontiguousarray(matrix[:36].T), 2.0)
-    yield "sorted", _core.encode(matrix[:, :33].tobytes("F"), 1, False, False, (33, 160), 2.0, group=64, level=9)
+    both = np.geomspace(0.1, 100, 80)[rng.permutation(80) % 2 * 79] * rng.permutation(scales)[:, None]
+    yield "sorted", encode((both * rng.normal(size=both.shape)).astype("f4"), 2.0, level=9)
     yield "complex", encode(normal.view("c8")[:60], 0.01)
     yield "dates", encode(np.arange(100).astype("M8[5m]"), 0)
     yield "bool", encode(np.tril(np.ones((20, 20), bool)), 0)
