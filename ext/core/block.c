@@ -167,7 +167,7 @@ static size_t write_uniform(encoding *e, uint32_t n_refused) {
   return (size_t)(e->out.p - e->dst);
 }
 
-enum { COMPARES = 7 }; /* from this level on, orders are tried */
+enum { COMPARES = 7, TRIAL_LEVEL = 5 }; /* from this level on, orders are tried */
 
 /* From the start, without a mask, and with an order if there is a choice; `quantized` if its integers are in s->q. */
 static size_t write_in_order(encoding *e, const ac_order_choice *choice, int quantized) {
@@ -215,16 +215,21 @@ static size_t encode_uniform(encoding *e) {
     size = write_in_order(e, &choices[0], 1);
     return size ? size : write_in_order(e, NULL, 0);
   }
-  const ac_order_choice *best = NULL, *last = NULL;
+  /* tried at a lower level, which tells them apart as well */
+  const ac_tuning *const tuning = e->tuning;
+  ac_tuning trial = *tuning;
+  trial.level = TRIAL_LEVEL;
+  e->tuning = &trial;
+  const ac_order_choice *best = NULL;
   size_t least = write_in_order(e, NULL, 0);
   for (unsigned i = 0; i < n; i++) {
-    last = &choices[i];
-    size = write_in_order(e, last, 0);
+    size = write_in_order(e, &choices[i], 0);
     if (!size || (least && size >= least)) continue;
     least = size;
-    best = last;
+    best = &choices[i];
   }
-  return best == last ? least : write_in_order(e, best, 0);
+  e->tuning = tuning;
+  return write_in_order(e, best, 0);
 }
 
 /* Wide integers, with the mask that costs least: none, special values, and with them the commonest one. */

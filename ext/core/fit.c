@@ -109,9 +109,6 @@ static void fit_window(const ac_histogram *h, const ac_cluster *c, unsigned P, w
   }
 }
 
-/* Of more values an exact table is less than a thousandth: little is gained by another. */
-enum { MANY_VALUES = 1 << 15 };
-
 /* The class of a window: its table, and the likeliest token. */
 static void finish_class(const window *w, const ac_cluster *c, const ac_fit_effort *effort, unsigned P, ac_class *out,
                          ac_fit *fit) {
@@ -132,8 +129,8 @@ static void finish_class(const window *w, const ac_cluster *c, const ac_fit_effo
   if (w->n_tokens > 1) {
     unsigned table_bits;
     counts[filler] += w->counted - inside; /* exceptions code the filler */
-    const double symbols = ac_model_choose(counts, w->n_tokens, P, weight, effort->all_tables || c->values < MANY_VALUES, 1,
-                                           out->freq, &out->table, &table_bits);
+    const double symbols = ac_model_choose(counts, w->n_tokens, P, weight, 1 + effort->all_tables, 1, out->freq, &out->table,
+                                           &table_bits);
     bits += symbols + table_bits;
     fit->token_bits += symbols;
   }

@@ -172,7 +172,10 @@ static void draw_curve(const ac_table *c, unsigned K, unsigned P, uint16_t *freq
     if (weight[i] > weight[most]) most = i;
   }
   if (!sum) sum = weight[most] = 1;
-  for (unsigned i = 0; i < K; i++) freq[i] = (uint16_t)(1 + weight[i] * (uint64_t)((1u << P) - K) / sum);
+  /* The quotient of doubles, of integers below 2^53 and a divisor below 2^30, is never rounded up to an integer that
+   * the true one, below 2^13, does not reach. */
+  const double parts = (1u << P) - K, divisor = (double)sum;
+  for (unsigned i = 0; i < K; i++) freq[i] = (uint16_t)(1 + (int32_t)(weight[i] * parts / divisor));
   complete(freq, K, P, most); /* they sum to 2^P at most, each to 1 at least */
 }
 
@@ -193,7 +196,7 @@ static uint8_t scale_of(double v) {
 }
 
 /* The curve that costs least, by its moments and then by trial about them. */
-static double fit_curve(const uint32_t *count, unsigned K, unsigned P, uint16_t *freq, ac_table *best) {
+static double fit_curve(const uint32_t *count, unsigned K, unsigned P, int search, uint16_t *freq, ac_table *best) {
   double n = 0, sum = 0, squares = 0;
   for (unsigned i = 0; i < K; i++) {
     n += count[i];
@@ -214,7 +217,7 @@ static double fit_curve(const uint32_t *count, unsigned K, unsigned P, uint16_t 
     *best = c;
     memcpy(freq, drawn, K * sizeof *freq);
   }
-  for (int step = 4, better; step; step = better ? step : step / 2) {
+  for (int step = search > 1 ? 4 : 2, better; step; step = better && search > 1 ? step : step / 2) {
     better = 0;
     for (unsigned way = 0; way < 4; way++) {
       c = *best;
@@ -235,6 +238,8 @@ static double fit_curve(const uint32_t *count, unsigned K, unsigned P, uint16_t 
   return least;
 }
 
+enum { LITTLE = 256 }; /* a table of so much less than its symbols can save little */
+
 double ac_model_choose(const uint32_t *count, unsigned K, unsigned P, double weight, int search, int curves, uint16_t *freq,
                        ac_table *table, unsigned *table_bits) {
   ac_model_normalize(count, K, P, freq);
@@ -242,15 +247,19 @@ double ac_model_choose(const uint32_t *count, unsigned K, unsigned P, double wei
   memcpy(table->code, freq, K * sizeof *freq);
   *table_bits = code_bits(table, K);
   double symbols = symbol_bits(count, K, P, freq) * weight;
-  if (!search) return symbols;
+  if (!search || (search == 1 && *table_bits * LITTLE < symbols)) return symbols;
   uint16_t exact[AC_MAX_TOKENS], rounded[AC_MAX_TOKENS];
   memcpy(exact, freq, sizeof exact);
-  for (unsigned m = 0; m < 5; m++) {
+  /* fewer bits until they cost more than they save */
+  for (unsigned m = search > 1 ? 5 : 4, worse = 0; m-- > 0 && worse < 2;) {
     ac_table form;
     if (!round_table(exact, K, P, m, rounded, &form)) continue;
     const unsigned bits = code_bits(&form, K);
     const double s = symbol_bits(count, K, P, rounded) * weight;
-    if (s + bits >= symbols + *table_bits) continue;
+    if (s + bits >= symbols + *table_bits) {
+      worse++;
+      continue;
+    }
     symbols = s;
     *table_bits = bits;
     *table = form;
@@ -259,7 +268,7 @@ double ac_model_choose(const uint32_t *count, unsigned K, unsigned P, double wei
   const unsigned curve_bits = SHAPE_BITS + SCALE_BITS + CENTRE_BITS;
   if (curves && *table_bits > curve_bits) {
     ac_table form;
-    const double s = fit_curve(count, K, P, rounded, &form) * weight;
+    const double s = fit_curve(count, K, P, search, rounded, &form) * weight;
     if (s + curve_bits < symbols + *table_bits) {
       symbols = s;
       *table_bits = curve_bits;

@@ -72,7 +72,7 @@ typedef struct {
 
 /* Frequencies for counts (as ac_model_normalize) that cost least with their table, and how it is written.  Each
  * count stands for `weight` symbols; returns the bits of the symbols, and those of the table in *table_bits.
- * Without `search` the table is exact. */
+ * `search`: 0, the table is exact; 1, others are tried where the exact one takes much; 2, they are. */
 double ac_model_choose(const uint32_t *count, unsigned K, unsigned P, double weight, int search, int curves, uint16_t *freq,
                        ac_table *table, unsigned *table_bits);
 

@@ -26,7 +26,7 @@ typedef struct {
 
 static effort effort_of(unsigned level) {
   effort e = {.fit = {.sampling = 3}, .class_gain = 0x1p-7};
-  if (level >= 4) e.class_gain = 0x1p-9;
+  if (level >= 5) e.class_gain = 0x1p-9;
   if (level >= 6) {
     e.rounds = 1;
     e.fit.sampling = 2;
@@ -38,11 +38,11 @@ static effort effort_of(unsigned level) {
     e.delete_classes = 1;
   }
   if (level >= 8) {
-    e.rounds = 8;
+    e.rounds = 6;
     e.both_groups = 1;
     e.sequences = 1;
   }
-  if (level >= 9) e.rounds = 24;
+  if (level >= 9) e.rounds = 16;
   return e;
 }
 
@@ -73,13 +73,17 @@ static void consider_bit_packing(const int32_t *q, uint32_t n, uint8_t *group_cl
 enum { COST_ONE_BIT = 16, COST_MOST = 511 };
 #define NEVER 0xffff
 
-/* Bits of a value in a class, raw bits included. */
-static double value_bits(const ac_class *c, unsigned P, double exception, int64_t v) {
-  const int64_t d = v - c->base;
-  const int64_t token = d >> c->k;
-  if (c->n_tokens < 2) return token == 0 ? c->k : exception + c->k;
-  if (token >= 0 && token < c->n_tokens && c->freq[token]) return P + c->k - ac_log2(c->freq[token]) * 0x1p-16;
-  return exception + P + c->k - ac_log2(c->freq[c->filler]) * 0x1p-16;
+/* Bits of every token of a class, raw bits included; those of the filler where there is none. */
+static void weigh_tokens(const ac_class *c, unsigned P, double *bits) {
+  for (unsigned t = 0; t < c->n_tokens; t++)
+    bits[t] = c->n_tokens < 2 ? c->k : P + c->k - ac_log2(c->freq[c->freq[t] ? t : c->filler]) * 0x1p-16;
+}
+
+/* Bits of a value. */
+static double value_bits(const ac_class *c, const double *bits, double exception, int64_t v) {
+  const int64_t token = (v - c->base) >> c->k;
+  if (token >= 0 && token < c->n_tokens && (c->n_tokens < 2 || c->freq[token])) return bits[token];
+  return exception + bits[c->filler];
 }
 
 /* The magnitudes of a row (ac_cost_row): [*from, *to). */
@@ -108,6 +112,8 @@ static void weigh_rows(const ac_windows *w, const ac_classes *classes, uint32_t 
   *movable = 0;
   for (unsigned c = 0; c < w->n_classes; c++)
     if (!is_off_centre(&classes->clusters[c]) && classes->clusters[c].imaged == (images > 0)) *movable |= 1u << c;
+  double tokens[AC_MAX_CLASSES][AC_MAX_TOKENS];
+  for (unsigned c = 0; c < w->n_classes; c++) weigh_tokens(&w->classes[c], w->prob_bits, tokens[c]);
   for (unsigned row = 0; row < AC_COST_ROWS; row++) {
     int64_t from, to;
     double bits[AC_MAX_CLASSES], least = 1e300;
@@ -122,7 +128,7 @@ static void weigh_rows(const ac_windows *w, const ac_classes *classes, uint32_t 
       const double exception = 14 + 2 * bit_length((uint64_t)from) / 2.0;
       const int64_t step = to - from > 4 ? (to - from) / 4 : 1;
       for (int64_t v = from + step / 2; v < to; v += step) {
-        sum += value_bits(&w->classes[c], w->prob_bits, exception, v) + value_bits(&w->classes[c], w->prob_bits, exception, -v);
+        sum += value_bits(&w->classes[c], tokens[c], exception, v) + value_bits(&w->classes[c], tokens[c], exception, -v);
         n += 2;
       }
       bits[c] = sum / n;
@@ -208,10 +214,8 @@ static void reassign_path(uint32_t n_groups, const ac_classes *classes, uint32_t
 }
 
 /* ---- a plan for one group size ---- */
-typedef ac_plan_attempt attempt;
-
 static void fit(const int32_t *q, uint32_t n, const ac_classes *classes, const effort *e, const ac_plan_scratch *s,
-                attempt *a) {
+                ac_plan_attempt *a) {
   ac_fit f;
   ac_fit_windows(q, n, a->group_class, classes, &e->fit, s->histograms, &a->windows, &f);
   a->bits = f.bits + 24 + ac_sequence_estimate(a->group_class, ac_groups(n, a->windows.group), classes->n_classes) +
@@ -221,17 +225,18 @@ static void fit(const int32_t *q, uint32_t n, const ac_classes *classes, const e
 
 /* Improve a fitted attempt.  Rounds go on as long as they gain, and past that where a class was left out. */
 static void refine(const int32_t *q, uint32_t n, const ac_group_stats *stats, ac_classes classes, const effort *e,
-                   const ac_plan_scratch *s, attempt *best) {
+                   const ac_plan_scratch *s, ac_plan_attempt *best) {
   const uint32_t n_groups = ac_groups(n, best->windows.group);
-  attempt now = *best;
+  ac_plan_attempt *const now = &s->attempts[2]; /* scratch: it is large */
+  *now = *best;
   unsigned losses = 0;
   for (unsigned round = 0; round < e->rounds && classes.n_classes > 1; round++) {
     uint32_t movable;
     uint64_t regret[AC_MAX_CLASSES];
-    weigh_rows(&now.windows, &classes, &movable, s->rows);
+    weigh_rows(&now->windows, &classes, &movable, s->rows);
     if (!(movable & (movable - 1))) return; /* there is no other class to go to */
-    ac_active_kernels()->weigh(q, n, now.windows.group, (const uint16_t(*)[AC_MAX_CLASSES])s->rows, s->costs);
-    reassign(n_groups, &classes, movable, (const uint16_t(*)[AC_MAX_CLASSES])s->costs, now.group_class, regret);
+    ac_active_kernels()->weigh(q, n, now->windows.group, (const uint16_t(*)[AC_MAX_CLASSES])s->rows, s->costs);
+    reassign(n_groups, &classes, movable, (const uint16_t(*)[AC_MAX_CLASSES])s->costs, now->group_class, regret);
     if (e->delete_classes && round >= 2) {
       /* the class that is missed least: its groups go to their second choice */
       unsigned least = AC_MAX_CLASSES;
@@ -239,7 +244,7 @@ static void refine(const int32_t *q, uint32_t n, const ac_group_stats *stats, ac
       for (unsigned c = 0; c < classes.n_classes; c++) {
         if (!(movable >> c & 1)) continue;
         unsigned table_bits = 0;
-        const ac_class *k = &now.windows.classes[c];
+        const ac_class *k = &now->windows.classes[c];
         if (k->n_tokens > 1) table_bits = ac_model_table_bits(&k->table, k->n_tokens);
         const double l = (double)regret[c] / COST_ONE_BIT - 24 - table_bits - 12;
         if (least == AC_MAX_CLASSES || l < loss) {
@@ -249,15 +254,15 @@ static void refine(const int32_t *q, uint32_t n, const ac_group_stats *stats, ac
       }
       if (least < AC_MAX_CLASSES && (losses || loss < 0)) {
         for (uint32_t g = 0; g < n_groups; g++) s->costs[g][least] = NEVER;
-        reassign(n_groups, &classes, movable, (const uint16_t(*)[AC_MAX_CLASSES])s->costs, now.group_class, regret);
+        reassign(n_groups, &classes, movable, (const uint16_t(*)[AC_MAX_CLASSES])s->costs, now->group_class, regret);
       }
     } else if (e->sequences) {
-      reassign_path(n_groups, &classes, movable, (const uint16_t(*)[AC_MAX_CLASSES])s->costs, s->from, now.group_class);
+      reassign_path(n_groups, &classes, movable, (const uint16_t(*)[AC_MAX_CLASSES])s->costs, s->from, now->group_class);
     }
-    ac_classes_recount(stats, n, now.windows.group, now.group_class, &classes);
-    fit(q, n, &classes, e, s, &now);
-    if (now.bits < best->bits) {
-      *best = now;
+    ac_classes_recount(stats, n, now->windows.group, now->group_class, &classes);
+    fit(q, n, &classes, e, s, now);
+    if (now->bits < best->bits) {
+      *best = *now;
       losses = 0;
     } else if (!e->delete_classes || ++losses > 4) {
       return;
@@ -271,30 +276,56 @@ static uint8_t prob_bits_for(uint32_t n, unsigned n_classes) {
   return n <= 1 << 11 ? 10 : n_classes <= 2 && n > 1 << 15 ? 12 : 11;
 }
 
+/* ---- group size ---- */
+/* Of a large block, runs of groups stand for all: one quarter of them. */
+enum { RUN = 32 /* groups of 128 */, PERIOD = 4 * RUN, SAMPLED_BLOCK = 1 << 16 };
+
+/* Are groups of 64 cheaper than groups of 128, by the estimate?  joined: statistics of 128. */
+static int smaller_groups_pay(const ac_group_stats *stats, const ac_group_stats *joined, uint32_t n,
+                              const uint8_t *imaged, double class_gain) {
+  uint8_t group_class[AC_MAX_BLOCK / 64];
+  ac_classes of_64, of_128;
+  ac_group_stats some[2 * AC_MAX_BLOCK / AC_MAX_GROUP * RUN / PERIOD], some_joined[AC_MAX_BLOCK / AC_MAX_GROUP * RUN / PERIOD];
+  if (n >= SAMPLED_BLOCK && !imaged) {
+    uint32_t groups = 0;
+    for (uint32_t g = 0; g + RUN <= n / AC_MAX_GROUP; g += PERIOD, groups += RUN) {
+      memcpy(some + 2 * groups, stats + 2 * g, 2 * RUN * sizeof *some);
+      memcpy(some_joined + groups, joined + g, RUN * sizeof *some);
+    }
+    stats = some;
+    joined = some_joined;
+    n = groups * AC_MAX_GROUP;
+  }
+  ac_classes_find(joined, n, 128, imaged, class_gain, group_class, &of_128);
+  ac_classes_find(stats, n, 64, imaged, class_gain, group_class, &of_64);
+  return of_64.bits < of_128.bits;
+}
+
 void ac_plan_make(const int32_t *q, uint32_t n, ac_group_stats *stats, const ac_plan_request *request,
                   const ac_plan_scratch *s, uint8_t *group_class, ac_plan *plan) {
   effort e = effort_of(request->level);
   e.fit.image = request->image;
   ac_group_stats *const joined = stats + ac_groups(n, 64);
   ac_classes found[2]; /* groups of 128, of 64 */
-  attempt *const tried = s->attempts;
+  ac_plan_attempt *const tried = s->attempts;
   int first = 0, last = 1;
-  if (request->group) first = last = request->group == 64;
-  else ac_join_halves(stats, n, joined);
-  for (int i = first; i <= last; i++) {
-    const unsigned group = i ? 64 : 128;
-    const ac_group_stats *of = i || request->group ? stats : joined;
-    ac_classes_find(of, n, group, request->imaged, e.class_gain, tried[i].group_class, &found[i]);
-    tried[i].windows.group = (uint8_t)group;
-    tried[i].windows.prob_bits = request->prob_bits ? request->prob_bits : prob_bits_for(n, found[i].n_classes);
+  if (request->group) {
+    first = last = request->group == 64;
+  } else {
+    ac_join_halves(stats, n, joined);
+    if (!e.both_groups) first = last = smaller_groups_pay(stats, joined, n, request->imaged, e.class_gain);
   }
-  if (first != last && !e.both_groups) first = last = found[1].bits < found[0].bits;
   for (int i = first; i <= last; i++) {
+    ac_plan_attempt *const a = &tried[i];
     const ac_group_stats *of = i || request->group ? stats : joined;
-    fit(q, n, &found[i], &e, s, &tried[i]);
-    refine(q, n, of, found[i], &e, s, &tried[i]);
+    a->windows.group = i ? 64 : 128;
+    ac_classes_find(of, n, a->windows.group, request->imaged, e.class_gain, a->group_class, &found[i]);
+    a->windows.prob_bits = request->prob_bits ? request->prob_bits : prob_bits_for(n, found[i].n_classes);
+    if (found[i].bits < n / 2.0) e.fit.all_tables = 1; /* mostly zeros: tables are much of the rest */
+    fit(q, n, &found[i], &e, s, a);
+    refine(q, n, of, found[i], &e, s, a);
   }
-  const attempt *best = &tried[first != last && tried[1].bits < tried[0].bits ? 1 : first];
+  const ac_plan_attempt *best = &tried[first != last && tried[1].bits < tried[0].bits ? 1 : first];
   plan->windows = best->windows;
   plan->total_bits = (uint64_t)best->bits;
   plan->token_bits = (uint64_t)best->token_bits;

@@ -28,9 +28,11 @@ typedef struct {
   uint8_t group_class[AC_MAX_BLOCK / 64];
 } ac_plan_attempt;
 
+#define AC_PLAN_ATTEMPTS 3 /* one for each group size, and one in the making */
+
 typedef struct {
   ac_histogram *histograms;               /* AC_MAX_CLASSES */
-  ac_plan_attempt *attempts;              /* 2 */
+  ac_plan_attempt *attempts;              /* AC_PLAN_ATTEMPTS */
   uint16_t (*rows)[AC_MAX_CLASSES];       /* AC_COST_ROWS */
   uint16_t (*costs)[AC_MAX_CLASSES];      /* one for each group */
   uint8_t (*from)[AC_MAX_CLASSES];        /* one for each group */

@@ -31,7 +31,7 @@ size_t ac_encode_scratch_place(ac_encode_scratch *s, uint8_t *memory, uint32_t v
                classes = reserve(&total, groups), sequence = reserve(&total, AC_SEQUENCE_SCRATCH),
                words = reserve(&total, words_size), imaged = reserve(&total, groups), stats = reserve(&total, (groups + groups / 2 + 1) * sizeof *s->stats),
                histograms = reserve(&total, AC_MAX_CLASSES * sizeof *s->plan.histograms),
-               attempts = reserve(&total, 2 * sizeof *s->plan.attempts), rows = reserve(&total, AC_COST_ROWS * sizeof *s->plan.rows),
+               attempts = reserve(&total, AC_PLAN_ATTEMPTS * sizeof *s->plan.attempts), rows = reserve(&total, AC_COST_ROWS * sizeof *s->plan.rows),
                costs = reserve(&total, groups * sizeof *s->plan.costs), from = reserve(&total, groups * sizeof *s->plan.from),
                symbols = reserve(&total, AC_MAX_CLASSES * sizeof *s->symbols),
                events = reserve(&total, ac_mask_scratch(values)), bitmap = reserve(&total, 8 * ac_bitmap_words(values)),

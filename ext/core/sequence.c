@@ -33,7 +33,7 @@ static double model(uint32_t *counts, unsigned n_classes, uint16_t *freq, ac_tab
   if (seen == 0) counts[0] = 1 << 16;
   if (seen < 2) counts[last ? 0 : 1] = 1;
   unsigned table_bits;
-  const double bits = ac_model_choose(counts, n_classes, P, 1, 1, 0, freq, table, &table_bits);
+  const double bits = ac_model_choose(counts, n_classes, P, 1, 2, 0, freq, table, &table_bits);
   return bits + table_bits;
 }
 

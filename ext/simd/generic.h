@@ -263,22 +263,28 @@ static void count(const int32_t *q, uint32_t n, unsigned group, const uint8_t *g
   }
 }
 
+/* A row, or a sum of rows, in a register. */
+typedef uint16_t row_sum __attribute__((vector_size(2 * AC_MAX_CLASSES), may_alias, aligned(2)));
+
 /* The row of a value: exponent and four bits of the significand of its magnitude. */
 static void weigh(const int32_t *q, uint32_t n, unsigned group, const uint16_t (*rows)[AC_MAX_CLASSES],
                   uint16_t (*costs)[AC_MAX_CLASSES]) {
   for (uint32_t i = 0; i < n; i += group, q += group, costs++) {
     const uint32_t m = min_u32(n - i, group);
-    uint16_t row[AC_MAX_GROUP], sum[AC_MAX_CLASSES] = {0};
+    int32_t row[AC_MAX_GROUP];
     for (uint32_t j = 0; j < m; j++) {
       const float magnitude = (float)(q[j] < 0 ? -q[j] : q[j]);
-      int32_t bits;
-      memcpy(&bits, &magnitude, sizeof bits);
-      const int32_t r = (bits >> 19) - (127 << 4) + 1;
-      row[j] = (uint16_t)(r < 0 ? 0 : r < AC_COST_ROWS ? r : AC_COST_ROWS - 1);
+      const int32_t r = (int32_t)(ac_bits_of_float(magnitude) >> 19) - (127 << 4) + 1, positive = r & ~(r >> 31);
+      row[j] = positive < AC_COST_ROWS ? positive : AC_COST_ROWS - 1;
     }
-    for (uint32_t j = 0; j < m; j++)
-      for (unsigned c = 0; c < AC_MAX_CLASSES; c++) sum[c] = (uint16_t)(sum[c] + rows[row[j]][c]);
-    memcpy(*costs, sum, sizeof sum);
+    row_sum even = {0}, odd = {0};
+    uint32_t j = 0;
+    for (; j + 2 <= m; j += 2) {
+      even += *(const row_sum *)rows[row[j]];
+      odd += *(const row_sum *)rows[row[j + 1]];
+    }
+    if (j < m) even += *(const row_sum *)rows[row[j]];
+    *(row_sum *)*costs = even + odd;
   }
 }
 
