@@ -60,3 +60,8 @@ uint8_t ac_images_take(int32_t *q, uint32_t n, uint8_t *imaged) {
   }
   return (uint8_t)best;
 }
+
+void ac_images_undo(int32_t *q, uint32_t n, const uint8_t *imaged, uint8_t image) {
+  for (uint32_t i = 0; i < n; i++)
+    if (imaged[i / AC_MAX_GROUP]) q[i] = ac_expand(q[i], image);
+}

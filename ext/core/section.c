@@ -280,6 +280,12 @@ static int hide(ac_writer *out, const ac_windows *w, ac_encode_scratch *s, uint3
   return 1;
 }
 
+static int all_fit(const ac_windows *w) {
+  for (unsigned c = 0; c < w->n_classes; c++)
+    if (!ac_class_fits(&w->classes[c])) return 0;
+  return 1;
+}
+
 int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_encode_scratch *s, const void *src,
                      unsigned size, uint32_t n_refused, int images) {
   const ac_kernels *kernels = ac_active_kernels();
@@ -293,6 +299,13 @@ int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_enc
     kernels->statistics(s->q, n, ac_group_size(tuning), s->stats);
   }
   ac_plan_make(s->q, n, s->stats, &request, &s->plan, s->group_class, &plan);
+  if (request.image && !all_fit(w)) { /* a window of so large images that its end is none */
+    ac_images_undo(s->q, n, s->imaged, request.image);
+    request.image = 0;
+    request.imaged = NULL;
+    kernels->statistics(s->q, n, ac_group_size(tuning), s->stats);
+    ac_plan_make(s->q, n, s->stats, &request, &s->plan, s->group_class, &plan);
+  }
   ac_lap(s->watch, AC_STAGE_PLAN);
   /* what the refused values will take is not known yet: in the end, what did not fit is given up */
   if (plan.total_bits / 8 >= (size_t)(out->end - out->p)) return 0;

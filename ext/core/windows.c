@@ -31,6 +31,12 @@ static int image_fits(int64_t u, unsigned m) {
   return (a - (e << m)) << e <= (u < 0 ? (int64_t)INT32_MAX + 1 : INT32_MAX);
 }
 
+int ac_class_fits(const ac_class *c) {
+  const int64_t end = ac_window_end(c);
+  if (end > (int64_t)INT32_MAX + 1) return 0;
+  return !c->image || (image_fits(c->base, c->image) && image_fits(end - 1, c->image));
+}
+
 void ac_windows_read(ac_reader *in, ac_windows *w) {
   uint32_t curves = 0;
   for (unsigned i = 0; i < w->n_classes; i++) {
@@ -46,11 +52,11 @@ void ac_windows_read(ac_reader *in, ac_windows *w) {
     c->image = head & HAS_IMAGE ? ac_read8(in) : 0;
     if (head & HAS_IMAGE && (c->image < 1 || c->image > AC_MAX_IMAGE)) goto invalid;
     if (c->k > AC_MAX_RAW_BITS || tokens >= AC_MAX_TOKENS || lo < INT32_MIN || lo > INT32_MAX) goto invalid;
-    const int64_t base = lo * ((int64_t)1 << c->k), end = base + ((int64_t)(tokens + 1) << c->k);
-    if (base < INT32_MIN || end > (int64_t)INT32_MAX + 1) goto invalid;
-    if (c->image && !(image_fits(base, c->image) && image_fits(end - 1, c->image))) goto invalid;
+    const int64_t base = lo * ((int64_t)1 << c->k);
+    if (base < INT32_MIN || base > INT32_MAX) goto invalid;
     c->n_tokens = (uint8_t)(tokens + 1);
     c->base = (int32_t)base;
+    if (!ac_class_fits(c)) goto invalid;
   }
   ac_bitreader bits = {in, 0, 0};
   for (unsigned i = 0; i < w->n_classes; i++)

@@ -61,6 +61,9 @@ static inline int32_t ac_image(int32_t v, unsigned m) {
 /* The end of the window, exclusive. */
 static inline int64_t ac_window_end(const ac_class *c) { return c->base + ((int64_t)c->n_tokens << c->k); }
 
+/* Do the window of a class, and the integers that its images stand for, lie within int32? */
+int ac_class_fits(const ac_class *c);
+
 /* ---- encoder ---- */
 /* What the class choice needs to know of a group. */
 typedef struct {
