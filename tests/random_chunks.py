@@ -312,7 +312,8 @@ def section(rng, n, size=0, wanted=None, top=None, find_edges=None):
     if outside or refused or edges:
         exceptions, before = 192 if edges else 64, -1
         if outside:
-            r, order, codes = int(rng.choice([0, 17, rng.integers(18)])), int(rng.choice([0, 31, rng.integers(32)])), Bits()
+            r, order = int(rng.choice([0, 17, rng.integers(18)])), int(rng.choice([0, 31, rng.integers(32)]))
+            codes = Bits()
             for at, x in sorted(outside.items()):
                 put_gap(codes, at - before - 1, r)
                 golomb(codes, zigzag(x), order)
@@ -786,11 +787,13 @@ def random_block(rng, bits, array):
     if mode < 3 or mode == 5:
         rest, values = {0: raw, 1: constant, 2: uniform, 5: affine}[mode](rng, n, array)
     else:
-        rest, values = (exact if mode == 3 else relative if array.rtol else lattice)(rng, n, array, with_mask or places is not None)
+        kind = exact if mode == 3 else relative if array.rtol else lattice
+        rest, values = kind(rng, n, array, with_mask or places is not None)
     if places is not None:
         values = [values[i] for i in np.argsort(places).tolist()]
     masked, values = iter(masked), iter(values)
-    return bytes([mode | with_mask << 3 | (places is not None) << 4]) + out + rest, [next(masked if b else values) for b in bits]
+    head = bytes([mode | with_mask << 3 | (places is not None) << 4])
+    return head + out + rest, [next(masked if b else values) for b in bits]
 
 
 def random_shape(rng):

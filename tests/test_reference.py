@@ -332,15 +332,16 @@ def curve(shape=0, scale=60, centre=4, K=2, picks=None):
     """A block of eight tokens of a curve."""
     table = reference.curve(shape, scale, centre, K, 10)
     coded = b"".join(rans([(i % 4, table, i % K) for i in range(8)], 4, 10)[:2])
-    return block(layout=0, heads=bytes([0, K - 1 | 64, 0]), tables=pack((shape, 2), (scale, 7), (picks or centre, 8)), raw=b"",
-                 coded=coded)  # fmt: skip
+    tables = pack((shape, 2), (scale, 7), (picks or centre, 8))
+    return block(layout=0, heads=bytes([0, K - 1 | 64, 0]), tables=tables, raw=b"", coded=coded)
 
 
 def short(codes, frequencies, kind):
     """A block of eight tokens of a table with fewer bits."""
     K = len(codes)
     states, words, _ = rans([(i % 4, frequencies, i % K) for i in range(8)], 4, 10)
-    return block(layout=0, heads=bytes([0, K - 1, 0]), tables=packed_table(codes, kind=kind), raw=b"", coded=states + words)
+    tables = packed_table(codes, kind=kind)
+    return block(layout=0, heads=bytes([0, K - 1, 0]), tables=tables, raw=b"", coded=states + words)
 
 
 GOOD_BLOCKS |= {
@@ -356,7 +357,8 @@ BAD_BLOCKS |= {
     "curve of one token": block(heads=b"\2\x40\0", tables=pack((0, 2), (60, 7), (2, 8))),
     "curve, centre": curve(K=2, picks=8), "curve, bit 7": block(**tokens(heads=b"\0\x81\0")),
     "curve, padding": block(**tokens(heads=b"\0\x41\0", tables=pack((0, 2), (60, 7), (4, 8), (1, 2)))),
-    "table of powers, nothing left": short([10, 10, 10, 1], [512, 510, 1, 1], 0), "table of 2^10": short([11, 1], [1023, 1], 0),
+    "table of powers, nothing left": short([10, 10, 10, 1], [512, 510, 1, 1], 0),
+    "table of 2^10": short([11, 1], [1023, 1], 0),
     "table of far too large codes": short([1023, 1], [1023, 1], 6), "table, all of it": short([9, 0], [1023, 1], 0),
     "table, code of 2^32": block(**tokens(tables=pack((0, 3), (7, 3), (0, 32), (1, 1), (0, 32), (1, 1)))),
     "outside, rice 18": block(lists=exceptions([(0, 1)], listed=b"\x12\0" + bytes(3) + b"\1")),
@@ -442,8 +444,10 @@ GOOD_BLOCKS |= {
 BAD_BLOCKS |= {
     "order and mask": bytes([masked()[0] | 16]) + masked()[1:],
     "order of raw": ordered(b"\2\0\1", RAW), "order of a constant": ordered(b"\2\0\1", b"\1ones"),
-    "order, rows of 1": ordered(b"\1\0\1"), "order, rows of 5": ordered(b"\5\0\1"), "order, rows of 0": ordered(b"\0\0\1"),
-    "order, rows of 2^63": ordered(varint(2**63) + b"\0\1"), "order, rows of 2^32 + 2": ordered(varint(2**32 + 2) + b"\0\1"),
+    "order, rows of 1": ordered(b"\1\0\1"), "order, rows of 5": ordered(b"\5\0\1"),
+    "order, rows of 0": ordered(b"\0\0\1"),
+    "order, rows of 2^63": ordered(varint(2**63) + b"\0\1"),
+    "order, rows of 2^32 + 2": ordered(varint(2**32 + 2) + b"\0\1"),
     "order, phase": ordered(b"\2\2\1"), "order, phase of 2^32": ordered(b"\2" + varint(2**32) + b"\1"),
     "order of memory": ordered(b"\2\0\0"), "order, classes without": ordered(b"\2\0\5"),
     "order, coding without": ordered(b"\2\0\x41"), "order, one class": ordered(b"\4\0\2"),
@@ -466,7 +470,8 @@ BAD_BLOCKS |= {
     "affine, base of 2^63": affine(lattices=b"\0" + varint(2**64 - 1)),
     "affine, base of two spellings": affine(lattices=b"\0\x80\0"),
     "affine, edges": b"\5" + b"\x41\0\0" + edges()[1:], "affine, too long": affine() + b"\0",
-    "affine, lattices cut": affine(0x4F, LATTICE * 2)[:60], "affine of nothing masked": masked(8, bitmap=b"", rest=affine()),
+    "affine, lattices cut": affine(0x4F, LATTICE * 2)[:60],
+    "affine of nothing masked": masked(8, bitmap=b"", rest=affine()),
     "reserved bit of a block": b"\x22" + block()[1:],
     "lattice without": b"\4" + integers()[1:],
     "mask of nothing": masked(0), "mask of 9": masked(9), "mask, no patterns": masked(4, []),

@@ -7,6 +7,7 @@ A table stands between ``<!-- table: KIND FILE ... -->`` and ``<!-- end -->``, w
 of a function below, FILE a CSV in this folder, and the rest are the function's other arguments.
 """
 
+import math
 import shlex
 import sys
 from csv import DictReader
@@ -26,9 +27,12 @@ BEGIN, END = "<!-- table: ", "<!-- end -->"
 
 def titles():
     """What the arrays are, by name."""
-    with open(HERE / "arrays.csv") as f:
-        listed = DictReader(line for line in f if not line.startswith("#"))
-        return {row["file"].removesuffix(".npy"): row["title"] for row in listed}
+    found = {}
+    for listing in ("arrays.csv", "weights.csv"):
+        with open(HERE / listing) as f:
+            listed = DictReader(line for line in f if not line.startswith("#"))
+            found |= {row["file"].removesuffix(".npy"): row["title"] for row in listed}
+    return found
 
 
 def markdown(head, lines):
@@ -83,6 +87,46 @@ def arrays(file, *codecs):
             line += [speed(other.encode_fastest), speed(other.decode_fastest)] if other and other.ok else ["", ""]
         lines.append([*line, str(row.violations)])
     return markdown([*head, "violations"], lines)
+
+
+def sizes(file):
+    """Bits a value: an array a line, a codec a column; and each one's geometric mean over the best peer."""
+    rows = [r for r in read(file) if r.mode == CACHE and r.codec != "memcpy"]
+    label = labels(rows)
+    columns = list(dict.fromkeys(label(r) for r in rows))
+    found = {(r.array, r.tol, label(r)): r for r in rows}
+    lines, ratios = [], {c: {} for c in columns}
+    for array, tol, kind in dict.fromkeys((r.array, r.tol, r.kind) for r in rows):
+        line = {c: found.get((array, tol, c)) for c in columns}
+        bits = {c: r.bits_per_value for c, r in line.items() if r and r.ok}
+        others = [b for c, b in bits.items() if not c.startswith("arraycodec")]
+        for c, b in bits.items():
+            ratios[c].setdefault(kind, []).append(b / min(others))
+        lines.append([*cell(next(iter(line.values()))), *(f"{bits[c]:.3f}" if c in bits else "" for c in columns)])
+    for kind in dict.fromkeys(kind for of in ratios.values() for kind in of):
+        means = [ratios[c].get(kind) for c in columns]
+        cells = [f"{math.exp(sum(map(math.log, m)) / len(m)):.4f} ({max(m):.4f})" if m else "" for m in means]
+        lines.append([f"**{kind}: size / best peer, mean (worst)**", "", *cells])
+    return markdown(["array", "tol", *columns], lines)
+
+
+def curve(file):
+    """Levels: size over that of level 1, and speeds, geometric means over the arrays."""
+    rows = [r for r in read(file) if r.mode == CACHE and r.codec == "arraycodec" and r.ok]
+    first = {(r.array, r.tol): r for r in rows if r.level == min(r.level for r in rows)}
+    lines = []
+    for level in sorted({r.level for r in rows}):
+        of = [r for r in rows if r.level == level]
+
+        def mean(figures):
+            return math.exp(sum(map(math.log, figures)) / len(figures))
+
+        size = mean([r.bits_per_value / first[r.array, r.tol].bits_per_value for r in of])
+        encode, decode = mean([r.encode_fastest for r in of]), mean([r.decode_fastest for r in of])
+        slower = mean([first[r.array, r.tol].encode_fastest / r.encode_fastest for r in of])
+        lines.append([str(level), f"{size:.4f}", speed(encode), f"{slower:.1f}", speed(decode)])
+    head = ["level", "size, level 1 = 1", "enc MB/s", "times level 1's encoding time", "dec MB/s"]
+    return markdown(head, lines)
 
 
 def summary(file, mode=CACHE):
@@ -144,6 +188,9 @@ def stages(file):
     return markdown(head, lines)
 
 
+TABLES = (origin, arrays, sizes, curve, summary, versus, hosts, stages)
+
+
 def render(text):
     """A document with its tables made anew."""
     parts = text.split(BEGIN)
@@ -154,7 +201,7 @@ def render(text):
         if not end:
             raise ValueError(f"no {END} after {BEGIN}{marker} -->")
         kind, *arguments = shlex.split(marker)
-        table = {f.__name__: f for f in (origin, arrays, summary, versus, hosts, stages)}[kind](*arguments)
+        table = {f.__name__: f for f in TABLES}[kind](*arguments)
         result.append(f"{BEGIN}{marker} -->\n{table}\n{END}{after}")
     return "".join(result)
 
