@@ -146,7 +146,7 @@ def test_needless_exceptions_are_counted():
     worker._count_needless(encode(x, 0.01), x, proofs.Tolerance(0.01), counts)
     assert (counts.in_range, counts.needless, counts.exact) == (989, 0, 0)
     # the steps of float32 come near that of the lattice
-        x = np.random.default_rng(0).uniform(0, 1e5, 100_000).astype("f4")
+    x = np.random.default_rng(0).uniform(0, 1e5, 100_000).astype("f4")
     worker._count_needless(encode(x, 0.1), x, proofs.Tolerance(0.1), counts)
     assert counts.needless > 0
 
