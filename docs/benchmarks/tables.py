@@ -100,7 +100,7 @@ def sizes(file):
         line = {c: found.get((array, tol, c)) for c in columns}
         bits = {c: r.bits_per_value for c, r in line.items() if r and r.ok}
         others = [b for c, b in bits.items() if not c.startswith("arraycodec")]
-        for c, b in bits.items():
+        for c, b in bits.items() if others else ():
             ratios[c].setdefault(kind, []).append(b / min(others))
         lines.append([*cell(next(iter(line.values()))), *(f"{bits[c]:.3f}" if c in bits else "" for c in columns)])
     for kind in dict.fromkeys(kind for of in ratios.values() for kind in of):

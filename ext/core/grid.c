@@ -155,6 +155,12 @@ typedef struct {
   uint32_t hits;                         /* of the best: values that it gives bit for bit */
 } search;
 
+/* The step at v; INT32_MIN for what is far outside, as a fill value may be. */
+static int32_t step_of(double v) {
+  const double k = ac_rint(v);
+  return fabs(k) <= INT32_MAX ? (int32_t)k : INT32_MIN;
+}
+
 static const ac_affine PLAIN = {0, 0, 1, 1, -0.0, 1};
 
 /* Exact values of a lattice whose numbers are k. */
@@ -285,7 +291,7 @@ static void consider_range(search *s, int single) {
       a.single = (uint8_t)single;
       a.divisor = levels[i];
       a.offset = least;
-      a.base = -(int32_t)ac_rint((least - p->grid.origin) * inverse);
+      a.base = (int32_t)(0u - (uint32_t)step_of((least - p->grid.origin) * inverse));
       const double range = single ? (double)((float)most - (float)least) : most - least;
       a.scale = range;
       consider(s, a);
@@ -367,7 +373,7 @@ int ac_grid_formula(const ac_grid_sample *p, unsigned effort, ac_affine *lattice
   const double inverse = 1 / p->grid.step;
   int all_single = 1;
   for (uint32_t i = 0; i < p->n; i++) {
-    s.k[i] = (int32_t)ac_rint((p->x[i] - p->grid.origin) * inverse);
+    s.k[i] = step_of((p->x[i] - p->grid.origin) * inverse);
     s.first = s.k[i] < s.first ? s.k[i] : s.first;
     s.last = s.k[i] > s.last ? s.k[i] : s.last;
     all_single &= fabs(p->x[i]) <= FLT_MAX && (double)(float)p->x[i] == p->x[i];

@@ -249,7 +249,7 @@ double ac_model_choose(const uint32_t *count, unsigned K, unsigned P, double wei
   double symbols = symbol_bits(count, K, P, freq) * weight;
   if (!search || (search == 1 && *table_bits * LITTLE < symbols)) return symbols;
   uint16_t exact[AC_MAX_TOKENS], rounded[AC_MAX_TOKENS];
-  memcpy(exact, freq, sizeof exact);
+  memcpy(exact, freq, K * sizeof *exact);
   /* fewer bits until they cost more than they save */
   for (unsigned m = search > 1 ? 5 : 4, worse = 0; m-- > 0 && worse < 2;) {
     ac_table form;

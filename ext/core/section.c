@@ -196,7 +196,7 @@ static void write_outside(ac_writer *out, const ac_encode_scratch *s, const ac_w
   for (unsigned o = 0; o <= MAX_ORDER; o++) {
     uint64_t bits = 0;
     for (uint32_t i = 0; i < n; i++) bits += ac_golomb_bits((uint32_t)ac_zigzag(s->q[index[i]]), o);
-    if (bits > least) break; /* it only grows from here */
+    if (bits > least) break; /* from here it hardly ever falls again */
     least = bits;
     order = o;
   }
