@@ -13,6 +13,7 @@ import sys
 from csv import DictReader
 from pathlib import Path
 
+from arraycodec._core import DEFAULT_LEVEL
 from arraycodec.cli.bench import csvfile
 from arraycodec.cli.bench.hosts import HostRow
 from arraycodec.cli.bench.measure import CACHE, STREAM, Row
@@ -113,10 +114,14 @@ def sizes(file):
 def curve(file):
     """Levels: size over that of level 1, and speeds, geometric means over the arrays."""
     rows = [r for r in read(file) if r.mode == CACHE and r.codec == "arraycodec" and r.ok]
-    first = {(r.array, r.tol): r for r in rows if r.level == min(r.level for r in rows)}
+
+    def level_of(row):
+        return int(row.level) if row.level else DEFAULT_LEVEL
+
+    first = {(r.array, r.tol): r for r in sorted(rows, key=level_of, reverse=True)}
     lines = []
-    for level in sorted({r.level for r in rows}):
-        of = [r for r in rows if r.level == level]
+    for level in sorted({level_of(r) for r in rows}):
+        of = [r for r in rows if level_of(r) == level]
 
         def mean(figures):
             return math.exp(sum(map(math.log, figures)) / len(figures))
