@@ -209,7 +209,7 @@ static void assign(finder *f) {
 /* The grid of all values of its units, by least squares. */
 static void refine(const finder *f, unsigned which, ac_grid *grid) {
   const double inverse = 1 / grid->step;
-  double sk = 0, sr = 0, skk = 0, skr = 0, count = 0;
+  ac_grid_sums sums = {0, 0, 0, 0, 0};
   for (uint32_t u = 0; u < f->units; u++) {
     if (f->of_unit[u] != which + 1) continue;
     const uint32_t m = unit_values(f, u);
@@ -217,19 +217,10 @@ static void refine(const finder *f, unsigned which, ac_grid *grid) {
     load(f, u * UNIT, m, x);
     for (uint32_t i = 0; i < m; i++) {
       const double k = ac_rint((x[i] - grid->origin) * inverse), r = x[i] - grid->origin - k * grid->step;
-      if (!(fabs(r) <= NEAR * grid->step)) continue;
-      count++;
-      sk += k;
-      sr += r;
-      skk += k * k;
-      skr += k * r;
+      if (fabs(r) <= NEAR * grid->step) ac_grid_add(&sums, k, r);
     }
   }
-  const double d = count * skk - sk * sk;
-  if (!(d > 0)) return;
-  const double slope = (count * skr - sk * sr) / d;
-  grid->origin += (sr - slope * sk) / count;
-  grid->step += slope;
+  ac_grid_solve(&sums, &grid->origin, &grid->step);
 }
 
 /* Widen the extent by the values beside a run of units, as long as they lie on the grid, too. */
@@ -430,11 +421,11 @@ size_t ac_affine_encode(const ac_scale *scale, const uint8_t *values, uint32_t n
   if (!some_uniform) /* numbers from 0 on; without a uniform lattice units of none are refused on the first */
     for (uint32_t u = 0; u < f.units; u++) f.of_unit[u] -= f.of_unit[u] != 0;
   const unsigned number = f.n_found + some_uniform;
-  const unsigned method = number > 1 ? ac_sequence_method(f.of_unit, f.units, number) : 0;
   ac_writer out = {dst, dst + room, 0};
-  ac_write8(&out, (uint8_t)(f.n_found | method << METHOD_SHIFT | (some_uniform ? 0 : NO_UNIFORM)));
+  ac_write8(&out, (uint8_t)(f.n_found | (some_uniform ? 0 : NO_UNIFORM)));
   for (unsigned i = 0; i < f.n_found; i++) write_lattice(&out, &f.found[i].formula);
-  if (number > 1) ac_sequence_write(&out, method, f.of_unit, f.units, number, s->sequence);
+  if (number > 1 && !out.failed)
+    dst[0] |= (uint8_t)(ac_sequence_write(&out, f.of_unit, f.units, number, 2, s->sequence) << METHOD_SHIFT);
   ac_active_kernels()->statistics(s->q, n, ac_group_size(tuning), s->stats);
   if (out.failed || !ac_section_write(&out, n, tuning, s, values, f.size, n_refused, 0)) return 0;
   return out.failed ? 0 : (size_t)(out.p - dst);

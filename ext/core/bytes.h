@@ -32,6 +32,9 @@ static inline uint64_t ac_load_bits(const void *p, unsigned size) {
   }
 }
 
+/* Of 0 it is 0. */
+static inline unsigned ac_bit_length(uint64_t v) { return v ? 64 - (unsigned)__builtin_clzll(v) : 0; }
+
 static inline uint64_t ac_zigzag(int64_t v) { return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63); }
 static inline int64_t ac_unzigzag(uint64_t u) { return (int64_t)(u >> 1) ^ -(int64_t)(u & 1); }
 
@@ -237,7 +240,7 @@ static inline uint32_t ac_expand_short(uint32_t a, unsigned m) {
 }
 
 static inline uint32_t ac_shorten(uint32_t v, unsigned m) {
-  const unsigned length = v ? 32 - (unsigned)__builtin_clz(v) : 0, e = length > m + 1 ? length - m - 1 : 0;
+  const unsigned length = ac_bit_length(v), e = length > m + 1 ? length - m - 1 : 0;
   return (e << m) + (v >> e);
 }
 #endif

@@ -17,11 +17,9 @@
  * all the same. */
 enum { SAMPLE = 3 << 11 };
 
-static unsigned bit_length(uint64_t v) { return v ? 64 - (unsigned)__builtin_clzll(v) : 0; }
-
 /* Bins of a sixteenth of `scale` and coarser, about `centre`. */
 static void aim_histogram(ac_histogram *h, uint32_t values, double centre, double scale, unsigned most_sampling) {
-  const unsigned bits = bit_length((uint64_t)scale);
+  const unsigned bits = ac_bit_length((uint64_t)scale);
   unsigned shift = bits > 5 ? bits - 5 : 0;
   if (shift > AC_MAX_RAW_BITS) shift = AC_MAX_RAW_BITS;
   memset(h, 0, sizeof *h);
@@ -34,7 +32,7 @@ static void aim_histogram(ac_histogram *h, uint32_t values, double centre, doubl
 
 /* Bits of one exception: gap, exp-Golomb code of the integer, filler token. */
 static double exception_bits(const ac_cluster *c) {
-  const unsigned bits = bit_length((uint64_t)(c->scale * 8 + fabs(c->centre))) + 1;
+  const unsigned bits = ac_bit_length((uint64_t)(c->scale * 8 + fabs(c->centre))) + 1;
   return 9 + 2 + bits + 4;
 }
 
@@ -129,7 +127,7 @@ static void finish_class(const window *w, const ac_cluster *c, const ac_fit_effo
   if (w->n_tokens > 1) {
     unsigned table_bits;
     counts[filler] += w->counted - inside; /* exceptions code the filler */
-    const double symbols = ac_model_choose(counts, w->n_tokens, P, weight, 1 + effort->all_tables, 1, out->freq, &out->table,
+    const double symbols = ac_model_choose(counts, w->n_tokens, P, weight, effort->tables, 1, out->freq, &out->table,
                                            &table_bits);
     bits += symbols + table_bits;
     fit->token_bits += symbols;

@@ -5,7 +5,7 @@
 
 typedef struct {
   unsigned sampling;  /* as little as one group in 2^sampling of a large class is counted */
-  int all_tables;     /* try all kinds of tables, whatever a class's size */
+  int tables;         /* which kinds are tried: `search` of ac_model_choose */
   uint8_t image;      /* of classes that have one */
 } ac_fit_effort;
 

@@ -121,21 +121,12 @@ int ac_grid_find(double *x, uint32_t n, double least, double rounding, ac_grid *
   double origin = x[m / 2];
   for (unsigned round = 0; round < 3; round++) {
     const double inverse = 1 / step;
-    double sk = 0, sr = 0, skk = 0, skr = 0, count = 0;
+    ac_grid_sums sums = {0, 0, 0, 0, 0};
     for (uint32_t i = 0; i < m; i++) {
       const double k = ac_rint((x[i] - origin) * inverse), r = x[i] - origin - k * step;
-      if (fabs(r) > FAR_FROM_GRID * step) continue;
-      count++;
-      sk += k;
-      sr += r;
-      skk += k * k;
-      skr += k * r;
+      if (!(fabs(r) > FAR_FROM_GRID * step)) ac_grid_add(&sums, k, r);
     }
-    const double d = count * skk - sk * sk;
-    if (!(d > 0)) return AC_GRID_NONE;
-    const double slope = (count * skr - sk * sr) / d;
-    origin += (sr - slope * sk) / count;
-    step += slope;
+    if (!ac_grid_solve(&sums, &origin, &step)) return AC_GRID_NONE;
   }
   if (!(step > least)) return AC_GRID_NONE;
   *grid = (ac_grid){step, origin};

@@ -24,6 +24,29 @@ static inline double ac_grid_distance(const ac_grid *grid, double inverse, doubl
   return fabs(k - ac_rint(k));
 }
 
+/* Sums of a line by least squares: how far, r, the value with number k is from where the grid has it. */
+typedef struct {
+  double count, k, r, kk, kr;
+} ac_grid_sums;
+
+static inline void ac_grid_add(ac_grid_sums *s, double k, double r) {
+  s->count++;
+  s->k += k;
+  s->r += r;
+  s->kk += k * k;
+  s->kr += k * r;
+}
+
+/* Correct the grid by them; 0 if they are too few. */
+static inline int ac_grid_solve(const ac_grid_sums *s, double *origin, double *step) {
+  const double d = s->count * s->kk - s->k * s->k;
+  if (!(d > 0)) return 0;
+  const double slope = (s->count * s->kr - s->k * s->r) / d;
+  *origin += (s->r - slope * s->k) / s->count;
+  *step += slope;
+  return 1;
+}
+
 /* Values on a grid, for the search of its formula. */
 typedef struct {
   ac_grid grid;

@@ -17,7 +17,6 @@ enum {
   LEAST_GAIN = 16 /* of a value, one in so many parts of a bit must be saved */
 };
 
-static unsigned bit_length(uint32_t v) { return v ? 32 - (unsigned)__builtin_clz(v) : 0; }
 static uint32_t magnitude_of(int32_t v) { return (uint32_t)(v < 0 ? -v : v); }
 
 static uint32_t group_size(uint32_t g, uint32_t n) {
@@ -38,9 +37,9 @@ static unsigned best_significand(const int32_t *q, uint32_t n) {
     values += m;
     ac_active_kernels()->significand(at, m, AC_MAX_GROUP, &need);
     for (uint32_t j = 0; j < m; j++) all |= magnitude_of(at[j]);
-    if (need > MOST_BITS || need + 1u >= bit_length(all)) continue; /* as any integers */
+    if (need > MOST_BITS || need + 1u >= ac_bit_length(all)) continue; /* as any integers */
     for (uint32_t j = 0; j < m; j++)
-      for (unsigned bits = need ? need : 1, zeros = bit_length(magnitude_of(at[j])); bits <= MOST_BITS && zeros > bits + 1; bits++)
+      for (unsigned bits = need ? need : 1, zeros = ac_bit_length(magnitude_of(at[j])); bits <= MOST_BITS && zeros > bits + 1; bits++)
         gain[bits] += zeros - bits - 1;
   }
   unsigned best = 1;

@@ -415,9 +415,10 @@ void ac_order_write(ac_writer *out, const ac_order *o, uint8_t *sequence) {
     ac_write8(out, (uint8_t)o->kind);
     return;
   }
-  const unsigned method = ac_sequence_method(o->classes, m, o->n_classes);
-  ac_write8(out, (uint8_t)(o->kind | (o->n_classes - 1) << CLASSES_SHIFT | method << METHOD_SHIFT));
-  ac_sequence_write(out, method, o->classes, m, o->n_classes, sequence);
+  uint8_t *const kind = ac_give(out, 1);
+  if (!kind) return;
+  const unsigned method = ac_sequence_write(out, o->classes, m, o->n_classes, 2, sequence);
+  *kind = (uint8_t)(o->kind | (o->n_classes - 1) << CLASSES_SHIFT | method << METHOD_SHIFT);
 }
 
 void ac_order_read(ac_reader *in, uint32_t n, ac_order *o) {

@@ -26,13 +26,14 @@ typedef struct {
 
 static effort effort_of(unsigned level) {
   effort e = {.fit = {.sampling = 3}, .class_gain = 0x1p-7};
+  if (level > AC_MIN_LEVEL) e.fit.tables = 1;
   if (level >= 5) e.class_gain = 0x1p-9;
   if (level >= 6) {
     e.rounds = 1;
     e.fit.sampling = 2;
   }
   if (level >= 7) {
-    e.fit = (ac_fit_effort){.sampling = 0, .all_tables = 1};
+    e.fit = (ac_fit_effort){.sampling = 0, .tables = 2};
     e.class_gain = 0;
     e.rounds = 3;
     e.delete_classes = 1;
@@ -47,8 +48,6 @@ static effort effort_of(unsigned level) {
 }
 
 /* ---- bit packing ---- */
-static unsigned bit_length(uint64_t v) { return v ? 64 - (unsigned)__builtin_clzll(v) : 0; }
-
 /* One class of one token for everything: plain bit-packing of v - min. */
 static void consider_bit_packing(const int32_t *q, uint32_t n, uint8_t *group_class, ac_plan *plan) {
   int32_t least = q[0], most = q[0];
@@ -57,7 +56,7 @@ static void consider_bit_packing(const int32_t *q, uint32_t n, uint8_t *group_cl
     most = q[i] > most ? q[i] : most;
   }
   /* the base is a multiple of 2^k: widen k until both ends share a window */
-  unsigned k = bit_length((uint64_t)((int64_t)most - least));
+  unsigned k = ac_bit_length((uint64_t)((int64_t)most - least));
   while (k <= AC_MAX_RAW_BITS && least >> k != most >> k) k++;
   const uint64_t bits = ((uint64_t)k * ((n + 15) & ~15u)) + 24;
   if (k > AC_MAX_RAW_BITS || bits > plan->total_bits) return;
@@ -86,7 +85,7 @@ static double value_bits(const ac_class *c, const double *bits, double exception
   return exception + bits[c->filler];
 }
 
-/* The magnitudes of a row (ac_cost_row): [*from, *to). */
+/* The magnitudes of a row (of the kernel `weigh`): [*from, *to). */
 static void row_range(unsigned row, int64_t *from, int64_t *to) {
   if (!row) {
     *from = 0;
@@ -125,7 +124,7 @@ static void weigh_rows(const ac_windows *w, const ac_classes *classes, uint32_t 
       /* four of them stand for all */
       double sum = 0;
       unsigned n = 0;
-      const double exception = 14 + 2 * bit_length((uint64_t)from) / 2.0;
+      const double exception = 14 + ac_bit_length((uint64_t)from);
       const int64_t step = to - from > 4 ? (to - from) / 4 : 1;
       for (int64_t v = from + step / 2; v < to; v += step) {
         sum += value_bits(&w->classes[c], tokens[c], exception, v) + value_bits(&w->classes[c], tokens[c], exception, -v);
@@ -321,7 +320,7 @@ void ac_plan_make(const int32_t *q, uint32_t n, ac_group_stats *stats, const ac_
     a->windows.group = i ? 64 : 128;
     ac_classes_find(of, n, a->windows.group, request->imaged, e.class_gain, a->group_class, &found[i]);
     a->windows.prob_bits = request->prob_bits ? request->prob_bits : prob_bits_for(n, found[i].n_classes);
-    if (found[i].bits < n / 2.0) e.fit.all_tables = 1; /* mostly zeros: tables are much of the rest */
+    if (request->level > AC_MIN_LEVEL && found[i].bits < n / 2.0) e.fit.tables = 2; /* mostly zeros: tables are much of the rest */
     fit(q, n, &found[i], &e, s, a);
     refine(q, n, of, found[i], &e, s, a);
   }
@@ -332,7 +331,7 @@ void ac_plan_make(const int32_t *q, uint32_t n, ac_group_stats *stats, const ac_
   memcpy(group_class, best->group_class, ac_groups(n, best->windows.group));
   /* Bit-packing needs the bits of the range, at least those of the largest magnitude unless all values lie on one
    * side: look at the range only where it could win. */
-  const unsigned needed = bit_length(found[first].magnitude);
+  const unsigned needed = ac_bit_length(found[first].magnitude);
   if (!request->imaged && (n <= 8192 || !found[first].centred || plan->total_bits >= (uint64_t)needed * n))
     consider_bit_packing(q, n, group_class, plan);
 }

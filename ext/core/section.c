@@ -293,7 +293,8 @@ int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_enc
   if (n_refused) n_refused = take_edges(s, n_refused, &n_edges);
   ac_plan plan;
   ac_windows *w = &plan.windows;
-  ac_plan_request request = {.level = ac_level(tuning), .group = (uint8_t)ac_group_choice(tuning), .prob_bits = tuning->prob_bits};
+  ac_plan_request request = {
+      .level = ac_level(tuning), .group = (uint8_t)ac_group_choice(tuning), .prob_bits = tuning->prob_bits};
   if (images && request.level > 1 && (request.image = ac_images_take(s->q, n, s->imaged)) != 0) {
     request.imaged = s->imaged;
     kernels->statistics(s->q, n, ac_group_size(tuning), s->stats);
@@ -313,14 +314,14 @@ int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_enc
   const size_t raw_size = raw_plane_size(w, s->group_class, n, &has_tokens);
   w->lanes = tuning->lanes ? tuning->lanes : lanes_for(w, s->group_class, n, plan.token_bits / 8, raw_size);
 
-  const uint32_t n_groups = ac_groups(n, w->group);
-  const unsigned method = w->n_classes > 1 ? ac_sequence_method(s->group_class, n_groups, w->n_classes) : 0;
   uint8_t *const layout = ac_give(out, 1), *const classes = ac_give(out, 1);
   if (!classes) return 0;
   *layout = pack_layout(w);
-  *classes = (uint8_t)((w->n_classes - 1) | method << METHOD_SHIFT);
+  *classes = (uint8_t)(w->n_classes - 1);
   ac_windows_write(out, w);
-  if (w->n_classes > 1) ac_sequence_write(out, method, s->group_class, n_groups, w->n_classes, s->sequence);
+  if (w->n_classes > 1)
+    *classes |= (uint8_t)(ac_sequence_write(out, s->group_class, ac_groups(n, w->group), w->n_classes,
+                                            request.level > AC_MIN_LEVEL ? 2 : 0, s->sequence) << METHOD_SHIFT);
 
   uint8_t *raw = ac_give(out, raw_size);
   if (!raw) return 0;

@@ -22,57 +22,55 @@ static void count(const uint8_t *classes, uint32_t n, unsigned order, uint32_t c
   }
 }
 
-/* A model needs two symbols: contexts that saw fewer get a neighbour that never comes.  Returns the bits. */
-static double model(uint32_t *counts, unsigned n_classes, uint16_t *freq, ac_table *table) {
-  unsigned seen = 0, last = 0;
-  for (unsigned s = 0; s < n_classes; s++)
-    if (counts[s]) {
-      seen++;
-      last = s;
-    }
-  if (seen == 0) counts[0] = 1 << 16;
-  if (seen < 2) counts[last ? 0 : 1] = 1;
-  unsigned table_bits;
-  const double bits = ac_model_choose(counts, n_classes, P, 1, 2, 0, freq, table, &table_bits);
-  return bits + table_bits;
+/* The models of an order: one of order 0, else one for each context. */
+typedef struct {
+  uint16_t freq[AC_MAX_CLASSES][AC_MAX_CLASSES];
+  ac_table tables[AC_MAX_CLASSES];
+  uint64_t bits; /* of all that is written */
+} models;
+
+/* A model needs two symbols: contexts that saw fewer get a neighbour that never comes. */
+static void make_models(const uint8_t *classes, uint32_t n, unsigned n_classes, unsigned order, int search, models *m) {
+  uint32_t counts[AC_MAX_CLASSES][AC_MAX_CLASSES];
+  count(classes, n, order, counts);
+  m->bits = LANES * 24; /* states, less what they carry */
+  for (unsigned c = 0; c < (order ? n_classes : 1); c++) {
+    unsigned seen = 0, last = 0, table_bits;
+    for (unsigned s = 0; s < n_classes; s++)
+      if (counts[c][s]) {
+        seen++;
+        last = s;
+      }
+    if (seen == 0) counts[c][0] = 1 << 16;
+    if (seen < 2) counts[c][last ? 0 : 1] = 1;
+    const double bits = ac_model_choose(counts[c], n_classes, P, 1, search, 0, m->freq[c], &m->tables[c], &table_bits);
+    m->bits += (uint64_t)(bits + table_bits);
+  }
 }
 
-unsigned ac_sequence_method(const uint8_t *classes, uint32_t n, unsigned n_classes) {
-  uint32_t counts[AC_MAX_CLASSES][AC_MAX_CLASSES];
+unsigned ac_sequence_write(ac_writer *out, const uint8_t *classes, uint32_t n, unsigned n_classes, int search,
+                           uint8_t *scratch) {
+  models of_order[2];
   uint64_t least = (uint64_t)bits_for(n_classes) * n;
   unsigned method = AC_SEQUENCE_FIXED;
   for (unsigned order = 0; order < 2; order++) {
-    count(classes, n, order, counts);
-    uint64_t bits = LANES * 24; /* states, less what they carry */
-    uint16_t freq[AC_MAX_CLASSES];
-    ac_table table;
-    for (unsigned c = 0; c < (order ? n_classes : 1); c++) bits += (uint64_t)model(counts[c], n_classes, freq, &table);
-    if (bits < least) {
-      least = bits;
-      method = order ? AC_SEQUENCE_ORDER1 : AC_SEQUENCE_ORDER0;
-    }
+    make_models(classes, n, n_classes, order, search, &of_order[order]);
+    if (of_order[order].bits >= least) continue;
+    least = of_order[order].bits;
+    method = order ? AC_SEQUENCE_ORDER1 : AC_SEQUENCE_ORDER0;
   }
-  return method;
-}
-
-void ac_sequence_write(ac_writer *out, unsigned method, const uint8_t *classes, uint32_t n, unsigned n_classes,
-                       uint8_t *scratch) {
   ac_bitwriter bits = {out, 0, 0};
   if (method == AC_SEQUENCE_FIXED) {
     for (uint32_t i = 0; i < n; i++) ac_write_bits(&bits, classes[i], bits_for(n_classes));
     ac_flush_bits(&bits);
-    return;
+    return method;
   }
-  const unsigned order = method == AC_SEQUENCE_ORDER1, contexts = order ? n_classes : 1;
-  uint32_t counts[AC_MAX_CLASSES][AC_MAX_CLASSES];
-  uint16_t freq[AC_MAX_CLASSES];
+  const unsigned order = method == AC_SEQUENCE_ORDER1;
+  const models *const m = &of_order[order];
   ac_symbol symbols[AC_MAX_CLASSES][AC_MAX_CLASSES];
-  count(classes, n, order, counts);
-  for (unsigned c = 0; c < contexts; c++) {
-    ac_table table;
-    model(counts[c], n_classes, freq, &table);
-    ac_model_write(&bits, &table, n_classes);
-    ac_model_encoder(freq, n_classes, P, symbols[c]);
+  for (unsigned c = 0; c < (order ? n_classes : 1); c++) {
+    ac_model_write(&bits, &m->tables[c], n_classes);
+    ac_model_encoder(m->freq[c], n_classes, P, symbols[c]);
   }
   ac_flush_bits(&bits);
 
@@ -92,6 +90,7 @@ void ac_sequence_write(ac_writer *out, unsigned method, const uint8_t *classes, 
   ac_write_varint(out, (uint64_t)(end - p) / 2);
   uint8_t *words = ac_give(out, (size_t)(end - p));
   if (words) memcpy(words, p, (size_t)(end - p));
+  return method;
 }
 
 void ac_sequence_read(ac_reader *in, unsigned method, uint8_t *classes, uint32_t n, unsigned n_classes) {

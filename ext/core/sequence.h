@@ -9,10 +9,9 @@ enum { AC_SEQUENCE_FIXED = 0, AC_SEQUENCE_ORDER0 = 1, AC_SEQUENCE_ORDER1 = 2 };
 
 #define AC_SEQUENCE_SCRATCH (2 * (AC_MAX_BLOCK / 64) + 64) /* bytes */
 
-/* Choose the cheapest way for n classes out of n_classes >= 2. */
-unsigned ac_sequence_method(const uint8_t *classes, uint32_t n, unsigned n_classes);
-void ac_sequence_write(ac_writer *out, unsigned method, const uint8_t *classes, uint32_t n, unsigned n_classes,
-                       uint8_t *scratch);
+/* Write n classes out of n_classes >= 2 in the cheapest way, which is returned; search as of ac_model_choose. */
+unsigned ac_sequence_write(ac_writer *out, const uint8_t *classes, uint32_t n, unsigned n_classes, int search,
+                           uint8_t *scratch);
 /* Every class read is below n_classes; sets in->failed on anything invalid. */
 void ac_sequence_read(ac_reader *in, unsigned method, uint8_t *classes, uint32_t n, unsigned n_classes);
 #endif

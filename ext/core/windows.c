@@ -26,9 +26,7 @@ void ac_windows_write(ac_writer *out, const ac_windows *w) {
 
 /* Is ac_expand(u, m) an int32?  |u| is at most 2^31. */
 static int image_fits(int64_t u, unsigned m) {
-  const int64_t a = u < 0 ? -u : u, octave = a >> m, e = octave ? octave - 1 : 0;
-  if (e > 31) return 0;
-  return (a - (e << m)) << e <= (u < 0 ? (int64_t)INT32_MAX + 1 : INT32_MAX);
+  return ac_expand_short((uint32_t)(u < 0 ? -u : u), m) <= (uint32_t)INT32_MAX + (u < 0);
 }
 
 int ac_class_fits(const ac_class *c) {
