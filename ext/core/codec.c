@@ -55,6 +55,12 @@ static ac_scale scale_of(const ac_info *info, ac_relative *table) {
   if (a->ndim > 1) scale.strides.row = type->values * (a->f_order ? a->shape[0] : a->shape[a->ndim - 1]);
   if (a->ndim > 2) scale.strides.plane = scale.strides.row * (a->f_order ? a->shape[1] : a->shape[a->ndim - 2]);
   scale.rows = rows_of(a, type->values);
+  scale.box.ndim = 0;
+  if (info->n_blocks == 1 && type->values == 1)
+    for (unsigned i = 0; i < a->ndim; i++) {
+      if (scale.box.ndim == 4) scale.box.extent[0] *= scale.box.extent[1], memmove(scale.box.extent + 1, scale.box.extent + 2, 8), scale.box.ndim--;
+      scale.box.extent[scale.box.ndim++] = a->shape[i];
+    }
   if (info->rtol > 0) {
     ac_relative_make(table, type->dtype, info->rtol, &scale.lattice);
     scale.relative = table;

@@ -299,9 +299,10 @@ size_t ac_decode_scratch_place(ac_decode_scratch *s, uint8_t *memory, uint32_t v
     s->bitmap = (uint64_t *)(memory + tables + 12 * n);
     s->low = memory + tables + 12 * n + n / 8;
     s->which = s->low + 7 * n;
+    s->row = (int32_t *)(memory + tables + 20 * n + n / 8);
     s->watch = NULL;
   }
-  return tables + 20 * n + n / 8;
+  return tables + 24 * n + n / 8;
 }
 
 typedef struct {

@@ -12,6 +12,12 @@ typedef struct {
   uint32_t length[4];
 } ac_rows;
 
+/* The extents of a block, slowest axis first, in values. */
+typedef struct {
+  unsigned ndim; /* 1 .. AC_BOX_AXES */
+  uint32_t extent[4];
+} ac_box;
+
 /* What the integers of a chunk mean, and what of its values must be kept: made once a chunk. */
 typedef struct {
   const ac_type *type;         /* of a value */
@@ -22,6 +28,7 @@ typedef struct {
   ac_rows rows;                /* encoder */
   unsigned n_fill;             /* encoder: fill values (of complex elements there are two parts) */
   uint64_t fill[2];
+  ac_box box;
 } ac_scale;
 
 /* How to code the integers in s->wide. */
@@ -47,6 +54,7 @@ typedef struct {
   uint8_t *low;
   uint64_t *bitmap;
   uint8_t *which;
+  int32_t *row;
   ac_stopwatch *watch; /* or NULL */
 } ac_decode_scratch;
 

@@ -14,6 +14,7 @@
 #include "section.h"
 
 #include "images.h"
+#include "lists.h"
 #include "quantize.h"
 #include "sequence.h"
 
@@ -35,7 +36,8 @@ size_t ac_encode_scratch_place(ac_encode_scratch *s, uint8_t *memory, uint32_t v
                costs = reserve(&total, groups * sizeof *s->plan.costs), from = reserve(&total, groups * sizeof *s->plan.from),
                symbols = reserve(&total, AC_MAX_CLASSES * sizeof *s->symbols),
                events = reserve(&total, ac_mask_scratch(values)), bitmap = reserve(&total, 8 * ac_bitmap_words(values)),
-               compact = reserve(&total, n * size), wide = reserve(&total, 8 * n), low = reserve(&total, 7 * n);
+               compact = reserve(&total, n * size), wide = reserve(&total, 8 * n), low = reserve(&total, 7 * n),
+               field = reserve(&total, 40 * n + 4096);
   if (memory) {
     s->q = (int32_t *)(memory + q);
     s->index = (uint32_t *)(memory + index);
@@ -57,6 +59,7 @@ size_t ac_encode_scratch_place(ac_encode_scratch *s, uint8_t *memory, uint32_t v
     s->values = memory + compact;
     s->wide = (int64_t *)(memory + wide);
     s->low = memory + low;
+    s->field = (int32_t *)(memory + field);
     s->watch = NULL;
   }
   return total;
@@ -152,99 +155,15 @@ static size_t raw_plane_size(const ac_windows *w, const uint8_t *group_class, ui
   return size;
 }
 
-/* ---- lists ---- */
-/* Gaps between positions as Golomb-Rice codes (R. F. Rice, JPL 79-22, 1979): the parameter that takes the fewest
- * bits. */
-enum { MAX_RICE = 17 };
-
-static unsigned best_rice(const uint32_t *index, uint32_t n) {
-  unsigned best = 0;
-  uint64_t least = UINT64_MAX;
-  for (unsigned r = 0; r <= MAX_RICE; r++) {
-    uint64_t bits = (uint64_t)n * (r + 1);
-    for (uint32_t i = 0, next = 0; i < n; next = index[i++] + 1) bits += (index[i] - next) >> r;
-    if (bits >= least) continue;
-    least = bits;
-    best = r;
-  }
-  return best;
-}
-
-static void write_gap(ac_bitwriter *out, uint32_t gap, unsigned rice) {
-  ac_write_zeros(out, gap >> rice);
-  ac_write_bits(out, gap & ((1u << rice) - 1), rice);
-}
-
-/* A gap of less than n, if it is one at all. */
-static uint64_t read_gap(ac_bitreader *in, uint32_t n, unsigned rice) {
-  const uint64_t quotient = ac_read_zeros(in, n >> rice);
-  return quotient << rice | ac_read_bits(in, rice);
-}
-
-/* Values outside their window: gaps, and exp-Golomb codes of the integers themselves, whatever their class. */
-enum { MAX_ORDER = 31 };
-
-static void write_outside(ac_writer *out, const ac_encode_scratch *s, const ac_windows *w, const uint32_t *index,
-                          uint32_t n) {
+/* ---- encode ---- */
+/* Values outside their window are listed themselves, whatever the image of their class. */
+static void expand_outside(const ac_encode_scratch *s, const ac_windows *w, const uint32_t *index, uint32_t n) {
   for (uint32_t i = 0; i < n; i++) {
     const unsigned image = w->classes[s->group_class[index[i] / w->group]].image;
     if (image) s->q[index[i]] = ac_expand(s->q[index[i]], image);
   }
-  const unsigned rice = best_rice(index, n);
-  unsigned order = 0;
-  uint64_t least = UINT64_MAX;
-  for (unsigned o = 0; o <= MAX_ORDER; o++) {
-    uint64_t bits = 0;
-    for (uint32_t i = 0; i < n; i++) bits += ac_golomb_bits((uint32_t)ac_zigzag(s->q[index[i]]), o);
-    if (bits > least) break; /* from here it hardly ever falls again */
-    least = bits;
-    order = o;
-  }
-  ac_write8(out, (uint8_t)rice);
-  ac_write8(out, (uint8_t)order);
-  ac_bitwriter bits = {out, 0, 0};
-  for (uint32_t i = 0, next = 0; i < n; next = index[i++] + 1) {
-    write_gap(&bits, index[i] - next, rice);
-    ac_write_golomb(&bits, (uint32_t)ac_zigzag(s->q[index[i]]), order);
-  }
-  ac_flush_bits(&bits);
 }
 
-/* Refused values are often all the same (NaN, a fill value) and in runs: an entry stands for a run of
- * neighbours with the same bits, and need not repeat the bits of the entry before it. */
-enum { REFUSED_SAME = 1, REFUSED_RUN = 2, REFUSED_GAP_SHIFT = 2 };
-
-static void write_refused(ac_writer *out, size_t item, const uint8_t *src, const uint32_t *index, uint32_t n) {
-  static const uint8_t zeros[8];
-  const uint8_t *before = zeros;
-  uint32_t next = 0;
-  for (uint32_t i = 0; i < n;) {
-    const uint32_t at = index[i];
-    const uint8_t *bits = src + at * item;
-    uint32_t run = 1;
-    while (i + run < n && index[i + run] == at + run && !memcmp(bits, bits + run * item, item)) run++;
-    const int same = !memcmp(bits, before, item);
-    ac_write_varint(out, (uint64_t)(at - next) << REFUSED_GAP_SHIFT | (run > 1 ? REFUSED_RUN : 0) | (same ? REFUSED_SAME : 0));
-    if (!same) {
-      uint8_t *to = ac_give(out, item);
-      if (to) memcpy(to, bits, item);
-    }
-    if (run > 1) ac_write_varint(out, run - 2);
-    before = bits;
-    next = at + run;
-    i += run;
-  }
-}
-
-static void write_edges(ac_writer *out, const uint32_t *index, uint32_t n) {
-  const unsigned rice = best_rice(index, n);
-  ac_write8(out, (uint8_t)rice);
-  ac_bitwriter bits = {out, 0, 0};
-  for (uint32_t i = 0, next = 0; i < n; next = index[i++] + 1) write_gap(&bits, index[i] - next, rice);
-  ac_flush_bits(&bits);
-}
-
-/* ---- encode ---- */
 /* Edges out of s->index into s->events; returns how many refused values stay. */
 static uint32_t take_edges(ac_encode_scratch *s, uint32_t n_refused, uint32_t *n_edges) {
   uint32_t stay = 0, edges = 0;
@@ -341,9 +260,12 @@ int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_enc
     ac_write_varint(out, n_refused);
     if (n_edges) ac_write_varint(out, n_edges);
     lists = out->p;
-    if (n_outside) write_outside(out, s, w, s->index + n_refused, n_outside);
-    if (n_refused) write_refused(out, size, src, s->index, n_refused);
-    if (n_edges) write_edges(out, s->events, n_edges);
+    if (n_outside) {
+      expand_outside(s, w, s->index + n_refused, n_outside);
+      ac_outside_write(out, s->index + n_refused, s->q, n_outside);
+    }
+    if (n_refused) ac_refused_write(out, size, src, s->index, n_refused);
+    if (n_edges) ac_edges_write(out, s->events, n_edges);
     const size_t lists_size = (size_t)(out->p - lists);
     ac_insert_length(out, lists);
     if (out->failed) return 0;
@@ -504,59 +426,14 @@ int ac_section_decode(ac_section *b, int out, double delta, uint32_t *tables, ac
   ac_lap(watch, AC_STAGE_DECODE);
   if (error) return error;
   if (!b->n_outside) return AC_OK;
-  ac_reader *in = &b->lists;
-  const unsigned rice = ac_read8(in), order = ac_read8(in);
-  if (rice > MAX_RICE || order > MAX_ORDER) return AC_E_FORMAT;
-  ac_bitreader bits = {in, 0, 0};
-  uint64_t at = 0;
-  for (uint32_t i = 0; i < b->n_outside; i++, at++) {
-    at += read_gap(&bits, b->n, rice);
-    const int64_t q = ac_unzigzag(ac_read_golomb(&bits, order));
-    if (in->failed || at >= b->n || q < -AC_QMAX || q > AC_QMAX) return AC_E_FORMAT;
-    put_outside(out, dst, at, (int32_t)q, delta);
-  }
-  ac_end_bits(&bits);
-  return in->failed ? AC_E_FORMAT : AC_OK;
-}
-
-static int put_refused(ac_section *b, unsigned size, uint8_t *dst) {
-  ac_reader *in = &b->lists;
-  uint8_t bits[8] = {0};
-  uint64_t at = 0;
-  for (uint32_t left = b->n_refused; left;) {
-    const uint64_t head = ac_read_varint(in), gap = head >> REFUSED_GAP_SHIFT;
-    if (!(head & REFUSED_SAME)) {
-      const uint8_t *p = ac_take(in, size);
-      if (p) memcpy(bits, p, size);
-    }
-    const uint64_t more = head & REFUSED_RUN ? ac_read_varint(in) : 0; /* a run of one has no length */
-    if (in->failed || gap >= b->n || more >= b->n) return AC_E_FORMAT;
-    const uint64_t run = head & REFUSED_RUN ? more + 2 : 1;
-    at += gap;
-    if (run > left || at + run > b->n) return AC_E_FORMAT;
-    for (uint64_t j = 0; j < run; j++) memcpy(dst + (at + j) * size, bits, size);
-    at += run;
-    left -= (uint32_t)run;
-  }
-  return AC_OK;
-}
-
-static int put_edges(ac_section *b, int dtype, unsigned size, double delta, uint8_t *dst) {
-  ac_reader *in = &b->lists;
-  const unsigned rice = ac_read8(in);
-  if (rice > MAX_RICE) return AC_E_FORMAT;
-  ac_bitreader bits = {in, 0, 0};
-  uint64_t at = 0;
-  for (uint32_t i = 0; i < b->n_edges; i++, at++) {
-    at += read_gap(&bits, b->n, rice);
-    if (in->failed || at >= b->n || !ac_edge(dtype, dst + at * size, delta, dst + at * size)) return AC_E_FORMAT;
-  }
-  ac_end_bits(&bits);
-  return in->failed ? AC_E_FORMAT : AC_OK;
+  ac_list list;
+  ac_outside_open(&list, &b->lists, b->n_outside, b->n);
+  for (; list.at != UINT64_MAX; ac_list_next(&list)) put_outside(out, dst, list.at, list.value, delta);
+  return b->lists.failed ? AC_E_FORMAT : AC_OK;
 }
 
 int ac_section_finish(ac_section *b, int dtype, unsigned size, int edges, double delta, void *dst) {
-  int error = put_refused(b, size, dst);
-  if (!error && b->n_edges) error = edges ? put_edges(b, dtype, size, delta, dst) : AC_E_FORMAT;
+  int error = ac_refused_read(&b->lists, b->n_refused, size, b->n, dst);
+  if (!error && b->n_edges) error = edges ? ac_edges_read(&b->lists, b->n_edges, dtype, size, delta, b->n, dst) : AC_E_FORMAT;
   return error ? error : ac_remaining(&b->lists) ? AC_E_FORMAT : AC_OK;
 }

@@ -510,7 +510,7 @@ DEFINE_DECODE_AVX2(i32, AC_OUT_I32)
 const ac_kernels ac_kernels_avx2 = {
     "avx2", {quantize_f32_avx2, quantize_f64, quantize_f16_avx2, quantize_bf16_avx2}, statistics, to_wide, from_wide,
     extent, divide, join, count_avx2, weigh, significands, to_image, split_avx2, encode_avx2,
-    {decode_f32_avx2, decode_f64_avx2, decode_f16_avx2, decode_bf16_avx2, decode_i32_avx2}, crc32c_sse42, affine};
+    {decode_f32_avx2, decode_f64_avx2, decode_f16_avx2, decode_bf16_avx2, decode_i32_avx2}, crc32c_sse42, affine, ROW_KERNELS};
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -565,7 +565,7 @@ static uint32_t crc32c_avx512(const void *data, size_t size) {
 const ac_kernels ac_kernels_avx512 = {
     "avx512", {quantize_f32_avx512, quantize_f64, quantize_f16_avx512, quantize_bf16_avx512}, statistics, to_wide,
     from_wide, extent, divide, join, count_avx512, weigh, significands, to_image, split_avx512, encode_avx512,
-    {decode_f32_avx512, decode_f64_avx512, decode_f16_avx512, decode_bf16_avx512, decode_i32_avx512}, crc32c_avx512, affine};
+    {decode_f32_avx512, decode_f64_avx512, decode_f16_avx512, decode_bf16_avx512, decode_i32_avx512}, crc32c_avx512, affine, ROW_KERNELS};
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -630,4 +630,5 @@ static void affine(const ac_affine *lattice, unsigned size, const int32_t *r, ui
     else affine_f64(lattice, r, n, x);
   }
 }
+#include "rows.h"
 #endif

@@ -61,6 +61,25 @@ static inline int ac_cursor_close(const ac_coded *in, const ac_cursor *at) {
   return AC_OK;
 }
 
+/* Residuals under contexts (../core/contexts.h): what a decoder needs to know of them. */
+enum { AC_POP_CONTEXTS = 16 };
+typedef struct {
+  const uint32_t *tables; /* context c at c << prob_bits */
+  uint8_t prob_bits, lanes, mantissa;
+  int32_t lo[AC_POP_CONTEXTS];   /* bin of token 0 */
+  uint32_t k[AC_POP_CONTEXTS];   /* raw bits below those of the token */
+} ac_popping;
+
+/* Where it stands; raw bits are read up to AC_AHEAD_BYTES ahead, the last of them from a copy. */
+enum { AC_POP_MOST = 128, AC_AHEAD_BYTES = AC_POP_MOST * AC_MAX_RAW_BITS / 8 + 64 };
+typedef struct {
+  ac_cursor words;
+  const uint8_t *raw; /* its bits begin here */
+  uint64_t bit, bits; /* read, and all of them */
+  int in_copy;
+  uint8_t copy[2 * AC_AHEAD_BYTES];
+} ac_pop_cursor;
+
 /* What a decoder makes of the integers: uniform values, or the integers themselves.  The first four are
  * those that are quantized, too. */
 enum { AC_OUT_F32, AC_OUT_F64, AC_OUT_F16, AC_OUT_BF16, AC_OUT_I32, AC_OUTS, AC_INS = AC_OUT_I32 };
@@ -141,6 +160,33 @@ typedef struct {
 
   /* Numbers of an affine lattice to values of 4 or 8 bytes (float32, float64). */
   void (*affine)(const ac_affine *lattice, unsigned size, const int32_t *r, uint32_t n, void *x);
+
+  /* Rows of prediction, modulo 2^32; see rows.h.  Between b and c, also by a cubic through a, b, c, d. */
+  void (*midpoint)(const int32_t *b, const int32_t *c, uint32_t n, int32_t *p);
+  void (*cubic)(const int32_t *a, const int32_t *b, const int32_t *c, const int32_t *d, uint32_t n, int32_t *p);
+  /* p moves towards q and s (or NULL) by so many sixteenths. */
+  void (*blend)(int32_t *p, const int32_t *q, const int32_t *s, unsigned to_q, unsigned to_s, uint32_t n);
+  /* p += trust quarters of what the reference differs by from what is expected of it; both are 2^shift fold. */
+  void (*refer)(int32_t *p, const int32_t *reference, const int32_t *expected, unsigned trust, unsigned shift, uint32_t n);
+  /* sum += sign * row */
+  void (*accumulate)(int32_t *sum, const int32_t *row, int sign, uint32_t n);
+  /* n values at even and odd places of a row to two rows, and back. */
+  void (*deal32)(const int32_t *row, uint32_t n, int32_t *even, int32_t *odd);
+  void (*deal8)(const uint8_t *row, uint32_t n, uint8_t *even, uint8_t *odd);
+  void (*zip32)(const int32_t *even, const int32_t *odd, uint32_t n, int32_t *row);
+  void (*zip8)(const uint8_t *even, const uint8_t *odd, uint32_t n, uint8_t *row);
+  /* How many of `limits` ascending limits the weighted sum of magnitudes reaches, for each of n <= 256 values. */
+  void (*contexts)(const uint8_t *const *near, const uint8_t *weights, unsigned n_near, const uint16_t *limit,
+                   unsigned limits, uint32_t n, uint8_t *context);
+  /* n <= AC_POP_MOST residuals of these contexts, all of which have tokens.  0, or AC_E_FORMAT if words or raw bits
+   * run short. */
+  int (*pop)(const ac_popping *popping, ac_pop_cursor *at, const uint8_t *context, uint32_t n, int32_t *v);
+  /* Magnitudes of residuals as neighbourhoods have them. */
+  void (*magnitudes)(const int32_t *v, uint32_t n, unsigned shift, uint8_t *magnitude);
+  /* r = p + unit * v */
+  void (*advance)(const int32_t *p, const int32_t *v, unsigned unit, uint32_t n, int32_t *r);
+  /* Sums of n values along a row, of those `distance` apart. */
+  void (*sums)(int32_t *v, uint32_t n, uint32_t distance);
 } ac_kernels;
 
 extern const ac_kernels ac_kernels_scalar;

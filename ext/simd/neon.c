@@ -419,5 +419,5 @@ static uint32_t crc32c_neon(const void *data, size_t size) {
 const ac_kernels ac_kernels_neon = {
     "neon", {quantize_f32_neon, quantize_f64_neon, quantize_f16_neon, quantize_bf16_neon}, statistics, to_wide,
     from_wide, extent, divide, join, count, weigh, significands, to_image, split_neon, encode_any,
-    {decode_f32_neon, decode_f64_neon, decode_f16_neon, decode_bf16_neon, decode_i32_neon}, crc32c_neon, affine};
+    {decode_f32_neon, decode_f64_neon, decode_f16_neon, decode_bf16_neon, decode_i32_neon}, crc32c_neon, affine, ROW_KERNELS};
 #endif

@@ -1,0 +1,729 @@
+/* field.c: see field.h.  Between the block and the stages of prediction: integers on a lattice -> residuals ->
+ * contexts, tokens and raw bits, and back.
+ *
+ *   geometry, predictor | contexts, tables | lists of exceptions | raw bits | rANS words
+ *
+ * Invariants: every value is within the bound or refused; one that a decoder may have put out before, for the same
+ * tolerance, comes back unchanged (docs/guarantee.md); the decoder checks every length before it uses it.
+ */
+#include "field.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lists.h"
+
+static int bad(int line) { if (getenv("AC_TRACE")) fprintf(stderr, "bad at %d\n", line); return AC_E_FORMAT; }
+/* ---- what both sides know ---- */
+typedef struct {
+  ac_predictor predictor;
+  ac_contexts contexts;
+  uint8_t first, axes; /* the axes in the middle: from the box's axis `first` on */
+  uint8_t fine;
+  int64_t base;        /* integers: of the lattice's */
+} field;
+
+static int place_axes(field *f, const ac_box *box) {
+  ac_pyramid *p = &f->predictor.pyramid;
+  if (!f->axes || f->axes > AC_AXES || f->first + f->axes > box->ndim) return 0;
+  p->outer = p->inner = 1;
+  for (unsigned a = 0; a < AC_AXES; a++) p->axis[a] = 1;
+  for (unsigned d = 0; d < box->ndim; d++) {
+    if (d < f->first) p->outer *= box->extent[d];
+    else if (d < f->first + f->axes) p->axis[AC_AXES - f->axes + d - f->first] = box->extent[d];
+    else p->inner *= box->extent[d];
+  }
+  return 1;
+}
+
+uint32_t ac_fine_limit(int dtype) {
+  return dtype == AC_FLOAT64 ? 1u << 26 : dtype == AC_FLOAT32 ? AC_FINE << 11 : 0;
+}
+
+static double fine_step(const ac_scale *scale) { return scale->lattice.delta / AC_FINE; }
+
+/* Values from integers on the lattice. */
+static void to_values(const field *f, const ac_scale *scale, const int32_t *r, uint32_t n, void *dst) {
+  const double step = f->fine ? fine_step(scale) : scale->lattice.delta;
+  switch (scale->type->dtype) {
+    case AC_FLOAT32: for (uint32_t i = 0; i < n; i++) ((float *)dst)[i] = ac_reconstruct_f32(r[i], step); break;
+    case AC_FLOAT64: for (uint32_t i = 0; i < n; i++) ((double *)dst)[i] = ac_reconstruct_f64(r[i], step); break;
+    case AC_FLOAT16: for (uint32_t i = 0; i < n; i++) ((uint16_t *)dst)[i] = ac_reconstruct_f16(r[i], step); break;
+    default: for (uint32_t i = 0; i < n; i++) ((uint16_t *)dst)[i] = ac_reconstruct_bf16(r[i], step);
+  }
+}
+
+/* ---- stream: geometry and predictor ---- */
+enum { AXES_SHIFT = 2, FINE = 1 << 4, WHOLE_UNIT = 1 << 5, REFERENCE_SHIFT = 6, ALONG_SHIFT = 4, WEIGHT_BITS = 5, TRUST_BITS = 3 };
+
+static unsigned axes_of(unsigned mask) { return (unsigned)__builtin_popcount(mask); }
+
+static int same_rules(const ac_pyramid *p, unsigned level, const ac_rule *a, const ac_rule *b) {
+  for (unsigned mask = 1; mask < 8; mask++) {
+    if (!ac_pyramid_class(p, level, mask).size) continue;
+    if (a[mask].cubic != b[mask].cubic || a[mask].trust != b[mask].trust) return 0;
+    for (unsigned i = 1; i < axes_of(mask); i++)
+      if (a[mask].weight[i - 1] != b[mask].weight[i - 1]) return 0;
+  }
+  return 1;
+}
+
+static void write_predictor(ac_writer *out, const field *f) {
+  const ac_predictor *p = &f->predictor;
+  const ac_pyramid *g = &p->pyramid;
+  ac_write8(out, (uint8_t)(f->first | f->axes << AXES_SHIFT | (f->fine ? FINE : 0) | (p->unit == AC_FINE ? WHOLE_UNIT : 0) | p->reference << REFERENCE_SHIFT));
+  ac_write8(out, (uint8_t)(g->levels | p->along << ALONG_SHIFT));
+  ac_bitwriter bits = {out, 0, 0};
+  for (unsigned level = g->levels; level-- > 0;) {
+    if (level + 1u < g->levels) {
+      const int same = same_rules(g, level, p->rules[level], p->rules[level + 1]);
+      ac_write_bits(&bits, (uint32_t)same, 1);
+      if (same) continue;
+    }
+    for (unsigned mask = 1; mask < 8; mask++) {
+      if (!ac_pyramid_class(g, level, mask).size) continue;
+      ac_write_bits(&bits, p->rules[level][mask].cubic, 1);
+      for (unsigned i = 1; i < axes_of(mask); i++) ac_write_bits(&bits, p->rules[level][mask].weight[i - 1], WEIGHT_BITS);
+      if (p->reference) ac_write_bits(&bits, p->rules[level][mask].trust, TRUST_BITS);
+    }
+  }
+  ac_flush_bits(&bits);
+}
+
+static int read_predictor(ac_reader *in, field *f, const ac_box *box) {
+  ac_predictor *p = &f->predictor;
+  ac_pyramid *g = &p->pyramid;
+  const uint8_t axes = ac_read8(in), levels = ac_read8(in);
+  f->first = axes & 3;
+  f->axes = axes >> AXES_SHIFT & 3;
+  f->fine = (axes & FINE) != 0;
+  p->unit = axes & WHOLE_UNIT ? AC_FINE : 1;
+  g->levels = levels & 15;
+  p->along = levels >> ALONG_SHIFT;
+  p->reference = axes >> REFERENCE_SHIFT;
+  if (in->failed || p->reference >= AC_REFERENCES || (axes & WHOLE_UNIT && !f->fine) || !place_axes(f, box)) return 0;
+  ac_bitreader bits = {in, 0, 0};
+  memset(p->rules, 0, sizeof p->rules);
+  for (unsigned level = g->levels; level-- > 0;) {
+    const int same = level + 1u < g->levels && ac_read_bits(&bits, 1);
+    for (unsigned mask = 1; mask < 8; mask++) {
+      ac_rule *rule = &p->rules[level][mask];
+      if (same) {
+        *rule = p->rules[level + 1][mask];
+        continue;
+      }
+      if (!ac_pyramid_class(g, level, mask).size) continue;
+      rule->cubic = (uint8_t)ac_read_bits(&bits, 1);
+      for (unsigned i = 1; i < axes_of(mask); i++) {
+        rule->weight[i - 1] = (uint8_t)ac_read_bits(&bits, WEIGHT_BITS);
+        if (rule->weight[i - 1] > 16) return 0;
+      }
+      if (p->reference) rule->trust = (uint8_t)ac_read_bits(&bits, TRUST_BITS);
+      if (rule->trust > 4) return 0;
+    }
+  }
+  ac_end_bits(&bits);
+  return !in->failed;
+}
+
+/* ---- encode: residuals ---- */
+enum { MASKED = AC_SKIPPED, FIXED = 2 /* may have been put out before: comes back unchanged */ };
+
+typedef struct {
+  ac_walker walker; /* first, so that a pointer to it is one to this */
+  const int32_t *x;     /* what to come near, in the order of the stream */
+  const uint8_t *flags; /* MASKED, FIXED */
+  int32_t *v;
+  uint8_t *bin;
+  uint32_t *corrected;  /* positions, and what is added there */
+  int8_t *correction;
+  uint32_t n_corrected;
+  uint16_t limits[AC_BINS];
+  unsigned weights, shift, own;
+  uint32_t *spans, n_spans;
+} predicting;
+
+/* d / 17, to the nearest: the factor is (2^36 + 1) / 17, which is exact for what is not negative. */
+static inline int32_t by_fine(int32_t d) {
+  const uint64_t positive = (uint64_t)((int64_t)d + AC_FINE / 2 + ((int64_t)AC_FINE << 27));
+  return (int32_t)((int64_t)(positive * 4042322161ull >> 36) - (1ll << 27));
+}
+
+/* The residual, and the value it makes of the prediction. */
+static inline int32_t settle(predicting *e, uint32_t at, int32_t predicted, unsigned unit, int32_t *v) {
+  const uint8_t flags = e->flags ? e->flags[at] : 0;
+  if (flags & MASKED) {
+    *v = 0;
+    return predicted;
+  }
+  const int32_t d = (int32_t)((uint32_t)e->x[at] - (uint32_t)predicted);
+  *v = unit == 1 ? d : by_fine(d);
+  int32_t r = (int32_t)((uint32_t)predicted + unit * (uint32_t)*v);
+  if (flags & FIXED && r != e->x[at]) {
+    e->corrected[e->n_corrected] = at;
+    e->correction[e->n_corrected++] = (int8_t)(e->x[at] - r);
+    r = e->x[at];
+  }
+  return r;
+}
+
+static int predict_span(ac_walker *w, const ac_span *span) {
+  predicting *e = (predicting *)w;
+  e->spans[e->n_spans++] = span->n;
+  if (span->raster && e->own) {
+    memset(e->bin + span->at, AC_BINS, span->n);
+  } else if (!span->weights) {
+    memset(e->bin + span->at, AC_BINS - 1, span->n);
+  } else {
+    if (e->weights != span->weights) {
+      e->weights = span->weights;
+      for (unsigned i = 1; i < AC_BINS; i++) e->limits[i] = ac_bin_limit(i, span->weights);
+    }
+    ac_active_kernels()->contexts(span->near, span->weight, span->n_near, e->limits + 1, AC_BINS - 1, span->n, e->bin + span->at);
+  }
+  if (span->raster) return 0;
+  const unsigned unit = w->predictor->unit;
+  for (uint32_t j = 0; j < span->n; j++) w->s->r[span->at + j] = settle(e, span->at + j, span->predicted[j], unit, &e->v[span->at + j]);
+  ac_active_kernels()->magnitudes(e->v + span->at, span->n, e->shift, w->s->magnitude + span->at);
+  return 0;
+}
+
+static int predict_row(ac_walker *w, const ac_raster_row *row) {
+  predicting *e = (predicting *)w;
+  const unsigned unit = w->predictor->unit;
+  int32_t *const r = w->s->r + row->at, *const v = e->v + row->at;
+  /* sums of residuals so far stand in r until the row is done */
+  for (uint32_t k = 0; k < row->n; k++) {
+    const uint32_t sum = row->distance && k >= row->distance ? (uint32_t)r[k - row->distance] : 0;
+    const int32_t p = (int32_t)((row->before ? (uint32_t)row->before[k] : 0) + unit * sum);
+    settle(e, row->at + k, p, unit, &v[k]);
+    r[k] = (int32_t)(sum + (uint32_t)v[k]);
+  }
+  for (uint32_t k = 0; k < row->n; k++)
+    r[k] = (int32_t)((row->before ? (uint32_t)row->before[k] : 0) + unit * (uint32_t)r[k]);
+  for (uint32_t i = e->n_corrected; i-- > 0 && e->corrected[i] >= row->at;) w->s->r[e->corrected[i]] = e->x[e->corrected[i]];
+  ac_active_kernels()->magnitudes(v, row->n, e->shift, w->s->magnitude + row->at);
+  return 0;
+}
+
+/* ---- encode: rules ---- */
+/* For every class of every level the rule that predicts best what was there to be predicted from: the values
+ * themselves, in some rows. */
+enum { MOST_RULES = 14 };
+static const ac_rule RULES[AC_AXES][MOST_RULES] = {
+    {{0, {0}, 0}, {1, {0}, 0}},
+    {{0, {8}, 0}, {1, {8}, 0}, {0, {0}, 0}, {1, {0}, 0}, {0, {16}, 0}, {1, {16}, 0}, {0, {4}, 0}, {1, {4}, 0}, {0, {12}, 0}, {1, {12}, 0}},
+    {{0, {5, 5}, 0}, {1, {5, 5}, 0}, {0, {0, 0}, 0}, {1, {0, 0}, 0}, {0, {16, 0}, 0}, {1, {16, 0}, 0}, {0, {0, 16}, 0},
+     {1, {0, 16}, 0}, {0, {8, 8}, 0}, {1, {8, 8}, 0}, {0, {8, 0}, 0}, {1, {8, 0}, 0}, {0, {0, 8}, 0}, {1, {0, 8}, 0}}};
+static const unsigned N_RULES[AC_AXES] = {2, 10, 14};
+
+typedef struct {
+  ac_walker walker;
+  const uint8_t *flags;
+  unsigned unit, trusting; /* the second time: how much the reference is trusted */
+  uint64_t cost[AC_MAX_REFINEMENTS][8][MOST_RULES];
+} trying;
+
+static inline int32_t by_rule(const int32_t *const *v, const ac_rule *rule, unsigned axes, uint32_t j) {
+  const uint32_t at = (uint32_t)v[0][j];
+  uint32_t move = 0;
+  for (unsigned a = 1; a < axes; a++) move += rule->weight[a - 1] * ((uint32_t)v[a][j] - at);
+  return axes == 1 ? (int32_t)at : (int32_t)(at + (uint32_t)((int32_t)(move + 8) >> 4));
+}
+
+/* About the bits of a residual, in units of 2^-16 and up to a constant. */
+static inline uint32_t price(int32_t error, unsigned unit) {
+  const uint32_t e = (uint32_t)(error < 0 ? -error : error);
+  return ac_log2((e < 1u << 26 ? e : 1u << 26) * 32 + 19 * unit);
+}
+
+static void try_rules(ac_walker *w, const ac_trial *t) {
+  trying *e = (trying *)w;
+  uint64_t *const cost = e->cost[t->level][t->mask];
+  const ac_rule *const chosen = &w->predictor->rules[t->level][t->mask];
+  if (e->trusting && !t->reference) return;
+  for (uint32_t j = 0; j < t->n; j++) {
+    if (e->flags && e->flags[t->at + j] & MASKED) continue;
+    const uint32_t x = (uint32_t)w->s->r[t->at + j];
+    if (e->trusting) {
+      const uint32_t p = (uint32_t)by_rule(chosen->cubic ? t->cubic : t->line, chosen, t->axes, j);
+      const uint32_t expected = (uint32_t)by_rule(chosen->cubic ? t->reference_cubic : t->reference_line, chosen, t->axes, j);
+      const uint32_t differs = (uint32_t)t->reference[j] - expected;
+      for (unsigned trust = 0; trust <= 4; trust++)
+        cost[trust] += price((int32_t)(x - p - (uint32_t)((int32_t)(trust * differs + (2u << t->shift)) >> (t->shift + 2))), e->unit);
+    } else {
+      for (unsigned i = 0; i < N_RULES[t->axes - 1]; i++) {
+        const ac_rule *rule = &RULES[t->axes - 1][i];
+        cost[i] += price((int32_t)(x - (uint32_t)by_rule(rule->cubic ? t->cubic : t->line, rule, t->axes, j)), e->unit);
+      }
+    }
+  }
+}
+
+/* Returns the cost of what was looked at. */
+static uint64_t choose_rules(field *f, const int32_t *x, const uint8_t *flags, const ac_walk_scratch *scratch) {
+  ac_walk_scratch walk = *scratch;
+  walk.r = (int32_t *)x; /* which weighing does not change */
+  trying e = {.walker = {.predictor = &f->predictor, .s = &walk, .weigh = try_rules}, .flags = flags, .unit = f->predictor.unit};
+  uint64_t sum = 0;
+  for (e.trusting = 0; e.trusting < (f->predictor.reference ? 2u : 1u); e.trusting++) {
+    memset(e.cost, 0, sizeof e.cost);
+    const int32_t *r;
+    ac_walk(&e.walker, &r);
+    for (unsigned level = 0; level < f->predictor.pyramid.levels; level++)
+      for (unsigned mask = 1; mask < 8; mask++) {
+        if (!ac_pyramid_class(&f->predictor.pyramid, level, mask).size) continue;
+        const unsigned axes = axes_of(mask), n = e.trusting ? 5 : N_RULES[axes - 1];
+        unsigned best = 0;
+        for (unsigned i = 1; i < n; i++)
+          if (e.cost[level][mask][i] < e.cost[level][mask][best]) best = i;
+        sum += e.cost[level][mask][best];
+        ac_rule *const rule = &f->predictor.rules[level][mask];
+        if (e.trusting) rule->trust = (uint8_t)best;
+        else *rule = RULES[axes - 1][best];
+      }
+  }
+  return sum;
+}
+
+/* ---- encode: stream ---- */
+typedef struct {
+  const field *f;
+  const int32_t *v;
+  const uint8_t *context, *flags;
+} coding;
+
+/* Room for the parts of an encoding, in what the scratch of a block has no other use for. */
+typedef struct {
+  ac_walk_scratch walk;
+  int32_t *x, *v;
+  uint8_t *flags, *bin, *tokens;
+  uint32_t *spans, *corrected;
+  int8_t *correction;
+} room;
+
+static room room_in(const ac_encode_scratch *s, uint32_t n) {
+  room m;
+  m.walk.r = s->field;
+  m.x = s->field + n;
+  m.v = s->q;
+  m.walk.grids[0] = (int32_t *)s->wide;
+  m.walk.grids[1] = (int32_t *)s->wide + n;
+  m.walk.row = m.walk.mean = (int32_t *)s->events; /* one after the other */
+  m.walk.magnitude = s->low;
+  m.walk.magnitudes[0] = s->low + n;
+  m.walk.magnitudes[1] = s->low + 2 * (size_t)n;
+  m.flags = s->low + 3 * (size_t)n;
+  m.bin = s->low + 4 * (size_t)n;
+  m.tokens = s->tokens;
+  m.spans = (uint32_t *)(s->field + 2 * (size_t)n);
+  m.corrected = (uint32_t *)(s->field + 3 * (size_t)n);
+  m.correction = (int8_t *)(s->field + 4 * (size_t)n);
+  return m;
+}
+
+/* What an attempt came to. */
+typedef struct {
+  double bits;
+  const int32_t *r; /* in memory order */
+  uint32_t n_corrected, n_spans, n_refused;
+} outcome;
+
+/* Predict, and choose contexts. */
+static outcome attempt(field *f, const ac_tuning *tuning, uint32_t n, const room *m, int any_flags) {
+  outcome o;
+  ac_walk_scratch walk = m->walk;
+  predicting e = {.walker = {&f->predictor, &walk, predict_span, predict_row}, .x = m->x, .flags = any_flags ? m->flags : NULL,
+                  .v = m->v, .bin = m->bin, .corrected = m->corrected, .correction = m->correction, .shift = f->contexts.shift,
+                  .own = f->contexts.own, .spans = m->spans};
+  ac_walk(&e.walker, &o.r);
+  ac_residual_counts counts;
+  const unsigned mantissa = 1, k = 0;
+  ac_residuals_count(m->v, m->bin, any_flags ? m->flags : NULL, n, k, mantissa, &counts);
+  uint8_t context_of_bin[AC_BINS + 1];
+  const unsigned level = ac_level(tuning);
+  o.bits = ac_contexts_choose(&counts, k, mantissa, level, tuning->prob_bits ? tuning->prob_bits : AC_MAX_PROB_BITS, &f->contexts, context_of_bin);
+  o.bits += e.n_corrected * 14.0;
+  o.n_corrected = e.n_corrected;
+  o.n_spans = e.n_spans;
+  o.n_refused = 0;
+  for (uint32_t i = 0; i < n; i++) m->bin[i] = context_of_bin[m->bin[i]];
+  return o;
+}
+
+enum { EXCEPTIONS = 1 << 7, MANTISSA_SHIFT = 5, PROB_SHIFT = 3, OWN = 1 << 3, SHIFT_SHIFT = 4 };
+
+static uint8_t lanes_of_bytes(double bytes) {
+  return bytes > 24 << 10 ? 64 : bytes > 6 << 10 ? 32 : bytes > 2 << 10 ? 16 : bytes > 512 ? 8 : 4;
+}
+
+static size_t write_field(const field *f, const ac_scale *scale, const void *values, uint32_t n, ac_encode_scratch *s,
+                          const room *m, const outcome *o, int any_flags, uint8_t *dst, size_t capacity) {
+  const ac_contexts *c = &f->contexts;
+  const unsigned P = c->prob_bits, L = c->lanes;
+  ac_writer out = {dst, dst + capacity, 0};
+  write_predictor(&out, f);
+  uint8_t *const layout = ac_give(&out, 2);
+  if (!layout) return 0;
+  layout[0] = (uint8_t)(__builtin_ctz(L) - 2) | (uint8_t)((P - AC_MIN_PROB_BITS) << PROB_SHIFT) | (uint8_t)(c->mantissa << MANTISSA_SHIFT);
+  layout[1] = (uint8_t)(c->n_contexts - 1) | (c->own ? OWN : 0) | (uint8_t)(c->shift << SHIFT_SHIFT);
+  ac_contexts_write(&out, c);
+
+  /* tokens, raw bits, and what is outside */
+  uint8_t *raw = (uint8_t *)m->walk.grids[0]; /* nobody needs the values any more */
+  ac_writer raw_out = {raw, raw + 8 * (size_t)n, 0};
+  ac_bitwriter bits = {&raw_out, 0, 0};
+  uint32_t *const outside = (uint32_t *)m->x, *const coded = (uint32_t *)m->walk.r; /* coded: spans' numbers of tokens */
+  uint32_t n_outside = 0, at = 0, token = 0;
+  for (uint32_t span = 0; span < o->n_spans; span++) {
+    uint32_t here = 0;
+    for (uint32_t j = 0; j < m->spans[span]; j++, at++) {
+      if (any_flags && m->flags[at] & MASKED) continue;
+      const ac_context *x = &c->of[m->bin[at]];
+      ac_residual r = ac_residual_of(m->v[at], x->k, c->mantissa);
+      int32_t t = r.bin - x->lo;
+      if (t < 0 || t >= x->n_tokens || r.raw_bits + x->k > AC_MAX_RAW_BITS) {
+        outside[n_outside++] = at;
+        t = x->filler;
+        r.raw = 0;
+        r.raw_bits = (uint8_t)ac_residual_bits(x->lo + t, c->mantissa);
+      }
+      if (x->n_tokens < 2) continue;
+      ac_write_bits(&bits, r.raw, r.raw_bits + x->k);
+      m->tokens[token] = (uint8_t)t;
+      m->bin[token++] = m->bin[at]; /* token <= at */
+      here++;
+    }
+    coded[span] = here;
+  }
+  ac_flush_bits(&bits);
+  const size_t raw_size = (size_t)(raw_out.p - raw);
+
+  if (n_outside + o->n_refused + o->n_corrected) {
+    layout[0] |= EXCEPTIONS;
+    ac_write_varint(&out, n_outside);
+    ac_write_varint(&out, o->n_corrected);
+    ac_write_varint(&out, o->n_refused);
+    if (n_outside) {
+      uint8_t *const start = out.p;
+      ac_outside_write(&out, outside, m->v, n_outside);
+      ac_insert_length(&out, start);
+    }
+    if (o->n_corrected) {
+      uint8_t *const start = out.p;
+      ac_corrections_write(&out, m->corrected, m->correction, o->n_corrected);
+      ac_insert_length(&out, start);
+    }
+    if (o->n_refused) {
+      uint8_t *const start = out.p;
+      ac_refused_write(&out, scale->type->size, values, s->index, o->n_refused);
+      ac_insert_length(&out, start);
+    }
+  }
+  ac_write_varint(&out, raw_size);
+  uint8_t *to = ac_give(&out, raw_size);
+  if (!to) return 0;
+  memcpy(to, raw, raw_size);
+  if (!token) return out.failed ? 0 : (size_t)(out.p - dst);
+
+  for (unsigned i = 0; i < c->n_contexts + (c->own ? 1u : 0u); i++)
+    if (c->of[i].n_tokens > 1) ac_model_encoder(c->of[i].freq, c->of[i].n_tokens, P, s->symbols[i]);
+  uint32_t x[AC_MAX_LANES];
+  for (unsigned j = 0; j < L; j++) x[j] = AC_STATE_MIN;
+  uint8_t *words = s->words_end;
+  for (uint32_t span = o->n_spans; span-- > 0;)
+    for (uint32_t j = coded[span]; j-- > 0;) {
+      token--;
+      const ac_symbol *symbol = &s->symbols[m->bin[token]][m->tokens[token]];
+      uint32_t *const state = &x[j & (L - 1)];
+      if (*state > symbol->limit) {
+        words -= 2;
+        ac_store16(words, (uint16_t)*state);
+        *state >>= 16;
+      }
+      *state = ac_symbol_push(symbol, *state, P);
+    }
+  words -= 4 * (size_t)L;
+  memcpy(words, x, 4 * (size_t)L);
+  const size_t length = (size_t)(s->words_end - words);
+  to = ac_give(&out, length);
+  if (to) memcpy(to, words, length);
+  return out.failed ? 0 : (size_t)(out.p - dst);
+}
+
+/* ---- encode: lattices ---- */
+/* Integers nearest on the fine lattice, and which values lie on it; 0 if some are too large. */
+static int quantize_fine(const ac_scale *scale, const void *values, uint32_t n, int32_t *x, uint8_t *flags) {
+  const double step = fine_step(scale), inv = 1 / step, limit = ac_fine_limit(scale->type->dtype);
+  uint32_t far = 0;
+  if (scale->type->dtype == AC_FLOAT32) {
+    const float *v = values;
+    for (uint32_t i = 0; i < n; i++) {
+      const double q = ac_rint((double)v[i] * inv);
+      const int near = q < limit && q > -limit;
+      x[i] = near ? (int32_t)q : 0;
+      far += !near && !(flags[i] & MASKED);
+      if (near && ac_reconstruct_f32(x[i], step) == v[i]) flags[i] |= FIXED;
+    }
+  } else {
+    const double *v = values;
+    for (uint32_t i = 0; i < n; i++) {
+      const double q = ac_rint(v[i] * inv);
+      const int near = q < limit && q > -limit;
+      x[i] = near ? (int32_t)q : 0;
+      far += !near && !(flags[i] & MASKED);
+      if (near && ac_reconstruct_f64(x[i], step) == v[i]) flags[i] |= FIXED;
+    }
+  }
+  return far == 0;
+}
+
+/* Values that reconstructions miss, to s->index. */
+static uint32_t find_refused(const field *f, const ac_scale *scale, const void *values, const int32_t *r, uint32_t n,
+                             const uint8_t *flags, uint32_t *index) {
+  const double step = f->fine ? fine_step(scale) : scale->lattice.delta, tol = scale->lattice.tol;
+  uint32_t refused = 0;
+  if (scale->type->dtype == AC_FLOAT32) {
+    const float *v = values;
+    for (uint32_t i = 0; i < n; i++)
+      if (!(flags[i] & MASKED) && !ac_within((double)v[i], (double)ac_reconstruct_f32(r[i], step), tol)) index[refused++] = i;
+  } else {
+    const double *v = values;
+    for (uint32_t i = 0; i < n; i++)
+      if (!(flags[i] & MASKED) && !ac_within(v[i], ac_reconstruct_f64(r[i], step), tol)) index[refused++] = i;
+  }
+  return refused;
+}
+
+size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_mask *mask,
+                       const ac_tuning *tuning, ac_encode_scratch *s, uint8_t *dst, size_t capacity) {
+  const room m = room_in(s, n);
+  size_t best = 0;
+  uint8_t *const in_memory = (uint8_t *)s->field + 18 * (size_t)n;
+  for (unsigned fine = 0; fine < 2; fine++) {
+    memset(in_memory, 0, n);
+    int any = mask && mask->masked;
+    if (any)
+      for (uint32_t i = 0; i < n; i++) in_memory[i] = mask->bits[i / 64] >> (i % 64) & 1 ? MASKED : 0;
+    if (!quantize_fine(scale, values, n, m.v, in_memory) && fine) break;
+    for (uint32_t i = 0; i < n; i++) {
+      if (!fine) {
+        in_memory[i] &= MASKED;
+        double q = ac_rint((scale->type->dtype == AC_FLOAT32 ? (double)((const float *)values)[i] : ((const double *)values)[i]) * scale->lattice.inv);
+        if (!(q < 1e9 && q > -1e9)) q = 0;
+        m.v[i] = (int32_t)q;
+      }
+      any |= in_memory[i];
+    }
+    int32_t *const integers = (int32_t *)(in_memory + n); /* kept: the walk needs all else */
+    memcpy(integers, m.v, 4 * (size_t)n);
+    for (unsigned first = 0; first < box->ndim; first++)
+      for (unsigned axes = 1; axes <= AC_AXES && first + axes <= box->ndim; axes++)
+        for (unsigned way = 0; way < 4; way++) {
+          const unsigned raster = way == 3;
+          if (raster && fine) continue;
+          field f;
+          memset(&f, 0, sizeof f);
+          f.first = (uint8_t)first;
+          f.axes = (uint8_t)axes;
+          f.fine = (uint8_t)fine;
+          f.predictor.unit = fine ? AC_FINE : 1;
+          place_axes(&f, box);
+          ac_pyramid *p = &f.predictor.pyramid;
+          if (way < 3) f.predictor.reference = (uint8_t)way;
+          if (f.predictor.reference && p->outer < 2) continue;
+          uint32_t longest = 0;
+          for (unsigned a = 0; a < AC_AXES; a++) if (p->axis[a] > longest) longest = p->axis[a];
+          if (raster) p->levels = 0;
+          else for (p->levels = 0; p->levels < 6 && longest >> (p->levels + 1) >= 2; p->levels++) { }
+          if (!raster && !p->levels) continue;
+          f.contexts.own = p->levels > 0;
+          f.contexts.lanes = 64;
+          f.predictor.along = 7;
+          if (raster && first == 0 && axes < box->ndim) continue;
+          ac_pyramid_split(p, 4, integers, s->wide, m.x);
+          ac_pyramid_split(p, 1, in_memory, s->wide, m.flags);
+          if (p->levels) choose_rules(&f, m.x, any ? m.flags : NULL, &m.walk);
+          outcome o = attempt(&f, tuning, n, &m, any);
+          f.contexts.lanes = lanes_of_bytes(o.bits / 8);
+          o.n_refused = find_refused(&f, scale, values, o.r, n, in_memory, s->index);
+          uint8_t *tmp = (uint8_t *)(integers + n);
+          size_t size = o.n_refused > n / 8 ? 0 : write_field(&f, scale, values, n, s, &m, &o, any, tmp, best ? best - 1 : capacity);
+          if (getenv("AC_TRACE")) fprintf(stderr, "ref %u fine %u first %u axes %u levels %u: about %.0f bytes, wrote %zu; corrected %u refused %u contexts %u\n", f.predictor.reference, fine, first, axes, p->levels, o.bits / 8, size, o.n_corrected, o.n_refused, f.contexts.n_contexts);
+          if (size && (!best || size < best)) {
+            best = size;
+            memcpy(dst, tmp, size);
+          }
+        }
+  }
+  return best;
+}
+
+/* ---- decode ---- */
+typedef struct {
+  ac_walker walker;
+  const field *f;
+  const uint8_t *flags; /* MASKED, in the order of the stream; or NULL */
+  ac_popping popping;
+  ac_pop_cursor at;
+  ac_list outside, corrections;
+  uint8_t sparse;                  /* are there values without tokens? */
+  uint8_t has_tokens[AC_ALL_CONTEXTS];
+  int32_t constant[AC_ALL_CONTEXTS];
+  uint16_t limits[AC_MAX_CONTEXTS];
+  unsigned weights;
+} reading;
+
+static int read_residuals(reading *d, const ac_span *span, int32_t *v) {
+  const ac_kernels *kernels = ac_active_kernels();
+  const ac_contexts *c = &d->f->contexts;
+  uint8_t context[AC_SPAN];
+  if (span->raster && c->own) {
+    memset(context, c->n_contexts, span->n);
+  } else if (!span->weights) {
+    memset(context, c->n_contexts - 1, span->n);
+  } else {
+    if (d->weights != span->weights) {
+      d->weights = span->weights;
+      for (unsigned i = 1; i < c->n_contexts; i++) d->limits[i] = ac_bin_limit(c->first_bin[i], span->weights);
+    }
+    kernels->contexts(span->near, span->weight, span->n_near, d->limits + 1, c->n_contexts - 1u, span->n, context);
+  }
+  if (!d->sparse) {
+    for (uint32_t j = 0; j < span->n; j += AC_POP_MOST)
+      if (kernels->pop(&d->popping, &d->at, context + j, span->n - j < AC_POP_MOST ? span->n - j : AC_POP_MOST, v + j)) return bad(__LINE__);
+  } else {
+    uint8_t some[AC_SPAN];
+    int32_t popped[AC_SPAN];
+    uint32_t n = 0;
+    for (uint32_t j = 0; j < span->n; j++) {
+      some[n] = context[j];
+      n += d->has_tokens[context[j]] & !(d->flags && d->flags[span->at + j]);
+    }
+    for (uint32_t j = 0; j < n; j += AC_POP_MOST)
+      if (kernels->pop(&d->popping, &d->at, some + j, n - j < AC_POP_MOST ? n - j : AC_POP_MOST, popped + j)) return bad(__LINE__);
+    n = 0;
+    for (uint32_t j = 0; j < span->n; j++) {
+      const int masked = d->flags && d->flags[span->at + j];
+      v[j] = masked ? 0 : d->has_tokens[context[j]] ? popped[n] : d->constant[context[j]];
+      n += d->has_tokens[context[j]] & !masked;
+    }
+  }
+  for (; d->outside.at < (uint64_t)span->at + span->n; ac_list_next(&d->outside)) v[d->outside.at - span->at] = d->outside.value;
+  kernels->magnitudes(v, span->n, c->shift, d->walker.s->magnitude + span->at);
+  return d->outside.bits.bytes->failed;
+}
+
+static int correct(reading *d, uint32_t at, uint32_t n) {
+  for (; d->corrections.at < (uint64_t)at + n; ac_list_next(&d->corrections)) {
+    int32_t *const r = &d->walker.s->r[d->corrections.at];
+    *r = (int32_t)((uint32_t)*r + (uint32_t)d->corrections.value);
+  }
+  return d->corrections.bits.bytes->failed;
+}
+
+static int decode_span(ac_walker *w, const ac_span *span) {
+  reading *d = (reading *)w;
+  if (span->raster) return read_residuals(d, span, w->s->r + span->at);
+  int32_t v[AC_SPAN];
+  const int error = read_residuals(d, span, v);
+  if (error) return error;
+  ac_active_kernels()->advance(span->predicted, v, w->predictor->unit, span->n, w->s->r + span->at);
+  return correct(d, span->at, span->n);
+}
+
+static int decode_row(ac_walker *w, const ac_raster_row *row) {
+  int32_t *const r = w->s->r + row->at;
+  if (row->distance) ac_active_kernels()->sums(r, row->n, row->distance);
+  if (row->before) ac_active_kernels()->advance(row->before, r, w->predictor->unit, row->n, r);
+  else if (w->predictor->unit != 1)
+    for (uint32_t k = 0; k < row->n; k++) r[k] = (int32_t)(w->predictor->unit * (uint32_t)r[k]);
+  return correct((reading *)w, row->at, row->n);
+}
+
+int ac_field_read(ac_reader *in, const ac_scale *scale, const ac_box *box, uint32_t n, const ac_mask *mask,
+                  ac_decode_scratch *s, void *dst) {
+  field f;
+  if (!read_predictor(in, &f, box)) return bad(__LINE__);
+  if (f.fine && !ac_fine_limit(scale->type->dtype)) return bad(__LINE__);
+  const uint8_t layout = ac_read8(in), kinds = ac_read8(in);
+  ac_contexts *c = &f.contexts;
+  if (in->failed || (layout & 7) > 4) return bad(__LINE__);
+  c->lanes = (uint8_t)(4 << (layout & 7));
+  c->prob_bits = (uint8_t)(AC_MIN_PROB_BITS + (layout >> PROB_SHIFT & 3));
+  c->mantissa = layout >> MANTISSA_SHIFT & 3;
+  c->n_contexts = (uint8_t)((kinds & 7) + 1);
+  c->own = (kinds & OWN) != 0;
+  c->shift = kinds >> SHIFT_SHIFT;
+  ac_contexts_read(in, c);
+  if (in->failed) return bad(__LINE__);
+  ac_walk_scratch walk = {.r = s->high, .grids = {(int32_t *)s->wide, (int32_t *)s->wide + n}, .row = s->row, .mean = s->row,
+                          .magnitude = s->low, .magnitudes = {s->low + n, s->low + 2 * (size_t)n}};
+  reading d = {.walker = {&f.predictor, &walk, decode_span, decode_row}, .f = &f};
+  uint64_t n_outside = 0, n_corrected = 0, n_refused = 0;
+  ac_reader lists[3] = {{NULL, NULL, 0}, {NULL, NULL, 0}, {NULL, NULL, 0}};
+  if (layout & EXCEPTIONS) {
+    n_outside = ac_read_varint(in);
+    n_corrected = ac_read_varint(in);
+    n_refused = ac_read_varint(in);
+    if (n_outside > n || n_corrected > n || n_refused > n || !(n_outside + n_corrected + n_refused)) return bad(__LINE__);
+    const uint64_t numbers[3] = {n_outside, n_corrected, n_refused};
+    for (unsigned i = 0; i < 3; i++) {
+      if (!numbers[i]) continue;
+      const uint64_t length = ac_read_varint(in);
+      if (in->failed || length > ac_remaining(in)) return bad(__LINE__);
+      lists[i] = (ac_reader){in->p, in->p + length, 0};
+      in->p += length;
+    }
+  }
+  ac_outside_open(&d.outside, &lists[0], (uint32_t)n_outside, n);
+  ac_corrections_open(&d.corrections, &lists[1], (uint32_t)n_corrected, n);
+  const uint64_t raw_size = ac_read_varint(in);
+  if (in->failed || raw_size > ac_remaining(in)) return bad(__LINE__);
+  d.at.raw = in->p;
+  d.at.bit = 0;
+  d.at.bits = 8 * raw_size;
+  d.at.in_copy = 0;
+  in->p += raw_size;
+  /* tables */
+  const unsigned all = c->n_contexts + (c->own ? 1u : 0u);
+  unsigned any = 0;
+  for (unsigned i = 0; i < all; i++) {
+    const ac_context *x = &c->of[i];
+    d.has_tokens[i] = x->n_tokens > 1;
+    any |= d.has_tokens[i];
+    d.sparse |= !d.has_tokens[i];
+    d.constant[i] = ac_residual_value(x->lo, 0, 0, c->mantissa);
+    d.popping.lo[i] = x->lo;
+    d.popping.k[i] = x->k;
+    if (x->n_tokens > 1) ac_model_decoder(x->freq, x->n_tokens, c->prob_bits, s->tables + ((size_t)i << c->prob_bits));
+  }
+  d.popping.tables = s->tables;
+  d.popping.prob_bits = c->prob_bits;
+  d.popping.lanes = c->lanes;
+  d.popping.mantissa = c->mantissa;
+  ac_windows lanes = {.lanes = c->lanes};
+  const size_t length = ac_remaining(in);
+  if (length && (!any || length < 4u * c->lanes || length % 2)) return bad(__LINE__);
+  for (unsigned j = 0; j < c->lanes; j++) d.at.words.x[j] = AC_STATE_MIN;
+  const ac_coded coded = {.windows = &lanes, .words = in->p, .words_end = in->end};
+  if (ac_cursor_open(&coded, &d.at.words)) return bad(__LINE__);
+  if (mask && mask->masked) {
+    uint8_t *const flags = s->low + 3 * (size_t)n, *const in_memory = s->low + 4 * (size_t)n;
+    for (uint32_t i = 0; i < n; i++) in_memory[i] = mask->bits[i / 64] >> (i % 64) & 1;
+    ac_pyramid_split(&f.predictor.pyramid, 1, in_memory, s->wide, flags);
+    d.flags = flags;
+    d.sparse = 1;
+  }
+  const int32_t *r;
+  if (ac_walk(&d.walker, &r)) return bad(__LINE__);
+  if (!length && any && d.at.words.words != d.at.words.words_end) return bad(__LINE__);
+  if (ac_cursor_close(&coded, &d.at.words)) return bad(__LINE__);
+  for (unsigned j = 0; length && j < c->lanes; j++) if (d.at.words.x[j] != AC_STATE_MIN) return bad(__LINE__);
+  if (d.at.bit > d.at.bits || (d.at.bits + 7) / 8 != (d.at.bit + 7) / 8) return bad(__LINE__);
+  if (d.outside.at != UINT64_MAX || d.corrections.at != UINT64_MAX || ac_remaining(&lists[0]) || ac_remaining(&lists[1])) return bad(__LINE__);
+  to_values(&f, scale, r, n, dst);
+  if (n_refused && ac_refused_read(&lists[2], (uint32_t)n_refused, scale->type->size, n, dst)) return bad(__LINE__);
+  return ac_remaining(&lists[2]) ? AC_E_FORMAT : AC_OK;
+}

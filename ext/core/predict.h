@@ -1,0 +1,88 @@
+/* predict.h: predictions on a pyramid, in integers: what the decoder knows of a value before it reads it.
+ *
+ * Values are integers R on a lattice.  The coarsest grid is predicted by differences (Lorenzo), places of finer grids
+ * by interpolation between places that came before.  ac_walk leads encoder and decoder through a block in the same
+ * order, with the same predictions and the same neighbourhoods; what they do there is theirs.
+ *
+ * All arithmetic is modulo 2^32 (int32 in two's complement), shifts of negative numbers round down: whatever the
+ * integers, the prediction is defined, and the same on every machine.
+ */
+#ifndef AC_PREDICT_H
+#define AC_PREDICT_H
+#include "pyramid.h"
+
+/* How a class of a level is predicted. */
+typedef struct {
+  uint8_t cubic;
+  uint8_t weight[2]; /* sixteenths that the second and the third of its odd axes have; the first has the rest */
+  uint8_t trust;     /* quarters of what the reference differs by from its own prediction, 0 .. 4 */
+} ac_rule;
+
+/* What is known from the outer indices before: nothing, the last one, or their mean, in which every later one counts
+ * for a quarter. */
+enum { AC_NO_REFERENCE, AC_LAST, AC_MEAN, AC_REFERENCES };
+
+/* Lorenzo along these directions of the coarsest grid. */
+enum { AC_ALONG_AXIS0 = 1, AC_ALONG_AXIS1 = 2, AC_ALONG_AXIS2 = 4, AC_ALONG_OUTER = 8 };
+
+typedef struct {
+  ac_pyramid pyramid;
+  uint8_t along;
+  uint8_t reference;
+  uint8_t unit; /* residuals count in units of so many steps of the lattice */
+  ac_rule rules[AC_MAX_REFINEMENTS][8]; /* by level and class */
+} ac_predictor;
+
+enum { AC_SPAN = 256, AC_MAX_NEAR = 12 };
+
+/* Some consecutive values of a row. */
+typedef struct {
+  uint32_t at, n;       /* in the stream; 1 .. AC_SPAN */
+  int raster;           /* of the coarsest grid: predicted when the row is complete */
+  const int32_t *predicted; /* n predictions, unless it is */
+  /* their neighbourhood: magnitudes of residuals, and the weights they count with */
+  unsigned n_near, weights;
+  const uint8_t *near[AC_MAX_NEAR];
+  uint8_t weight[AC_MAX_NEAR];
+} ac_span;
+
+/* A row of the coarsest grid: R = before + unit * (sum of residuals along the row so far). */
+typedef struct {
+  uint32_t at, n, distance; /* in the stream; between values that differences are taken of: 0, or `inner` */
+  const int32_t *before;    /* what its rows before say, or NULL for zeros */
+} ac_raster_row;
+
+/* Scratch: for n values. */
+typedef struct {
+  int32_t *r;             /* reconstructions, in the order of the stream */
+  uint8_t *magnitude;     /* of residuals, in the same order */
+  int32_t *grids[2];
+  uint8_t *magnitudes[2];
+  int32_t *row;           /* a row of the coarsest grid */
+  int32_t *mean;          /* values of one outer index */
+} ac_walk_scratch;
+
+typedef struct {
+  unsigned level, mask, axes;
+  uint32_t at, n;
+  const int32_t *line[AC_AXES], *cubic[AC_AXES];
+  const int32_t *reference, *reference_line[AC_AXES], *reference_cubic[AC_AXES];
+  unsigned shift;
+} ac_trial;
+
+typedef struct ac_walker ac_walker;
+struct ac_walker {
+  const ac_predictor *predictor;
+  ac_walk_scratch *s;
+  /* Both return 0, or an error that ends the walk.  `span` sets r (but in a raster) and magnitude of its values, or
+   * magnitude only; `row` then sets r. */
+  int (*span)(ac_walker *walker, const ac_span *span);
+  int (*row)(ac_walker *walker, const ac_raster_row *row);
+  /* Instead, if it is there: r has all values already, and this is told what could be predicted: along every odd axis,
+   * by a line and by a cubic, and the same for the reference (which NULL is not there), whose values are 2^shift fold. */
+  void (*weigh)(ac_walker *walker, const ac_trial *trial);
+};
+
+/* From the first value to the last.  *values receives all R in memory order (in scratch). */
+int ac_walk(ac_walker *walker, const int32_t **values);
+#endif

@@ -1,0 +1,175 @@
+/* rows.h: kernels of prediction, in plain C for every table: loops over rows that a compiler makes vectors of.
+ * Part of generic.h.
+ *
+ * Invariant: arithmetic is modulo 2^32, shifts to the right round down.
+ */
+#ifndef AC_ROWS_H
+#define AC_ROWS_H
+
+/* ---- interpolation ---- */
+UNUSED static void midpoint(const int32_t *restrict b, const int32_t *restrict c, uint32_t n, int32_t *restrict p) {
+  for (uint32_t j = 0; j < n; j++) {
+    const uint32_t at = (uint32_t)b[j], rise = (uint32_t)c[j] - at;
+    p[j] = (int32_t)(at + (uint32_t)((int32_t)(rise + 1) >> 1));
+  }
+}
+
+/* (9b + 9c - a - d) / 16, in differences, so that nothing overflows that is smooth. */
+UNUSED static void cubic(const int32_t *restrict a, const int32_t *restrict b, const int32_t *restrict c,
+                         const int32_t *restrict d, uint32_t n, int32_t *restrict p) {
+  for (uint32_t j = 0; j < n; j++) {
+    const uint32_t at = (uint32_t)b[j], rise = (uint32_t)c[j] - at;
+    const uint32_t bend = at - (uint32_t)a[j] + (uint32_t)c[j] - (uint32_t)d[j];
+    p[j] = (int32_t)(at + (uint32_t)((int32_t)(8 * rise + bend + 8) >> 4));
+  }
+}
+
+UNUSED static void blend(int32_t *restrict p, const int32_t *restrict q, const int32_t *restrict s, unsigned to_q,
+                         unsigned to_s, uint32_t n) {
+  if (s)
+    for (uint32_t j = 0; j < n; j++) {
+      const uint32_t at = (uint32_t)p[j];
+      const uint32_t move = to_q * ((uint32_t)q[j] - at) + to_s * ((uint32_t)s[j] - at);
+      p[j] = (int32_t)(at + (uint32_t)((int32_t)(move + 8) >> 4));
+    }
+  else
+    for (uint32_t j = 0; j < n; j++) {
+      const uint32_t at = (uint32_t)p[j];
+      p[j] = (int32_t)(at + (uint32_t)((int32_t)(to_q * ((uint32_t)q[j] - at) + 8) >> 4));
+    }
+}
+
+UNUSED static void refer(int32_t *restrict p, const int32_t *restrict reference, const int32_t *restrict expected,
+                         unsigned trust, unsigned shift, uint32_t n) {
+  const uint32_t half = 2u << shift;
+  for (uint32_t j = 0; j < n; j++) {
+    const uint32_t differs = trust * ((uint32_t)reference[j] - (uint32_t)expected[j]);
+    p[j] = (int32_t)((uint32_t)p[j] + (uint32_t)((int32_t)(differs + half) >> (shift + 2)));
+  }
+}
+
+/* ---- differences ---- */
+UNUSED static void accumulate(int32_t *restrict sum, const int32_t *restrict row, int sign, uint32_t n) {
+  if (sign > 0)
+    for (uint32_t j = 0; j < n; j++) sum[j] = (int32_t)((uint32_t)sum[j] + (uint32_t)row[j]);
+  else
+    for (uint32_t j = 0; j < n; j++) sum[j] = (int32_t)((uint32_t)sum[j] - (uint32_t)row[j]);
+}
+
+UNUSED static void sums(int32_t *v, uint32_t n, uint32_t distance) {
+  if (distance == 1) {
+    uint32_t sum = 0;
+    for (uint32_t j = 0; j < n; j++) v[j] = (int32_t)(sum += (uint32_t)v[j]);
+  } else {
+    for (uint32_t j = distance; j < n; j++) v[j] = (int32_t)((uint32_t)v[j] + (uint32_t)v[j - distance]);
+  }
+}
+
+UNUSED static void advance(const int32_t *p, const int32_t *v, unsigned unit, uint32_t n, int32_t *r) {
+  if (unit == 1)
+    for (uint32_t j = 0; j < n; j++) r[j] = (int32_t)((uint32_t)p[j] + (uint32_t)v[j]);
+  else
+    for (uint32_t j = 0; j < n; j++) r[j] = (int32_t)((uint32_t)p[j] + unit * (uint32_t)v[j]);
+}
+
+/* ---- rows and their halves ---- */
+UNUSED static void deal32(const int32_t *restrict row, uint32_t n, int32_t *restrict even, int32_t *restrict odd) {
+  const uint32_t half = n / 2;
+  for (uint32_t j = 0; j < half; j++) {
+    even[j] = row[2 * j];
+    odd[j] = row[2 * j + 1];
+  }
+  if (n & 1) even[half] = row[n - 1];
+}
+
+UNUSED static void deal8(const uint8_t *restrict row, uint32_t n, uint8_t *restrict even, uint8_t *restrict odd) {
+  const uint32_t half = n / 2;
+  for (uint32_t j = 0; j < half; j++) {
+    even[j] = row[2 * j];
+    odd[j] = row[2 * j + 1];
+  }
+  if (n & 1) even[half] = row[n - 1];
+}
+
+UNUSED static void zip32(const int32_t *restrict even, const int32_t *restrict odd, uint32_t n, int32_t *restrict row) {
+  const uint32_t half = n / 2;
+  for (uint32_t j = 0; j < half; j++) {
+    row[2 * j] = even[j];
+    row[2 * j + 1] = odd[j];
+  }
+  if (n & 1) row[n - 1] = even[half];
+}
+
+UNUSED static void zip8(const uint8_t *restrict even, const uint8_t *restrict odd, uint32_t n, uint8_t *restrict row) {
+  const uint32_t half = n / 2;
+  for (uint32_t j = 0; j < half; j++) {
+    row[2 * j] = even[j];
+    row[2 * j + 1] = odd[j];
+  }
+  if (n & 1) row[n - 1] = even[half];
+}
+
+/* ---- contexts ---- */
+UNUSED static void contexts(const uint8_t *const *near, const uint8_t *weights, unsigned n_near, const uint16_t *limit,
+                            unsigned limits, uint32_t n, uint8_t *restrict context) {
+  uint16_t sum[256] = {0};
+  for (unsigned i = 0; i < n_near; i++) {
+    const uint8_t *restrict const from = near[i];
+    const uint16_t weight = weights[i];
+    for (uint32_t j = 0; j < n; j++) sum[j] = (uint16_t)(sum[j] + weight * from[j]);
+  }
+  memset(context, 0, n);
+  for (unsigned i = 0; i < limits; i++) {
+    const uint16_t least = limit[i];
+    for (uint32_t j = 0; j < n; j++) context[j] = (uint8_t)(context[j] + (sum[j] >= least));
+  }
+}
+
+/* ---- residuals ---- */
+/* Make words and raw bits of AC_POP_MOST residuals readable. */
+UNUSED static int pop_ahead(ac_pop_cursor *at) {
+  if (UNLIKELY(look_ahead(&at->words) || at->bit > at->bits)) return AC_E_FORMAT;
+  const uint64_t byte = at->bit / 8, left = (at->bits + 7) / 8 - byte;
+  if (LIKELY(left >= AC_AHEAD_BYTES) || at->in_copy) return AC_OK;
+  memcpy(at->copy, at->raw + byte, left);
+  memset(at->copy + left, 0, sizeof at->copy - left);
+  at->raw = at->copy;
+  at->bits -= 8 * byte;
+  at->bit -= 8 * byte;
+  at->in_copy = 1;
+  return AC_OK;
+}
+
+AC_ALWAYS_INLINE int32_t residual(int32_t bin, unsigned k, unsigned m, const uint8_t *raw, uint64_t *bit) {
+  const uint32_t sign = 0u - (uint32_t)(bin < 0), a = (uint32_t)bin ^ sign, octave = a >> m;
+  const uint32_t e = octave - (octave > 0), bits = e + k;
+  const uint32_t field = ac_load32(raw + *bit / 8) >> (*bit & 7) & ((1u << bits) - 1);
+  *bit += bits;
+  return (int32_t)(((((a - (e << m)) << e) << k) + field) ^ sign);
+}
+
+UNUSED static int pop_residuals(const ac_popping *p, ac_pop_cursor *at, const uint8_t *context, uint32_t n, int32_t *v) {
+  const unsigned P = p->prob_bits, L = p->lanes;
+  if (UNLIKELY(pop_ahead(at))) return AC_E_FORMAT;
+  uint64_t bit = at->bit;
+  size_t used = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    const unsigned c = context[i];
+    const uint32_t token = pop(p->tables + ((size_t)c << P), P, &at->words.x[i & (L - 1)], at->words.words, &used);
+    v[i] = residual(p->lo[c] + (int32_t)token, p->k[c], p->mantissa, at->raw, &bit);
+  }
+  at->words.words += 2 * used;
+  at->bit = bit;
+  return AC_OK;
+}
+
+UNUSED static void magnitudes(const int32_t *restrict v, uint32_t n, unsigned shift, uint8_t *restrict magnitude) {
+  for (uint32_t j = 0; j < n; j++) {
+    const uint32_t a = (uint32_t)(v[j] < 0 ? 0u - (uint32_t)v[j] : (uint32_t)v[j]) >> shift;
+    magnitude[j] = (uint8_t)(a < 255 ? a : 255);
+  }
+}
+
+#define ROW_KERNELS                                                                                                \
+  midpoint, cubic, blend, refer, accumulate, deal32, deal8, zip32, zip8, contexts, pop_residuals, magnitudes, advance, sums
+#endif
