@@ -135,3 +135,49 @@ class Missing(Honest):
 
     def __init__(self):
         raise ImportError("no package of that name")
+
+
+class Slices(Honest):
+    """Smaller for every axis that it does not get."""
+
+    name = "SZ3 slices"
+    axes = 3
+
+    def encode(self, array, tol):
+        return array.tobytes() + bytes(1000 * array.ndim**4)
+
+    def decode(self, data, like):
+        return super().decode(data[: like.nbytes], like)
+
+
+class BrokenSlices(Slices):
+    """Smallest where it breaks its bound."""
+
+    name = "SZ3 broken slices"
+
+    def decode(self, data, like):
+        return super().decode(data, like) + (like.ndim == 2)
+
+
+class NeedsNumbers(Honest):
+    """Cannot take NaN."""
+
+    name = "needs numbers"
+    keeps_nan = False
+
+    def encode(self, array, tol):
+        if np.isnan(array).any():
+            os.abort()
+        return super().encode(array, tol)
+
+
+class LikesNumbers(Honest):
+    """Smaller without NaN."""
+
+    name = "likes numbers"
+
+    def encode(self, array, tol):
+        return array.tobytes() + bytes(int(np.isnan(array).any()))
+
+    def decode(self, data, like):
+        return super().decode(data[: like.nbytes], like)

@@ -38,7 +38,7 @@ def test_benchmark_tables_are_those_of_their_csv(tables):
         text = path.read_text()
         assert tables.BEGIN in text and tables.render(text) == text, path.name
     for file in tables.HERE.glob("*.csv"):
-        is_listing = file.name in ("arrays.csv", "weights.csv", "levels.csv")
+        is_listing = file.name in (*tables.LISTINGS, "levels.csv")
         if is_listing or file.stem.endswith(("-hosts", "-stages", "-memory")):
             continue
         header, rows = tables.csvfile.read(file, tables.Row)
@@ -49,7 +49,8 @@ def test_benchmark_tables_are_those_of_their_csv(tables):
 def test_every_kind_of_benchmark_table(tables, tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "HERE", tmp_path)
     (tmp_path / "arrays.csv").write_text("file,tol,kind,title\na.npy,1e-3,weights,some weights\n")
-    (tmp_path / "weights.csv").write_text("file,tol,kind,title\n")
+    for name in tables.LISTINGS[1:]:
+        (tmp_path / name).write_text("file,tol,kind,title\n")
     common = ("a", "weights", "float32", 10, 1e-3)
     rows = [
         tables.Row(*common, codec, "bounded", "", 1, mode, 4, status, 8, 5.0, 6.4, *speeds, 0.5, 0, 0)
@@ -57,13 +58,24 @@ def test_every_kind_of_benchmark_table(tables, tmp_path, monkeypatch):
         for mode, speeds in (("cache", (2000.0, 900.0, 3, 4000.0, 3000.0, 3)), ("stream", (50.0, 40.0, 3, 9.5, 9.0, 3)))
     ]
     tables.csvfile.write(tmp_path / "m.csv", {"machine": "one"}, rows)
+    sizes = [
+        tables.Row("a", "weights", "float32", 10, 0.5, codec, "bounded", "", 1, "sizes", 0, "ok", size, 5.0, 0.8 * size,
+                   violations=broken, nan_lost=0, rel=0.01, **more)
+        for codec, size, broken, more in (
+            ("arraycodec", 8, 0, {}), ("arraycodec", 6, 0, {"level": 9}), ("SZ3", 7, 0, {}),
+            ("SZ3 x", 5, 0, {"slices": 2, "filled": 3}), ("SPERR", 4, 1, {}),
+        )
+    ]  # fmt: skip
+    tables.csvfile.write(tmp_path / "s.csv", {}, sizes)
     host = tables.HostRow("zarr2", "memory", "none", "1", "a", "float32", "4x4", "2x4", 1e-3, "ok", 64, 1.0,
                           9.0, 8.0, 7.0, 6.0, 2, 1.0, 1.0, 0)  # fmt: skip
     tables.csvfile.write(tmp_path / "m-hosts.csv", {}, [host])
     stage = tables.StageRow("a", 1e-3, "avx2", 10, "encode.rans", 0.5, 0.4)
     tables.csvfile.write(tmp_path / "m-stages.csv", {}, [stage])
     markers = ("origin m.csv", "arrays m.csv", "sizes m.csv", "curve m.csv", "summary m.csv stream",
-               "versus m.csv other a", "hosts m-hosts.csv", "stages m-stages.csv")  # fmt: skip
+               "fields s.csv", "fields s.csv weights SZ3", "fields s.csv integers", "means s.csv", "firsts s.csv",
+               "firsts s.csv arraycodec", "versus m.csv other a",
+               "hosts m-hosts.csv", "stages m-stages.csv")  # fmt: skip
     text = "".join(f"{tables.BEGIN}{marker} -->\nold\n{tables.END}\n" for marker in markers)
     new = tables.render(text)
     assert "old" not in new and tables.render(new) == new
@@ -73,7 +85,12 @@ def test_every_kind_of_benchmark_table(tables, tmp_path, monkeypatch):
         "| some weights | 1e-3 | arraycodec | 6.40 | 2000 | 4000 | 50.0 | 9.50 | 0 |",
         "| some weights | 1e-3 | third | crashed (signal 11) |", "| other | 5.00 | 50.0 | 9.50 | 1.00 |",
         "| some weights | 1e-3 | **6.40** | 2000 / 4000 | 6.40 |", "| zarr2 | memory | none | 1 | 1.00 | 9.00 | 7.00 |",
-        "| encode.rans | 0.50 |",
+        "| encode.rans | 0.50 |", "| array | tol | arraycodec | arraycodec level 9 | best SZ3 | SPERR |",
+        "| some weights | 1e-2 of the range | 6.400 | 4.800 | 4.000 (x, 2-D, filled) | 3.200* |",
+        "| some weights | 1e-2 of the range | 6.400 | 4.800 | 5.600 |",
+        "| array | tol | best SZ3 |\n| --- | --- | --- |\n<",
+        "| weights | 1e-2 | 1 | 1.6000 (1.600) | 1.2000 (1.200) | 2.0000 (2.000) | 1.5000 (1.500) |",
+        "| arrays | tol / range | cells | SZ3 x |\n| --- | --- | --- | --- |\n| weights | 1e-2 | 1 | 1 |",
     ):  # fmt: skip
         assert expected in new, expected
     with pytest.raises(ValueError, match="no <!-- end -->"):

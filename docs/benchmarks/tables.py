@@ -10,26 +10,30 @@ of a function below, FILE a CSV in this folder, and the rest are the function's 
 import math
 import shlex
 import sys
+from collections import Counter
 from csv import DictReader
 from pathlib import Path
 
 from arraycodec._core import DEFAULT_LEVEL
 from arraycodec.cli.bench import csvfile
+from arraycodec.cli.bench.comparison import BEST_SZ3, cells, groups
 from arraycodec.cli.bench.hosts import HostRow
-from arraycodec.cli.bench.measure import CACHE, STREAM, Row
+from arraycodec.cli.bench.measure import CACHE, SIZES, STREAM, Row
 from arraycodec.cli.bench.summary import is_limit, labels, summarize
 from arraycodec.cli.bench.tables import speed
 from arraycodec.cli.stages import StageRow
 
 HERE = Path(__file__).parent
 DOCUMENTS = (HERE.parent / "benchmarks.md", HERE.parents[1] / "README.md")
+#: Of arrays, with their titles.
+LISTINGS = ("arrays.csv", "weights.csv", "corpus.csv")
 BEGIN, END = "<!-- table: ", "<!-- end -->"
 
 
 def titles():
     """What the arrays are, by name."""
     found = {}
-    for listing in ("arrays.csv", "weights.csv"):
+    for listing in LISTINGS:
         with open(HERE / listing) as f:
             listed = DictReader(line for line in f if not line.startswith("#"))
             found |= {row["file"].removesuffix(".npy"): row["title"] for row in listed}
@@ -92,7 +96,7 @@ def arrays(file, *codecs):
 
 def sizes(file):
     """Bits a value: an array a line, a codec a column; and each one's geometric mean over the best peer."""
-    rows = [r for r in read(file) if r.mode == CACHE and r.codec != "memcpy"]
+    rows = [r for r in read(file) if r.mode in (CACHE, SIZES) and r.codec != "memcpy"]
     label = labels(rows)
     columns = list(dict.fromkeys(label(r) for r in rows))
     found = {(r.array, r.tol, label(r)): r for r in rows}
@@ -109,6 +113,62 @@ def sizes(file):
         cells = [f"{math.exp(sum(map(math.log, m)) / len(m)):.4f} ({max(m):.4f})" if m else "" for m in means]
         lines.append([f"**{kind}: size / best peer, mean (worst)**", "", *cells])
     return markdown(["array", "tol", *columns], lines)
+
+
+def _compared(file):
+    return cells([r for r in read(file) if r.mode in (CACHE, SIZES)])
+
+
+def fields(file, only="", *peers):
+    """Bits a value, ours and some peers: an array a line; `only` is in the name of its kind or tolerance.
+
+    Behind a peer's figure: * where it broke the bound, the mode of SZ3, and what it was helped with.
+    """
+    of = [c for c in _compared(file) if only in f"{c.kind} at {c.at}"]
+    names = titles()
+    own = list(dict.fromkeys(name for c in of for name in c.ours))
+    there = set().union(*(c.peers for c in of))
+    others = peers or [n for n in (BEST_SZ3, "SPERR", "ZFP") if n == BEST_SZ3 or n in there]
+    lines = []
+    for c in of:
+        at = c.at if c.rel else tolerance(c.tol) if c.tol else "0"
+        bits = [c.ours.get(name) for name in own] + [c.peer(name) for name in others]
+        lines.append([names.get(c.array, c.array), at, *("" if row is None else _size(row) for row in bits)])
+    return markdown(["array", "tol", *own, *others], lines)
+
+
+def _size(row):
+    mode = row.codec.removeprefix("SZ3 ") if row.codec.startswith("SZ3 ") else ""
+    notes = [mode, f"{row.slices}-D" if row.slices else "", "filled" if row.filled else ""]
+    notes = ", ".join(filter(None, notes))
+    return f"{row.bits_per_value:.3f}{'' if row.held else '*'}{f' ({notes})' if notes else ''}"
+
+
+def means(file, *peers):
+    """Our size in units of some peers', geometric means and worst, by kind and tolerance."""
+    of = groups(_compared(file))
+    own = list(dict.fromkeys(name for g in of for name in g.own))
+    peers = peers or (BEST_SZ3, "SPERR")
+    lines = []
+    for g in of:
+        found = {line.codec: line.against for line in g.lines}
+        pairs = [found.get(peer, {}).get(name) for peer in peers for name in own]
+        figures = [f"{p.mean:.4f} ({p.worst:.3f})" if p else "" for p in pairs]
+        lines.append([g.kind, g.at.removesuffix(" of the range"), str(len(g.cells)), *figures])
+    head = [f"{name} / {peer}, mean (worst)" for peer in peers for name in own]
+    return markdown(["arrays", "tol / range", "cells", *head], lines)
+
+
+def firsts(file, *own):
+    """In how many cells who is smallest: of the peers, and those of ours that are named."""
+    of = groups(_compared(file))
+    found = [Counter(c.name(row) for c in g.cells if (row := c.winner(*own)) is not None) for g in of]
+    columns = [name for name, _ in sum(found, Counter()).most_common()]
+    lines = [
+        [g.kind, g.at.removesuffix(" of the range"), str(len(g.cells)), *(str(count[n] or "") for n in columns)]
+        for g, count in zip(of, found, strict=True)
+    ]
+    return markdown(["arrays", "tol / range", "cells", *columns], lines)
 
 
 def curve(file):
@@ -193,7 +253,7 @@ def stages(file):
     return markdown(head, lines)
 
 
-TABLES = (origin, arrays, sizes, curve, summary, versus, hosts, stages)
+TABLES = (origin, arrays, sizes, fields, means, firsts, curve, summary, versus, hosts, stages)
 
 
 def render(text):

@@ -14,7 +14,11 @@ Two modes: *cache* repeats each chunk back to back, so that it stays in the cach
 through at least 64 MiB in order (small arrays are repeated in memory of their own) with distinct
 input and output memory, and what it measures is bounded by memory.
 
+Or neither: `sizes` encodes and decodes once, helps the peers as well as it can, and can take their
+rows from an earlier run.
+
 The parts: `arguments` (options and their checks), `corpus` (arrays and tolerances), `peers` (one
-adapter a codec), `protocol` and `worker` (processes), `measure` (turns and rows), `hosts` (Zarr and
-HDF5 end to end), `tables`, `csvfile` and `plot` (output), `command` (the order of it all).
+adapter a codec), `protocol` and `worker` (processes), `measure` (turns and rows), `sizes` (without
+turns), `comparison` (who is smaller), `hosts` (Zarr and HDF5 end to end), `tables`, `csvfile` and
+`plot` (output), `command` (the order of it all).
 """

@@ -24,6 +24,11 @@ examples:
   arraycodec bench w.npy --tol 2**-17 --csv out.csv    your array
   arraycodec bench w.npy t.nc --tol 1e-4,1e-3 --tol 0.01
   arraycodec bench --corpus DIR --stream --csv out.csv --plot out.png
+  arraycodec bench --corpus DIR --kind fields --range 1e-2,1e-3,1e-4 --sizes-only --chunk 0
+                                                       sizes against every peer, and who is smallest
+  arraycodec bench --corpus DIR --sizes-only --peers-only --csv peers.csv
+  arraycodec bench --corpus DIR --sizes-only --peers-from peers.csv
+                                                       the same, and the peers' sizes from a file
   arraycodec bench --level 1 --level 5 --level 9 --csv out.csv --plot out.png
                                                        size against speed, over levels
   arraycodec bench --no-codecs --hosts                 only Zarr and HDF5, end to end
@@ -44,6 +49,18 @@ def _tolerances(text: str) -> tuple[float, ...]:
         return tuple(parse_tolerance(part) for part in text.split(","))
     except ParameterError as e:
         raise argparse.ArgumentTypeError(str(e)) from None
+
+
+def _parts(text: str) -> tuple[float, ...]:
+    """Parts of the range."""
+    parts = _tolerances(text)
+    if not all(0 < part < 1 for part in parts):
+        raise argparse.ArgumentTypeError(f"not between 0 and 1: {text!r}")
+    return parts
+
+
+def _kinds(text: str) -> list[str]:
+    return [kind for kind in map(str.strip, text.split(",")) if kind]
 
 
 def _number(low: int, high: int = _MANY) -> Callable[[str], int]:
@@ -93,6 +110,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="every .npy file below DIR, at --tol or at the tolerances listed there; may be repeated",
     )  # fmt: skip
     what.add_argument("--listing", type=Path, metavar="CSV|JSON", help="tolerances of the corpus, by file name")
+    what.add_argument(
+        "--range", type=_parts, action="append", default=[], metavar="R[,R...]",
+        help="tolerances as parts of each array's range (of its finite values), instead of those listed; "
+        "arrays that are no floats keep theirs",
+    )  # fmt: skip
+    what.add_argument("--listed", action="store_true", help="with --range: at the listed tolerances too")
+    what.add_argument(
+        "--kind", type=_kinds, action="append", default=[], metavar="NAME[,NAME...]",
+        help="only arrays whose kind, as listed, has NAME in it",
+    )  # fmt: skip
     what.add_argument("--samples", action="store_true", help="also the arrays that the command makes itself")
 
     against = parser.add_argument_group("codecs")
@@ -101,6 +128,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="only these (they must be installed), or adapters of your own: MODULE:CLASS",
     )  # fmt: skip
     against.add_argument("--no-peers", action="store_true", help="only memcpy and this package")
+    against.add_argument("--peers-only", action="store_true", help="leave this package out, with --sizes-only")
+    against.add_argument(
+        "--peers-from", type=Path, metavar="CSV",
+        help="with --sizes-only: peers' sizes from an earlier --csv, if array, tolerance and chunks are the same; "
+        "only peers named by --peers are measured",
+    )  # fmt: skip
     against.add_argument(
         "--isa", action="append", default=[], metavar="NAME",
         help="instruction set for this package (avx2, sse4.2, scalar, ...); repeated: a row for each",
@@ -122,6 +155,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="values per chunk (default 2**18 = 262144: 1 MiB of float32); 0: whole arrays",
     )  # fmt: skip
     how.add_argument("--repeat", type=count, default=15, metavar="N", help="rounds (default 15)")
+    how.add_argument(
+        "--sizes-only", action="store_true",
+        help="everything once, nothing timed; peers get slices of arrays too, and NaN filled, and the smallest counts",
+    )  # fmt: skip
     how.add_argument(
         "--stream", action="store_true",
         help="besides chunks in the cache, passes through 64 MiB (about 200 MiB of memory for each codec)",
@@ -169,7 +206,9 @@ def run(args: argparse.Namespace, argv: Sequence[str], console: Any) -> bool:
             stream=args.stream, threads=tuple(args.threads or (1,)), isas=tuple(args.isa), levels=tuple(args.level),
             peers=peers, codecs=not args.no_codecs, stages=args.stages, hosts=args.hosts,
             host_size=args.host_size << 20, store_dir=args.store_dir, memory=args.memory, csv=args.csv, plot=args.plot,
-            command=tuple(argv),
+            command=tuple(argv), parts=tuple(part for parts in args.range for part in parts), listed=args.listed,
+            kinds=tuple(kind for kinds in args.kind for kind in kinds), sizes_only=args.sizes_only,
+            own=not args.peers_only, peers_from=args.peers_from,
         ),
         console,
     )  # fmt: skip

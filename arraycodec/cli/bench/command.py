@@ -8,11 +8,12 @@ from pathlib import Path
 from .. import stages
 from ..console import Console
 from ..model import CommandError
-from . import corpus, csvfile, hosts, peaks, plot, tables
+from . import comparison, corpus, csvfile, hosts, peaks, plot, tables
 from .corpus import Item
 from .machine import describe, installed
 from .measure import CACHE, STREAM, Contenders, Row, measure
 from .protocol import ChildFailed
+from .sizes import Earlier, measure_sizes
 from .summary import summarize
 
 
@@ -43,6 +44,12 @@ class Options:
     csv: Path | None = None
     plot: Path | None = None
     command: tuple[str, ...] = ()
+    parts: tuple[float, ...] = ()
+    listed: bool = False
+    kinds: tuple[str, ...] = ()
+    sizes_only: bool = False
+    own: bool = True
+    peers_from: Path | None = None
 
 
 def bench(options: Options, console: Console) -> bool:
@@ -56,12 +63,18 @@ def bench(options: Options, console: Console) -> bool:
         peaks.require_memory()
     skipped: list[str] = []
     items = _items(options, skipped)
-    peers = None if options.peers is None else list(options.peers)
+    earlier = None
+    if options.peers_from is not None:
+        earlier = Earlier(options.peers_from)
+        earlier.check(items)
+    peers = None if options.peers is None and earlier is None else list(options.peers or ())
     if not options.codecs:
         peers = []
-    levels = list(options.levels) or [None]
-    with Contenders(peers, list(options.isas) or [None], list(options.threads), levels) as contenders:
-        header = describe(list(options.command), contenders.versions())
+    levels: list[int | None] = (list(options.levels) or [None]) if options.own else []
+    isas = list(options.isas) or [None]
+    with Contenders(peers, isas, list(options.threads), levels, not options.sizes_only) as contenders:
+        versions = contenders.versions()
+        header = describe(list(options.command), (earlier.versions if earlier else {}) | versions)
         for name in ("machine", "cores", "system", "python", "arraycodec", "numpy"):
             console.say(f"{name}: {header[name]}")
         if skipped:
@@ -69,7 +82,9 @@ def bench(options: Options, console: Console) -> bool:
         if contenders.missing:
             console.say(f"not installed: {', '.join(contenders.missing)}")
         held = True
-        if options.codecs:
+        if options.codecs and options.sizes_only:
+            held = _sizes(options, items, contenders, earlier, header, console)
+        elif options.codecs:
             held = _codecs(options, items, contenders, header, console)
         if options.stages:
             _stages(options, items, contenders, header, console)
@@ -89,6 +104,14 @@ def _check(options: Options) -> None:
         if not options.codecs:
             raise CommandError("--plot shows codecs, and --no-codecs leaves them out")
         plot.check_plot(options.plot)
+    if options.sizes_only and (options.stream or options.plot is not None or not options.codecs):
+        raise CommandError("--sizes-only times nothing, and goes without --stream, --plot and --no-codecs")
+    if not options.sizes_only and (options.peers_from is not None or not options.own):
+        raise CommandError("--peers-from and --peers-only go with --sizes-only: speeds are of one run")
+    if not options.own and options.stages:
+        raise CommandError("--stages measures this package, and --peers-only leaves it out")
+    if options.listed and not options.parts:
+        raise CommandError("--listed goes with --range: without it, the listed tolerances are measured anyway")
     if options.stages and options.levels:
         raise CommandError("--stages measures the stages of the default level: leave --level out")
     if options.store_dir is not None and not options.store_dir.is_dir():
@@ -99,16 +122,20 @@ def _check(options: Options) -> None:
 
 def _items(options: Options, skipped: list[str]) -> list[Item]:
     tols = list(options.tols)
-    if options.files and not tols:
+    if options.files and not (tols or options.parts):
         raise CommandError(f"{options.files[0]}: at which tolerance? give --tol")
     if not options.files and len(tols) > 1:
         raise CommandError(f"{len(tols)} --tol and no FILE: several tolerances for every array are --tol A,B")
-    items = corpus.file_items(options.files, tols, skipped) if options.files else []
+    items = corpus.file_items(options.files, tols or [()], skipped) if options.files else []
+    listed = bool(tols) or options.listed
     for folder in options.corpora:
-        items += corpus.corpus_items(folder, () if options.files or not tols else tols[0], options.listing, skipped)
+        given = () if options.files or not tols else tols[0]
+        items += corpus.corpus_items(folder, given, options.listing, skipped, needed=not options.parts)
     if options.samples or not items:
         items += corpus.sample_items(tols[0] if tols and not options.files else ())
-    return items
+    if options.kinds:
+        items = corpus.of_kinds(items, options.kinds)
+    return corpus.with_ranges(items, options.parts, listed, skipped) if options.parts else items
 
 
 def _codecs(
@@ -134,11 +161,42 @@ def _codecs(
             f"\nAll arrays, {mode}: geometric means of the fastest, and in how many cells the bound was broken,\n"
             "NaN lost, or nothing came\n" + tables.summary_table(summarize(rows, mode))
         )
+    groups = comparison.groups(comparison.cells([row for row in rows if row.mode == CACHE]))
+    if any(group.own and len(group.lines) > 1 for group in groups):
+        console.say("\n" + "\n\n".join([tables.COMPARISON_LEGEND, *map(tables.group_table, groups)]))
     if options.plot is not None:
         arrays = len({(row.array, row.tol) for row in rows})
         what = f"{arrays} arrays and tolerances" if arrays > 1 else rows[0].array
         plot.plot(options.plot, summarize(rows, CACHE), f"{what}; {header['machine']}; {chunks}")
     return all(row.ok and row.violations == 0 for row in rows if row.is_ours)
+
+
+def _sizes(
+    options: Options, items: list[Item], contenders: Contenders, earlier: Earlier | None, header: dict[str, str],
+    console: Console,
+) -> bool:  # fmt: skip
+    rows: list[Row] = []
+    chunks = f"chunks of at most {options.chunk} values" if options.chunk else "whole arrays"
+    console.say(f"{chunks}\n{tables.SIZES_LEGEND}")
+    unknown = []
+    for item in items:
+        for tol in item.tols:
+            cell = measure_sizes(item, tol, contenders, options.chunk, options.timeout)
+            if earlier is not None:
+                known = earlier.rows(item, tol, options.chunk, list(contenders.versions()))
+                if not known:
+                    unknown.append(f"{item.name} at {tol:.4g}")
+                cell += known
+            if not cell:
+                continue
+            console.say(f"\n{tables.heading(cell[0])}\n{tables.size_table(cell)}")
+            rows += cell
+            if options.csv is not None:
+                csvfile.write(options.csv, header, rows)
+    console.say("\n" + tables.comparison(rows, comparison.groups(comparison.cells(rows))))
+    if unknown:
+        console.say(f"\nnot in {options.peers_from} in such chunks: {', '.join(unknown)}")
+    return all(row.held for row in rows if row.is_ours)
 
 
 def _stages(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
+import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +41,8 @@ class Item:
         Returns the array.
     file : Path or None
         A .npy file that can be read as it is.
+    rels : dict
+        Of those tolerances that were given so: in units of the array's range.
     """
 
     name: str
@@ -45,6 +50,16 @@ class Item:
     tols: tuple[float, ...]
     load: Callable[[], np.ndarray]
     file: Path | None = None
+    rels: dict[float, float] = field(default_factory=dict)
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hexadecimal digits of a hash of dtype, shape and values."""
+        values = np.asarray(self.load(), order="C")
+        values = values.astype(values.dtype.newbyteorder("<"), copy=False)
+        total = hashlib.sha256(f"{values.dtype.str} {values.shape} ".encode())
+        total.update(values.reshape(-1).view(np.uint8))
+        return total.hexdigest()[:16]
 
     def npy(self, folder: Path) -> Path:
         """The array as a .npy file in C order and native byte order: its own, or one in `folder`."""
@@ -127,7 +142,9 @@ def _loader(file: Path, name: str) -> Callable[[], np.ndarray]:
     return load
 
 
-def corpus_items(folder: Path, tols: tuple[float, ...], listing: Path | None, skipped: list[str]) -> list[Item]:
+def corpus_items(
+    folder: Path, tols: tuple[float, ...], listing: Path | None, skipped: list[str], needed: bool = True
+) -> list[Item]:
     """Every .npy file below a folder.
 
     Parameters
@@ -139,6 +156,9 @@ def corpus_items(folder: Path, tols: tuple[float, ...], listing: Path | None, sk
         Tolerances (see `read_listing`); None: the first of `LISTINGS` in the folder.
     skipped : list of str
         As of `file_items`.
+    needed : bool
+        Whether an array without a tolerance is left out; if not, it has none yet.  One that is not in
+        a listing is left out in any case.
     """
     if not folder.is_dir():
         raise CommandError(f"--corpus {folder}: no such folder")
@@ -147,19 +167,70 @@ def corpus_items(folder: Path, tols: tuple[float, ...], listing: Path | None, sk
         raise CommandError(f"--corpus {folder}: no .npy file in it")
     if listing is None:
         listing = next((folder / name for name in LISTINGS if (folder / name).is_file()), None)
-    if listing is None and not tols:
+    if listing is None and not tols and needed:
         raise CommandError(f"--corpus {folder}: no tolerances: give --tol, or put {LISTINGS[0]} there")
     listed = read_listing(listing) if listing is not None else {}
     items = []
     for file in files:
         own, kind = listed.get(file.relative_to(folder).as_posix(), ((), ""))
-        if tols or own:
+        if tols or own or listing is None:
             items += _arrays_in(file, kind, tols or own, skipped)
         else:
             skipped.append(f"{file.stem} (not in {listing.name})")
     if not items:
         raise CommandError(f"--corpus {folder}: no array to measure; left out: {', '.join(skipped)}")
     return items
+
+
+def of_kinds(items: Sequence[Item], kinds: Sequence[str]) -> list[Item]:
+    """Those whose kind has one of these texts in it: "fields" finds "smooth fields"."""
+    found = [item for item in items if any(kind.lower() in item.kind.lower() for kind in kinds)]
+    if not found:
+        there = ", ".join(sorted({item.kind for item in items} - {""})) or "none"
+        raise CommandError(f"--kind {','.join(kinds)}: no such array; the kinds are: {there}")
+    return found
+
+
+def with_ranges(items: Iterable[Item], parts: Sequence[float], listed: bool, skipped: list[str]) -> list[Item]:
+    """The items with tolerances that are parts of their ranges.
+
+    Parameters
+    ----------
+    items : iterable of Item
+    parts : sequence of float
+        In units of the range, which is the difference of the largest and the smallest finite value
+        in double precision.
+    listed : bool
+        Whether tolerances that a floating-point array has already stay.  Other arrays keep theirs:
+        the error of an integer is no part of its range that one would ask for.
+    skipped : list of str
+        As of `file_items`.
+    """
+    result = []
+    for item in items:
+        values = item.load()
+        if values.dtype.kind != "f":
+            if item.tols:
+                result.append(item)
+            else:
+                skipped.append(f"{item.name} ({values.dtype}: parts of the range are for floats)")
+            continue
+        extent = _extent(values)
+        if not 0 < extent < np.inf:
+            skipped.append(f"{item.name} (no range)")
+            continue
+        rels = {part * extent: part for part in parts}
+        tols = dict.fromkeys((*rels, *(item.tols if listed else ())))
+        result.append(dataclasses.replace(item, tols=tuple(tols), rels=rels))
+    if not result:
+        raise CommandError(f"--range: no array to measure; left out: {', '.join(skipped)}")
+    return result
+
+
+def _extent(values: np.ndarray) -> float:
+    finite = values[np.isfinite(values)]
+    with np.errstate(over="ignore"):
+        return float(np.float64(finite.max()) - np.float64(finite.min())) if finite.size else 0.0
 
 
 def read_listing(path: Path) -> dict[str, tuple[tuple[float, ...], str]]:

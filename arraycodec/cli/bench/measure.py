@@ -22,6 +22,7 @@ from .peers.own import LEVEL, THREADS
 from .protocol import ONE_THREAD, Child, ChildFailed, choose_cpus
 
 CACHE, STREAM = "cache", "stream"
+SIZES = "sizes"  # nothing is timed: see `.sizes`
 STREAM_BYTES = 64 << 20
 _BURST = 5  # calls of a chunk that follow each other before it is another codec's turn
 _START_SECONDS = 120  # for importing a package on a busy machine
@@ -59,11 +60,20 @@ class Row:
     violations: int | None = None
     nan_lost: int | None = None  # of these: NaN or infinities that are something else now, or appeared
     level: int | None = None  # of this package; None is the default
+    rel: float = 0.0  # the tolerance in units of the array's range; 0 if it was not given so
+    slices: int = 0  # axes of the slices that suited this codec best; 0: the whole array (with `SIZES`)
+    filled: int = 0  # NaN and infinities that were replaced for this codec (with `SIZES`)
+    digest: str = ""  # of the array: dtype, shape and values
 
     @property
     def ok(self) -> bool:
         """Whether it was measured."""
         return self.status == "ok"
+
+    @property
+    def held(self) -> bool:
+        """Whether it was measured and every value is within the bound."""
+        return self.ok and self.violations == 0
 
     @property
     def is_ours(self) -> bool:
@@ -123,7 +133,9 @@ class Contenders:
     threads : list of int
         Numbers of threads.
     levels : list of int or None
-        Levels; None is the default.
+        Levels; None is the default.  Without any, only peers.
+    limit : bool
+        Whether memcpy is among them.
 
     Attributes
     ----------
@@ -134,12 +146,13 @@ class Contenders:
     """
 
     def __init__(
-        self, peers: list[str] | None, isas: list[str | None], threads: list[int], levels: list[int | None]
-    ) -> None:
+        self, peers: list[str] | None, isas: list[str | None], threads: list[int], levels: list[int | None],
+        limit: bool = True,
+    ) -> None:  # fmt: skip
         own = [Contender(OURS, t, isa, level) for isa in isas for t in threads for level in levels]
         wanted = list(BUILT_IN) if peers is None else peers
         others = [Contender(BUILT_IN.get(name, name)) for name in wanted]
-        self._all = [Contender(MEMCPY), *own, *others]
+        self._all = [*([Contender(MEMCPY)] if limit else []), *own, *others]
         self.missing: list[str] = []
         self._started = False
         self.own, self._optional, self._names = own, peers is None, dict(zip(map(id, others), wanted, strict=True))
@@ -248,6 +261,17 @@ def measure(
         return [_row(entry, item, original, tol, mode, chunk) for entry in entries]
 
 
+def base(contender: Contender, item: Item, values: np.ndarray, tol: float, mode: str, chunk: int) -> dict[str, Any]:
+    """The columns of a row that say what it is about."""
+    info = contender.info
+    return {
+        "array": item.name, "kind": item.kind, "dtype": str(values.dtype), "values": values.size, "tol": tol,
+        "codec": info["name"], "family": info["family"], "isa": info["isa"], "threads": contender.threads,
+        "mode": mode, "chunk": chunk, "level": contender.level, "rel": item.rels.get(tol, 0.0),
+        "digest": item.digest,
+    }  # fmt: skip
+
+
 def _open(
     entry: _Entry, original: np.ndarray, path: str, decoded: str, tol: float, mode: str, chunk: int, budget: float,
     timeout: float,
@@ -315,14 +339,9 @@ def judge(original: np.ndarray, decoded: np.ndarray, tol: float, nan_bits: bool)
 
 
 def _row(entry: _Entry, item: Item, original: np.ndarray, tol: float, mode: str, chunk: int) -> Row:
-    info = entry.contender.info
-    base = {
-        "array": item.name, "kind": item.kind, "dtype": str(original.dtype), "values": original.size, "tol": tol,
-        "codec": info["name"], "family": info["family"], "isa": info["isa"], "threads": entry.contender.threads,
-        "mode": mode, "chunk": chunk, "status": entry.status, "level": entry.contender.level,
-    }  # fmt: skip
+    about = base(entry.contender, item, original, tol, mode, chunk) | {"status": entry.status}
     if entry.status != "ok":
-        return Row(**base, **entry.quality)
+        return Row(**about, **entry.quality)
     size, megabytes = entry.opened["bytes"], original.nbytes * entry.opened["laps"] / 1e6
     speeds: dict[str, Any] = {}
     for what, rounds in entry.seconds.items():
@@ -331,6 +350,6 @@ def _row(entry: _Entry, item: Item, original: np.ndarray, tol: float, mode: str,
         speeds[f"{what}_median"] = megabytes / float(np.median(seconds.sum(axis=1)))
         speeds[f"{what}_rounds"] = len(rounds)
     return Row(
-        **base, **entry.quality, **speeds, bytes=size,
+        **about, **entry.quality, **speeds, bytes=size,
         ratio=original.nbytes / size, bits_per_value=8 * size / original.size,
     )  # fmt: skip

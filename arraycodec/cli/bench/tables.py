@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..stages import StageRow
+from .comparison import MAIN, Cell, Group, cells, short
 from .measure import CACHE, STREAM, Row
 from .peers.base import LOSSLESS, UNCHECKED
 from .summary import Summary, is_limit, labels
@@ -16,6 +17,13 @@ _MARKS = {UNCHECKED: " ~", LOSSLESS: " ="}
 LEGEND = """\
 MB/s of the array, fastest and (median); err/tol: worst error in tolerances; viol.: values out of bounds,
 exactly; lost: of these, NaN or infinities that changed; ~ does not check the bound, = lossless"""
+SIZES_LEGEND = """\
+sizes alone, everything once; bits a value; slices: of so many axes, where they are smaller; filled: values in the
+place of NaN, for a codec that loses them, or is smaller so; err/tol: worst error in tolerances; viol.: values out of
+bounds, exactly; lost: of these, NaN or infinities that changed; ~ does not check the bound, = lossless"""
+COMPARISON_LEGEND = """\
+Our size in units of each peer's: geometric mean (worst array).  first: in how many it is the smallest of ours in
+that column and all peers.  A peer that breaks its bound, or loses NaN, counts with its size, and is never first."""
 
 
 def aligned(lines: Sequence[Sequence[str]], left: int = 1) -> str:
@@ -76,7 +84,86 @@ def cell_table(rows: Sequence[Row]) -> str:
 
 def heading(row: Row) -> str:
     """Of a cell's table."""
-    return f"{row.array}: {row.values} {row.dtype} values, tol {row.tol:.4g}"
+    part = f" ({short(row.rel)} of the range)" if row.rel else ""
+    return f"{row.array}: {row.values} {row.dtype} values, tol {row.tol:.4g}{part}"
+
+
+def size_table(rows: Sequence[Row]) -> str:
+    """All codecs on one array at one tolerance, where nothing was timed."""
+    label = labels(rows)
+    ours = next((row for row in rows if row.is_ours and row.ok), None)
+    lines = [["codec", "ratio", "bits", "ours / it", "slices", "filled", "err/tol", "viol.", "lost"]]
+    for row in rows:
+        name = label(row) + _MARKS.get(row.family, "")
+        if not row.ok:
+            lines.append([name, row.status])
+            continue
+        than = f"{ours.bytes / row.bytes:.3f}" if ours else ""
+        helped = [f"{row.slices}-D" if row.slices else "", str(row.filled or "")]
+        quality = [error(row), str(row.violations), str(row.nan_lost)]
+        lines.append([name, f"{row.ratio:.2f}", f"{row.bits_per_value:.3f}", than, *helped, *quality])
+    return aligned(lines)
+
+
+def comparison_table(of: Sequence[Cell]) -> str:
+    """Bits a value, a line for each array and tolerance; * out of bounds."""
+    own = list(dict.fromkeys(name for cell in of for name in cell.ours))
+    main = [name for name in MAIN if any(cell.peer(name) for cell in of)]
+    tables = []
+    for part in _parts(own, 92, 2):
+        lines = [["array", "tol", *map(_short, part), *main, "smallest"]]
+        for cell in of:
+            first = cell.winner(*cell.ours)
+            at = f"{short(cell.rel)} r" if cell.rel else f"{cell.tol:.3g}"
+            line = [cell.array[:24], at, *(_bits(cell.ours.get(name)) for name in part)]
+            line += [_bits(cell.peer(name)) for name in main]
+            lines.append([*line, _short(cell.name(first))[:27] if first else ""])
+        tables.append(aligned(lines, left=2))
+    return "\n\n".join(tables)
+
+
+def _bits(row: Row | None) -> str:
+    return "" if row is None else f"{row.bits_per_value:.3f}{'' if row.held else '*'}"
+
+
+def _short(own: str) -> str:
+    return own.removeprefix("arraycodec ")
+
+
+def _parts(own: Sequence[str], fixed: int, each: int) -> list[list[str]]:
+    """As many of ours in a table as fit beside `fixed` columns, with `each` besides their names."""
+    parts: list[list[str]] = [[]]
+    left = WIDTH - fixed
+    for name in own:
+        width = max(len(_short(name)), 7) + each
+        if parts[-1] and width > left:
+            parts.append([])
+            left = WIDTH - fixed
+        parts[-1].append(name)
+        left -= width
+    return parts
+
+
+def group_table(group: Group) -> str:
+    """Ours against each peer over the arrays of one kind."""
+    tables = [f"{group.kind or 'arrays'} at {group.at}, cells: {len(group.cells)}"]
+    for part in _parts(group.own, max(len(line.codec) for line in group.lines) + 8, 20):
+        names = part or [""]
+        lines = [["codec", *(text for name in names for text in (_short(name), "(worst)", "first")), "broken"]]
+        for line in group.lines:
+            cells = []
+            for name in names:
+                found = line.against.get(name)
+                cells += [f"{found.mean:.4f}", f"({found.worst:.3f})"] if found else ["", ""]
+                cells.append(str(line.smallest.get(name) or ""))
+            lines.append([line.codec, *cells, str(line.broken or "")])
+        tables.append(aligned(lines))
+    return "\n".join(tables)
+
+
+def comparison(rows: Sequence[Row], groups: Sequence[Group]) -> str:
+    """All of it: sizes array by array, and then group by group."""
+    return "\n\n".join([comparison_table(cells(rows)), COMPARISON_LEGEND, *map(group_table, groups)])
 
 
 def stage_table(rows: Sequence[StageRow]) -> str:

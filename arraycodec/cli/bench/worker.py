@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..stages import stages
-from .chunks import pieces
+from .chunks import pieces, sliced
 from .protocol import pin, serve
 
 
@@ -34,10 +34,12 @@ class Worker:
             "family": codec.family,
             "version": codec.version,
             "isa": getattr(codec, "isa", ""),
+            "axes": codec.axes,
+            "keeps_nan": codec.keeps_nan,
         }
 
     def open(
-        self, path: str, tol: float, chunk: int, stream_bytes: int, seconds: float, decoded: str
+        self, path: str, tol: float, chunk: int, stream_bytes: int, seconds: float, decoded: str, slices: int = 0
     ) -> dict[str, Any]:
         """Take an array, encode and decode all of it once, and save what came back.
 
@@ -52,6 +54,8 @@ class Worker:
             Repeat the array in memory of its own until it has so many bytes; 0 to keep it as it is.
         seconds : float
             Repeat it less often where a codec would take longer for all of it.
+        slices : int
+            Cut it into slices of so many axes before it is cut into chunks; 0 not to.
         """
         self.close()
         array = np.load(path, mmap_mode="r")
@@ -59,28 +63,28 @@ class Worker:
         if reason:
             return {"refused": reason}
         self._tol, self._hot = tol, not stream_bytes
-        once = self._append(array, chunk)
+        once = self._append(array, chunk, slices)
         count = len(self._inputs)
         first = np.lib.format.open_memmap(decoded, "w+", array.dtype, array.shape)
-        for target, values in zip(pieces(first, chunk), self._results, strict=True):
+        for target, values in zip(sliced(first, chunk, slices), self._results, strict=True):
             if values.dtype != target.dtype or values.shape != target.shape:
                 raise ValueError(f"decoded to {values.dtype} {values.shape}, not {target.dtype} {target.shape}")
             target[...] = values
         first.flush()
         laps = max(1, min(-(-stream_bytes // array.nbytes), int(seconds / (2 * sum(once)))))
         for _ in range(laps - 1):
-            self._append(array, chunk)
+            self._append(array, chunk, slices)
         encoded = self._encoded[:count]  # arrays of dates are no buffers
         size = sum(data.nbytes if isinstance(data, np.ndarray) else memoryview(data).nbytes for data in encoded)
         return {"bytes": size, "laps": laps, "encode": laps * once[0], "decode": laps * once[1]}
 
-    def _append(self, array: np.ndarray, chunk: int) -> tuple[float, float]:
+    def _append(self, array: np.ndarray, chunk: int, slices: int) -> tuple[float, float]:
         """A copy of the array, encoded and decoded, all in memory of its own; the seconds of both."""
-        inputs = pieces(np.array(array, order="C"), chunk)
+        inputs = sliced(np.array(array, order="C"), chunk, slices)
         memory = np.empty(array.shape, array.dtype)
         # NaN, or what is no common number: a value that a codec forgets to write is noticed
         memory.reshape(-1).view(np.uint8)[...] = 0xFF if array.dtype.kind in "fc" else 0xA5
-        outputs = pieces(memory, chunk)
+        outputs = sliced(memory, chunk, slices)
         start = time.perf_counter()
         encoded = [self._codec.encode(x, self._tol) for x in inputs]
         middle = time.perf_counter()

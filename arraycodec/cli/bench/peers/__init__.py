@@ -12,6 +12,7 @@ OURS = f"{_HERE}.own:Arraycodec"
 BUILT_IN = {
     "sz3": f"{_HERE}.bounded:Sz3",
     "sz3-lorenzo": f"{_HERE}.bounded:Sz3Lorenzo",
+    "sz3-interp": f"{_HERE}.bounded:Sz3Interpolation",
     "sz3-nopred": f"{_HERE}.bounded:Sz3NoPrediction",
     "sperr": f"{_HERE}.bounded:Sperr",
     "zfp": f"{_HERE}.bounded:Zfp",

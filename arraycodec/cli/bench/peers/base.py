@@ -13,7 +13,8 @@ UNCHECKED = "unchecked"  # a pipeline that people build: quantized without looki
 LOSSLESS = "lossless"
 LIMIT = "limit"  # memcpy
 
-#: Every dtype of this package, for `Adapter.kinds`.
+#: For `Adapter.kinds`: integers that fit int64, and every dtype of this package.
+INTEGERS = ("i1", "i2", "i4", "i8", "u1", "u2", "u4")
 ANY = ("f2", "f4", "f8", "c8", "c16", "b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "M8", "m8")
 
 
@@ -28,14 +29,20 @@ class Adapter(ABC):
         One of the four above.
     version : str
         Of the package behind it.
-    kinds : str
+    kinds : tuple of str
         NumPy's letters and sizes of the dtypes it takes.
+    axes : int
+        How many axes it predicts along (it joins more); 0 if it takes no notice of them.
+    keeps_nan : bool
+        If not, ``--sizes-only`` gives it no array with NaN but with them filled forward.
     """
 
     name: str
     family: str
     version: str = ""
     kinds: tuple[str, ...] = ("f4", "f8")
+    axes: int = 0
+    keeps_nan: bool = True
 
     def refuses(self, dtype: np.dtype, tol: float) -> str | None:
         """Why it cannot encode such an array at such a tolerance, or None."""
@@ -56,6 +63,12 @@ class Adapter(ABC):
         Only memory of its own costs nothing extra: where a package offers to write into given
         memory, the adapter lets it.
         """
+
+
+def fit(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Integers of another type: those beyond its ends, which codecs with a tolerance return, at its ends."""
+    limits = np.iinfo(dtype)
+    return np.clip(values, limits.min, limits.max).astype(dtype)
 
 
 def at_most(array: np.ndarray, axes: int) -> np.ndarray:

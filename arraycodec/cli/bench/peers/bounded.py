@@ -6,14 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from .base import BOUNDED, Adapter, as_rows, at_most, from_rows, package_version
+from .base import BOUNDED, INTEGERS, Adapter, as_rows, at_most, fit, from_rows, package_version
 
 
 class Sz3(Adapter):
-    """SZ3 as it comes: interpolation or Lorenzo, chosen by itself."""
+    """SZ3 as it comes: interpolation or Lorenzo, chosen by itself.
+
+    It has integers of 32 and 64 bits; others are widened.  A bound of 1/2 is lossless for them.
+    """
 
     name = "SZ3"
     family = BOUNDED
+    kinds = ("f4", "f8", *INTEGERS)
+    axes = 4
     algorithm = "INTERP_LORENZO"
 
     def __init__(self) -> None:
@@ -26,12 +31,30 @@ class Sz3(Adapter):
         self._config.openmp = False
         self.version = package_version("pysz")
 
+    def refuses(self, dtype: np.dtype, tol: float) -> str | None:
+        return super().refuses(dtype, tol or (0.5 if dtype.kind in "iu" else 0))
+
     def encode(self, array: np.ndarray, tol: float) -> np.ndarray:
-        self._config.absErrorBound = tol
-        return self._sz.compress(at_most(array, 4), self._config)[0]
+        self._config.absErrorBound = tol or 0.5
+        return self._sz.compress(at_most(array, 4).astype(_wide(array.dtype), copy=False), self._config)[0]
 
     def decode(self, data: np.ndarray, like: np.ndarray) -> np.ndarray:
-        return self._sz.decompress(data, like.dtype, at_most(like, 4).shape)[0].reshape(like.shape)
+        values = self._sz.decompress(data, _wide(like.dtype), at_most(like, 4).shape)[0].reshape(like.shape)
+        return values if values.dtype == like.dtype else fit(values, like.dtype)
+
+
+def _wide(dtype: np.dtype) -> np.dtype:
+    """The type that SZ3 has for one of ours."""
+    if dtype.kind == "f":
+        return dtype
+    return np.dtype("i8" if dtype.itemsize == 8 or dtype == np.uint32 else "i4")
+
+
+class Sz3Interpolation(Sz3):
+    """Best on some smooth fields of three axes."""
+
+    name = "SZ3 interpolation"
+    algorithm = "INTERP"
 
 
 class Sz3Lorenzo(Sz3):
@@ -51,6 +74,8 @@ class Sz3NoPrediction(Sz3):
 class Sperr(Adapter):
     name = "SPERR"
     family = BOUNDED
+    axes = 3
+    keeps_nan = False
 
     def __init__(self) -> None:
         import imagecodecs
@@ -74,6 +99,8 @@ class Zfp(Adapter):
 
     name = "ZFP"
     family = BOUNDED
+    axes = 4
+    keeps_nan = False
 
     def __init__(self) -> None:
         import zfpy
@@ -91,6 +118,8 @@ class Zfp(Adapter):
 class Lerc(Adapter):
     name = "LERC"
     family = BOUNDED
+    axes = 3
+    keeps_nan = False
 
     def __init__(self) -> None:
         import imagecodecs

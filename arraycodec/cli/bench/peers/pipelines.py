@@ -12,11 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from .base import UNCHECKED, Adapter, package_version
+from .base import INTEGERS, UNCHECKED, Adapter, fit, package_version
 
 
 def quantize(array: np.ndarray, tol: float) -> np.ndarray:
-    """round(x / (2 tol)), flat: int32, and int64 for float64 arrays that need it."""
+    """round(x / (2 tol)), flat: int32, and int64 for float64 arrays that need it.
+
+    Integers are exact: their steps are odd, and each step's middle is a value.
+    """
+    if array.dtype.kind in "iu":
+        half = math.floor(tol)
+        steps = (array.reshape(-1).astype(np.int64) + half) // (2 * half + 1)
+        return steps if array.dtype.itemsize == 8 or array.dtype == np.uint32 else steps.astype(np.int32)
     with np.errstate(all="ignore"):
         scaled = array.reshape(-1) * array.dtype.type(0.5 / tol)
         np.rint(scaled, out=scaled)
@@ -26,6 +33,9 @@ def quantize(array: np.ndarray, tol: float) -> np.ndarray:
 
 def restore(integers: np.ndarray, tol: float, like: np.ndarray) -> np.ndarray:
     """integers * (2 tol) into `like`."""
+    if like.dtype.kind in "iu":
+        like[...] = fit(integers.reshape(like.shape).astype(np.int64) * (2 * math.floor(tol) + 1), like.dtype)
+        return like
     return np.multiply(integers.reshape(like.shape), like.dtype.type(2 * tol), out=like, casting="unsafe")
 
 
@@ -33,6 +43,8 @@ class _Pipeline(Adapter):
     """The tolerance is remembered, as it would stand in a container's metadata."""
 
     family = UNCHECKED
+    kinds = ("f4", "f8", *INTEGERS)
+    keeps_nan = False
 
     def encode(self, array: np.ndarray, tol: float) -> Any:
         self._tol = tol
@@ -146,6 +158,7 @@ class _Numcodecs(Adapter):
     """A filter of numcodecs in front of Blosc (zstd, bytes shuffled)."""
 
     family = UNCHECKED
+    keeps_nan = False
 
     def __init__(self) -> None:
         import numcodecs
