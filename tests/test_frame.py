@@ -103,7 +103,7 @@ def chunks():
     yield "bool", encode(np.tril(np.ones((20, 20), bool)), 0)
     yield "images", images(rng, np.round(normal * 1000).astype("f2"))
     yield "blocks", _core.encode(normal.view("u1"), 1, False, False, normal.shape, 0.01, block_len=100)
-    yield "boxes", encode(masked.reshape(3, 100), 0.01, box_len=120)
+    yield "boxes", encode(masked.reshape(3, 100), 0.01, fill_value=-9999, box_len=120)
 
 
 CHUNKS = dict(chunks())

@@ -74,6 +74,21 @@ def test_block_lengths(dtype, block_len):
         valid(force(x[:n], 1e-3, block_len=block_len))
 
 
+@pytest.mark.parametrize("box_len", [1, 7, 64, 129, 400])
+@pytest.mark.parametrize("dtype", ["f4", ">f8", "c8", "i2", ">i8"])
+@pytest.mark.parametrize("order", "CF")
+def test_boxes(dtype, order, box_len):
+    rng = np.random.default_rng(box_len)
+    for shape in [(20, 30), (3, 200), (2, 3, 4, 25), (1, 70, 9), (2, 3, 2, 5, 7), (5, 9, 1)]:
+        x = np.cumsum(rng.normal(size=shape) * 50, axis=rng.integers(len(shape)))
+        holes = rng.random(shape) < rng.choice([0, 0.3])
+        x[holes[::-1]] = 7
+        x[holes] = 7 if dtype in ("i2", ">i8") else np.nan
+        for tol in (0, 0.4):
+            decoded = valid(encode(np.array(x.astype(dtype), order=order), tol, box_len=box_len))
+            assert decoded.shape == shape and decoded.dtype == dtype
+
+
 @pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", ">f8"])
 @pytest.mark.parametrize("order", "CF")
 def test_layouts(dtype, order):
@@ -617,7 +632,7 @@ def damage(rng, data, first=0):
     return bytes(data)
 
 
-@pytest.mark.parametrize("name", [n for n in CHUNKS if n not in ("empty", "blocks", "sequence")])
+@pytest.mark.parametrize("name", [n for n in CHUNKS if n not in ("empty", "blocks", "boxes", "sequence")])
 def test_damaged_blocks(name):
     rng = np.random.default_rng(len(name))
     at = peek(CHUNKS[name]).header_size

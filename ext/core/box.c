@@ -21,7 +21,7 @@ static uint64_t length_of(const ac_array *a, unsigned i) { return a->shape[a->f_
  * last to be cut.  Where a hyperplane of an axis is too large for that, LEAST along this axis are what prediction needs to
  * see of it, and the next one is cut, too: the faster an axis, the longer are the pieces.  If there are so many axes that the later
  * ones could not have LEAST, the slowest get less.
- * Parts of an axis are made equally long afterwards: no box is much smaller than others. */
+ * Parts of an axis are made equally long, so that no box is much smaller than others; what that leaves is for the later axes. */
 void ac_box_choose(const ac_array *array, uint32_t most, uint32_t *extents) {
   enum { LEAST = 16 };
   const unsigned d = array->ndim;
@@ -42,10 +42,10 @@ void ac_box_choose(const ac_array *array, uint32_t most, uint32_t *extents) {
       whole = 1;
     } else if (!whole) {
       b = left / least[i] ? smaller(want, left / least[i]) : 1;
-      left /= b;
     }
     const uint64_t parts = (n - 1) / b + 1;
     extents[i] = (uint32_t)((n - 1) / parts + 1);
+    left /= extents[i];
   }
 }
 
