@@ -56,7 +56,7 @@ def encode(
         Absolute tolerance, finite and >= 0, in the units of `array`; 0 is lossless.  Of complex numbers
         it bounds each part; integers use its whole part; bool and dates are always lossless.
     threads : int
-        How many threads may encode blocks (2**18 values each) at once, the calling one included.
+        How many threads may encode blocks (up to 2**18 values each) at once, the calling one included.
         The bytes do not depend on it.
     rtol : float, optional
         Pointwise relative tolerance, 0 <= rtol < 1, for floats and complex numbers.  With both, the
@@ -76,8 +76,8 @@ def encode(
     Returns
     -------
     bytes
-        The chunk.  At most 1 byte per 2**18 values, 8 bytes of index per 2**18 values, and a
-        header of about 20 bytes larger than the array.
+        The chunk.  Larger than the array by at most a header of about 20 bytes and 9 bytes a block, of up
+        to 2**18 values.
 
     Raises
     ------
@@ -341,7 +341,7 @@ def decode(
         Default: 4 GiB, or 1000 times the chunk's own size where that is more.  With a selection
         what counts is what it selects.
     threads : int
-        How many threads may decode blocks (2**18 values each) at once, the calling one included.
+        How many threads may decode blocks (up to 2**18 values each) at once, the calling one included.
 
     Returns
     -------
