@@ -18,6 +18,7 @@ MODES: dict[int, str]
 ORDERS: tuple[str, ...]
 
 def isa() -> str: ...
+def blocks(dtype: int, f_order: bool, shape: tuple[int, ...]) -> tuple[tuple[int, ...] | None, int, int]: ...
 def bound(dtype: int, shape: tuple[int, ...]) -> int: ...
 def encode(
     src: Buffer,
@@ -37,6 +38,7 @@ def encode(
     unit: int = 0,
     multiple: int = 0,
     level: int = 0,
+    box_len: int = 0,
 ) -> bytes: ...
 def encode_plain(array: Buffer, tol: float, threads: int, level: int = 0) -> bytes | None: ...
 
@@ -49,8 +51,7 @@ class Chunk:
     delta: float
     whole: int
     count: int
-    block_len: int
-    n_blocks: int
+    blocks: tuple[tuple[int, ...] | None, int, int]
     header_size: int
     version: int
     size: int
@@ -59,6 +60,9 @@ class Chunk:
     def decode_into(self, out: Buffer, threads: int = 1) -> None: ...
     def decode_plain(self, out: Buffer, threads: int) -> bool: ...
     def decode_range_into(self, first: int, count: int, out: Buffer) -> None: ...
+    def decode_selection_into(
+        self, slices: tuple[tuple[int, int, int], ...], out: Buffer, threads: int = 1
+    ) -> None: ...
     def inspect(self) -> list[dict[str, Any]]: ...
 
 def check_bound(

@@ -15,9 +15,9 @@ import numpy as np
 
 from . import _core
 from .config import Config, check_threads
-from .dtypes import block_len, describe, element_name, fill_bytes, numpy_dtype
+from .dtypes import describe, element_name, fill_bytes, numpy_dtype
 from .errors import FormatError, ParameterError, SizeError
-from .selection import Axis, as_index, block_runs, normalize, shape_of, span
+from .selection import Axis, Cut, ascending, normalize, shape_of
 
 _EXPORTED = frozenset("fiucb")  # kinds of dtypes of which NumPy exports buffers
 
@@ -56,7 +56,7 @@ def encode(
         Absolute tolerance, finite and >= 0, in the units of `array`; 0 is lossless.  Of complex numbers
         it bounds each part; integers use its whole part; bool and dates are always lossless.
     threads : int
-        How many threads may encode blocks (2**18 values each) at once, the calling one included.
+        How many threads may encode blocks (up to 2**18 values each) at once, the calling one included.
         The bytes do not depend on it.
     rtol : float, optional
         Pointwise relative tolerance, 0 <= rtol < 1, for floats and complex numbers.  With both, the
@@ -71,13 +71,13 @@ def encode(
         How hard the encoder looks for the smallest chunk: 1 is fast, 9 the smallest; None is the default, 5.
         The bound is the same at every level, and so is the decoder.
     **tuning : int
-        Encoder choices forced by tests: `block_len`, `group`, `lanes`, `prob_bits`.
+        Encoder choices forced by tests: `block_len`, `box_len`, `group`, `lanes`, `prob_bits`.
 
     Returns
     -------
     bytes
-        The chunk.  At most 1 byte per 2**18 values, 8 bytes of index per 2**18 values, and a
-        header of about 20 bytes larger than the array.
+        The chunk.  Larger than the array by at most a header of about 20 bytes and 9 bytes a block, of up
+        to 2**18 values.
 
     Raises
     ------
@@ -157,7 +157,9 @@ class Header:
     count : int
         Number of elements.
     block_len, n_blocks : int
-        Elements per block (the last may be shorter), and number of blocks.
+        Elements per block (the last may be shorter; of boxes those along an axis), and number of blocks.
+    box : tuple of int or None
+        Where blocks are boxes: their extents along every axis.  Else they are runs in memory order.
     header_size : int
         Bytes of header and block index.
     version : int
@@ -175,6 +177,7 @@ class Header:
     count: int
     block_len: int
     n_blocks: int
+    box: tuple[int, ...] | None
     header_size: int
     version: int
 
@@ -182,6 +185,11 @@ class Header:
     def nbytes(self) -> int:
         """Size of the decoded array in bytes."""
         return self.count * self.dtype.itemsize
+
+    @property
+    def cut(self) -> Cut:
+        """How the array is cut into blocks."""
+        return Cut(self.shape, self.order, self.box, self.block_len)
 
 
 def open_chunk(buf: Any) -> _core.Chunk:
@@ -220,6 +228,7 @@ def peek(buf: Any) -> Header:
 
 
 def _header(chunk: _core.Chunk) -> Header:
+    box, block_len, n_blocks = chunk.blocks
     return Header(
         numpy_dtype(chunk.element),
         element_name(chunk.element),
@@ -230,8 +239,9 @@ def _header(chunk: _core.Chunk) -> Header:
         chunk.delta,
         chunk.whole,
         chunk.count,
-        chunk.block_len,
-        chunk.n_blocks,
+        block_len,
+        n_blocks,
+        box,
         chunk.header_size,
         chunk.version,
     )
@@ -273,10 +283,16 @@ def same_elements(of_chunk: np.dtype, dtype: np.dtype) -> bool:
     return of_chunk.name == "bfloat16" and dtype == np.uint16 and dtype.isnative
 
 
-def index_bound(shape: tuple[int, ...], dtype: np.dtype) -> int:
-    """Bytes that hold header and block index of any chunk of this shape that `encode` makes."""
-    fixed, unit, tolerances, varint = 8, 6, 34, 10
-    return fixed + unit + tolerances + varint * (len(shape) + 1) + 8 * -(-math.prod(shape) // block_len(dtype)) + 4
+def cut_of(shape: tuple[int, ...], dtype: np.dtype) -> Cut:
+    """How `encode` cuts an array in C order into blocks."""
+    box, block_len, _ = _core.blocks(describe(dtype)[0], False, shape)
+    return Cut(shape, "C", box, block_len)
+
+
+def index_bound(cut: Cut) -> int:
+    """Bytes that hold header and block index of any chunk that `encode` makes of an array that is cut so."""
+    fixed, unit, tolerances, varint, extent = 8, 6, 34, 10, 3
+    return fixed + unit + tolerances + varint + (varint + extent) * len(cut.shape) + 8 * cut.n_blocks + 4
 
 
 def block_offsets(buf: Any, header: Header) -> np.ndarray:
@@ -318,16 +334,14 @@ def decode(
         "same_kind", or contiguous memory of its size (bytes, or an array of the chunk's dtype), which is
         filled in memory order.  With a selection: an array of the selection's shape.
     selection : int, slice, Ellipsis, or tuple of them, optional
-        Decode ``array[selection]`` only: NumPy's basic indexing, with any steps.  Only the blocks
-        (of at most 2**18 values, consecutive in memory order) that it touches are verified and
-        decoded.
+        Decode ``array[selection]`` only: NumPy's basic indexing, with any steps.  Only the blocks (boxes of
+        at most 2**18 values) that it touches are verified and decoded.
     max_output : int, optional
         Refuse chunks that claim more bytes of values than this, before anything is allocated.
         Default: 4 GiB, or 1000 times the chunk's own size where that is more.  With a selection
-        what counts is the part of the array from the first to the last index along its slowest axis.
+        what counts is what it selects.
     threads : int
-        How many threads may decode blocks (2**18 values each) at once, the calling one included.
-        A selection is decoded by the calling one.
+        How many threads may decode blocks (up to 2**18 values each) at once, the calling one included.
 
     Returns
     -------
@@ -358,7 +372,7 @@ def decode(
     threads = _threads(threads)
     chunk = open_chunk(buf)
     if selection is not None:
-        return _decode_selection(chunk, normalize(selection, chunk.shape), out, max_output)
+        return decode_axes(chunk, normalize(selection, chunk.shape), out, max_output, threads)
     if out is None:
         _check_output(chunk.nbytes, chunk.size, max_output)
         dtype = numpy_dtype(chunk.element)
@@ -429,68 +443,29 @@ def _bytes(a: np.ndarray) -> np.ndarray:
     return a.reshape(-1, order="C" if a.flags.c_contiguous else "F").view(np.uint8)
 
 
-def decode_touched(buf: Any, axes: tuple[Axis, ...], max_output: int | None = None) -> tuple[np.ndarray, int, int]:
-    """Decode the blocks that a selection touches, each value at its place.
+def decode_axes(
+    buf: Any, axes: tuple[Axis, ...], out: np.ndarray | None = None, max_output: int | None = None, threads: int = 1
+) -> np.ndarray:
+    """`decode` with a selection as `selection.normalize` returns it.
 
-    Parameters
-    ----------
-    buf : bytes-like
-        A chunk; bytes of blocks that are not touched may be anything.
-    axes : tuple of int or range
-        The selection, not empty, as `selection.normalize` returns it.
-
-    Returns
-    -------
-    values : numpy.ndarray
-        The chunk's array, cut along its slowest axis to what the selection spans.  Values outside
-        the blocks are undefined: their memory is not touched, so it costs next to nothing.
-    axis, start : int
-        The slowest axis (the first, or the last in Fortran order), and the index where `values`
-        begins there.
+    Bytes of blocks that are not touched may be anything.
     """
     chunk = open_chunk(buf)
-    if not chunk.shape:
-        return decode(chunk), 0, 0
-    fortran = chunk.order == "F"
-    axes, shape = (axes[::-1], chunk.shape[::-1]) if fortran else (axes, chunk.shape)
-    rows, row = span(axes[0]), chunk.count // shape[0]
-    dtype = numpy_dtype(chunk.element)
-    _check_output(len(rows) * row * dtype.itemsize, chunk.size, max_output)
-    values = _new((len(rows), *shape[1:]), dtype)
-    flat, origin = values.reshape(-1), rows.start * row
-    for run in block_runs(axes, shape, chunk.block_len):
-        first = max(run[0] * chunk.block_len - origin, 0)
-        stop = min(run[1] * chunk.block_len - origin, len(flat))
-        chunk.decode_range_into(origin + first, stop - first, _memory(flat[first:stop]))
-    return (values.T, len(shape) - 1, rows.start) if fortran else (values, 0, rows.start)
-
-
-def _decode_selection(
-    chunk: _core.Chunk, axes: tuple[Axis, ...], out: np.ndarray | None, max_output: int | None
-) -> np.ndarray:
     shape, dtype, order = shape_of(axes), numpy_dtype(chunk.element), chunk.order
     if out is not None:
         _check_selection_out(out, shape, dtype)
-    if 0 in shape:
-        return _new(shape, dtype, order) if out is None else out
-    in_memory_order, lengths = (axes[::-1], chunk.shape[::-1]) if order == "F" else (axes, chunk.shape)
-    whole_rows = lengths and all(a == range(n) for a, n in zip(in_memory_order[1:], lengths[1:], strict=True))
-    if whole_rows and (isinstance(in_memory_order[0], int) or in_memory_order[0].step == 1):
-        # consecutive values: no detour
-        result = out
-        if out is None or not _has_layout(out, dtype, order):
-            _check_output(math.prod(shape) * dtype.itemsize, chunk.size, max_output)
-            result = _new(shape, dtype, order)
-        first = span(in_memory_order[0]).start * (chunk.count // lengths[0])
-        chunk.decode_range_into(first, math.prod(shape), _memory(result))
-    else:
-        values, axis, start = decode_touched(chunk, axes, max_output)
-        index = tuple(as_index(a, start if i == axis else 0) for i, a in enumerate(axes))
-        result = values[(*index, ...)]  # with the Ellipsis a single value stays an array
-        if out is None:
-            return result.copy(order=order)
-    if out is not None and result is not out:
-        out[...] = result
+    result = out
+    if out is None or out.dtype != dtype:
+        _check_output(math.prod(shape) * dtype.itemsize, chunk.size, max_output)
+        result = _new(shape, dtype, order)
+    if 0 not in shape:
+        slices, index = ascending(axes)
+        view = result[index]
+        if dtype.kind not in _EXPORTED:
+            view = view.view(f"i{dtype.itemsize}")
+        chunk.decode_selection_into(slices, view, threads)
+        if out is not None and result is not out:
+            out[...] = result
     return result if out is None else out
 
 
@@ -505,11 +480,6 @@ def _check_selection_out(out: Any, shape: tuple[int, ...], dtype: np.dtype) -> N
         raise ParameterError(f"out has shape {out.shape}, the selection {shape}")
     if not out.flags.writeable:
         raise ParameterError("out is read-only")
-
-
-def _has_layout(a: np.ndarray, dtype: np.dtype, order: str) -> bool:
-    """Whether decoded values can be written straight into the memory of an array."""
-    return a.dtype == dtype and a.flags.aligned and (a.flags.f_contiguous if order == "F" else a.flags.c_contiguous)
 
 
 def decode_range(buf: Any, first: int, count: int) -> np.ndarray:

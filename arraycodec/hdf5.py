@@ -263,8 +263,8 @@ def read(dataset: Any, selection: Any = None, threads: int = 1, out: Any = None)
     """Read ``dataset[selection]``, decoding in several threads.
 
     HDF5 runs filters one chunk after the other and under a lock.  Here the stored chunks are taken
-    out of the file as they are and decoded around it.  Of large chunks only the blocks (2**18
-    values) that the selection touches are decoded.
+    out of the file as they are and decoded around it.  Of large chunks only the blocks (up to
+    2**18 values) that the selection touches are decoded.
 
     Parameters
     ----------

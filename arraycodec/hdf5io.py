@@ -28,7 +28,7 @@ from . import codec, hdf5
 from .config import Config, check_threads
 from .dtypes import block_len, describe
 from .errors import ArraycodecError, ParameterError, SizeError
-from .selection import Axis, as_index, block_runs, normalize, shape_of
+from .selection import Axis, as_index, normalize, shape_of
 
 _DONT_FILTER_PARTIAL_CHUNKS = 2  # of HDF5's H5Dpublic.h
 # Bytes of values in one task.  At least so many, as handing it to a thread costs like decoding some
@@ -246,7 +246,7 @@ class _Chunks:
                 header = codec.peek(chunk)
                 same = codec.same_elements(header.dtype, self.dtype)
                 if header.shape == self.chunks and same and header.order == "C":
-                    runs = block_runs(piece.inside, self.chunks, header.block_len)
+                    runs = header.cut.touched(piece.inside)
                     if sum(stop - first for first, stop in runs) < header.n_blocks:
                         # as the chunk's dtype: bfloat16 is uint16 here
                         codec.decode(chunk, target.view(header.dtype), selection=piece.index)

@@ -1,14 +1,15 @@
 """Which blocks of a chunk hold the values that a selection asks for.
 
-A chunk is a row of blocks, each of so many consecutive values in memory order, and a block is
-decoded as a whole or not at all.  Here is only geometry: shapes and indices in, ranges out.  The
-readers of parts (`codec.decode`, `zarr3`, `hdf5io`) share it.
+A chunk is a row of blocks, and a block is decoded as a whole or not at all.  Blocks are boxes of a
+grid, or runs of so many consecutive values in memory order.  Here is only geometry: shapes and
+indices in, ranges out.  The readers of parts (`codec.decode`, `zarr3`, `hdf5io`) share it.
 """
 
 from __future__ import annotations
 
 import math
 import operator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -87,27 +88,98 @@ def as_index(axis: Axis, start: int = 0) -> int | slice:
     return slice(axis.start - start, stop if stop >= 0 else None, axis.step)
 
 
-def block_runs(axes: tuple[Axis, ...], shape: tuple[int, ...], block_len: int) -> list[tuple[int, int]]:
-    """The blocks that hold the selected values of an array in C order.
-
-    Parameters
-    ----------
-    axes : tuple of int or range
-        As `normalize` returns them.
-    shape : tuple of int
-    block_len : int
-        Values per block.
+def ascending(axes: tuple[Axis, ...]) -> tuple[tuple[tuple[int, int, int], ...], tuple[Any, ...]]:
+    """A selection that is not empty, with all axes and without negative steps.
 
     Returns
     -------
-    list of (int, int)
-        Runs ``[first, stop)`` of blocks: ascending, neither overlapping nor adjacent, and without a
-        block that holds no selected value.
+    slices : tuple of (int, int, int)
+        Start, number of indices and step for every axis.
+    index : tuple
+        What makes, of an array with the shape of the selection, the view that these slices fill.
     """
-    if any(isinstance(axis, range) and not axis for axis in axes):
-        return []
-    if math.prod(shape) <= block_len:  # most chunks
-        return [(0, 1)]
+    slices, index = [], []
+    for axis in axes:
+        if isinstance(axis, int):
+            slices.append((axis, 1, 1))
+            index.append(None)
+        else:
+            down = axis.step < 0
+            slices.append((axis[-1] if down else axis.start, len(axis), abs(axis.step)))
+            index.append(slice(None, None, -1 if down else None))
+    return tuple(slices), (*index, ...)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How an array is cut into blocks.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    order : {"C", "F"}
+        Memory order of the elements, and so of the blocks.
+    box : tuple of int or None
+        The extents of a block along every axis, of which the last along an axis may be short; None
+        where blocks are runs.
+    block_len : int
+        Elements of a run; the last may be short.
+    """
+
+    shape: tuple[int, ...]
+    order: str
+    box: tuple[int, ...] | None
+    block_len: int
+
+    @property
+    def n_blocks(self) -> int:
+        """How many blocks there are."""
+        if self.box is None:
+            return -(-math.prod(self.shape) // self.block_len)
+        return math.prod(-(-n // b) for n, b in zip(self.shape, self.box, strict=True))
+
+    def touched(self, axes: tuple[Axis, ...]) -> list[tuple[int, int]]:
+        """The blocks that hold selected values.
+
+        Parameters
+        ----------
+        axes : tuple of int or range
+            As `normalize` returns them.
+
+        Returns
+        -------
+        list of (int, int)
+            Runs ``[first, stop)`` of blocks: ascending, neither overlapping nor adjacent, and without a
+            block that holds no selected value.
+        """
+        if any(isinstance(axis, range) and not axis for axis in axes):
+            return []
+        if self.n_blocks == 1:  # most chunks
+            return [(0, 1)]
+        turn = -1 if self.order == "F" else 1
+        axes, shape = axes[::turn], self.shape[::turn]
+        if self.box is None:
+            return _runs_of_runs(axes, shape, self.block_len)
+        return _runs_of_boxes(axes, shape, self.box[::turn])
+
+
+def _runs_of_boxes(
+    axes: tuple[Axis, ...], shape: tuple[int, ...], box: tuple[int, ...]
+) -> list[tuple[int, int]]:
+    touched = np.zeros(1, np.int64)
+    for axis, length, extent in zip(axes, shape, box, strict=True):
+        indices = span(axis)
+        if isinstance(axis, int) or abs(axis.step) <= extent:  # no box between the first and the last is left out
+            along = np.arange(indices.start // extent, (indices.stop - 1) // extent + 1)
+        else:  # each is in a box of its own
+            along = (indices.start + np.arange(len(axis)) * abs(axis.step)) // extent
+        touched = (touched[:, np.newaxis] * -(-length // extent) + along).reshape(-1)
+    begins = np.flatnonzero(np.concatenate(([True], touched[1:] > touched[:-1] + 1)))
+    ends = np.append(begins[1:], len(touched)) - 1
+    return list(zip(touched[begins].tolist(), (touched[ends] + 1).tolist(), strict=True))
+
+
+def _runs_of_runs(axes: tuple[Axis, ...], shape: tuple[int, ...], block_len: int) -> list[tuple[int, int]]:
     # Along the outer axes one step leads over a whole block, so every index is looked at; they are
     # at most about two per block.  From the first axis on whose steps are not longer than a block,
     # the selected values leave no block out between the first and the last of them.

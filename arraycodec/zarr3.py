@@ -22,7 +22,7 @@ from .ansquant import ZARR3_NAME, AnsQuant
 from .config import Config
 from .dtypes import block_len, describe, fill_bytes
 from .errors import DecodeError, ParameterError, SizeError, TruncatedError
-from .selection import Axis, as_index, block_runs, normalize, shape_of
+from .selection import Axis, Cut, normalize, shape_of
 
 # A part is fetched by ranged requests (header and index first, then blocks) from chunks of at least
 # so many blocks (1 MiB of float32 values each) of which it touches at most one in so many.  The
@@ -202,7 +202,7 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, Arr
 
     def _decode_partial(self, selection: Any, chunk_spec: Any) -> _Steps:
         """Both of the above: yields byte ranges, is sent what they hold, returns the part or None."""
-        part = _Part.of(selection, tuple(chunk_spec.shape), block_len(chunk_spec.dtype.to_native_dtype()))
+        part = _Part.of(selection, tuple(chunk_spec.shape), chunk_spec.dtype.to_native_dtype())
         if part is not None and part.is_worth_ranges():
             # What does not decode was perhaps replaced between two requests, or another writer chose
             # other blocks; the whole chunk then tells.
@@ -220,9 +220,8 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, Arr
     def _decode_part(self, data: np.ndarray, part: _Part, chunk_spec: Any) -> Any:
         chunk = codec.open_chunk(data)
         self._check(codec.peek(chunk), chunk_spec)
-        values, axis, start = codec.decode_touched(chunk, part.box)
         dtype = chunk_spec.dtype.to_native_dtype()
-        values = values[part.index(axis, start)]
+        values = codec.decode_axes(chunk, part.box, threads=self.threads)[part.index]
         values = np.asarray(values, dtype) if values.dtype.kind == dtype.kind else values.view(dtype)
         return chunk_spec.prototype.nd_buffer.from_numpy_array(values)
 
@@ -232,7 +231,7 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, Arr
         The decoder wants a whole chunk, but looks at nothing else of it.  The memory in between is
         never touched, so it costs next to nothing.
         """
-        (prefix,) = yield [RangeByteRequest(0, codec.index_bound(part.shape, chunk_spec.dtype.to_native_dtype()))]
+        (prefix,) = yield [RangeByteRequest(0, codec.index_bound(part.cut))]
         if prefix is None:
             return None
         prefix = prefix.as_numpy_array()
@@ -243,7 +242,7 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, Arr
             raise SizeError(f"a chunk of {offsets[-1]} bytes for {header.nbytes} bytes of values")
         data = np.empty(offsets[-1], np.uint8)
         data[: header.header_size] = prefix[: header.header_size]
-        ranges = _ranges(block_runs(part.box, header.shape, header.block_len), offsets)
+        ranges = _ranges(header.cut.touched(part.box), offsets)
         pieces = yield [RangeByteRequest(start, stop) for start, stop in ranges]
         for (start, stop), piece in zip(ranges, pieces, strict=True):
             if piece is None or len(piece) != stop - start:
@@ -297,25 +296,22 @@ class _Part:
 
     Attributes
     ----------
-    shape : tuple of int
-        Of the chunk.
     box : tuple of int or range
-        The basic selection around it; not empty.
-    arrays : dict
-        The arrays of indices, by axis.
-    block_len : int
-        Of the chunk's dtype.
+        The basic selection around it; not empty, and with arrays of indices no axis drops out of it.
+    index : tuple
+        What selects the part from the values of `box`.
+    cut : Cut
+        Of a chunk that `encode` makes.
     """
 
-    shape: tuple[int, ...]
     box: tuple[Axis, ...]
-    arrays: dict[int, np.ndarray]
-    block_len: int
+    index: tuple[Any, ...]
+    cut: Cut
 
     @classmethod
-    def of(cls, selection: Any, shape: tuple[int, ...], block_len: int) -> _Part | None:
+    def of(cls, selection: Any, shape: tuple[int, ...], dtype: np.dtype) -> _Part | None:
         """None for what is better applied to the whole chunk: one block, nothing selected, other kinds of indices."""
-        if math.prod(shape) <= block_len:
+        if math.prod(shape) <= block_len(dtype):
             return None
         items = selection if isinstance(selection, tuple) else (selection,)
         arrays = {axis: item for axis, item in enumerate(items) if isinstance(item, np.ndarray)}
@@ -330,23 +326,23 @@ class _Part:
             box = normalize(tuple(bounds), shape)
         except (IndexError, TypeError):
             return None
-        return None if 0 in shape_of(box) else cls(shape, box, arrays, block_len)
-
-    def index(self, axis: int, start: int) -> tuple[Any, ...]:
-        """What selects it from an array that begins at index `start` of an axis."""
-        starts = [start if i == axis else 0 for i in range(len(self.box))]
-        return tuple(
-            self.arrays[i] - first if i in self.arrays else as_index(one, first)
-            for i, (one, first) in enumerate(zip(self.box, starts, strict=True))
-        )
+        if 0 in shape_of(box):
+            return None
+        index: tuple[Any, ...] = (...,)
+        if arrays:  # NumPy has rules for integers beside them, so none is taken out before
+            index = tuple(
+                arrays[i] - axis.start if i in arrays else 0 if isinstance(axis, int) else slice(None)
+                for i, axis in enumerate(box)
+            )
+            box = tuple(range(axis, axis + 1) if isinstance(axis, int) else axis for axis in box)
+        return cls(box, index, codec.cut_of(shape, dtype))
 
     def is_worth_ranges(self) -> bool:
         """Whether requests for its blocks are likely to cost less than one for the whole chunk."""
-        n_blocks = -(-math.prod(self.shape) // self.block_len)
+        n_blocks = self.cut.n_blocks
         if n_blocks < _MIN_BLOCKS:
             return False
-        touched = sum(stop - first for first, stop in block_runs(self.box, self.shape, self.block_len))
-        return _MIN_FRACTION * touched <= n_blocks
+        return _MIN_FRACTION * sum(stop - first for first, stop in self.cut.touched(self.box)) <= n_blocks
 
 
 def _ranges(runs: list[tuple[int, int]], offsets: np.ndarray) -> list[tuple[int, int]]:

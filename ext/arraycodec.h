@@ -8,7 +8,7 @@
  *
  * Conventions: functions return AC_OK or an error code; buffers belong to the caller and are passed
  * with their size; nothing is printed, no state is kept between calls but each calling thread's scratch
- * memory (at most 12 MiB, of which most calls touch less than 2, freed when the thread ends), and every function may be called from several
+ * memory (at most 12 MiB, of which most calls touch less than 3, freed when the thread ends), and every function may be called from several
  * threads at once.  The floating-point environment of the caller (rounding mode, FTZ/DAZ) is saved, set
  * to the IEEE defaults and restored by encode and decode.
  *
@@ -84,7 +84,10 @@ typedef struct {
   uint64_t whole;        /* integers: the tolerance in whole numbers */
   uint64_t count;        /* elements */
   uint64_t n_blocks;
-  uint32_t block_len;    /* elements in every block but the last */
+  uint32_t block_len;    /* elements in every block but the last; of boxes: in a whole one */
+  uint8_t boxed;         /* blocks are boxes, the last along an axis may be short; else runs of elements in memory order */
+  uint32_t box[AC_MAX_NDIM];    /* boxed: its extents, axes in memory order (the slowest first) */
+  uint64_t boxes[AC_MAX_NDIM];  /* boxed: how many along each of these axes */
   uint8_t version, codec;
   uint64_t header_size;  /* bytes before the first block */
 } ac_info;
@@ -111,7 +114,8 @@ typedef struct {
 
 /* The level, and encoder choices that tests force; 0 everywhere (or NULL) lets the encoder choose. */
 typedef struct {
-  uint32_t block_len;  /* 1 .. AC_MAX_BLOCK; half of it for complex elements */
+  uint32_t block_len;  /* 1 .. AC_MAX_BLOCK; half of it for complex elements: runs of so many */
+  uint32_t box_len;    /* of the same range, not with block_len: boxes of at most so many, if there are two axes and more elements */
   uint8_t group;       /* 64 or 128 */
   uint8_t lanes;       /* 4, 8, 16, 32, 64 */
   uint8_t prob_bits;   /* 10 .. 13 */
@@ -125,8 +129,18 @@ typedef struct {
   double max_error;     /* largest |a - b| over finite values, rounded to nearest */
 } ac_check;
 
-/* Largest number of bytes ac_encode can need for this array (tuning as there): a tested promise. */
+/* What a selection takes along an axis: indices start, start + step, … */
+typedef struct {
+  uint64_t start, count, step;  /* step >= 1 */
+  ptrdiff_t stride;             /* bytes from one to the next in the destination */
+} ac_slice;
+
+/* Largest number of bytes ac_encode can need for this array (tuning as there): a tested promise.  If blocks are boxes it
+ * needs less than that, as each of them has the room of a whole one. */
 int ac_bound(const ac_array *array, const ac_tuning *tuning, size_t *bound);
+
+/* How ac_encode cuts this array (tuning as there): fills in what *info says of elements and blocks. */
+int ac_describe(const ac_array *array, const ac_tuning *tuning, ac_info *info);
 
 /* Encode `array->shape` elements at `src` (src_size bytes, aligned to the element) into dst.
  * *size receives the bytes written; beyond them dst holds anything.  With less than ac_bound at dst,
@@ -142,10 +156,16 @@ int ac_peek(const void *src, size_t src_size, ac_info *info);
  * info: what ac_peek said of the same bytes, or NULL, to have it read here. */
 int ac_decode(const void *src, size_t src_size, const ac_info *info, void *dst, size_t dst_size, unsigned threads);
 
-/* Decode elements [first, first + count) in memory order; only the blocks they touch are read and
- * verified.  dst_size must be exactly count elements; info as above. */
+/* Decode elements [first, first + count) in memory order; only the blocks they touch are read and verified, those that are
+ * boxes perhaps more than once.  dst_size must be exactly count elements; info as above. */
 int ac_decode_range(const void *src, size_t src_size, const ac_info *info, uint64_t first, uint64_t count,
                     void *dst, size_t dst_size);
+
+/* Decode the elements that are selected along every axis: slices has one for each axis of the array, in the order of its shape.
+ * Only the blocks they touch are read and verified.  The first of them goes to dst, the others to where the strides say,
+ * which is the caller's to get right; info and threads as above. */
+int ac_decode_selection(const void *src, size_t src_size, const ac_info *info, const ac_slice *slices, void *dst,
+                        unsigned threads);
 
 /* Describe a whole chunk and its blocks without decoding values; n_blocks must be the chunk's. */
 int ac_inspect(const void *src, size_t src_size, ac_info *info, ac_block_info *blocks, uint64_t n_blocks);

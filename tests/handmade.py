@@ -33,12 +33,13 @@ def zigzag(v):
 
 def header(
     shape=(8,), dtype=1, flags=0, tol=0.25, delta=1.0, block_len=8, n_blocks=1, version=0, codec=1, magic=b"\xacAC",
-    T=0, rtol=None, unit=(0, 1),
+    T=0, rtol=None, unit=(0, 1), box=None,
 ):  # fmt: skip
     """A header with its index.
 
     Of delta, T, unit and tol those are written that the element type has. tol None leaves it out (flag 4 says so), rtol
-    is written if it is given (flag 8 says so); delta may be the bytes of one.
+    is written if it is given (flag 8 says so); delta may be the bytes of one. A box (in memory order) stands in the
+    place of the block length (flag 16 says so).
     """
     head = magic + bytes([version, codec, dtype, flags, len(shape)])
     if dtype in (25, 26):
@@ -49,7 +50,7 @@ def header(
         head += varint(T)
     head += b"" if tol is None or dtype in (24, 25, 26) else struct.pack("<d", tol)
     head += b"" if rtol is None else struct.pack("<d", rtol)
-    head += b"".join(varint(n) for n in shape) + varint(block_len) + bytes(8 * n_blocks)
+    head += b"".join(varint(n) for n in (*shape, *([block_len] if box is None else box))) + bytes(8 * n_blocks)
     return head + bytes(4)
 
 

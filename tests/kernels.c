@@ -829,9 +829,9 @@ static unsigned modes; /* a bit for every mode that was met */
 
 static void test_codec(int dtype, uint32_t n, unsigned kind, const ac_tolerance *bounds, int with_fill,
                        const ac_tuning *tuning) {
-  DOING("codec type=%d n=%u kind=%u tol=%g rtol=%g fill=%d group=%u lanes=%u prob_bits=%u block_len=%u level=%u", dtype, n, kind,
+  DOING("codec type=%d n=%u kind=%u tol=%g rtol=%g fill=%d group=%u lanes=%u prob_bits=%u block_len=%u box_len=%u level=%u", dtype, n, kind,
         bounds->absolute, bounds->relative, with_fill, tuning->group, tuning->lanes, tuning->prob_bits,
-        tuning->block_len, tuning->level);
+        tuning->block_len, tuning->box_len, tuning->level);
   const ac_type *type = ac_type_of(dtype);
   ac_array array;
   memset(&array, 0, sizeof array);
@@ -990,10 +990,10 @@ int main(int argc, char **argv) {
           if (sizes[s] > 4096 ? turn % (level < 2 ? 31 : 13) : turn % (level < 1 ? 5 : level < 2 ? 3 : 2)) continue;
           state = 1u << 22 | n_cases++;
           at_start = rnd() & 1;
-          ac_tuning tuning = {0, 0, 0, 0, 0};
+          ac_tuning tuning = {0, 0, 0, 0, 0, 0};
           const ac_type *t = ac_type_of(ALL_TYPES[type]);
           const uint32_t n = t->values > 1 && sizes[s] > 1u << 17 ? 1u << 17 : sizes[s];
-          if (rnd() & 1) tuning.block_len = 1 + below(n);
+          if (rnd() & 1) *(below(3) ? &tuning.block_len : &tuning.box_len) = 1 + below(n);
           if (rnd() & 1) tuning.group = (uint8_t)(rnd() & 1 ? 64 : 128);
           if (rnd() & 1) tuning.lanes = (uint8_t)(4 << below(5));
           if (rnd() & 1) tuning.prob_bits = (uint8_t)(AC_MIN_PROB_BITS + below(4));

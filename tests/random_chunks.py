@@ -820,6 +820,27 @@ def random_delta(rng, m, rtol):
     return 0.0 if chance(rng, 0.4 if rtol else 0.15) else delta
 
 
+def set_neighbours(array, axes):
+    """w and v of what has these axes, the slowest first."""
+    array.w = array.type.parts * axes[-1] if len(axes) > 1 else 0
+    array.v = array.type.parts * axes[-1] * axes[-2] if len(axes) > 2 else 0
+
+
+def random_box(rng, axes, most):
+    """Extents of boxes, of which there are at most so many."""
+    while True:
+        box = [int(rng.choice([n, n, -(-n // 2), rng.integers(1, n + 1)])) for n in axes]
+        if np.prod([-(-n // b) for n, b in zip(axes, box, strict=True)]) <= most:
+            return box
+
+
+def places_of_boxes(axes, box):
+    """Where the elements of every box are in memory order, in the shape of the box."""
+    places = np.arange(np.prod(axes, dtype=int)).reshape(axes)
+    for corner in np.ndindex(*(-(-n // b) for n, b in zip(axes, box, strict=True))):
+        yield places[tuple(slice(i * b, i * b + b) for i, b in zip(corner, box, strict=True))]
+
+
 def random_chunk(seed, code=None, blocks=None, seen=None):
     """A chunk and its array; of the given element type, with the given number of blocks (1), if they are given."""
     rng = np.random.default_rng(seed)
@@ -831,9 +852,8 @@ def random_chunk(seed, code=None, blocks=None, seen=None):
         shape = random_shape(rng)
     count = int(np.prod(shape, dtype=int))
     fortran = chance(rng, 0.5)
-    axes = shape if fortran else shape[::-1]
-    array.w = kind.parts * axes[0] if len(axes) > 1 else 0
-    array.v = kind.parts * axes[0] * axes[1] if len(axes) > 2 else 0
+    axes = shape[::-1] if fortran else shape  # the slowest first
+    set_neighbours(array, axes)
     big = kind.size > 1 and chance(rng, 0.4)
     dtype, unit, implied = np.dtype(kind.dtype), (0, 1), 0
     if code < 16:
@@ -853,17 +873,25 @@ def random_chunk(seed, code=None, blocks=None, seen=None):
     if block_len and count > 12 * block_len:
         block_len = -(-count // 12)
     length = block_len or max(count, 1)
-    n_blocks = -(-count // length)
-    flags = big | 2 * fortran | implied | 8 * bool(array.rtol)
+    box = random_box(rng, axes, 1 if blocks else 12) if len(axes) > 1 and count and chance(rng, 0.4) else None
+    runs = [np.arange(i, min(i + length, count)) for i in range(0, count, length)]
+    cut = list(places_of_boxes(axes, box)) if box else runs
+    flags = big | 2 * fortran | implied | 8 * bool(array.rtol) | 16 * bool(box)
     tol = None if implied else float(rng.choice([0.1, 7.3, 1e300]))
-    head = header(shape, code, flags, tol, array.delta, block_len, n_blocks, T=array.T, rtol=array.rtol, unit=unit)
+    more = {"T": array.T, "rtol": array.rtol, "unit": unit, "box": box}
+    head = header(shape, code, flags, tol, array.delta, block_len, len(cut), **more)
 
     masked = random_bits(rng, kind.parts * count, array) & chance(rng, 0.6)
-    bodies, values = [], []
-    for start in range(0, kind.parts * count, kind.parts * length):
-        body, some = random_block(rng, masked[start : start + kind.parts * length].tolist(), array)
+    bodies, values = [], [None] * (kind.parts * count)
+    for places in cut:
+        if box:
+            set_neighbours(array, places.shape)
+            array.seen |= {"short boxes"} if list(places.shape) != box else {f"boxes of {sum(b > 1 for b in box)} axes"}
+        places = (kind.parts * places.reshape(-1, 1) + np.arange(kind.parts)).ravel()
+        body, some = random_block(rng, masked[places].tolist(), array)
         bodies.append(body)
-        values += some
+        for at, value in zip(places.tolist(), some, strict=True):
+            values[at] = value
     flat = np.frombuffer(b"".join(values), f"V{kind.size}" if values else "V1")
     data = b"".join(x.tobytes()[::-1] for x in flat) if big else flat.tobytes()
     if big and dtype.name == "bfloat16":  # ml_dtypes has no byte orders
@@ -904,6 +932,7 @@ FEATURES = {
     *(f"order {kind}{part}" for kind in (1, 2, 3) for part in ("", " in part")),
     *(f"affine {A} in {value}" for A in ("float32", "float64") for value in ("f4", "f8")), "affine wraps",
     *(f"affine parameter {i} {yes}" for i in range(4) for yes in (True, False)),
+    *(f"boxes of {n} axes" for n in range(1, 5)), "short boxes",
     *(f"affine uniform {yes}" for yes in (True, False)), *(f"affine sequence {c}" for c in ("none", 0, 1, 2)),
     "E0 clamped", "E0 > emax", "E0", "uniform u", "octave u", "infinite u", "u of 64 bits", "mixed, but is not",
     *(

@@ -4,6 +4,7 @@ Slow on purpose: one value at a time, in plain integers, no tables of slots, no 
 shares nothing with the package; the tests hold both to the same arrays and the same refusals.
 """
 
+import itertools
 import math
 import struct
 from collections import namedtuple
@@ -103,8 +104,8 @@ KINDS = {
 }  # fmt: skip
 UNITS = ["generic", "Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as"]
 
-# What of an array its blocks need: bytes of a value, m (0 if it is no float), whether integers are signed, delta (None
-# if it is no float), T (0 if there is none), rtol (0 if there is none), w and v of *Bitmap*.
+# What a block needs: bytes of a value, m (0 if it is no float), whether integers are signed, delta (None if it is no
+# float), T (0 if there is none), rtol (0 if there is none), w and v of *Bitmap*.
 Array = namedtuple("Array", "size m signed delta T rtol w v")
 
 
@@ -118,7 +119,7 @@ def decode(data):
     require(version == 0 and codec == 1 and code in KINDS, "reserved version, codec or element type")
     dtype, parts, size, m = KINDS[code]
     floats, integers = code < 16, 16 <= code < 24
-    require(flags < 16 and ndim <= 32, "reserved flags, or too many dimensions")
+    require(flags < 32 and ndim <= 32, "reserved flags, or too many dimensions")
     require(not flags & 1 or size > 1, "big-endian bytes")
     require(not flags & 4 or floats or integers, "a tolerance of what has none")
     require(not flags & 8 or floats, "a relative tolerance of what has none")
@@ -145,32 +146,55 @@ def decode(data):
     shape = tuple(r.varint() for _ in range(ndim))
     count = math.prod(shape)
     require(math.prod(n for n in shape if n) * dtype.itemsize < 2**63, "the array is too large")
-    length, largest = r.varint(), 2**18 // parts
-    require(length < largest, "block length")
-    length = length or largest
-    n_blocks = -(-count // length)
+    axes, largest = shape[::-1] if flags & 2 else shape, 2**18 // parts  # the slowest first
+    if flags & 16:
+        box = [r.varint() for _ in axes]
+        require(ndim >= 2 and count, "boxes of what has none")
+        require(all(1 <= b <= n for b, n in zip(box, axes, strict=True)), "extents of a box")
+        require(math.prod(box) <= largest, "a box that is too large")
+        n_blocks = math.prod(-(-n // b) for b, n in zip(box, axes, strict=True))
+    else:
+        length = r.varint()
+        require(length < largest, "block length")
+        length = length or largest
+        n_blocks = -(-count // length)
     require(8 * n_blocks <= r.left(), "truncated index")
     index = [r.numbers("II") for _ in range(n_blocks)]
     end = r.at
     require(r.numbers("I")[0] == crc32c(data[:end]), "CRC of the header")
 
-    axes = shape if flags & 2 else shape[::-1]  # the fastest first
-    w = parts * axes[0] if ndim >= 2 else 0
-    v = parts * axes[0] * axes[1] if ndim >= 3 else 0
-    array = Array(size, m, code in (16, 17, 18, 19), delta, T, rtol, w, v)
-    values = []
-    for i, (n_bytes, crc) in enumerate(index):
+    if flags & 16:
+        blocks = list(boxes(axes, box))
+    else:
+        blocks = [(range(i, min(count, i + length)), axes) for i in range(0, count, length)]
+    elements = [None] * count  # in memory order
+    for (places, near), (n_bytes, crc) in zip(blocks, index, strict=True):
         block = r.bytes(n_bytes)
         require(n_bytes > 0 and crc32c(block) == crc, "size or CRC of a block")
-        values += decode_block(Reader(block), parts * min(length, count - i * length), array)
+        w = parts * near[-1] if ndim >= 2 else 0
+        v = parts * near[-1] * near[-2] if ndim >= 3 else 0
+        array = Array(size, m, code in (16, 17, 18, 19), delta, T, rtol, w, v)
+        values = decode_block(Reader(block), parts * len(places), array)
+        for i, at in enumerate(places):
+            elements[at] = b"".join(values[parts * i : parts * i + parts])
     require(r.left() == 0, "bytes after the last block")
 
     if flags & 1 and dtype.name == "bfloat16":  # ml_dtypes has no byte orders
         dtype = np.dtype("u2")
-    elements = np.frombuffer(b"".join(values), "V1").view(dtype.newbyteorder("<"))
+    elements = np.frombuffer(b"".join(elements), "V1").view(dtype.newbyteorder("<"))
     if flags & 1:
         elements = elements.byteswap().view(dtype.newbyteorder(">"))
     return elements.reshape(shape, order="F" if flags & 2 else "C")
+
+
+def boxes(axes, box):
+    """Where the elements of every box are in memory order, and its extents; axes in memory order."""
+    parts = [[range(i, min(n, i + b)) for i in range(0, n, b)] for n, b in zip(axes, box, strict=True)]
+    for indices in itertools.product(*parts):
+        places = [0]
+        for some, n in zip(indices, axes, strict=True):
+            places = [at * n + i for at in places for i in some]
+        yield places, [len(some) for some in indices]
 
 
 def valid_delta(delta, size):

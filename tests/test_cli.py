@@ -1014,8 +1014,15 @@ def test_inspect_one_chunk(tmp_path, capsys):
     assert run("inspect", tmp_path / "c", "--chunks", "--json") == 0
     (entry,) = json.loads(capsys.readouterr().out)
     assert entry["shape"] == [30, 40] and entry["bytes"] == len(data) and len(entry["chunks"]) == 1
+    assert entry["chunks"][0]["box"] is None
     (tmp_path / "c").write_bytes(data[:-9])
     assert "damaged" in error_of(capsys, "inspect", tmp_path / "c")
+    (tmp_path / "c").write_bytes(arraycodec.encode(np.zeros((20, 30_000), "f4"), tol=TOL))
+    assert run("inspect", tmp_path / "c", "--chunks") == 0
+    assert "(4 blocks of 10x15000)" in capsys.readouterr().out
+    assert run("inspect", tmp_path / "c", "--chunks", "--json") == 0
+    (entry,) = json.loads(capsys.readouterr().out)
+    assert entry["chunks"][0]["box"] == [10, 15_000]
 
 
 def test_demo_with_a_file(tmp_path, capsys):

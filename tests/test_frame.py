@@ -103,6 +103,7 @@ def chunks():
     yield "bool", encode(np.tril(np.ones((20, 20), bool)), 0)
     yield "images", images(rng, np.round(normal * 1000).astype("f2"))
     yield "blocks", _core.encode(normal.view("u1"), 1, False, False, normal.shape, 0.01, block_len=100)
+    yield "boxes", encode(masked.reshape(3, 100), 0.01, fill_value=-9999, box_len=120)
 
 
 CHUNKS = dict(chunks())
@@ -128,6 +129,8 @@ def test_the_chunks_cover_every_path():
         assert CHUNKS[name][peek(CHUNKS[name]).header_size + 1] & 64
     assert found["sequence"].blocks[0].classes == 2
     assert len(found["blocks"].blocks) == 3
+    assert found["boxes"].header.box == (3, 34) and found["boxes"].masked > 80
+    assert [block.count for block in found["boxes"].blocks] == [102, 102, 96]
 
 
 @pytest.mark.parametrize("name", CHUNKS)
@@ -183,7 +186,7 @@ def attempt(chunk):
             pass
 
 
-@pytest.mark.parametrize("name", [n for n in CHUNKS if n not in ("empty", "blocks")])
+@pytest.mark.parametrize("name", [n for n in CHUNKS if n not in ("empty", "blocks", "boxes")])
 def test_damage_behind_valid_checksums(name):
     """Every bit flip, byte 00, byte ff and cut of a block, with its checksums made right."""
     chunk = CHUNKS[name]
@@ -249,8 +252,16 @@ def test_the_handmade_chunk_is_valid():
         {"dtype": 25, "unit": (7, 0)},
         {"dtype": 25, "unit": (7, 2**31)},
         {"dtype": 25, "unit": (0, 2)},
-        {"flags": 16},
+        {"flags": 16},  # one axis
+        {"flags": 32},
         {"flags": 128},
+        *({"flags": 16, "shape": (2, 4), "box": box} for box in [(0, 4), (2, 0), (3, 4), (2, 5), (2**64 - 1, 4)]),
+        {"flags": 16, "shape": (2**10, 2**9), "box": (2**10, 2**9)},
+        {"flags": 16, "shape": (2**30, 2**20), "box": (2**30, 2**20)},
+        {"flags": 16, "shape": (2**20,) * 3, "box": (2**20, 2**20, 2**20)},
+        {"flags": 16, "shape": (0, 8), "box": (1, 8)},
+        {"flags": 16, "shape": (2, 4), "dtype": 5, "box": (2**17, 2)},
+        {"flags": 16, "shape": (), "box": ()},
         {"block_len": 2**18},
         {"block_len": 2**18 + 1},
         {"tol": 0.5},
@@ -280,6 +291,9 @@ def test_absurd_shapes_demand_nothing():
     for shape in [(2**40,), (2**20, 2**20), (2**60,)]:
         with pytest.raises(DecodeError):
             decode(reseal(header(shape, block_len=0), RAW))
+    for shape, box in [((2**20, 2**20), (1, 2**18)), ((2**30, 2**30), (2**9, 2**9)), ((2**15,) * 4, (1, 1, 1, 1))]:
+        with pytest.raises(TruncatedError):
+            decode(reseal(header(shape, flags=16, box=box), RAW))
 
 
 def test_the_hosts_size_must_agree():

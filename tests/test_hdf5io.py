@@ -354,6 +354,22 @@ def test_only_touched_blocks_are_decoded(f):
         hdf5.read(d, np.s_[-1])
 
 
+def test_boxes(f, threads, direct_only):
+    x = RNG.normal(size=(60, 40, 700)).astype("f4")
+    d = f.create_dataset("x", x.shape, "f4", chunks=(30, 40, 700), compression=Q)
+    hdf5.write(d, x, threads=threads)
+    assert arraycodec.peek(stored(d)[0, 0, 0][1]).box == (15, 20, 700)
+    whole = hdf5.read(d)
+    assert arraycodec.verify(x, whole, TOL)
+    damaged = bytearray(stored(d)[30, 0, 0][1])
+    damaged[-1] ^= 1
+    d.id.write_direct_chunk((30, 0, 0), bytes(damaged))  # in the last box
+    for selection in (np.s_[:45, :, 3:5], np.s_[::44], np.s_[:, :20, ::7], np.s_[28:33, 5], np.s_[44, 39, 699]):
+        assert same(hdf5.read(d, selection, threads), whole[selection])
+    with pytest.raises(ChecksumError):
+        hdf5.read(d, np.s_[45, 20, 0], threads)
+
+
 @pytest.mark.parametrize("rank", [1, 5, 6, 8, 12])
 def test_ranks(f, rank, direct_only):
     """h5py shows at most 16 of the filter's parameters."""

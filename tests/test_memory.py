@@ -29,6 +29,17 @@ def test_peak_beyond_input_and_result(size, dtype, tol, rtol):
     assert peak.decode <= size / 4 + 4 * MIB
 
 
+@needs_marks
+@pytest.mark.parametrize("shape", [(2, -1), (64, 512, -1), (9, 10, 11, 20, -1)], ids=str)
+@pytest.mark.parametrize("dtype, tol", [("f4", 2**-9), (">f8", 2**-9), ("f8", 0)])
+def test_peak_with_boxes(shape, dtype, tol):
+    """Which are brought together in scratch first."""
+    size = 64 * MIB // np.prod(shape[:-1]) // 8 * np.prod(shape[:-1]) * 8
+    peak = memory.peak(int(size), dtype, tol, shape=shape)
+    assert peak.encode <= size / 4 + 4 * MIB
+    assert peak.decode <= size / 4 + 4 * MIB
+
+
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 

@@ -74,6 +74,21 @@ def test_block_lengths(dtype, block_len):
         valid(force(x[:n], 1e-3, block_len=block_len))
 
 
+@pytest.mark.parametrize("box_len", [1, 7, 64, 129, 400])
+@pytest.mark.parametrize("dtype", ["f4", ">f8", "c8", "i2", ">i8"])
+@pytest.mark.parametrize("order", "CF")
+def test_boxes(dtype, order, box_len):
+    rng = np.random.default_rng(box_len)
+    for shape in [(20, 30), (3, 200), (2, 3, 4, 25), (1, 70, 9), (2, 3, 2, 5, 7), (5, 9, 1)]:
+        x = np.cumsum(rng.normal(size=shape) * 50, axis=rng.integers(len(shape)))
+        holes = rng.random(shape) < rng.choice([0, 0.3])
+        x[holes[::-1]] = 7
+        x[holes] = 7 if dtype in ("i2", ">i8") else np.nan
+        for tol in (0, 0.4):
+            decoded = valid(encode(np.array(x.astype(dtype), order=order), tol, box_len=box_len))
+            assert decoded.shape == shape and decoded.dtype == dtype
+
+
 @pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", ">f8"])
 @pytest.mark.parametrize("order", "CF")
 def test_layouts(dtype, order):
@@ -546,6 +561,8 @@ GOOD_HEADERS = [
     {"dtype": 19, "T": 2**63 - 1, "shape": (4,)}, {"dtype": 24, "shape": (32,), "block_len": 0, "flags": 2},
     {"dtype": 25, "shape": (4,)}, {"dtype": 26, "shape": (4,), "unit": (13, 2**31 - 1)},
     {"shape": (1,) * 31 + (8,)}, {"block_len": 0}, {"block_len": 2**18 - 1}, {"flags": 3},
+    {"flags": 16, "shape": (2, 4), "box": (2, 4)}, {"flags": 18, "shape": (4, 2), "box": (2, 4)},
+    {"flags": 16, "shape": (1,) * 31 + (8,), "box": (1,) * 31 + (8,)},
 ]
 BAD_HEADERS = [
     {"magic": b"\xacAD"}, {"version": 1}, {"codec": 0}, {"codec": 2}, {"flags": 16}, {"flags": 128},
@@ -566,6 +583,13 @@ BAD_HEADERS = [
     {"delta": 1e-40}, {"delta": DOUBLE}, {**F8, "delta": DOUBLE[4:]},
     {**F8, "delta": 2.0**-1023}, {**F8, "delta": float("inf")},
     {"block_len": 2**18}, {"block_len": 2**18 + 1}, {"block_len": 7},
+    {"flags": 16, "box": (8,)}, {"flags": 16, "shape": (), "box": ()}, {"flags": 16, "shape": (0, 8), "box": (1, 8)},
+    *({"flags": 16, "shape": (2, 4), "box": box} for box in [(0, 4), (2, 0), (3, 4), (4, 2), (1, 4), (2,), (2, 4, 1)]),
+    {"flags": 16, "shape": (2, 4), "box": (2, 2**64 - 1)}, {"flags": 16, "shape": (2, 4), "box": (2**63, 4)},
+    {"flags": 18, "shape": (2, 4), "box": (2, 4)}, {"flags": 48, "shape": (2, 4), "box": (2, 4)},
+    {"flags": 16, "shape": (2**10, 2**9), "box": (2**10, 2**9)},
+    {"flags": 16, "shape": (2**32, 2**32), "box": (2**9, 2**9)},
+    {"flags": 16, "dtype": 5, "shape": (2**9, 2**9), "box": (2**9, 2**9)},
     {"shape": (1,) * 32 + (8,)}, {"shape": (1,) * 254 + (8,)}, {"shape": (9,)}, {"shape": (7,)}, {"shape": (0,)},
     {"shape": (2**62,)}, {"shape": (2**64 - 1,)}, {"shape": (2**32, 2**32)}, {"shape": (2**63, 2)},
 ]
@@ -608,7 +632,7 @@ def damage(rng, data, first=0):
     return bytes(data)
 
 
-@pytest.mark.parametrize("name", [n for n in CHUNKS if n not in ("empty", "blocks", "sequence")])
+@pytest.mark.parametrize("name", [n for n in CHUNKS if n not in ("empty", "blocks", "boxes", "sequence")])
 def test_damaged_blocks(name):
     rng = np.random.default_rng(len(name))
     at = peek(CHUNKS[name]).header_size

@@ -103,9 +103,10 @@ def test_adversarial_arrays(dtype):
             assert small_blocks(x, 4, 128, tol) == small_blocks(x, 1, 128, tol), name
 
 
-def test_the_first_damaged_block_gives_the_error():
+@pytest.mark.parametrize("box_len", [0, 500])
+def test_the_first_damaged_block_gives_the_error(box_len):
     x = np.random.default_rng(0).normal(size=50_000).astype("f4")
-    chunk = bytearray(small_blocks(x, 1))
+    chunk = bytearray(encode(x.reshape(50, 1000), TOL, box_len=box_len) if box_len else small_blocks(x, 1))
     header = inspect(bytes(chunk)).header
     blocks = inspect(bytes(chunk)).blocks
     index = header.header_size - 4 - 8 * len(blocks)
@@ -285,5 +286,6 @@ def test_signals_go_to_the_main_thread():
 @pytest.mark.parametrize("threads", [2, 4])
 def test_peak_memory(threads):
     size = 64 << 20
-    peak = memory.peak(size, "f4", TOL, threads)
-    assert max(peak.encode, peak.decode) <= size / 4 + (4 << 20)
+    for shape in (-1,), (16, -1):
+        peak = memory.peak(size, "f4", TOL, threads, shape=shape)
+        assert max(peak.encode, peak.decode) <= size / 4 + (4 << 20)

@@ -264,6 +264,47 @@ def test_arrays_of_indices_are_fetched_by_ranges(counting):
     assert store.bytes < 3 * len(encode(BIG, TOL)) // 5
 
 
+BOXES = data((40, 40, 2000))  # 3 x 3 x 2 boxes of 14 x 14 x 1000
+
+
+@pytest.mark.parametrize(
+    ("selection", "requests", "share"),
+    [
+        (np.s_[3], 1, 1.0),  # a third of them
+        (np.s_[..., 3], 1, 1.0),
+        (np.s_[:, 3, :9], 4, 0.2),
+        (np.s_[20, 3:5, ::7], 2, 0.15),
+        (np.s_[39, 39, -1], 2, 0.08),
+        (np.s_[::39, ::39, 3], 5, 0.25),
+    ],
+    ids=str,
+)
+def test_boxes_are_fetched_by_ranges(tmp_path, selection, requests, share):
+    create(tmp_path / "a", BOXES, BOXES.shape)
+    store = CountingStore(zarr.storage.LocalStore(tmp_path))
+    z = zarr.open_array(store, path="a", mode="r+")
+    chunk = encode(BOXES, TOL)
+    expected = decode(chunk)
+    assert np.array_equal(z[selection], expected[selection])
+    assert store.requests == requests and store.bytes <= share * len(chunk)
+
+
+def test_arrays_of_indices_beside_single_ones(tmp_path):
+    """Where NumPy moves the axis of an array of indices, in chunks of several boxes as in others."""
+    create(tmp_path / "a", BOXES, BOXES.shape)
+    create(tmp_path / "b", BOXES[:, :, :50], (40, 40, 50))
+    for name in "ab":
+        z = zarr.open_array(str(tmp_path / name), mode="r")
+        whole = z[...]
+        rows = np.array([31, 3, 3, 20])
+        assert np.array_equal(z.oindex[rows, :, 4], whole[rows, :, 4])
+        assert np.array_equal(z.oindex[5, :, rows], whole[5][:, rows])
+        assert np.array_equal(z.oindex[rows, 7, ::3], whole[rows, 7, ::3])
+        assert np.array_equal(z.oindex[2:9:3, rows, 7], whole[2:9:3, rows, 7])
+        assert np.array_equal(z.vindex[rows, rows, rows + 2], whole[rows, rows, rows + 2])
+        assert np.array_equal(z.oindex[rows, rows, 7], whole[np.ix_(rows, rows, [7])][..., 0])
+
+
 def test_small_chunks_are_fetched_whole(tmp_path):
     x = data((1024, 1024))  # 4 blocks
     create(tmp_path / "a", x, x.shape)

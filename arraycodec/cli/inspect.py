@@ -112,7 +112,8 @@ def _chunk(stored: StoredChunk, info: ChunkInfo | None) -> dict[str, Any]:
         return entry | {"mode": "uncoded"}
     return entry | {
         "mode": info.mode, "dtype": info.header.element, "tol": info.header.tol, "rtol": info.header.rtol,
-        "shape": list(info.header.shape), "blocks": len(info.blocks), "values": block_values(info),
+        "shape": list(info.header.shape), "blocks": len(info.blocks),
+        "box": None if info.header.box is None else list(info.header.box), "values": block_values(info),
         "masked": info.masked, "exceptions": info.exceptions, "edges": sum(block.edges for block in info.blocks),
         "bits_per_value": info.bits_per_value if info.header.count else None,
     }  # fmt: skip
@@ -157,8 +158,9 @@ def _chunk_line(c: dict[str, Any]) -> str:
     corner = ",".join(map(str, c["corner"])) or "scalar"
     if c["mode"] == "uncoded":
         return f"[{corner}] uncoded, {c['bytes']} bytes"
+    of_boxes = "" if c["box"] is None else f" of {'x'.join(map(str, c['box']))}"
     return (
-        f"[{corner}] {_tolerances([c['tol']], [c['rtol']])}, {c['mode']} ({c['blocks']} blocks), "
+        f"[{corner}] {_tolerances([c['tol']], [c['rtol']])}, {c['mode']} ({c['blocks']} blocks{of_boxes}), "
         f"{_special(c, c['masked'] / max(1, c['values']))}, {_number(c['bits_per_value'])} bits/value, "
         f"{c['bytes']} bytes"
     )

@@ -47,7 +47,13 @@ def available() -> bool:
 
 
 def peak(
-    size: int, dtype: str = "f4", tol: float = 2**-9, threads: int = 1, rtol: float = 0.0, level: int | None = None
+    size: int,
+    dtype: str = "f4",
+    tol: float = 2**-9,
+    threads: int = 1,
+    rtol: float = 0.0,
+    level: int | None = None,
+    shape: tuple[int, ...] = (-1,),
 ) -> Peak:
     """Encode and decode an array of normal noise in a fresh process, and report what that took.
 
@@ -61,13 +67,15 @@ def peak(
         Tolerances, for noise of standard deviation 0.05, or 1000 for integers (of 8 bits: 10); 0 is lossless.
     threads, level
         As of `arraycodec.encode`.
+    shape : tuple of int
+        As of `numpy.reshape`.
 
     Raises
     ------
     OSError
         Where `available` is false.
     """
-    arguments = json.dumps([size, dtype, tol, threads, rtol, level])
+    arguments = json.dumps([size, dtype, tol, threads, rtol, level, shape])
     command = [sys.executable, "-m", __name__, arguments]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -86,7 +94,9 @@ def _reset() -> None:
     _CLEAR_REFS.write_text("5")  # the mark becomes what is resident now (man 5 proc)
 
 
-def _measure(size: int, dtype: str, tol: float, threads: int, rtol: float, level: int | None) -> Peak:
+def _measure(
+    size: int, dtype: str, tol: float, threads: int, rtol: float, level: int | None, shape: list[int]
+) -> Peak:
     rng = np.random.default_rng(0)
     values = np.empty(size // np.dtype(dtype).itemsize, dtype)
     # in pieces: a temporary array, once freed, would be memory for the codec to reuse unseen
@@ -99,6 +109,7 @@ def _measure(size: int, dtype: str, tol: float, threads: int, rtol: float, level
             noise *= np.float32(0.05)
         part[...] = noise.astype(values.dtype)
     codec.decode(codec.encode(values[:1], tol, rtol=rtol, level=level))  # everything is loaded
+    values = values.reshape(shape)
     _reset()
     before = _status("VmRSS")
     chunk = codec.encode(values, tol, threads, rtol=rtol, level=level)

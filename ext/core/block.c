@@ -75,8 +75,8 @@ typedef struct {
   const ac_scale *scale;
   const ac_tuning *tuning;
   ac_encode_scratch *s;
+  const ac_geometry *geometry;
   const uint8_t *src; /* all values of the block */
-  uint64_t first;     /* where in the array they begin */
   uint32_t n;
   uint8_t *dst, *end; /* one byte less than raw */
   ac_mask mask;
@@ -105,7 +105,7 @@ static int mask_by(encoding *e, const ac_mask_rule *rule) {
   ac_mask_find(rule, e->src, e->n, &e->mask);
   if (!e->mask.masked) return 1;
   e->dst[0] = HAS_MASK;
-  ac_mask_write(&e->out, &e->mask, size, e->src, &e->scale->strides, (uint8_t *)e->s->events);
+  ac_mask_write(&e->out, &e->mask, size, e->src, &e->geometry->strides, (uint8_t *)e->s->events);
   if (e->out.failed) return 0;
   e->body = e->out.p;
   e->left = ac_mask_compact(&e->mask, size, e->src, e->s->values);
@@ -177,7 +177,7 @@ static size_t write_in_order(encoding *e, const ac_order_choice *choice, int qua
   uint32_t n_refused = quantized ? 0 : quantize(e); /* of the order there will be other indices */
   if (choice) {
     ac_order order;
-    ac_order_make(choice, e->first, e->n, ac_group_size(e->tuning), e->s, &order);
+    ac_order_make(choice, e->geometry->first, e->n, ac_group_size(e->tuning), e->s, &order);
     e->dst[0] |= HAS_ORDER;
     ac_order_write(&e->out, &order, e->s->sequence);
     if (e->out.failed) return 0;
@@ -208,14 +208,14 @@ static size_t encode_uniform(encoding *e) {
     }
   }
   if (n_refused > e->left / 2) return 0; /* this lattice is of no use */
-  if (e->scale->box.ndim && getenv("AC_FIELD") && e->scale->type->size >= 4) {
-    size_t got = ac_field_encode(e->scale, &e->scale->box, e->src, e->n, &e->mask, e->tuning, e->s, e->body, (size_t)(e->end - e->body));
+  if (e->scale->type->values == 1 && getenv("AC_FIELD") && e->scale->type->size >= 4) {
+    size_t got = ac_field_encode(e->scale, &e->geometry->box, e->src, e->n, &e->mask, e->tuning, e->s, e->body, (size_t)(e->end - e->body));
     if (got) { e->dst[0] |= 6; return (size_t)(e->body - e->dst) + got; }
   }
   ac_order_choice choices[AC_ORDERS];
   unsigned n = 0;
-  if (e->scale->rows.n && !e->mask.masked)
-    n = ac_order_choose(&e->scale->rows, e->first, e->n, e->tuning, e->s, choices);
+  if (e->geometry->rows.n && !e->mask.masked)
+    n = ac_order_choose(&e->geometry->rows, e->geometry->first, e->n, e->tuning, e->s, choices);
   if (!n) return write_uniform(e, n_refused);
   if (ac_level(e->tuning) < COMPARES) {
     size = write_in_order(e, &choices[0], 1);
@@ -266,7 +266,7 @@ static size_t encode_integers(encoding *e, int mode) {
     if (!e->mask.masked && unmasked++) continue; /* as another rule */
     const size_t trivial = write_trivial(e);
     if (trivial) return trivial;
-    const ac_integers_plan p = ac_integers_load(mode, scale, e->values, e->left, e->mask.masked != 0, e->s);
+    const ac_integers_plan p = ac_integers_load(mode, scale, &e->geometry->strides, e->values, e->left, e->mask.masked != 0, e->s);
     loaded = i;
     const double bits = p.bits + 8.0 * (double)(e->out.p - e->dst);
     if (bits < least) {
@@ -278,12 +278,12 @@ static size_t encode_integers(encoding *e, int mode) {
   if (least == 1e300) return 0; /* no mask has room */
   if (best != loaded) { /* again, for what was better */
     mask_by(e, &rules[best]);
-    plan = ac_integers_load(mode, scale, e->values, e->left, e->mask.masked != 0, e->s);
+    plan = ac_integers_load(mode, scale, &e->geometry->strides, e->values, e->left, e->mask.masked != 0, e->s);
   }
   ac_lap(e->s->watch, AC_STAGE_QUANTIZE);
   if (plan.n_refused > e->left / 2) return 0;
   e->dst[0] |= (uint8_t)mode;
-  if (!ac_integers_write(&e->out, &plan, scale, e->values, e->left, e->tuning, e->s)) return 0;
+  if (!ac_integers_write(&e->out, &plan, scale, &e->geometry->strides, e->values, e->left, e->tuning, e->s)) return 0;
   return e->out.failed ? 0 : (size_t)(e->out.p - e->dst);
 }
 
@@ -311,7 +311,7 @@ static int exact_is_smaller(encoding *e, size_t written) {
     values = e->s->low;
     n = PIECES * PIECE;
   }
-  const ac_integers_plan plan = ac_integers_load(AC_MODE_EXACT, e->scale, values, n, 1, e->s);
+  const ac_integers_plan plan = ac_integers_load(AC_MODE_EXACT, e->scale, &e->geometry->strides, values, n, 1, e->s);
   /* the estimate is that of an even distribution; a normal one takes so much more a value */
   const double normal = 0.37;
   return (plan.bits / n + normal) * e->left < 8.0 * (double)written;
@@ -334,15 +334,16 @@ static size_t affine_if_smaller(encoding *e, size_t written) {
   return head + size;
 }
 
-size_t ac_block_encode(const ac_scale *scale, const void *src, uint64_t first, uint32_t n, const ac_tuning *tuning,
+size_t ac_block_encode(const ac_scale *scale, const ac_geometry *geometry, const void *src, const ac_tuning *tuning,
                        ac_encode_scratch *scratch, uint8_t *dst) {
   const size_t size = scale->type->size;
+  const uint32_t n = geometry->n;
   if (all_equal(src, n, size)) {
     dst[0] = AC_MODE_CONSTANT;
     memcpy(dst + 1, src, size);
     return 1 + size;
   }
-  encoding e = {.scale = scale, .tuning = tuning, .s = scratch, .src = src, .first = first, .n = n, .dst = dst, .end = dst + n * size};
+  encoding e = {.scale = scale, .tuning = tuning, .s = scratch, .geometry = geometry, .src = src, .n = n, .dst = dst, .end = dst + n * size};
   const int mode = mode_of(scale);
   size_t written = mode == AC_MODE_UNIFORM ? encode_uniform(&e) : encode_integers(&e, mode);
   if (mode == AC_MODE_UNIFORM && written && exact_is_smaller(&e, written)) {
@@ -359,13 +360,14 @@ size_t ac_block_encode(const ac_scale *scale, const void *src, uint64_t first, u
 
 /* ---- decode ---- */
 /* Mode, mask and order (of kind 0 if there is none): the reader stands at what the mode stores. */
-static int read_head(ac_reader *in, const ac_scale *scale, uint32_t n, ac_decode_scratch *s, ac_mask *mask,
+static int read_head(ac_reader *in, const ac_scale *scale, const ac_geometry *geometry, ac_decode_scratch *s, ac_mask *mask,
                      ac_order *order, int *mode) {
+  const uint32_t n = geometry->n;
   const uint8_t head = ac_read8(in);
   if (in->failed || head & ~(MODE | HAS_MASK | HAS_ORDER)) return AC_E_FORMAT;
   *mode = head & MODE;
   *mask = (ac_mask){.n = n, .masked = 0, .bits = s->bitmap};
-  if (head & HAS_MASK) ac_mask_read(in, mask, scale->type->size, &scale->strides, s->which);
+  if (head & HAS_MASK) ac_mask_read(in, mask, scale->type->size, &geometry->strides, s->which);
   order->kind = 0;
   if (head & HAS_ORDER) {
     if (head & HAS_MASK || *mode < AC_MODE_UNIFORM) return AC_E_FORMAT;
@@ -387,8 +389,8 @@ static int read_head(ac_reader *in, const ac_scale *scale, uint32_t n, ac_decode
 }
 
 /* `moved`: values do not stand where they do in the array. */
-static int read_values(ac_reader *in, const ac_scale *scale, int mode, uint32_t n, int moved, ac_decode_scratch *s,
-                       uint8_t *dst) {
+static int read_values(ac_reader *in, const ac_scale *scale, const ac_strides *strides, int mode, uint32_t n, int moved,
+                       ac_decode_scratch *s, uint8_t *dst) {
   const unsigned size = scale->type->size;
   if (mode == AC_MODE_RAW || mode == AC_MODE_CONSTANT) {
     const size_t bytes = mode == AC_MODE_RAW ? n * (size_t)size : size;
@@ -399,7 +401,7 @@ static int read_values(ac_reader *in, const ac_scale *scale, int mode, uint32_t 
     return AC_OK;
   }
   if (mode == AC_MODE_AFFINE) return ac_affine_read(in, scale, n, s, dst);
-  if (mode != AC_MODE_UNIFORM) return ac_integers_read(in, mode, scale, n, moved, s, dst);
+  if (mode != AC_MODE_UNIFORM) return ac_integers_read(in, mode, scale, strides, n, moved, s, dst);
   ac_section section;
   const double delta = scale->lattice.delta;
   int error = ac_section_read(in, n, &section);
@@ -408,14 +410,16 @@ static int read_values(ac_reader *in, const ac_scale *scale, int mode, uint32_t 
   return error;
 }
 
-int ac_block_decode(const ac_scale *scale, const uint8_t *src, size_t size, uint32_t n, ac_decode_scratch *s, void *dst) {
+int ac_block_decode(const ac_scale *scale, const ac_geometry *geometry, const uint8_t *src, size_t size, ac_decode_scratch *s,
+                    void *dst) {
+  const uint32_t n = geometry->n;
   ac_reader in = {src, src + size, 0};
   const unsigned value = scale->type->size;
   ac_mask mask;
   ac_order order;
-  int mode, error = read_head(&in, scale, n, s, &mask, &order, &mode);
+  int mode, error = read_head(&in, scale, geometry, s, &mask, &order, &mode);
   if (!error && mode == 6) {
-    error = ac_field_read(&in, scale, &scale->box, n, &mask, s, dst);
+    error = ac_field_read(&in, scale, &geometry->box, n, &mask, s, dst);
     uint32_t k = 0;
     for (uint32_t i = 0; !error && i < n; i++) if (mask.masked && mask.bits[i / 64] >> (i % 64) & 1) memcpy((uint8_t *)dst + i * value, &mask.patterns[mask.n_patterns > 1 ? s->which[k++] : 0], value);
     return error;
@@ -423,26 +427,26 @@ int ac_block_decode(const ac_scale *scale, const uint8_t *src, size_t size, uint
   if (!error && order.kind) {
     /* the mode uniform has no wide integers: there is room for its values */
     uint8_t *const values = mode == AC_MODE_UNIFORM ? (uint8_t *)s->wide : dst;
-    error = read_values(&in, scale, mode, n, 1, s, values);
+    error = read_values(&in, scale, &geometry->strides, mode, n, 1, s, values);
     if (!error && values == dst) memcpy(s->wide, dst, (size_t)n * value);
     if (!error) ac_order_undo(&order, value, s->wide, dst);
     ac_lap(s->watch, AC_STAGE_DECODE);
   } else if (!error) {
     /* the other values at the end, from where they go to their places */
     uint8_t *const values = (uint8_t *)dst + (size_t)mask.masked * value;
-    error = read_values(&in, scale, mode, n - mask.masked, mask.masked != 0, s, values);
+    error = read_values(&in, scale, &geometry->strides, mode, n - mask.masked, mask.masked != 0, s, values);
   }
   if (!error && mask.masked) ac_mask_expand(&mask, scale->type->size, mask.n_patterns > 1 ? s->which : NULL, dst);
   /* the block is whole (its checksum matched): what runs short inside it is not truncated */
   return error == AC_E_TRUNCATED ? AC_E_FORMAT : error;
 }
 
-int ac_block_inspect(const ac_scale *scale, const uint8_t *src, size_t size, uint32_t n, ac_decode_scratch *s,
+int ac_block_inspect(const ac_scale *scale, const ac_geometry *geometry, const uint8_t *src, size_t size, ac_decode_scratch *s,
                      ac_block_info *info) {
   ac_reader in = {src, src + size, 0};
   ac_mask mask;
   ac_order order;
-  int mode, error = read_head(&in, scale, n, s, &mask, &order, &mode);
+  int mode, error = read_head(&in, scale, geometry, s, &mask, &order, &mode);
   if (error) return AC_E_FORMAT;
   info->order = (uint8_t)order.kind;
   info->row = order.kind ? order.row : 0;
@@ -451,13 +455,13 @@ int ac_block_inspect(const ac_scale *scale, const uint8_t *src, size_t size, uin
   info->low_bytes = info->difference = info->folded = 0;
   info->window_exceptions = info->raw_exceptions = info->edges = 0;
   info->masked = mask.masked;
-  const uint32_t left = n - mask.masked;
+  const uint32_t left = geometry->n - mask.masked;
   if (mode == AC_MODE_RAW) return ac_remaining(&in) == left * (size_t)scale->type->size ? AC_OK : AC_E_FORMAT;
   if (mode == AC_MODE_CONSTANT) return ac_remaining(&in) == scale->type->size ? AC_OK : AC_E_FORMAT;
   ac_section section;
   error = mode == AC_MODE_UNIFORM ? ac_section_read(&in, left, &section)
           : mode == AC_MODE_AFFINE ? ac_affine_inspect(&in, scale, left, &section)
-                                  : ac_integers_inspect(&in, mode, scale, left, mask.masked || order.kind, &section, info);
+                                  : ac_integers_inspect(&in, mode, scale, &geometry->strides, left, mask.masked || order.kind, &section, info);
   if (error) return AC_E_FORMAT;
   info->n_classes = section.windows.n_classes;
   info->group = section.windows.group;

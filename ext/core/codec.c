@@ -10,57 +10,18 @@
 #include "../arraycodec.h"
 #include "../simd/kernels.h"
 #include "block.h"
+#include "box.h"
 #include "fpenv.h"
 #include "frame.h"
 #include "parallel.h"
 #include "quantize.h"
 #include "scratch.h"
 
-static void swap_copy(void *dst, const void *src, size_t n, size_t size) {
-  const uint8_t *s = src;
-  uint8_t *d = dst;
-  if (size == 2)
-    for (size_t i = 0; i < n; i++) ac_store16(d + 2 * i, __builtin_bswap16(ac_load16(s + 2 * i)));
-  else if (size == 4)
-    for (size_t i = 0; i < n; i++) ac_store32(d + 4 * i, __builtin_bswap32(ac_load32(s + 4 * i)));
-  else
-    for (size_t i = 0; i < n; i++) ac_store64(d + 8 * i, __builtin_bswap64(ac_load64(s + 8 * i)));
-}
-
-/* Elements of block i. */
-static uint32_t block_elements(const ac_info *info, uint64_t i) {
-  const uint64_t left = info->count - i * info->block_len;
-  return (uint32_t)(left < info->block_len ? left : info->block_len);
-}
-
-/* Rows of 32 values and more, of which a block holds 32 and more. */
-static ac_rows rows_of(const ac_array *a, unsigned values) {
-  enum { LEAST = 32 };
-  ac_rows rows = {0, {0}};
-  uint64_t length = values;
-  for (unsigned i = 0; i + 1 < a->ndim && rows.n < sizeof rows.length / sizeof *rows.length; i++) {
-    length *= a->f_order ? a->shape[i] : a->shape[a->ndim - 1 - i];
-    if (length > AC_MAX_BLOCK / LEAST) break;
-    if (length >= LEAST && !(rows.n && rows.length[rows.n - 1] == length)) rows.length[rows.n++] = (uint32_t)length;
-  }
-  return rows;
-}
-
 /* What the integers of a chunk mean; `table` is for a relative bound. */
 static ac_scale scale_of(const ac_info *info, ac_relative *table) {
-  const ac_array *a = &info->array;
-  const ac_type *type = ac_type_of(a->dtype);
+  const ac_type *type = ac_type_of(info->array.dtype);
   ac_scale scale = {.type = type, .whole = info->whole, .n_fill = 0};
   scale.lattice = type->kind == AC_KIND_FLOAT ? ac_lattice_make(type->dtype, info->tol, info->delta) : (ac_lattice){0};
-  if (a->ndim > 1) scale.strides.row = type->values * (a->f_order ? a->shape[0] : a->shape[a->ndim - 1]);
-  if (a->ndim > 2) scale.strides.plane = scale.strides.row * (a->f_order ? a->shape[1] : a->shape[a->ndim - 2]);
-  scale.rows = rows_of(a, type->values);
-  scale.box.ndim = 0;
-  if (info->n_blocks == 1 && type->values == 1)
-    for (unsigned i = 0; i < a->ndim; i++) {
-      if (scale.box.ndim == 4) scale.box.extent[0] *= scale.box.extent[1], memmove(scale.box.extent + 1, scale.box.extent + 2, 8), scale.box.ndim--;
-      scale.box.extent[scale.box.ndim++] = a->shape[i];
-    }
   if (info->rtol > 0) {
     ac_relative_make(table, type->dtype, info->rtol, &scale.lattice);
     scale.relative = table;
@@ -83,7 +44,8 @@ static int describe(const ac_array *array, const ac_tolerance *tolerance, const 
   const ac_type *type = ac_type_of(array->dtype);
   const double tol = tolerance->absolute;
   if (!(tol >= 0) || tol > DBL_MAX || !(tolerance->relative >= 0) || !(tolerance->relative < 1)) return AC_E_PARAM;
-  if (tuning->block_len > ac_max_block(type)) return AC_E_PARAM;
+  if (tuning->block_len > ac_max_block(type) || tuning->box_len > ac_max_block(type)) return AC_E_PARAM;
+  if (tuning->block_len && tuning->box_len) return AC_E_PARAM;
   if (tuning->group && tuning->group != 64 && tuning->group != 128) return AC_E_PARAM;
   if (tuning->lanes && (tuning->lanes < 4 || tuning->lanes > 64 || (tuning->lanes & (tuning->lanes - 1)))) return AC_E_PARAM;
   if (tuning->prob_bits && (tuning->prob_bits < AC_MIN_PROB_BITS || tuning->prob_bits > AC_MAX_PROB_BITS)) return AC_E_PARAM;
@@ -96,27 +58,46 @@ static int describe(const ac_array *array, const ac_tolerance *tolerance, const 
   const uint64_t most = ac_most_whole(type);
   info->whole = is_float || type->lossless ? 0 : tol < (double)most ? (uint64_t)tol : most;
   if (info->whole > most) info->whole = most; /* (double)most may be rounded up */
-  info->block_len = tuning->block_len ? tuning->block_len : ac_max_block(type);
-  info->n_blocks = ac_block_count(info->count, info->block_len);
   info->version = AC_FORMAT_VERSION;
   info->codec = AC_CODEC_ANSQUANT;
-  return AC_OK;
+  info->header_size = 0;
+  const uint32_t largest = tuning->box_len ? tuning->box_len : ac_max_block(type);
+  if (tuning->block_len || array->ndim < 2 || info->count <= largest) {
+    ac_frame_set_runs(info, tuning->block_len ? tuning->block_len : ac_max_block(type));
+    return AC_OK;
+  }
+  ac_box_choose(array, largest, info->box);
+  return ac_frame_set_boxes(info);
+}
+
+/* Bytes of the largest block. */
+static uint64_t largest_size(const ac_info *info) { return 1 + (uint64_t)info->block_len * ac_element_size(info->array.dtype); }
+
+/* The room that the blocks have in dst.  That of short boxes, which may be anywhere, is not less than that of others. */
+static uint64_t room_of(const ac_info *info) {
+  if (!info->boxed) return info->count * ac_element_size(info->array.dtype) + info->n_blocks;
+  uint64_t room;
+  return __builtin_mul_overflow(info->n_blocks, largest_size(info), &room) ? UINT64_MAX : room;
 }
 
 static int bound_for(const ac_info *info, size_t *bound) {
-  const uint64_t payload = info->count * ac_element_size(info->array.dtype) + info->n_blocks;
+  const uint64_t payload = room_of(info);
   const size_t header = ac_frame_header_bound(info->n_blocks);
   if (payload > (uint64_t)PTRDIFF_MAX - header) return AC_E_PARAM;
   *bound = (size_t)payload + header;
   return AC_OK;
 }
 
-static const ac_tuning AUTOMATIC = {0, 0, 0, 0, 0};
+static const ac_tuning AUTOMATIC = {0, 0, 0, 0, 0, 0};
+
+int ac_describe(const ac_array *array, const ac_tuning *tuning, ac_info *info) {
+  const ac_tolerance lossless = {0, 0, NULL};
+  return describe(array, &lossless, tuning ? tuning : &AUTOMATIC, info);
+}
 
 int ac_bound(const ac_array *array, const ac_tuning *tuning, size_t *bound) {
   ac_info info;
-  const ac_tolerance lossless = {0, 0, NULL};
-  const int error = describe(array, &lossless, tuning ? tuning : &AUTOMATIC, &info);
+  const int error = ac_describe(array, tuning, &info);
   return error ? error : bound_for(&info, bound);
 }
 
@@ -132,6 +113,7 @@ int ac_bound(const ac_array *array, const ac_tuning *tuning, size_t *bound) {
  * overlap. */
 typedef struct {
   const ac_info *info;
+  const ac_cut *cut;
   const ac_tuning *tuning;
   const uint8_t *src;
   uint8_t *dst;
@@ -151,7 +133,7 @@ typedef struct {
 
 static uint8_t *slot_of(const encoder *e, uint64_t i) {
   const uint64_t last = e->info->n_blocks - 1, slot = i == last ? i : i + (last - 1 - i) / e->window * e->window;
-  return e->dst + e->info->header_size + slot * (1 + (uint64_t)e->info->block_len * ac_element_size(e->info->array.dtype));
+  return e->dst + e->info->header_size + slot * largest_size(e->info);
 }
 
 /* Block i is encoded: move what now can be. */
@@ -165,17 +147,37 @@ static void place(encoder *e, uint64_t i, uint32_t size) {
   pthread_cond_broadcast(&e->moved);
 }
 
+/* The values of a block: where they stand in the array, or brought together, in native byte order, in `copy`. */
+static const void *values_of(const encoder *e, uint64_t i, uint8_t *copy) {
+  const ac_cut *cut = e->cut;
+  const ac_array *a = &e->info->array;
+  const size_t item = ac_element_size(a->dtype);
+  ac_part part;
+  uint64_t at = 0, inner = ac_cut_part(cut, i, 0, &part);
+  ac_copy together = {.n = 0};
+  for (unsigned j = 0; j < cut->ndim; j++) {
+    at += part.start[j] * cut->stride[j];
+    inner /= part.extent[j];
+    ac_copy_add(&together, part.extent[j], (ptrdiff_t)(cut->stride[j] * item), (ptrdiff_t)(inner * item));
+  }
+  const uint8_t *const values = e->src + at * item;
+  if (!a->big_endian && ac_copy_contiguous(&together, item)) return values;
+  ac_copy_run(&together, ac_type_of(a->dtype), a->big_endian, values, copy);
+  return copy;
+}
+
 /* What every thread does.  A thread without memory takes no block: the others encode them. */
 static void encode_blocks(void *context) {
   encoder *e = context;
   const ac_info *info = e->info;
   const ac_type *type = e->scale->type;
+  const uint32_t largest = ac_cut_largest(e->cut);
   const size_t item = ac_element_size(info->array.dtype);
-  const uint32_t largest = block_elements(info, 0);
-  /* behind the stages' scratch: a block of a big-endian array in native order */
+  /* behind the stages' scratch: a block of an array that is big-endian, or of which blocks are not contiguous */
+  const int copies = info->array.big_endian || !ac_cut_is_contiguous(e->cut);
   ac_encode_scratch scratch;
   const size_t used = ac_encode_scratch_place(&scratch, NULL, largest * type->values, type->size);
-  uint8_t *const memory = ac_scratch_take(used + (info->array.big_endian ? largest * item : 0));
+  uint8_t *const memory = ac_scratch_take(used + (copies ? largest * item : 0));
   if (!memory) return;
   ac_encode_scratch_place(&scratch, memory, largest * type->values, type->size);
   pthread_mutex_lock(&e->mutex);
@@ -185,21 +187,17 @@ static void encode_blocks(void *context) {
       pthread_cond_wait(&e->moved, &e->mutex);
       continue;
     }
-    const uint32_t n = block_elements(info, i);
+    const ac_geometry geometry = ac_cut_geometry(e->cut, i);
     if (i == e->placed) e->in_place = i;
     uint8_t *const block = i == e->placed ? e->end : slot_of(e, i);
-    if ((size_t)(e->dst + e->capacity - block) < 1 + n * item) {
+    if ((size_t)(e->dst + e->capacity - block) < 1 + (size_t)geometry.n * type->size) {
       e->error = AC_E_DST_SIZE;
       break;
     }
     e->next++;
     pthread_mutex_unlock(&e->mutex);
-    const void *values = e->src + i * info->block_len * item;
-    if (info->array.big_endian) {
-      swap_copy(memory + used, values, (size_t)n * type->values, type->size);
-      values = memory + used;
-    }
-    const size_t size = ac_block_encode(e->scale, values, i * info->block_len * type->values, n * type->values, e->tuning, &scratch, block);
+    const void *values = values_of(e, i, memory + used);
+    const size_t size = ac_block_encode(e->scale, &geometry, values, e->tuning, &scratch, block);
     ac_frame_set_block(e->dst, info, i, block, (uint32_t)size);
     pthread_mutex_lock(&e->mutex);
     place(e, i, (uint32_t)size);
@@ -221,15 +219,17 @@ static void keep_fill(ac_scale *scale, const void *fill) {
 static int encode(const ac_info *info, const ac_tolerance *tolerance, const ac_tuning *tuning, unsigned threads,
                   const uint8_t *src, uint8_t *dst, size_t capacity, size_t *size) {
   /* slots need the room of ac_bound */
-  const uint64_t slots = info->count * ac_element_size(info->array.dtype) + info->n_blocks;
-  threads = capacity - info->header_size < slots ? 1 : threads_for(threads, info->n_blocks);
+  threads = capacity - info->header_size < room_of(info) ? 1 : threads_for(threads, info->n_blocks);
   const uint32_t window = threads > 1 ? WINDOW_PER_THREAD * threads : 1;
   uint32_t sizes[WINDOW_PER_THREAD * AC_MAX_THREADS];
   memset(sizes, 0, window * sizeof *sizes);
   ac_relative table;
   ac_scale scale = scale_of(info, &table);
   keep_fill(&scale, tolerance->fill);
-  encoder e = {.info = info, .tuning = tuning, .src = src, .dst = dst, .capacity = capacity, .window = window,
+  ac_cut cut;
+  ac_cut_make(&cut, info);
+  ac_cut_flatten(&cut);
+  encoder e = {.info = info, .cut = &cut, .tuning = tuning, .src = src, .dst = dst, .capacity = capacity, .window = window,
                .scale = &scale, .end = dst + info->header_size, .sizes = sizes};
   if (info->n_blocks) {
     pthread_mutex_init(&e.mutex, NULL);
@@ -268,28 +268,76 @@ int ac_peek(const void *src, size_t src_size, ac_info *info) {
   return error;
 }
 
-/* One call of ac_decode or ac_decode_range, shared by its threads.  Blocks are handed out in order, and
- * every block that was handed out is finished: so the first that fails is the one that fails with a
- * single thread. */
+/* One call of a decoder, shared by its threads.  Blocks are handed out in order, and every block that was
+ * handed out is finished: so the first that fails is the one that fails with a single thread. */
 typedef struct {
   const ac_info *info;
   const ac_scale *scale;
+  const ac_cut *cut;
   const uint8_t *src, *src_end;
-  uint64_t first, last; /* the values wanted */
-  uint8_t *dst;
+  const ac_slice *slices; /* what is wanted, axes as those of the cut */
+  uint8_t *dst;           /* of the first element that is wanted */
+  int copies;             /* some blocks are not decoded in their places */
 
   pthread_mutex_t mutex; /* for what follows */
-  uint64_t next;         /* the first block that no thread has taken */
+  uint64_t next, last;   /* the first block that no thread has taken, and where those end of which something is wanted */
   const uint8_t *block;  /* where it starts */
   uint64_t failed;       /* the first block with an error */
   int error;
 } decoder;
 
-/* The next block of which values are wanted; 0 if there is none.  Sizes are read from the index once
+/* What is wanted of a part of a block: from which of the part's elements on, to which distance from dst, and how it is
+ * copied.  0 if nothing is. */
+static int select_part(const decoder *d, const ac_part *part, uint64_t *from, ptrdiff_t *to, ac_copy *copy) {
+  const ptrdiff_t item = (ptrdiff_t)ac_element_size(d->info->array.dtype);
+  uint64_t inner = 1;
+  for (unsigned j = 0; j < d->cut->ndim; j++) inner *= part->extent[j];
+  *from = 0;
+  *to = 0;
+  copy->n = 0;
+  for (unsigned j = 0; j < d->cut->ndim; j++) {
+    const ac_slice *s = &d->slices[j];
+    const uint64_t start = part->start[j], end = start + part->extent[j];
+    /* indices of the slice that lie before them */
+    const uint64_t before = start > s->start ? (start - s->start - 1) / s->step + 1 : 0;
+    uint64_t until = end > s->start ? (end - s->start - 1) / s->step + 1 : 0;
+    if (until > s->count) until = s->count;
+    if (before >= until) return 0;
+    inner /= part->extent[j];
+    *from += (s->start + before * s->step - start) * inner;
+    *to += (ptrdiff_t)before * s->stride;
+    const uint64_t count = until - before;
+    ac_copy_add(copy, count, count > 1 ? (ptrdiff_t)(s->step * inner) * item : 0, s->stride);
+  }
+  return 1;
+}
+
+/* Where block i is decoded to if that is its place: all of it is wanted, and stands there one element after the other.  Else NULL;
+ * *wanted says whether anything is. */
+static uint8_t *place_of(const decoder *d, uint64_t i, int *wanted) {
+  ac_part part;
+  ac_copy copy;
+  uint64_t from;
+  ptrdiff_t to;
+  const uint32_t n = ac_cut_elements(d->cut, i);
+  uint32_t m = ac_cut_part(d->cut, i, 0, &part);
+  *wanted = select_part(d, &part, &from, &to, &copy);
+  if (*wanted && m == n && ac_copy_contiguous(&copy, ac_element_size(d->info->array.dtype)) == n) {
+    uint8_t *const place = d->dst + to;
+    return (uintptr_t)place % d->scale->type->size ? NULL : place;
+  }
+  for (uint32_t at = m; !*wanted && at < n; at += m) {
+    m = ac_cut_part(d->cut, i, at, &part);
+    *wanted = select_part(d, &part, &from, &to, &copy);
+  }
+  return NULL;
+}
+
+/* The next block of which something is wanted; 0 if there is none.  Sizes are read from the index once
  * and checked here, not only in ac_frame_check_size: the caller's buffer may be shared memory that
  * somebody else writes to. */
 static int take_block(decoder *d, uint64_t *index, const uint8_t **block, uint32_t *size) {
-  while (!d->error && d->next < d->info->n_blocks && d->next * d->info->block_len < d->last) {
+  while (!d->error && d->next < d->last) {
     *index = d->next++;
     *block = d->block;
     *size = ac_frame_block_size(d->src, d->info, *index);
@@ -299,28 +347,36 @@ static int take_block(decoder *d, uint64_t *index, const uint8_t **block, uint32
       return 0;
     }
     d->block += *size;
-    if (d->next * d->info->block_len > d->first) return 1;
+    int wanted;
+    place_of(d, *index, &wanted);
+    if (wanted) return 1;
   }
   return 0;
 }
 
-/* Decode what is wanted of block i; `whole` has room for all of it. */
+/* Decode what is wanted of block i; `whole` has room for all of it if there are copies. */
 static int decode_block(const decoder *d, uint64_t i, const uint8_t *block, uint32_t size, ac_decode_scratch *scratch,
                         uint8_t *whole) {
-  const ac_info *info = d->info;
   const ac_type *type = d->scale->type;
-  const size_t item = ac_element_size(info->array.dtype);
-  const uint32_t n = block_elements(info, i);
-  const uint64_t from = i * info->block_len, to = from + n;
-  const int partial = from < d->first || to > d->last;
-  uint8_t *values = partial ? whole : d->dst + (from - d->first) * item;
-  int error = ac_frame_check_block(d->src, info, i, block, size);
-  if (!error) error = ac_block_decode(d->scale, block, size, n * type->values, scratch, values);
+  const size_t item = ac_element_size(d->info->array.dtype);
+  const int swap = d->info->array.big_endian;
+  const ac_geometry geometry = ac_cut_geometry(d->cut, i);
+  int wanted, error = ac_frame_check_block(d->src, d->info, i, block, size);
+  uint8_t *const place = place_of(d, i, &wanted), *const values = place ? place : whole;
+  if (!error) error = ac_block_decode(d->scale, &geometry, block, size, scratch, values);
   if (error) return error;
-  if (info->array.big_endian) swap_copy(values, values, (size_t)n * type->values, type->size);
-  if (partial) {
-    const uint64_t a = from > d->first ? from : d->first, b = to < d->last ? to : d->last;
-    memcpy(d->dst + (a - d->first) * item, values + (a - from) * item, (b - a) * item);
+  if (place) {
+    if (swap) ac_swap(values, values, geometry.n, type->size);
+    return AC_OK;
+  }
+  const ac_type *element = ac_type_of(d->info->array.dtype);
+  ac_part part;
+  ac_copy copy;
+  uint64_t from;
+  ptrdiff_t to;
+  for (uint32_t at = 0, m, n = ac_cut_elements(d->cut, i); at < n; at += m) {
+    m = ac_cut_part(d->cut, i, at, &part);
+    if (select_part(d, &part, &from, &to, &copy)) ac_copy_run(&copy, element, swap, values + (at + from) * item, d->dst + to);
   }
   return AC_OK;
 }
@@ -328,12 +384,10 @@ static int decode_block(const decoder *d, uint64_t i, const uint8_t *block, uint
 /* What every thread does.  A thread without memory takes no block: the others decode them. */
 static void decode_blocks(void *context) {
   decoder *d = context;
-  const uint32_t block_len = d->info->block_len;
-  const int parts = d->first % block_len || (d->last % block_len && d->last != d->info->count);
-  const uint32_t largest = block_elements(d->info, 0);
+  const uint32_t largest = ac_cut_largest(d->cut);
   ac_decode_scratch scratch;
   const size_t used = ac_decode_scratch_place(&scratch, NULL, largest * d->scale->type->values);
-  uint8_t *const memory = ac_scratch_take(used + (parts ? largest * ac_element_size(d->info->array.dtype) : 0));
+  uint8_t *const memory = ac_scratch_take(used + (d->copies ? largest * ac_element_size(d->info->array.dtype) : 0));
   if (!memory) return;
   ac_decode_scratch_place(&scratch, memory, largest * d->scale->type->values);
   uint64_t i;
@@ -353,41 +407,97 @@ static void decode_blocks(void *context) {
   ac_scratch_give(memory);
 }
 
-static int decode_values(const uint8_t *src, size_t src_size, const ac_info *info, uint64_t first,
-                         uint64_t count, void *dst, size_t dst_size, unsigned threads) {
-  if (src_size < info->header_size) return AC_E_TRUNCATED;
-  const int error = ac_frame_check_size(src, src_size, info);
-  if (error) return error;
-  if (first > info->count || count > info->count - first) return AC_E_PARAM;
-  if (dst_size != count * ac_element_size(info->array.dtype)) return AC_E_DST_SIZE;
-  if (!count) return AC_OK;
+/* The whole chunk must be there, and what is wanted not be empty. */
+static int decode_slices(const uint8_t *src, size_t src_size, const ac_info *info, const ac_cut *cut, const ac_slice *slices,
+                         void *dst, unsigned threads) {
   ac_relative table;
   ac_scale scale;
-  decoder d = {.info = info, .scale = &scale, .src = src, .src_end = src + src_size, .first = first, .last = first + count, .dst = dst,
+  decoder d = {.info = info, .scale = &scale, .cut = cut, .src = src, .src_end = src + src_size, .slices = slices, .dst = dst,
                .block = src + info->header_size};
   const ac_fpenv saved = ac_fpenv_enter();
   scale = scale_of(info, &table);
+  uint64_t n_blocks = 0;
+  for (uint64_t i = 0; i < info->n_blocks; i++) {
+    int wanted;
+    const uint8_t *place = place_of(&d, i, &wanted);
+    if (!wanted) continue;
+    if (!place) d.copies = 1;
+    n_blocks++;
+    d.last = i + 1;
+  }
   pthread_mutex_init(&d.mutex, NULL);
-  ac_parallel(threads_for(threads, (d.last - 1) / info->block_len - first / info->block_len + 1), decode_blocks, &d);
+  ac_parallel(threads_for(threads, n_blocks), decode_blocks, &d);
   pthread_mutex_destroy(&d.mutex);
   ac_fpenv_leave(saved);
   if (d.error) return d.error;
-  return d.next * info->block_len < d.last && d.next < info->n_blocks ? AC_E_MEMORY : AC_OK;
+  return d.next < d.last ? AC_E_MEMORY : AC_OK;
+}
+
+/* Header, if the caller has not read it, and the size of the chunk. */
+static int open_chunk(const void *src, size_t src_size, const ac_info **info, ac_info *own) {
+  if (!*info) {
+    const int error = ac_peek(src, src_size, own);
+    if (error) return error;
+    *info = own;
+  }
+  return src_size < (*info)->header_size ? AC_E_TRUNCATED : ac_frame_check_size(src, src_size, *info);
+}
+
+/* All indices of a part, which stands in memory order at dst. */
+static void slices_of(const ac_cut *cut, const ac_part *part, size_t item, ac_slice *slices) {
+  size_t stride = item;
+  for (unsigned j = cut->ndim; j-- > 0; stride *= part->extent[j]) slices[j] = (ac_slice){part->start[j], part->extent[j], 1, (ptrdiff_t)stride};
+}
+
+static int decode_range(const void *src, size_t src_size, const ac_info *info, uint64_t first, uint64_t count, void *dst,
+                        size_t dst_size, unsigned threads) {
+  if (first > info->count || count > info->count - first) return AC_E_PARAM;
+  const size_t item = ac_element_size(info->array.dtype);
+  if (dst_size != count * item) return AC_E_DST_SIZE;
+  ac_cut cut;
+  ac_cut_make(&cut, info);
+  ac_cut_flatten(&cut);
+  ac_slice slices[AC_MAX_NDIM];
+  int error = AC_OK;
+  for (uint64_t at = first, n; at < first + count && !error; at += n) {
+    ac_part part;
+    n = ac_cut_range(&cut, at, first + count, &part);
+    slices_of(&cut, &part, item, slices);
+    error = decode_slices(src, src_size, info, &cut, slices, (uint8_t *)dst + (at - first) * item, threads);
+  }
+  return error;
 }
 
 int ac_decode_range(const void *src, size_t src_size, const ac_info *info, uint64_t first, uint64_t count, void *dst,
                     size_t dst_size) {
   ac_info own;
-  const int error = info ? AC_OK : ac_peek(src, src_size, &own);
-  return error ? error : decode_values(src, src_size, info ? info : &own, first, count, dst, dst_size, 1);
+  const int error = open_chunk(src, src_size, &info, &own);
+  return error ? error : decode_range(src, src_size, info, first, count, dst, dst_size, 1);
 }
 
 int ac_decode(const void *src, size_t src_size, const ac_info *info, void *dst, size_t dst_size, unsigned threads) {
   ac_info own;
-  const int error = info ? AC_OK : ac_peek(src, src_size, &own);
+  const int error = open_chunk(src, src_size, &info, &own);
+  return error ? error : decode_range(src, src_size, info, 0, info->count, dst, dst_size, threads);
+}
+
+int ac_decode_selection(const void *src, size_t src_size, const ac_info *info, const ac_slice *slices, void *dst,
+                        unsigned threads) {
+  ac_info own;
+  const int error = open_chunk(src, src_size, &info, &own);
   if (error) return error;
-  if (!info) info = &own;
-  return decode_values(src, src_size, info, 0, info->count, dst, dst_size, threads);
+  ac_cut cut;
+  ac_cut_make(&cut, info);
+  ac_slice in_order[AC_MAX_NDIM];
+  int empty = 0;
+  for (unsigned j = 0; j < cut.ndim; j++) {
+    const ac_slice s = slices[info->array.f_order ? cut.ndim - 1 - j : j];
+    if (!s.step || s.start > cut.shape[j] || (s.count && s.start == cut.shape[j])) return AC_E_PARAM;
+    if (s.count && s.count - 1 > (cut.shape[j] - 1 - s.start) / s.step) return AC_E_PARAM;
+    if (!s.count) empty = 1;
+    in_order[j] = s;
+  }
+  return empty ? AC_OK : decode_slices(src, src_size, info, &cut, in_order, dst, threads);
 }
 
 int ac_inspect(const void *src, size_t src_size, ac_info *info, ac_block_info *blocks, uint64_t n_blocks) {
@@ -397,13 +507,15 @@ int ac_inspect(const void *src, size_t src_size, ac_info *info, ac_block_info *b
   const uint8_t *p = src, *const end = p + src_size;
   ac_relative table;
   ac_scale scale;
+  ac_cut cut;
   ac_decode_scratch scratch;
   uint8_t *memory = NULL;
   const ac_fpenv saved = ac_fpenv_enter();
   if (!error && n_blocks) {
     p += info->header_size;
     scale = scale_of(info, &table);
-    const uint32_t largest = block_elements(info, 0) * scale.type->values;
+    ac_cut_make(&cut, info);
+    const uint32_t largest = ac_cut_largest(&cut) * scale.type->values;
     memory = ac_scratch_take(ac_decode_scratch_place(&scratch, NULL, largest));
     if (memory) ac_decode_scratch_place(&scratch, memory, largest);
     else error = AC_E_MEMORY;
@@ -413,10 +525,11 @@ int ac_inspect(const void *src, size_t src_size, ac_info *info, ac_block_info *b
     const uint32_t size = ac_frame_block_size(src, info, i);
     block->offset = (uint64_t)(p - (const uint8_t *)src);
     block->size = size;
-    block->count = block_elements(info, i);
+    const ac_geometry geometry = ac_cut_geometry(&cut, i);
+    block->count = geometry.n / scale.type->values;
     if (size > (size_t)(end - p)) error = AC_E_TRUNCATED;
     if (!error) error = ac_frame_check_block(src, info, i, p, size);
-    if (!error) error = ac_block_inspect(&scale, p, size, block->count * scale.type->values, &scratch, block);
+    if (!error) error = ac_block_inspect(&scale, &geometry, p, size, &scratch, block);
     p += size;
   }
   ac_scratch_give(memory);

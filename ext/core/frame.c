@@ -2,7 +2,7 @@
  * the encoder, first of the decoder.
  *
  * Invariants: the header's own CRC32C is verified before anything in it is believed; the number of
- * blocks follows from shape and block length, and their index must be present in the input before
+ * blocks follows from shape and block length or box, and their index must be present in the input before
  * anything is allocated, so a short chunk cannot demand a large array (at most 2^18 values for
  * every 8 bytes of index).
  */
@@ -14,7 +14,7 @@
 /* 0xAC is no letter in any ASCII-based text encoding */
 static const uint8_t MAGIC[3] = {0xAC, 'A', 'C'};
 
-enum { FLAG_BIG_ENDIAN = 1, FLAG_F_ORDER = 2, FLAG_IMPLIED_TOL = 4, FLAG_RELATIVE = 8, FLAGS = 15 };
+enum { FLAG_BIG_ENDIAN = 1, FLAG_F_ORDER = 2, FLAG_IMPLIED_TOL = 4, FLAG_RELATIVE = 8, FLAG_BOXES = 16, FLAGS = 31 };
 enum { LAST_UNIT = 13, LAST_MULTIPLE = INT32_MAX };
 enum { FIXED_SIZE = 8, INDEX_ENTRY = 8, CHECKSUM_SIZE = 4 };
 
@@ -41,10 +41,34 @@ size_t ac_element_size(int dtype) {
   return type ? (size_t)type->size * type->values : 0;
 }
 
-uint64_t ac_block_count(uint64_t count, uint32_t block_len) { return count / block_len + (count % block_len != 0); }
+static uint64_t parts_of(uint64_t count, uint64_t length) { return count / length + (count % length != 0); }
+
+void ac_frame_set_runs(ac_info *info, uint32_t block_len) {
+  info->boxed = 0;
+  info->block_len = block_len;
+  info->n_blocks = parts_of(info->count, block_len);
+}
+
+int ac_frame_set_boxes(ac_info *info) {
+  const ac_array *a = &info->array;
+  const uint64_t most = ac_max_block(ac_type_of(a->dtype));
+  uint64_t elements = 1;
+  info->boxed = 1;
+  info->n_blocks = 1;
+  if (a->ndim < 2 || !info->count) return AC_E_FORMAT;
+  for (unsigned i = 0; i < a->ndim; i++) {
+    const uint64_t n = a->shape[a->f_order ? a->ndim - 1 - i : i], extent = info->box[i];
+    if (extent < 1 || extent > n || extent > most / elements) return AC_E_FORMAT;
+    elements *= extent;
+    info->boxes[i] = parts_of(n, extent);
+    info->n_blocks *= info->boxes[i]; /* no more than elements of the array */
+  }
+  info->block_len = (uint32_t)elements;
+  return AC_OK;
+}
 
 size_t ac_frame_header_bound(uint64_t n_blocks) {
-  return FIXED_SIZE + 6 /* unit */ + 10 /* T */ + 3 * sizeof(double) + 10 * (AC_MAX_NDIM + 1) + INDEX_ENTRY * (size_t)n_blocks + CHECKSUM_SIZE;
+  return FIXED_SIZE + 6 /* unit */ + 10 /* T */ + 3 * sizeof(double) + 10 * (2 * AC_MAX_NDIM + 1) + INDEX_ENTRY * (size_t)n_blocks + CHECKSUM_SIZE;
 }
 
 static size_t index_offset(const ac_info *info) {
@@ -67,7 +91,8 @@ size_t ac_frame_write_header(uint8_t *dst, size_t capacity, const ac_info *info)
   ac_write8(&out, info->codec);
   ac_write8(&out, a->dtype);
   ac_write8(&out, (uint8_t)((a->big_endian ? FLAG_BIG_ENDIAN : 0) | (a->f_order ? FLAG_F_ORDER : 0) |
-                            (implied ? FLAG_IMPLIED_TOL : 0) | (info->rtol > 0 ? FLAG_RELATIVE : 0)));
+                            (implied ? FLAG_IMPLIED_TOL : 0) | (info->rtol > 0 ? FLAG_RELATIVE : 0) |
+                            (info->boxed ? FLAG_BOXES : 0)));
   ac_write8(&out, a->ndim);
   if (type->dated) {
     ac_write8(&out, a->unit);
@@ -81,7 +106,9 @@ size_t ac_frame_write_header(uint8_t *dst, size_t capacity, const ac_info *info)
     if (info->rtol > 0) ac_write_f64(&out, info->rtol);
   }
   for (unsigned i = 0; i < a->ndim; i++) ac_write_varint(&out, a->shape[i]);
-  ac_write_varint(&out, info->block_len == ac_max_block(type) ? 0 : info->block_len);
+  if (!info->boxed) ac_write_varint(&out, info->block_len == ac_max_block(type) ? 0 : info->block_len);
+  else
+    for (unsigned i = 0; i < a->ndim; i++) ac_write_varint(&out, info->box[i]);
   ac_give(&out, INDEX_ENTRY * (size_t)info->n_blocks + CHECKSUM_SIZE);
   return out.failed ? 0 : (size_t)(out.p - dst);
 }
@@ -129,11 +156,16 @@ int ac_frame_read_header(const uint8_t *src, size_t size, ac_info *info) {
     if (relative) info->rtol = ac_read_f64(&in);
   }
   for (unsigned i = 0; i < a->ndim; i++) a->shape[i] = ac_read_varint(&in);
-  const uint64_t block_len = ac_read_varint(&in);
+  const int boxed = (flags & FLAG_BOXES) != 0;
+  const uint64_t block_len = boxed ? 0 : ac_read_varint(&in);
+  for (unsigned i = 0; boxed && i < a->ndim; i++) {
+    const uint64_t extent = ac_read_varint(&in);
+    info->box[i] = extent > AC_MAX_BLOCK ? 0 : (uint32_t)extent; /* 0 is as invalid */
+  }
   if (in.failed) return in.failed;
   if (flags & ~FLAGS || ac_array_count(a, &info->count) || block_len >= ac_max_block(type)) return AC_E_FORMAT;
-  info->block_len = block_len ? (uint32_t)block_len : ac_max_block(type);
-  info->n_blocks = ac_block_count(info->count, info->block_len);
+  if (!boxed) ac_frame_set_runs(info, block_len ? (uint32_t)block_len : ac_max_block(type));
+  else if (ac_frame_set_boxes(info)) return AC_E_FORMAT;
   if (info->n_blocks > ac_remaining(&in) / INDEX_ENTRY) return AC_E_TRUNCATED;
   ac_take(&in, INDEX_ENTRY * (size_t)info->n_blocks);
   const size_t covered = (size_t)(in.p - src);

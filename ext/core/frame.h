@@ -10,7 +10,10 @@
 /* Number of elements; AC_E_PARAM if the description is invalid or its bytes overflow size_t. */
 int ac_array_count(const ac_array *array, uint64_t *count);
 
-uint64_t ac_block_count(uint64_t count, uint32_t block_len);
+/* Fill in what info says of blocks, from array and count: runs of so many elements; or boxes with the extents in
+ * info->box, if these are valid (else AC_E_FORMAT). */
+void ac_frame_set_runs(ac_info *info, uint32_t block_len);
+int ac_frame_set_boxes(ac_info *info);
 
 /* Upper bound of header and index. */
 size_t ac_frame_header_bound(uint64_t n_blocks);

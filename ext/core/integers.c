@@ -153,8 +153,8 @@ static unsigned needed_bytes(uint64_t range) {
   return bytes;
 }
 
-ac_integers_plan ac_integers_load(int mode, const ac_scale *scale, const void *src, uint32_t n, int masked,
-                                  ac_encode_scratch *s) {
+ac_integers_plan ac_integers_load(int mode, const ac_scale *scale, const ac_strides *strides, const void *src, uint32_t n,
+                                  int masked, ac_encode_scratch *s) {
   const ac_kernels *kernels = ac_active_kernels();
   const unsigned size = scale->type->size;
   ac_integers_plan plan = {0, 0, 0, 0, 0, 0};
@@ -178,9 +178,9 @@ ac_integers_plan ac_integers_load(int mode, const ac_scale *scale, const void *s
   double best = 1e300;
   int fold = 0;
   for (unsigned difference = 0; difference < 4; difference++) {
-    const uint64_t distance = distance_of(&scale->strides, difference);
+    const uint64_t distance = distance_of(strides, difference);
     if (difference && (!distance || distance >= n || (difference > 1 && masked) || plan.n_refused)) continue;
-    if (difference > 1 && distance == distance_of(&scale->strides, difference - 1)) continue;
+    if (difference > 1 && distance == distance_of(strides, difference - 1)) continue;
     /* a difference has its price in the decoder */
     const double bits = sample_bits(&t, s->wide, distance, 0, 0) * (difference ? 1 + 0x1p-8 : 1);
     if (bits < best) {
@@ -198,7 +198,7 @@ ac_integers_plan ac_integers_load(int mode, const ac_scale *scale, const void *s
   }
   /* Low bytes whose values are not all alike (decimals, other lattices) cost less on their own than as
    * raw bits of a window. */
-  const uint64_t distance = distance_of(&scale->strides, plan.difference);
+  const uint64_t distance = distance_of(strides, plan.difference);
   double low = 0;
   for (unsigned bytes = 1; bytes < size && bytes <= 3; bytes++) {
     low += low_byte_bits(&t, s->wide, distance, fold, bytes - 1);
@@ -242,10 +242,10 @@ static int write_low(ac_writer *out, const uint8_t *low, uint32_t n, const ac_tu
   return to != NULL;
 }
 
-int ac_integers_write(ac_writer *out, ac_integers_plan *plan, const ac_scale *scale, const void *src, uint32_t n,
-                      const ac_tuning *tuning, ac_encode_scratch *s) {
+int ac_integers_write(ac_writer *out, ac_integers_plan *plan, const ac_scale *scale, const ac_strides *strides, const void *src,
+                      uint32_t n, const ac_tuning *tuning, ac_encode_scratch *s) {
   const ac_kernels *kernels = ac_active_kernels();
-  const uint64_t distance = distance_of(&scale->strides, plan->difference);
+  const uint64_t distance = distance_of(strides, plan->difference);
   int64_t base = 0;
   if (distance) {
     base = s->wide[0];
@@ -311,13 +311,13 @@ typedef struct {
   uint64_t distance;
 } parameters;
 
-static int read_parameters(ac_reader *in, int mode, const ac_scale *scale, int masked, parameters *p) {
+static int read_parameters(ac_reader *in, int mode, const ac_scale *scale, const ac_strides *strides, int masked, parameters *p) {
   const uint8_t flags = ac_read8(in);
   p->low_bytes = flags & LOW_BYTES;
   p->difference = flags >> DIFFERENCE_SHIFT & 3;
   p->shift = flags & HAS_SHIFT ? ac_read8(in) : 0;
   p->base = flags & HAS_BASE ? ac_unzigzag(ac_read_varint(in)) : 0;
-  p->distance = distance_of(&scale->strides, p->difference);
+  p->distance = distance_of(strides, p->difference);
   p->image = scale->type->kind == AC_KIND_SIGNED     ? AC_IMAGE_SIGNED
              : scale->type->kind == AC_KIND_UNSIGNED ? AC_IMAGE_UNSIGNED
              : flags & FOLDED                        ? AC_IMAGE_FOLDED
@@ -406,11 +406,11 @@ static void add_neighbours(int64_t *wide, uint32_t from, uint32_t to, uint64_t d
 
 enum { TILE = 2048 }; /* integers that stay in L1 on their way to values */
 
-int ac_integers_read(ac_reader *in, int mode, const ac_scale *scale, uint32_t n, int masked, ac_decode_scratch *s,
-                     void *dst) {
+int ac_integers_read(ac_reader *in, int mode, const ac_scale *scale, const ac_strides *strides, uint32_t n, int masked,
+                     ac_decode_scratch *s, void *dst) {
   const unsigned size = scale->type->size;
   parameters p;
-  int error = read_parameters(in, mode, scale, masked, &p);
+  int error = read_parameters(in, mode, scale, strides, masked, &p);
   for (unsigned j = 0; j < p.low_bytes && !error; j++) error = read_low(in, n, s, s->low + (size_t)j * n);
   ac_section section;
   if (!error) error = ac_section_read(in, n, &section);
@@ -441,10 +441,10 @@ int ac_integers_read(ac_reader *in, int mode, const ac_scale *scale, uint32_t n,
   return ac_section_finish(&section, scale->type->dtype, size, 0, 0, dst);
 }
 
-int ac_integers_inspect(ac_reader *in, int mode, const ac_scale *scale, uint32_t n, int masked, ac_section *section,
-                        ac_block_info *info) {
+int ac_integers_inspect(ac_reader *in, int mode, const ac_scale *scale, const ac_strides *strides, uint32_t n, int masked,
+                        ac_section *section, ac_block_info *info) {
   parameters p;
-  const int error = read_parameters(in, mode, scale, masked, &p);
+  const int error = read_parameters(in, mode, scale, strides, masked, &p);
   if (error) return error;
   for (unsigned j = 0; j < p.low_bytes; j++) {
     const uint64_t length = ac_read_varint(in);

@@ -6,29 +6,14 @@
 #include "relative.h"
 #include "section.h"
 
-/* How long rows of a matrix in the array may be, in values: products of the fastest axes. */
-typedef struct {
-  unsigned n;
-  uint32_t length[4];
-} ac_rows;
-
-/* The extents of a block, slowest axis first, in values. */
-typedef struct {
-  unsigned ndim; /* 1 .. AC_BOX_AXES */
-  uint32_t extent[4];
-} ac_box;
-
 /* What the integers of a chunk mean, and what of its values must be kept: made once a chunk. */
 typedef struct {
   const ac_type *type;         /* of a value */
   ac_lattice lattice;          /* delta = 0: there is none */
   const ac_relative *relative; /* or NULL */
   uint64_t whole;              /* integers: the tolerance */
-  ac_strides strides;
-  ac_rows rows;                /* encoder */
   unsigned n_fill;             /* encoder: fill values (of complex elements there are two parts) */
   uint64_t fill[2];
-  ac_box box;
 } ac_scale;
 
 /* How to code the integers in s->wide. */
@@ -39,12 +24,12 @@ typedef struct {
 } ac_integers_plan;
 
 /* Bring n values at src into s->wide, and choose how they are coded.  `masked`: some were left out. */
-ac_integers_plan ac_integers_load(int mode, const ac_scale *scale, const void *src, uint32_t n, int masked,
-                                  ac_encode_scratch *s);
+ac_integers_plan ac_integers_load(int mode, const ac_scale *scale, const ac_strides *strides, const void *src, uint32_t n,
+                                  int masked, ac_encode_scratch *s);
 
 /* Write them; 0 if there is not enough room. */
-int ac_integers_write(ac_writer *out, ac_integers_plan *plan, const ac_scale *scale, const void *src, uint32_t n,
-                      const ac_tuning *tuning, ac_encode_scratch *s);
+int ac_integers_write(ac_writer *out, ac_integers_plan *plan, const ac_scale *scale, const ac_strides *strides, const void *src,
+                      uint32_t n, const ac_tuning *tuning, ac_encode_scratch *s);
 
 /* Scratch of the decoder; what a block does not use stays untouched. */
 typedef struct {
@@ -54,7 +39,7 @@ typedef struct {
   uint8_t *low;
   uint64_t *bitmap;
   uint8_t *which;
-  int32_t *row;
+  int32_t *row;       /* of predicted values */
   ac_stopwatch *watch; /* or NULL */
 } ac_decode_scratch;
 
@@ -62,10 +47,10 @@ typedef struct {
 size_t ac_decode_scratch_place(ac_decode_scratch *s, uint8_t *memory, uint32_t values);
 
 /* Read wide integers to the end of the reader and write the n values they mean. */
-int ac_integers_read(ac_reader *in, int mode, const ac_scale *scale, uint32_t n, int masked, ac_decode_scratch *s,
-                     void *dst);
+int ac_integers_read(ac_reader *in, int mode, const ac_scale *scale, const ac_strides *strides, uint32_t n, int masked,
+                     ac_decode_scratch *s, void *dst);
 
 /* For ac_inspect: the header and the last section, whose sections before are skipped. */
-int ac_integers_inspect(ac_reader *in, int mode, const ac_scale *scale, uint32_t n, int masked, ac_section *section,
-                        ac_block_info *info);
+int ac_integers_inspect(ac_reader *in, int mode, const ac_scale *scale, const ac_strides *strides, uint32_t n, int masked,
+                        ac_section *section, ac_block_info *info);
 #endif

@@ -2,14 +2,10 @@
  * block, and a bitmap that says where they were. */
 #ifndef AC_MASK_H
 #define AC_MASK_H
+#include "box.h"
 #include "bytes.h"
 
 enum { AC_MAX_PATTERNS = 16 };
-
-/* How far apart neighbours are in memory, in values; 0 where there are none. */
-typedef struct {
-  uint64_t row, plane;
-} ac_strides;
 
 /* Bits in words of 64, the first in the lowest place. */
 static inline size_t ac_bitmap_words(uint32_t n) { return ((size_t)n + 63) / 64; }

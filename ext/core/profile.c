@@ -19,8 +19,9 @@ typedef struct {
 static int profile_block(const ac_scale *scale, const uint8_t *src, uint32_t n, workspace *w, ac_stopwatch *watch) {
   static const ac_tuning automatic;
   const ac_kernels *kernels = ac_active_kernels();
+  const ac_geometry geometry = ac_geometry_of_run(n, 1);
   double start = watch->last = ac_seconds();
-  const size_t size = ac_block_encode(scale, src, 0, n, &automatic, &w->scratch, w->dst);
+  const size_t size = ac_block_encode(scale, &geometry, src, &automatic, &w->scratch, w->dst);
   watch->last = ac_seconds();
   const uint32_t checksum = kernels->crc32c(w->dst, size);
   ac_lap(watch, AC_STAGE_ENCODE_CHECKSUM);
@@ -29,7 +30,7 @@ static int profile_block(const ac_scale *scale, const uint8_t *src, uint32_t n, 
   start = watch->last = ac_seconds();
   const int changed = kernels->crc32c(w->dst, size) != checksum;
   ac_lap(watch, AC_STAGE_DECODE_CHECKSUM);
-  const int error = ac_block_decode(scale, w->dst, size, n, &w->decoding, w->out);
+  const int error = ac_block_decode(scale, &geometry, w->dst, size, &w->decoding, w->out);
   watch->seconds[AC_STAGE_DECODE_TOTAL] += ac_seconds() - start;
   return changed ? AC_E_CHECKSUM : error;
 }

@@ -4,7 +4,7 @@
  *
  * Invariants: a buffer belongs to one thread and is freed when that thread ends; it never shrinks.
  * It stays below 12 MiB: a block has at most 2^18 values, for which the encoder lays out 9.7 MiB and 2 MiB
- * more to swap the bytes of big-endian doubles.  Pages that a kind of block does not use are never touched.
+ * more to bring the doubles of a box together or swap their bytes.  Pages that a kind of block does not use are never touched.
  *
  * The thread's end is noticed by a key whose destructor is free() itself: code of the C library,
  * which is never unloaded.  The library that this file is part of may be: HDF5 closes its plugins.

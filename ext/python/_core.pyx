@@ -6,8 +6,8 @@ allocation.  The *plain* functions take what needs no decision, and say so where
 released around every call into C.
 """
 from cpython.buffer cimport (
-    PyBUF_ANY_CONTIGUOUS, PyBUF_FORMAT, PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_IsContiguous, PyBuffer_Release,
-    PyObject_GetBuffer,
+    PyBUF_ANY_CONTIGUOUS, PyBUF_FORMAT, PyBUF_SIMPLE, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_IsContiguous,
+    PyBuffer_Release, PyObject_GetBuffer,
 )
 from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
@@ -98,6 +98,26 @@ def bound(int dtype, tuple shape):
     return size
 
 
+cdef tuple blocks_of(const ac_info *info):
+    """How an array is cut: extents of a box by axis, or None; elements of a block; number of blocks."""
+    cdef int d = info.array.ndim
+    box = None
+    if info.boxed:
+        box = tuple([info.box[d - 1 - i if info.array.f_order else i] for i in range(d)])
+    return box, info.block_len, info.n_blocks
+
+
+def blocks(int dtype, bint f_order, tuple shape):
+    """How `encode` cuts an array of this dtype code, order and shape: see `Chunk.blocks`."""
+    cdef ac_array array
+    cdef ac_info info
+    describe(&array, dtype, False, f_order, shape)
+    if dtype == AC_DATETIME64 or dtype == AC_TIMEDELTA64:
+        array.multiple = 1
+    check(ac_describe(&array, NULL, &info))
+    return blocks_of(&info)
+
+
 cdef bytes encode_memory(const ac_array *array, const ac_tolerance *tolerance, const ac_tuning *tuning,
                          unsigned threads, const Py_buffer *src):
     """Straight into the result: what is not written of it is cut off, and was never touched."""
@@ -130,11 +150,11 @@ cdef int set_fill(ac_tolerance *tolerance, int dtype, const unsigned char[::1] f
 def encode(src, int dtype, bint big_endian, bint f_order, tuple shape, double tol,
            unsigned threads=1, uint32_t block_len=0, int group=0, int lanes=0, int prob_bits=0,
            *, double rtol=0, const unsigned char[::1] fill=None, int unit=0, uint32_t multiple=0,
-           int level=0):
+           int level=0, uint32_t box_len=0):
     """Encode a contiguous buffer of `shape` elements to bytes.
 
-    `fill`: the bytes of an element.  `level`: 1 … 9, 0 for the default.  block_len to prob_bits force encoder
-    choices (tests).
+    `fill`: the bytes of an element.  `level`: 1 … 9, 0 for the default.  block_len to prob_bits, and box_len, force
+    encoder choices (tests).
     """
     cdef ac_array array
     cdef ac_tuning tuning
@@ -147,6 +167,7 @@ def encode(src, int dtype, bint big_endian, bint f_order, tuple shape, double to
     tolerance.relative = rtol
     set_fill(&tolerance, dtype, fill)
     tuning.block_len = block_len
+    tuning.box_len = box_len
     if not (0 <= group < 256 and 0 <= lanes < 256 and 0 <= prob_bits < 256 and 0 <= level < 256):
         raise ParameterError(f"group={group}, lanes={lanes}, prob_bits={prob_bits}, level={level} are not all valid")
     tuning.group = <unsigned char>group
@@ -214,7 +235,7 @@ def encode_plain(array, double tol, unsigned threads, int level=0):
         tolerance.absolute = tol
         tolerance.relative = 0
         tolerance.fill = NULL
-        tuning.block_len = 0
+        tuning.block_len = tuning.box_len = 0
         tuning.group = tuning.lanes = tuning.prob_bits = 0
         tuning.level = <uint8_t>level
         return encode_memory(&description, &tolerance, &tuning, threads, &buf)
@@ -274,12 +295,9 @@ cdef class Chunk:
         return self.info.count
 
     @property
-    def block_len(self):
-        return self.info.block_len
-
-    @property
-    def n_blocks(self):
-        return self.info.n_blocks
+    def blocks(self):
+        """Extents of a box along every axis (None: blocks are runs), elements of a block, number of blocks."""
+        return blocks_of(&self.info)
 
     @property
     def header_size(self):
@@ -344,6 +362,28 @@ cdef class Chunk:
         try:
             with nogil:
                 code = ac_decode_range(self.buf.buf, self.buf.len, &self.info, first, count, to.buf, to.len)
+            check(code)
+        finally:
+            PyBuffer_Release(&to)
+
+    def decode_selection_into(self, tuple slices, out, unsigned threads=1):
+        """Decode what (start, count, step) select along every axis into a writable buffer of that shape, with any strides."""
+        cdef Py_buffer to
+        cdef ac_slice along[32]
+        cdef int code
+        if len(slices) != self.info.array.ndim:
+            raise ParameterError(f"{len(slices)} slices for an array of {self.info.array.ndim} dimensions")
+        PyObject_GetBuffer(out, &to, PyBUF_WRITABLE | PyBUF_STRIDES)
+        try:
+            if <size_t>to.itemsize != ac_element_size(self.info.array.dtype) or to.ndim != self.info.array.ndim:
+                raise SizeError(f"a buffer of {to.ndim} dimensions and items of {to.itemsize} bytes does not fit")
+            for i in range(to.ndim):
+                along[i].start, along[i].count, along[i].step = slices[i]
+                along[i].stride = to.strides[i]
+                if <uint64_t>to.shape[i] != along[i].count:
+                    raise SizeError(f"a buffer of length {to.shape[i]} along axis {i} for {along[i].count} indices")
+            with nogil:
+                code = ac_decode_selection(self.buf.buf, self.buf.len, &self.info, along, to.buf, threads)
             check(code)
         finally:
             PyBuffer_Release(&to)

@@ -67,6 +67,9 @@ cdef extern from "arraycodec.h" nogil:
         uint64_t count
         uint64_t n_blocks
         uint32_t block_len
+        uint8_t boxed
+        uint32_t box[32]
+        uint64_t boxes[32]
         uint8_t version
         uint8_t codec
         uint64_t header_size
@@ -90,6 +93,7 @@ cdef extern from "arraycodec.h" nogil:
         uint32_t edges
     ctypedef struct ac_tuning:
         uint32_t block_len
+        uint32_t box_len
         uint8_t group
         uint8_t lanes
         uint8_t prob_bits
@@ -98,13 +102,21 @@ cdef extern from "arraycodec.h" nogil:
         uint64_t violations
         uint64_t lost
         double max_error
+    ctypedef struct ac_slice:
+        uint64_t start
+        uint64_t count
+        uint64_t step
+        ptrdiff_t stride
     int ac_bound(const ac_array *array, const ac_tuning *tuning, size_t *bound)
+    int ac_describe(const ac_array *array, const ac_tuning *tuning, ac_info *info)
     int ac_encode(const ac_array *array, const ac_tolerance *tolerance, const ac_tuning *tuning, unsigned threads,
                   const void *src, size_t src_size, void *dst, size_t capacity, size_t *size)
     int ac_peek(const void *src, size_t src_size, ac_info *info)
     int ac_decode(const void *src, size_t src_size, const ac_info *info, void *dst, size_t dst_size, unsigned threads)
     int ac_decode_range(const void *src, size_t src_size, const ac_info *info, uint64_t first, uint64_t count,
                         void *dst, size_t dst_size)
+    int ac_decode_selection(const void *src, size_t src_size, const ac_info *info, const ac_slice *slices, void *dst,
+                            unsigned threads)
     int ac_inspect(const void *src, size_t src_size, ac_info *info, ac_block_info *blocks, uint64_t n_blocks)
     int ac_check_bound(int dtype, const void *a, const void *b, size_t n, const ac_tolerance *tolerance,
                        ac_check *result)
