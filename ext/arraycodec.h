@@ -53,7 +53,7 @@ enum {
 };
 
 /* Block modes (codes of the format). */
-enum { AC_MODE_RAW = 0, AC_MODE_CONSTANT = 1, AC_MODE_UNIFORM = 2, AC_MODE_EXACT = 3, AC_MODE_LATTICE = 4, AC_MODE_AFFINE = 5 };
+enum { AC_MODE_RAW = 0, AC_MODE_CONSTANT = 1, AC_MODE_UNIFORM = 2, AC_MODE_EXACT = 3, AC_MODE_LATTICE = 4, AC_MODE_AFFINE = 5, AC_MODE_PREDICTED = 6 };
 
 /* How a buffer is to be read: element type, byte order, shape, memory order. */
 typedef struct {
@@ -112,7 +112,16 @@ typedef struct {
 #define AC_DEFAULT_LEVEL 5
 #define AC_MAX_LEVEL 9
 
-/* The level, and encoder choices that tests force; 0 everywhere (or NULL) lets the encoder choose. */
+/* What values are predicted from, where they have a tolerance on a uniform lattice: nothing, what is best of all, the
+ * values before (Lorenzo), or coarser grids.  As the level, it is of the encoder alone: every decoder reads all of it.
+ * But chunks that may have been predicted hold values of a finer lattice: only encoders that may predict keep those
+ * unchanged when a chunk is written again, so a store keeps to one of the two. */
+enum {
+  AC_PREDICTOR_DEFAULT, /* for the time being AC_PREDICTOR_NONE */
+  AC_PREDICTOR_NONE, AC_PREDICTOR_AUTO, AC_PREDICTOR_LORENZO, AC_PREDICTOR_INTERPOLATION, AC_PREDICTORS
+};
+
+/* The level, the predictor, and encoder choices that tests force; 0 everywhere (or NULL) lets the encoder choose. */
 typedef struct {
   uint32_t block_len;  /* 1 .. AC_MAX_BLOCK; half of it for complex elements: runs of so many */
   uint32_t box_len;    /* of the same range, not with block_len: boxes of at most so many, if there are two axes and more elements */
@@ -120,6 +129,7 @@ typedef struct {
   uint8_t lanes;       /* 4, 8, 16, 32, 64 */
   uint8_t prob_bits;   /* 10 .. 13 */
   uint8_t level;       /* AC_MIN_LEVEL .. AC_MAX_LEVEL; 0 is AC_DEFAULT_LEVEL */
+  uint8_t predictor;   /* AC_PREDICTOR_... */
 } ac_tuning;
 
 /* Result of ac_check_bound. */

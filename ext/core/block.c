@@ -14,7 +14,6 @@
  * checks every length before it reads, and every value of a block is written.
  */
 #include "block.h"
-#include <stdlib.h>
 #include "field.h"
 
 #include "affine.h"
@@ -208,9 +207,9 @@ static size_t encode_uniform(encoding *e) {
     }
   }
   if (n_refused > e->left / 2) return 0; /* this lattice is of no use */
-  if (e->scale->type->values == 1 && getenv("AC_FIELD") && e->scale->type->size >= 4) {
+  if (e->tuning->predictor > AC_PREDICTOR_NONE && e->scale->type->size >= 4) {
     size_t got = ac_field_encode(e->scale, &e->geometry->box, e->src, e->n, &e->mask, e->tuning, e->s, e->body, (size_t)(e->end - e->body));
-    if (got) { e->dst[0] |= 6; return (size_t)(e->body - e->dst) + got; }
+    if (got) { e->dst[0] |= AC_MODE_PREDICTED; return (size_t)(e->body - e->dst) + got; }
   }
   ac_order_choice choices[AC_ORDERS];
   unsigned n = 0;
@@ -383,7 +382,7 @@ static int read_head(ac_reader *in, const ac_scale *scale, const ac_geometry *ge
     case AC_MODE_UNIFORM: return is_float && scale->lattice.delta != 0 && !scale->relative ? AC_OK : AC_E_FORMAT;
     case AC_MODE_LATTICE: return (is_float ? scale->relative != NULL : scale->whole != 0) ? AC_OK : AC_E_FORMAT;
     case AC_MODE_AFFINE: return ac_affine_permitted(scale) ? AC_OK : AC_E_FORMAT;
-    case 6: return AC_OK;
+    case AC_MODE_PREDICTED: return is_float && scale->lattice.delta != 0 && !scale->relative ? AC_OK : AC_E_FORMAT;
     default: return AC_E_FORMAT;
   }
 }
@@ -418,7 +417,7 @@ int ac_block_decode(const ac_scale *scale, const ac_geometry *geometry, const ui
   ac_mask mask;
   ac_order order;
   int mode, error = read_head(&in, scale, geometry, s, &mask, &order, &mode);
-  if (!error && mode == 6) {
+  if (!error && mode == AC_MODE_PREDICTED) {
     error = ac_field_read(&in, scale, &geometry->box, n, &mask, s, dst);
     uint32_t k = 0;
     for (uint32_t i = 0; !error && i < n; i++) if (mask.masked && mask.bits[i / 64] >> (i % 64) & 1) memcpy((uint8_t *)dst + i * value, &mask.patterns[mask.n_patterns > 1 ? s->which[k++] : 0], value);

@@ -49,7 +49,7 @@ static int describe(const ac_array *array, const ac_tolerance *tolerance, const 
   if (tuning->group && tuning->group != 64 && tuning->group != 128) return AC_E_PARAM;
   if (tuning->lanes && (tuning->lanes < 4 || tuning->lanes > 64 || (tuning->lanes & (tuning->lanes - 1)))) return AC_E_PARAM;
   if (tuning->prob_bits && (tuning->prob_bits < AC_MIN_PROB_BITS || tuning->prob_bits > AC_MAX_PROB_BITS)) return AC_E_PARAM;
-  if (tuning->level > AC_MAX_LEVEL) return AC_E_PARAM;
+  if (tuning->level > AC_MAX_LEVEL || tuning->predictor >= AC_PREDICTORS) return AC_E_PARAM;
   const int is_float = type->kind == AC_KIND_FLOAT;
   info->array = *array;
   info->tol = type->lossless ? 0 : tol;
@@ -88,7 +88,7 @@ static int bound_for(const ac_info *info, size_t *bound) {
   return AC_OK;
 }
 
-static const ac_tuning AUTOMATIC = {0, 0, 0, 0, 0, 0};
+static const ac_tuning AUTOMATIC = {0};
 
 int ac_describe(const ac_array *array, const ac_tuning *tuning, ac_info *info) {
   const ac_tolerance lossless = {0, 0, NULL};
