@@ -83,6 +83,7 @@ typedef struct {
   const uint8_t *values;
   uint32_t left;
   uint8_t *body; /* where mask and order end */
+  int has_fine;  /* are there values of the finer lattice that no other has? */
   ac_writer out;
 } encoding;
 
@@ -155,9 +156,40 @@ static size_t list_bytes(const encoding *e, const ac_mask_rule *rule, uint32_t n
   return 3 * runs;
 }
 
+/* Values of the finer lattice, which predicted blocks may have put out, come back unchanged: they are refused.  In the
+ * list of n_refused, which is in ascending order but for its flags. */
+static uint32_t refuse_fine(encoding *e, uint32_t n_refused) {
+  uint32_t *const index = e->s->index, *const fine = e->s->events;
+  const uint32_t found = ac_fine_find(e->scale, e->values, e->left, fine);
+  if (!found) return n_refused;
+  e->has_fine = 1;
+  uint32_t both = 0;
+  for (uint32_t i = 0, j = 0; i < n_refused && j < found;) {
+    const uint32_t at = index[i] & ~(uint32_t)AC_EDGE;
+    both += at == fine[j];
+    i += at <= fine[j];
+    j += i && (index[i - 1] & ~(uint32_t)AC_EDGE) == fine[j] ? 1 : at > fine[j];
+  }
+  uint32_t to = n_refused + found - both;
+  const uint32_t all = to;
+  for (uint32_t i = n_refused, j = found; j;) {
+    const uint32_t at = i ? index[i - 1] & ~(uint32_t)AC_EDGE : 0;
+    if (i && at > fine[j - 1]) {
+      index[--to] = index[i - 1];
+      i--;
+    } else {
+      index[--to] = fine[j - 1];
+      i -= i && at == fine[j - 1];
+      j--;
+    }
+  }
+  return all;
+}
+
 static uint32_t quantize(encoding *e) {
-  const uint32_t n_refused = ac_active_kernels()->quantize[out_of(e->scale->type)](
+  uint32_t n_refused = ac_active_kernels()->quantize[out_of(e->scale->type)](
       e->values, e->left, &e->scale->lattice, ac_group_size(e->tuning), e->s->q, e->s->stats, e->s->index);
+  if (e->tuning->predictor > AC_PREDICTOR_NONE) n_refused = refuse_fine(e, n_refused);
   ac_lap(e->s->watch, AC_STAGE_QUANTIZE);
   return n_refused;
 }
@@ -207,10 +239,6 @@ static size_t encode_uniform(encoding *e) {
     }
   }
   if (n_refused > e->left / 2) return 0; /* this lattice is of no use */
-  if (e->tuning->predictor > AC_PREDICTOR_NONE && e->scale->type->size >= 4) {
-    size_t got = ac_field_encode(e->scale, &e->geometry->box, e->src, e->n, &e->mask, e->tuning, e->s, e->body, (size_t)(e->end - e->body));
-    if (got) { e->dst[0] |= AC_MODE_PREDICTED; return (size_t)(e->body - e->dst) + got; }
-  }
   ac_order_choice choices[AC_ORDERS];
   unsigned n = 0;
   if (e->geometry->rows.n && !e->mask.masked)
@@ -319,7 +347,7 @@ static int exact_is_smaller(encoding *e, size_t written) {
 /* Values of an affine lattice, with the mask of what was written, if that makes it smaller. */
 static size_t affine_if_smaller(encoding *e, size_t written) {
   const ac_mask_rule rule = special_values(e->scale);
-  if (!ac_affine_permitted(e->scale)) return written;
+  if (!ac_affine_permitted(e->scale) || e->has_fine) return written;
   if (!written && !mask_by(e, &rule)) return 0; /* of which no mask is left */
   const int mode = e->dst[0] & MODE;
   if (written && mode != AC_MODE_UNIFORM && mode != AC_MODE_EXACT) return written;
@@ -330,6 +358,33 @@ static size_t affine_if_smaller(encoding *e, size_t written) {
   if (!size) return written;
   memcpy(e->body, e->s->wide, size);
   e->dst[0] = (uint8_t)((e->dst[0] & (HAS_MASK | HAS_ORDER)) | AC_MODE_AFFINE);
+  return head + size;
+}
+
+/* A block's box in values: the parts of complex elements are one more axis. */
+static ac_box value_box(const ac_geometry *geometry, const ac_type *type) {
+  ac_box box = geometry->box;
+  if (type->values == 1) return box;
+  if (box.ndim == AC_BOX_NDIM) {
+    box.extent[1] *= box.extent[0];
+    box.ndim--;
+    memmove(box.extent, box.extent + 1, box.ndim * sizeof *box.extent);
+  }
+  box.extent[box.ndim++] = type->values;
+  return box;
+}
+
+/* Predicted values, with the mask of what was written in the mode uniform, if that makes it smaller. */
+static size_t predicted_if_smaller(encoding *e, size_t written) {
+  if (e->tuning->predictor <= AC_PREDICTOR_NONE || !written || (e->dst[0] & MODE) != AC_MODE_UNIFORM || !e->left) return written;
+  uint8_t *const body = e->dst[0] & HAS_ORDER ? e->dst + 1 : e->body;
+  const size_t head = (size_t)(body - e->dst);
+  const ac_box box = value_box(e->geometry, e->scale->type);
+  uint8_t *bytes;
+  const size_t size = ac_field_encode(e->scale, &box, e->src, e->n, &e->mask, e->tuning, e->s, &bytes, written - head - 1);
+  if (!size) return written;
+  memcpy(body, bytes, size);
+  e->dst[0] = (uint8_t)((e->dst[0] & HAS_MASK) | AC_MODE_PREDICTED);
   return head + size;
 }
 
@@ -350,6 +405,7 @@ size_t ac_block_encode(const ac_scale *scale, const ac_geometry *geometry, const
     written = exact && exact < written ? exact : encode_uniform(&e);
   }
   if (!written && mode != AC_MODE_EXACT) written = encode_integers(&e, AC_MODE_EXACT);
+  written = predicted_if_smaller(&e, written);
   written = affine_if_smaller(&e, written);
   if (written) return written;
   dst[0] = AC_MODE_RAW;
@@ -369,7 +425,7 @@ static int read_head(ac_reader *in, const ac_scale *scale, const ac_geometry *ge
   if (head & HAS_MASK) ac_mask_read(in, mask, scale->type->size, &geometry->strides, s->which);
   order->kind = 0;
   if (head & HAS_ORDER) {
-    if (head & HAS_MASK || *mode < AC_MODE_UNIFORM) return AC_E_FORMAT;
+    if (head & HAS_MASK || *mode < AC_MODE_UNIFORM || *mode == AC_MODE_PREDICTED) return AC_E_FORMAT;
     ac_order_read(in, n, order);
   }
   if (in->failed) return in->failed;
@@ -418,12 +474,10 @@ int ac_block_decode(const ac_scale *scale, const ac_geometry *geometry, const ui
   ac_order order;
   int mode, error = read_head(&in, scale, geometry, s, &mask, &order, &mode);
   if (!error && mode == AC_MODE_PREDICTED) {
-    error = ac_field_read(&in, scale, &geometry->box, n, &mask, s, dst);
-    uint32_t k = 0;
-    for (uint32_t i = 0; !error && i < n; i++) if (mask.masked && mask.bits[i / 64] >> (i % 64) & 1) memcpy((uint8_t *)dst + i * value, &mask.patterns[mask.n_patterns > 1 ? s->which[k++] : 0], value);
-    return error;
-  }
-  if (!error && order.kind) {
+    const ac_box box = value_box(geometry, scale->type);
+    error = ac_field_read(&in, scale, &box, n, &mask, s, dst);
+    if (!error && mask.masked) ac_mask_put(&mask, value, mask.n_patterns > 1 ? s->which : NULL, dst);
+  } else if (!error && order.kind) {
     /* the mode uniform has no wide integers: there is room for its values */
     uint8_t *const values = mode == AC_MODE_UNIFORM ? (uint8_t *)s->wide : dst;
     error = read_values(&in, scale, &geometry->strides, mode, n, 1, s, values);
@@ -435,7 +489,7 @@ int ac_block_decode(const ac_scale *scale, const ac_geometry *geometry, const ui
     uint8_t *const values = (uint8_t *)dst + (size_t)mask.masked * value;
     error = read_values(&in, scale, &geometry->strides, mode, n - mask.masked, mask.masked != 0, s, values);
   }
-  if (!error && mask.masked) ac_mask_expand(&mask, scale->type->size, mask.n_patterns > 1 ? s->which : NULL, dst);
+  if (!error && mask.masked && mode != AC_MODE_PREDICTED) ac_mask_expand(&mask, scale->type->size, mask.n_patterns > 1 ? s->which : NULL, dst);
   /* the block is whole (its checksum matched): what runs short inside it is not truncated */
   return error == AC_E_TRUNCATED ? AC_E_FORMAT : error;
 }
@@ -457,6 +511,10 @@ int ac_block_inspect(const ac_scale *scale, const ac_geometry *geometry, const u
   const uint32_t left = geometry->n - mask.masked;
   if (mode == AC_MODE_RAW) return ac_remaining(&in) == left * (size_t)scale->type->size ? AC_OK : AC_E_FORMAT;
   if (mode == AC_MODE_CONSTANT) return ac_remaining(&in) == scale->type->size ? AC_OK : AC_E_FORMAT;
+  if (mode == AC_MODE_PREDICTED) {
+    const ac_box box = value_box(geometry, scale->type);
+    return ac_field_inspect(&in, scale, &box, geometry->n, info) ? AC_E_FORMAT : AC_OK;
+  }
   ac_section section;
   error = mode == AC_MODE_UNIFORM ? ac_section_read(&in, left, &section)
           : mode == AC_MODE_AFFINE ? ac_affine_inspect(&in, scale, left, &section)

@@ -8,13 +8,10 @@
  */
 #include "field.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lists.h"
 
-static int bad(int line) { if (getenv("AC_TRACE")) fprintf(stderr, "bad at %d\n", line); return AC_E_FORMAT; }
 /* ---- what both sides know ---- */
 typedef struct {
   ac_predictor predictor;
@@ -128,7 +125,8 @@ static int read_predictor(ac_reader *in, field *f, const ac_box *box) {
 }
 
 /* ---- encode: residuals ---- */
-enum { MASKED = AC_SKIPPED, FIXED = 2 /* may have been put out before: comes back unchanged */ };
+enum { MASKED = AC_SKIPPED, FIXED = 2, /* may have been put out before: comes back unchanged */
+       APART = 4 /* the same, but this lattice has not got it: stored bit for bit */ };
 
 typedef struct {
   ac_walker walker; /* first, so that a pointer to it is one to this */
@@ -294,19 +292,29 @@ typedef struct {
   const uint8_t *context, *flags;
 } coding;
 
-/* Room for the parts of an encoding, in what the scratch of a block has no other use for. */
+/* Room for the parts of an encoding: what the scratch of a block has no other use for, and s->field. */
 typedef struct {
   ac_walk_scratch walk;
   int32_t *x, *v;
   uint8_t *flags, *bin, *tokens;
   uint32_t *spans, *corrected;
   int8_t *correction;
+  /* in memory order */
+  int32_t *integers;
+  uint8_t *known;
 } room;
 
 static room room_in(const ac_encode_scratch *s, uint32_t n) {
   room m;
-  m.walk.r = s->field;
-  m.x = s->field + n;
+  uint8_t *const field = (uint8_t *)s->field;
+  const size_t words = 4 * (size_t)n;
+  m.walk.r = (int32_t *)field;
+  m.x = (int32_t *)(field + words);
+  m.spans = (uint32_t *)(field + 2 * words);
+  m.corrected = (uint32_t *)(field + 3 * words);
+  m.integers = (int32_t *)(field + 4 * words);
+  m.correction = (int8_t *)(field + 5 * words);
+  m.known = field + 5 * words + n;
   m.v = s->q;
   m.walk.grids[0] = (int32_t *)s->wide;
   m.walk.grids[1] = (int32_t *)s->wide + n;
@@ -317,9 +325,6 @@ static room room_in(const ac_encode_scratch *s, uint32_t n) {
   m.flags = s->low + 3 * (size_t)n;
   m.bin = s->low + 4 * (size_t)n;
   m.tokens = s->tokens;
-  m.spans = (uint32_t *)(s->field + 2 * (size_t)n);
-  m.corrected = (uint32_t *)(s->field + 3 * (size_t)n);
-  m.correction = (int8_t *)(s->field + 4 * (size_t)n);
   return m;
 }
 
@@ -453,111 +458,207 @@ static size_t write_field(const field *f, const ac_scale *scale, const void *val
 }
 
 /* ---- encode: lattices ---- */
-/* Integers nearest on the fine lattice, and which values lie on it; 0 if some are too large. */
-static int quantize_fine(const ac_scale *scale, const void *values, uint32_t n, int32_t *x, uint8_t *flags) {
-  const double step = fine_step(scale), inv = 1 / step, limit = ac_fine_limit(scale->type->dtype);
-  uint32_t far = 0;
-  if (scale->type->dtype == AC_FLOAT32) {
-    const float *v = values;
-    for (uint32_t i = 0; i < n; i++) {
-      const double q = ac_rint((double)v[i] * inv);
-      const int near = q < limit && q > -limit;
-      x[i] = near ? (int32_t)q : 0;
-      far += !near && !(flags[i] & MASKED);
-      if (near && ac_reconstruct_f32(x[i], step) == v[i]) flags[i] |= FIXED;
-    }
-  } else {
-    const double *v = values;
-    for (uint32_t i = 0; i < n; i++) {
-      const double q = ac_rint(v[i] * inv);
-      const int near = q < limit && q > -limit;
-      x[i] = near ? (int32_t)q : 0;
-      far += !near && !(flags[i] & MASKED);
-      if (near && ac_reconstruct_f64(x[i], step) == v[i]) flags[i] |= FIXED;
-    }
+static inline double value_at(int dtype, const void *values, uint32_t i) {
+  switch (dtype) {
+    case AC_FLOAT32: return (double)((const float *)values)[i];
+    case AC_FLOAT64: return ((const double *)values)[i];
+    case AC_FLOAT16: return (double)ac_from_float16(((const uint16_t *)values)[i]);
+    default: return (double)ac_from_bfloat16(((const uint16_t *)values)[i]);
   }
-  return far == 0;
 }
 
-/* Values that reconstructions miss, to s->index. */
+static inline double reconstruct(int dtype, int32_t r, double step) {
+  switch (dtype) {
+    case AC_FLOAT32: return (double)ac_reconstruct_f32(r, step);
+    case AC_FLOAT64: return ac_reconstruct_f64(r, step);
+    case AC_FLOAT16: return (double)ac_from_float16(ac_reconstruct_f16(r, step));
+    default: return (double)ac_from_bfloat16(ac_reconstruct_bf16(r, step));
+  }
+}
+
+/* Is x a number of the fine lattice that is none of the uniform one? */
+static inline int is_fine(int dtype, double x, double fine, double inv, double limit, double delta) {
+  const double v = ac_rint(x * inv);
+  if (!(v < limit && v > -limit) || reconstruct(dtype, (int32_t)v, fine) != x) return 0;
+  const int32_t q = (int32_t)ac_rint(v * (1.0 / AC_FINE));
+  return reconstruct(dtype, q, delta) != x;
+}
+
+uint32_t ac_fine_find(const ac_scale *scale, const void *values, uint32_t n, uint32_t *index) {
+  const int dtype = scale->type->dtype;
+  const double fine = fine_step(scale), inv = 1 / fine, limit = ac_fine_limit(dtype), delta = scale->lattice.delta;
+  uint32_t found = 0;
+  if (limit == 0) return 0;
+  for (uint32_t i = 0; i < n; i++)
+    if (is_fine(dtype, value_at(dtype, values, i), fine, inv, limit, delta)) index[found++] = i;
+  return found;
+}
+
+/* Integers nearest on the lattice, and what is known of the values: 0 if this lattice is not for them. */
+static int quantize_values(const field *f, const ac_scale *scale, const void *values, uint32_t n, int32_t *x, uint8_t *known) {
+  const int dtype = scale->type->dtype;
+  const double fine = fine_step(scale), step = f->fine ? fine : scale->lattice.delta, inv = 1 / step, fine_inv = 1 / fine;
+  const double fine_limit = ac_fine_limit(dtype), limit = f->fine ? fine_limit : AC_QMAX;
+  uint32_t far = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    known[i] &= MASKED;
+    const double value = value_at(dtype, values, i), q = ac_rint(value * inv);
+    const int near = q < limit && q > -limit;
+    x[i] = near ? (int32_t)q : 0;
+    if (known[i]) continue;
+    far += !near;
+    if (!near) continue;
+    if (f->fine) {
+      /* of the uniform lattice, but not by this one's arithmetic: another mode may have put it out */
+      const double v = ac_rint(value * scale->lattice.inv);
+      if (reconstruct(dtype, x[i], step) == value) known[i] = FIXED;
+      else if (reconstruct(dtype, (int32_t)v, scale->lattice.delta) == value) known[i] = APART;
+    } else if (fine_limit > 0 && is_fine(dtype, value, fine, fine_inv, fine_limit, scale->lattice.delta)) {
+      known[i] = APART;
+    }
+  }
+  return far <= n / 64;
+}
+
+/* Values that are stored bit for bit: those that reconstructions miss, and those that stay apart. */
 static uint32_t find_refused(const field *f, const ac_scale *scale, const void *values, const int32_t *r, uint32_t n,
-                             const uint8_t *flags, uint32_t *index) {
-  const double step = f->fine ? fine_step(scale) : scale->lattice.delta, tol = scale->lattice.tol;
+                             const uint8_t *known, uint32_t *index) {
+  const int dtype = scale->type->dtype;
+  const double step = f->fine ? fine_step(scale) : scale->lattice.delta, limit = f->fine ? ac_fine_limit(dtype) : AC_QMAX + 1.0;
   uint32_t refused = 0;
-  if (scale->type->dtype == AC_FLOAT32) {
-    const float *v = values;
-    for (uint32_t i = 0; i < n; i++)
-      if (!(flags[i] & MASKED) && !ac_within((double)v[i], (double)ac_reconstruct_f32(r[i], step), tol)) index[refused++] = i;
-  } else {
-    const double *v = values;
-    for (uint32_t i = 0; i < n; i++)
-      if (!(flags[i] & MASKED) && !ac_within(v[i], ac_reconstruct_f64(r[i], step), tol)) index[refused++] = i;
+  for (uint32_t i = 0; i < n; i++) {
+    if (known[i] & MASKED) continue;
+    const int outside = r[i] >= limit || r[i] <= -limit; /* where nobody would know it again */
+    if (known[i] & APART || outside || !ac_within(value_at(dtype, values, i), reconstruct(dtype, r[i], step), scale->lattice.tol))
+      index[refused++] = i;
   }
   return refused;
 }
 
-size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_mask *mask,
-                       const ac_tuning *tuning, ac_encode_scratch *s, uint8_t *dst, size_t capacity) {
-  const room m = room_in(s, n);
-  size_t best = 0;
-  uint8_t *const in_memory = (uint8_t *)s->field + 18 * (size_t)n;
-  for (unsigned fine = 0; fine < 2; fine++) {
-    memset(in_memory, 0, n);
-    int any = mask && mask->masked;
-    if (any)
-      for (uint32_t i = 0; i < n; i++) in_memory[i] = mask->bits[i / 64] >> (i % 64) & 1 ? MASKED : 0;
-    if (!quantize_fine(scale, values, n, m.v, in_memory) && fine) break;
-    for (uint32_t i = 0; i < n; i++) {
-      if (!fine) {
-        in_memory[i] &= MASKED;
-        double q = ac_rint((scale->type->dtype == AC_FLOAT32 ? (double)((const float *)values)[i] : ((const double *)values)[i]) * scale->lattice.inv);
-        if (!(q < 1e9 && q > -1e9)) q = 0;
-        m.v[i] = (int32_t)q;
-      }
-      any |= in_memory[i];
-    }
-    int32_t *const integers = (int32_t *)(in_memory + n); /* kept: the walk needs all else */
-    memcpy(integers, m.v, 4 * (size_t)n);
-    for (unsigned first = 0; first < box->ndim; first++)
-      for (unsigned axes = 1; axes <= AC_AXES && first + axes <= box->ndim; axes++)
-        for (unsigned way = 0; way < 4; way++) {
-          const unsigned raster = way == 3;
-          if (raster && fine) continue;
-          field f;
-          memset(&f, 0, sizeof f);
-          f.first = (uint8_t)first;
-          f.axes = (uint8_t)axes;
-          f.fine = (uint8_t)fine;
-          f.predictor.unit = fine ? AC_FINE : 1;
-          place_axes(&f, box);
-          ac_pyramid *p = &f.predictor.pyramid;
-          if (way < 3) f.predictor.reference = (uint8_t)way;
-          if (f.predictor.reference && p->outer < 2) continue;
-          uint32_t longest = 0;
-          for (unsigned a = 0; a < AC_AXES; a++) if (p->axis[a] > longest) longest = p->axis[a];
-          if (raster) p->levels = 0;
-          else for (p->levels = 0; p->levels < 6 && longest >> (p->levels + 1) >= 2; p->levels++) { }
-          if (!raster && !p->levels) continue;
-          f.contexts.own = p->levels > 0;
-          f.contexts.lanes = 64;
-          f.predictor.along = 7;
-          if (raster && first == 0 && axes < box->ndim) continue;
-          ac_pyramid_split(p, 4, integers, s->wide, m.x);
-          ac_pyramid_split(p, 1, in_memory, s->wide, m.flags);
-          if (p->levels) choose_rules(&f, m.x, any ? m.flags : NULL, &m.walk);
-          outcome o = attempt(&f, tuning, n, &m, any);
-          f.contexts.lanes = lanes_of_bytes(o.bits / 8);
-          o.n_refused = find_refused(&f, scale, values, o.r, n, in_memory, s->index);
-          uint8_t *tmp = (uint8_t *)(integers + n);
-          size_t size = o.n_refused > n / 8 ? 0 : write_field(&f, scale, values, n, s, &m, &o, any, tmp, best ? best - 1 : capacity);
-          if (getenv("AC_TRACE")) fprintf(stderr, "ref %u fine %u first %u axes %u levels %u: about %.0f bytes, wrote %zu; corrected %u refused %u contexts %u\n", f.predictor.reference, fine, first, axes, p->levels, o.bits / 8, size, o.n_corrected, o.n_refused, f.contexts.n_contexts);
-          if (size && (!best || size < best)) {
-            best = size;
-            memcpy(dst, tmp, size);
-          }
-        }
+/* ---- encode: choice ---- */
+enum { SAMPLE = 1 << 15, MOST_TRIALS = 64 };
+
+/* A part of a block, not larger than SAMPLE, in its middle: integers and flags move to the front of their arrays. */
+static uint32_t take_sample(const ac_box *box, ac_box *part, int32_t *integers, uint8_t *known, int32_t *to, uint8_t *known_to) {
+  uint64_t n = 1;
+  *part = *box;
+  for (unsigned d = 0; d < box->ndim; d++) n *= box->extent[d];
+  while (n > SAMPLE) {
+    unsigned longest = 0;
+    for (unsigned d = 1; d < box->ndim; d++)
+      if (part->extent[d] >= part->extent[longest]) longest = d;
+    n /= part->extent[longest];
+    part->extent[longest] = (part->extent[longest] + 1) / 2;
+    n *= part->extent[longest];
   }
-  return best;
+  uint32_t at[AC_BOX_NDIM] = {0}, stride[AC_BOX_NDIM] = {0}, from = 0, size = 1;
+  for (unsigned d = box->ndim; d-- > 0;) {
+    stride[d] = size;
+    from += (box->extent[d] - part->extent[d]) / 2 * size;
+    size *= box->extent[d];
+  }
+  const uint32_t row = part->extent[box->ndim - 1];
+  for (uint32_t i = 0; i < n; i += row) {
+    uint32_t place = from;
+    for (unsigned d = 0; d + 1 < box->ndim; d++) place += at[d] * stride[d];
+    memcpy(to + i, integers + place, row * sizeof *to);
+    memcpy(known_to + i, known + place, row);
+    for (unsigned d = box->ndim - 1; d-- > 0;) {
+      if (++at[d] < part->extent[d]) break;
+      at[d] = 0;
+    }
+  }
+  return (uint32_t)n;
+}
+
+/* The predictor for some axes of a box: interpolation down to few places, or differences. */
+static int shape_predictor(field *f, const ac_box *box, unsigned first, unsigned axes, unsigned reference, int raster) {
+  enum { MOST_LEVELS = 6 };
+  const int fine = f->fine;
+  memset(f, 0, sizeof *f);
+  f->fine = (uint8_t)fine;
+  f->first = (uint8_t)first;
+  f->axes = (uint8_t)axes;
+  if (!place_axes(f, box)) return 0;
+  ac_predictor *p = &f->predictor;
+  uint32_t longest = 0;
+  for (unsigned a = 0; a < AC_AXES; a++)
+    if (p->pyramid.axis[a] > longest) longest = p->pyramid.axis[a];
+  if (!raster)
+    while (p->pyramid.levels < MOST_LEVELS && longest >> (p->pyramid.levels + 1) >= 2) p->pyramid.levels++;
+  if (!raster && !p->pyramid.levels) return 0;
+  if (reference && p->pyramid.outer < 2) return 0;
+  p->reference = (uint8_t)reference;
+  p->unit = fine ? AC_FINE : 1;
+  p->along = AC_ALONG_AXIS0 | AC_ALONG_AXIS1 | AC_ALONG_AXIS2;
+  f->contexts.own = p->pyramid.levels > 0;
+  f->contexts.lanes = AC_MAX_LANES;
+  return 1;
+}
+
+/* What the integers at `integers` (n of them, with what is known of each) cost with a predictor. */
+static outcome cost_of(field *f, const ac_tuning *tuning, const int32_t *integers, const uint8_t *known, uint32_t n, const room *m) {
+  ac_pyramid_split(&f->predictor.pyramid, 4, integers, m->walk.grids[0], m->x);
+  ac_pyramid_split(&f->predictor.pyramid, 1, known, m->walk.grids[0], m->flags);
+  if (f->predictor.pyramid.levels) choose_rules(f, m->x, m->flags, &m->walk);
+  return attempt(f, tuning, n, m, 1);
+}
+
+/* The best predictor for a sample, and what it costs; 1e300 if there is none. */
+static double choose_predictor(const ac_box *box, const ac_tuning *tuning, const int32_t *integers, const uint8_t *known, uint32_t n,
+                               const room *m, int fine, field *best) {
+  double least = 1e300;
+  const int permits[2] = {tuning->predictor != AC_PREDICTOR_LORENZO && ac_level(tuning) > 1,
+                          tuning->predictor != AC_PREDICTOR_INTERPOLATION && !fine};
+  for (unsigned raster = 0; raster < 2; raster++)
+    for (unsigned first = 0; first < box->ndim && permits[raster]; first++)
+      for (unsigned axes = 1; axes <= AC_AXES && first + axes <= box->ndim; axes++)
+        for (unsigned reference = 0; reference < (raster ? 1u : (unsigned)AC_REFERENCES); reference++) {
+          field f = {.fine = (uint8_t)fine};
+          if (!shape_predictor(&f, box, first, axes, reference, (int)raster)) continue;
+          const outcome o = cost_of(&f, tuning, integers, known, n, m);
+          if (o.bits >= least) continue;
+          least = o.bits;
+          *best = f;
+        }
+  return least;
+}
+
+size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_mask *mask,
+                       const ac_tuning *tuning, ac_encode_scratch *s, uint8_t **bytes, size_t most) {
+  const room m = room_in(s, n);
+  for (uint32_t i = 0; i < n; i++) m.known[i] = mask->masked && mask->bits[i / 64] >> (i % 64) & 1 ? MASKED : 0;
+  /* tried on a sample, in the places of corrections and of what is known of the values */
+  int32_t *const some = (int32_t *)m.corrected;
+  field best = {0};
+  double least = 1e300;
+  const int dtype = scale->type->dtype;
+  for (unsigned fine = 0; fine < (ac_fine_limit(dtype) ? 2u : 1u); fine++) {
+    field f = {.fine = (uint8_t)fine};
+    if (!quantize_values(&f, scale, values, n, m.integers, m.known)) continue;
+    ac_box part;
+    uint8_t *const some_known = (uint8_t *)s->tokens;
+    const uint32_t size = take_sample(box, &part, m.integers, m.known, some, some_known);
+    room sample = m; /* corrections go where the sample is not */
+    sample.corrected = (uint32_t *)some + size;
+    if (2 * (uint64_t)size > n) sample.corrected = s->index;
+    const double bits = choose_predictor(&part, tuning, some, some_known, size, &sample, (int)fine, &f);
+    if (bits >= least) continue;
+    least = bits;
+    best = f;
+  }
+  if (least == 1e300) return 0;
+  field f = {.fine = best.fine};
+  if (!quantize_values(&f, scale, values, n, m.integers, m.known)) return 0;
+  if (!shape_predictor(&f, box, best.first, best.axes, best.predictor.reference, !best.predictor.pyramid.levels)) return 0;
+  outcome o = cost_of(&f, tuning, m.integers, m.known, n, &m);
+  if (o.bits / 8 >= (double)most) return 0;
+  f.contexts.lanes = tuning->lanes ? tuning->lanes : lanes_of_bytes(o.bits / 8);
+  o.n_refused = find_refused(&f, scale, values, o.r, n, m.known, s->index);
+  if (o.n_refused > n / 8) return 0;
+  *bytes = (uint8_t *)m.integers;
+  if (most > 4 * (size_t)n) most = 4 * (size_t)n;
+  return write_field(&f, scale, values, n, s, &m, &o, 1, *bytes, most);
 }
 
 /* ---- decode ---- */
@@ -592,7 +693,7 @@ static int read_residuals(reading *d, const ac_span *span, int32_t *v) {
   }
   if (!d->sparse) {
     for (uint32_t j = 0; j < span->n; j += AC_POP_MOST)
-      if (kernels->pop(&d->popping, &d->at, context + j, span->n - j < AC_POP_MOST ? span->n - j : AC_POP_MOST, v + j)) return bad(__LINE__);
+      if (kernels->pop(&d->popping, &d->at, context + j, span->n - j < AC_POP_MOST ? span->n - j : AC_POP_MOST, v + j)) return AC_E_FORMAT;
   } else {
     uint8_t some[AC_SPAN];
     int32_t popped[AC_SPAN];
@@ -602,7 +703,7 @@ static int read_residuals(reading *d, const ac_span *span, int32_t *v) {
       n += d->has_tokens[context[j]] & !(d->flags && d->flags[span->at + j]);
     }
     for (uint32_t j = 0; j < n; j += AC_POP_MOST)
-      if (kernels->pop(&d->popping, &d->at, some + j, n - j < AC_POP_MOST ? n - j : AC_POP_MOST, popped + j)) return bad(__LINE__);
+      if (kernels->pop(&d->popping, &d->at, some + j, n - j < AC_POP_MOST ? n - j : AC_POP_MOST, popped + j)) return AC_E_FORMAT;
     n = 0;
     for (uint32_t j = 0; j < span->n; j++) {
       const int masked = d->flags && d->flags[span->at + j];
@@ -642,14 +743,37 @@ static int decode_row(ac_walker *w, const ac_raster_row *row) {
   return correct((reading *)w, row->at, row->n);
 }
 
-int ac_field_read(ac_reader *in, const ac_scale *scale, const ac_box *box, uint32_t n, const ac_mask *mask,
-                  ac_decode_scratch *s, void *dst) {
+/* What stands in front of the walk, checked but for the lists. */
+typedef struct {
   field f;
-  if (!read_predictor(in, &f, box)) return bad(__LINE__);
-  if (f.fine && !ac_fine_limit(scale->type->dtype)) return bad(__LINE__);
+  uint32_t n_outside, n_corrected, n_refused;
+  ac_reader outside, corrections, refused;
+  const uint8_t *raw;
+  uint64_t raw_size;
+  int has_tokens; /* has any context? */
+} parts;
+
+/* An entry takes a bit at least. */
+static ac_reader take_list(ac_reader *in, uint32_t entries) {
+  ac_reader list = {NULL, NULL, 0};
+  if (!entries) return list;
+  const uint64_t length = ac_read_varint(in);
+  if (length > ac_remaining(in) || length < 1) {
+    if (!in->failed) in->failed = AC_E_FORMAT;
+    return list;
+  }
+  list.p = in->p;
+  in->p += length;
+  list.end = in->p;
+  return list;
+}
+
+static int read_parts(ac_reader *in, const ac_scale *scale, const ac_box *box, uint32_t n, parts *b) {
+  ac_contexts *c = &b->f.contexts;
+  if (!read_predictor(in, &b->f, box)) return AC_E_FORMAT;
+  if (b->f.fine && !ac_fine_limit(scale->type->dtype)) return AC_E_FORMAT;
   const uint8_t layout = ac_read8(in), kinds = ac_read8(in);
-  ac_contexts *c = &f.contexts;
-  if (in->failed || (layout & 7) > 4) return bad(__LINE__);
+  if (in->failed || (layout & 7) > 4) return AC_E_FORMAT;
   c->lanes = (uint8_t)(4 << (layout & 7));
   c->prob_bits = (uint8_t)(AC_MIN_PROB_BITS + (layout >> PROB_SHIFT & 3));
   c->mantissa = layout >> MANTISSA_SHIFT & 3;
@@ -657,73 +781,96 @@ int ac_field_read(ac_reader *in, const ac_scale *scale, const ac_box *box, uint3
   c->own = (kinds & OWN) != 0;
   c->shift = kinds >> SHIFT_SHIFT;
   ac_contexts_read(in, c);
-  if (in->failed) return bad(__LINE__);
+  if (in->failed) return AC_E_FORMAT;
+  b->n_outside = b->n_corrected = b->n_refused = 0;
+  if (layout & EXCEPTIONS) {
+    const uint64_t n_outside = ac_read_varint(in), n_corrected = ac_read_varint(in), n_refused = ac_read_varint(in);
+    if (n_outside > n || n_corrected > n || n_refused > n || !(n_outside + n_corrected + n_refused)) return AC_E_FORMAT;
+    if (n_corrected && b->f.predictor.unit == 1) return AC_E_FORMAT;
+    b->n_outside = (uint32_t)n_outside;
+    b->n_corrected = (uint32_t)n_corrected;
+    b->n_refused = (uint32_t)n_refused;
+  }
+  b->outside = take_list(in, b->n_outside);
+  b->corrections = take_list(in, b->n_corrected);
+  b->refused = take_list(in, b->n_refused);
+  b->raw_size = ac_read_varint(in);
+  if (in->failed || b->raw_size > ac_remaining(in)) return AC_E_FORMAT;
+  b->raw = in->p;
+  in->p += b->raw_size;
+  b->has_tokens = 0;
+  for (unsigned i = 0; i < c->n_contexts + (c->own ? 1u : 0u); i++) b->has_tokens |= c->of[i].n_tokens > 1;
+  const size_t length = ac_remaining(in);
+  return length && (!b->has_tokens || length < 4u * c->lanes || length % 2) ? AC_E_FORMAT : AC_OK;
+}
+
+static void prepare_popping(reading *d, const ac_contexts *c, uint32_t *tables) {
+  for (unsigned i = 0; i < c->n_contexts + (c->own ? 1u : 0u); i++) {
+    const ac_context *x = &c->of[i];
+    d->has_tokens[i] = x->n_tokens > 1;
+    d->sparse |= x->n_tokens < 2;
+    d->constant[i] = ac_residual_value(x->lo, 0, 0, c->mantissa);
+    d->popping.lo[i] = x->lo;
+    d->popping.k[i] = x->k;
+    if (x->n_tokens > 1) ac_model_decoder(x->freq, x->n_tokens, c->prob_bits, tables + ((size_t)i << c->prob_bits));
+  }
+  d->popping.tables = tables;
+  d->popping.prob_bits = c->prob_bits;
+  d->popping.lanes = c->lanes;
+  d->popping.mantissa = c->mantissa;
+}
+
+int ac_field_read(ac_reader *in, const ac_scale *scale, const ac_box *box, uint32_t n, const ac_mask *mask,
+                  ac_decode_scratch *s, void *dst) {
+  parts b;
+  int error = read_parts(in, scale, box, n, &b);
+  if (error) return error;
+  const ac_contexts *c = &b.f.contexts;
   ac_walk_scratch walk = {.r = s->high, .grids = {(int32_t *)s->wide, (int32_t *)s->wide + n}, .row = s->row, .mean = s->row,
                           .magnitude = s->low, .magnitudes = {s->low + n, s->low + 2 * (size_t)n}};
-  reading d = {.walker = {&f.predictor, &walk, decode_span, decode_row}, .f = &f};
-  uint64_t n_outside = 0, n_corrected = 0, n_refused = 0;
-  ac_reader lists[3] = {{NULL, NULL, 0}, {NULL, NULL, 0}, {NULL, NULL, 0}};
-  if (layout & EXCEPTIONS) {
-    n_outside = ac_read_varint(in);
-    n_corrected = ac_read_varint(in);
-    n_refused = ac_read_varint(in);
-    if (n_outside > n || n_corrected > n || n_refused > n || !(n_outside + n_corrected + n_refused)) return bad(__LINE__);
-    const uint64_t numbers[3] = {n_outside, n_corrected, n_refused};
-    for (unsigned i = 0; i < 3; i++) {
-      if (!numbers[i]) continue;
-      const uint64_t length = ac_read_varint(in);
-      if (in->failed || length > ac_remaining(in)) return bad(__LINE__);
-      lists[i] = (ac_reader){in->p, in->p + length, 0};
-      in->p += length;
-    }
-  }
-  ac_outside_open(&d.outside, &lists[0], (uint32_t)n_outside, n);
-  ac_corrections_open(&d.corrections, &lists[1], (uint32_t)n_corrected, n);
-  const uint64_t raw_size = ac_read_varint(in);
-  if (in->failed || raw_size > ac_remaining(in)) return bad(__LINE__);
-  d.at.raw = in->p;
-  d.at.bit = 0;
-  d.at.bits = 8 * raw_size;
-  d.at.in_copy = 0;
-  in->p += raw_size;
-  /* tables */
-  const unsigned all = c->n_contexts + (c->own ? 1u : 0u);
-  unsigned any = 0;
-  for (unsigned i = 0; i < all; i++) {
-    const ac_context *x = &c->of[i];
-    d.has_tokens[i] = x->n_tokens > 1;
-    any |= d.has_tokens[i];
-    d.sparse |= !d.has_tokens[i];
-    d.constant[i] = ac_residual_value(x->lo, 0, 0, c->mantissa);
-    d.popping.lo[i] = x->lo;
-    d.popping.k[i] = x->k;
-    if (x->n_tokens > 1) ac_model_decoder(x->freq, x->n_tokens, c->prob_bits, s->tables + ((size_t)i << c->prob_bits));
-  }
-  d.popping.tables = s->tables;
-  d.popping.prob_bits = c->prob_bits;
-  d.popping.lanes = c->lanes;
-  d.popping.mantissa = c->mantissa;
-  ac_windows lanes = {.lanes = c->lanes};
-  const size_t length = ac_remaining(in);
-  if (length && (!any || length < 4u * c->lanes || length % 2)) return bad(__LINE__);
-  for (unsigned j = 0; j < c->lanes; j++) d.at.words.x[j] = AC_STATE_MIN;
+  reading d = {.walker = {.predictor = &b.f.predictor, .s = &walk, .span = decode_span, .row = decode_row}, .f = &b.f};
+  d.at.raw = b.raw;
+  d.at.bits = 8 * b.raw_size;
+  ac_outside_open(&d.outside, &b.outside, b.n_outside, n);
+  ac_corrections_open(&d.corrections, &b.corrections, b.n_corrected, n);
+  prepare_popping(&d, c, s->tables);
+  ac_lap(s->watch, AC_STAGE_TABLES);
+  const ac_windows lanes = {.lanes = c->lanes};
   const ac_coded coded = {.windows = &lanes, .words = in->p, .words_end = in->end};
-  if (ac_cursor_open(&coded, &d.at.words)) return bad(__LINE__);
-  if (mask && mask->masked) {
+  for (unsigned j = 0; j < c->lanes; j++) d.at.words.x[j] = AC_STATE_MIN; /* of which nothing is coded, if there are no words */
+  if (ac_cursor_open(&coded, &d.at.words)) return AC_E_FORMAT;
+  if (mask->masked) {
     uint8_t *const flags = s->low + 3 * (size_t)n, *const in_memory = s->low + 4 * (size_t)n;
     for (uint32_t i = 0; i < n; i++) in_memory[i] = mask->bits[i / 64] >> (i % 64) & 1;
-    ac_pyramid_split(&f.predictor.pyramid, 1, in_memory, s->wide, flags);
+    ac_pyramid_split(&b.f.predictor.pyramid, 1, in_memory, s->wide, flags);
     d.flags = flags;
     d.sparse = 1;
   }
   const int32_t *r;
-  if (ac_walk(&d.walker, &r)) return bad(__LINE__);
-  if (!length && any && d.at.words.words != d.at.words.words_end) return bad(__LINE__);
-  if (ac_cursor_close(&coded, &d.at.words)) return bad(__LINE__);
-  for (unsigned j = 0; length && j < c->lanes; j++) if (d.at.words.x[j] != AC_STATE_MIN) return bad(__LINE__);
-  if (d.at.bit > d.at.bits || (d.at.bits + 7) / 8 != (d.at.bit + 7) / 8) return bad(__LINE__);
-  if (d.outside.at != UINT64_MAX || d.corrections.at != UINT64_MAX || ac_remaining(&lists[0]) || ac_remaining(&lists[1])) return bad(__LINE__);
-  to_values(&f, scale, r, n, dst);
-  if (n_refused && ac_refused_read(&lists[2], (uint32_t)n_refused, scale->type->size, n, dst)) return bad(__LINE__);
-  return ac_remaining(&lists[2]) ? AC_E_FORMAT : AC_OK;
+  if (ac_walk(&d.walker, &r)) return AC_E_FORMAT;
+  if (d.at.words.words != d.at.words.words_end) return AC_E_FORMAT;
+  for (unsigned j = 0; j < c->lanes; j++)
+    if (d.at.words.x[j] != AC_STATE_MIN) return AC_E_FORMAT;
+  if (d.at.bit > d.at.bits || (d.at.bits - d.at.bit) / 8) return AC_E_FORMAT;
+  if (d.outside.at != UINT64_MAX || d.corrections.at != UINT64_MAX || b.outside.failed || b.corrections.failed ||
+      ac_remaining(&b.outside) || ac_remaining(&b.corrections))
+    return AC_E_FORMAT;
+  to_values(&b.f, scale, r, n, dst);
+  error = ac_refused_read(&b.refused, b.n_refused, scale->type->size, n, dst);
+  ac_lap(s->watch, AC_STAGE_DECODE);
+  return error || ac_remaining(&b.refused) ? AC_E_FORMAT : AC_OK;
+}
+
+int ac_field_inspect(ac_reader *in, const ac_scale *scale, const ac_box *box, uint32_t n, ac_block_info *info) {
+  parts b;
+  const int error = read_parts(in, scale, box, n, &b);
+  if (error) return error;
+  info->n_classes = (uint8_t)(b.f.contexts.n_contexts + b.f.contexts.own);
+  if (ac_remaining(in)) {
+    info->lanes = b.f.contexts.lanes;
+    info->prob_bits = b.f.contexts.prob_bits;
+  }
+  info->window_exceptions = b.n_outside;
+  info->raw_exceptions = b.n_refused;
+  return AC_OK;
 }

@@ -156,6 +156,14 @@ uint32_t ac_mask_compact(const ac_mask *mask, unsigned size, const void *src, vo
   return mask->n - mask->masked;
 }
 
+void ac_mask_put(const ac_mask *mask, unsigned size, const uint8_t *which, void *dst) {
+  for (size_t w = 0; w < ac_bitmap_words(mask->n); w++)
+    for (uint64_t bits = mask->bits[w]; bits; bits &= bits - 1) {
+      const size_t at = 64 * w + (unsigned)__builtin_ctzll(bits);
+      memcpy((uint8_t *)dst + at * size, &mask->patterns[which ? *which++ : 0], size);
+    }
+}
+
 void ac_mask_expand(const ac_mask *mask, unsigned size, const uint8_t *which, void *dst) {
   switch (size) {
     case 1: expand_uint8_t(mask, which, dst); break;

@@ -36,6 +36,9 @@ uint32_t ac_mask_compact(const ac_mask *mask, unsigned size, const void *src, vo
  * indices of the patterns of masked values, in order (NULL if there is one pattern). */
 void ac_mask_expand(const ac_mask *mask, unsigned size, const uint8_t *which, void *dst);
 
+/* Only what is masked, at its places among all n values of dst. */
+void ac_mask_put(const ac_mask *mask, unsigned size, const uint8_t *which, void *dst);
+
 /* The section of a block: patterns (which are looked up in src) and bitmap. */
 void ac_mask_write(ac_writer *out, const ac_mask *mask, unsigned size, const void *src, const ac_strides *strides,
                    uint8_t *scratch);

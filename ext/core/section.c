@@ -37,7 +37,7 @@ size_t ac_encode_scratch_place(ac_encode_scratch *s, uint8_t *memory, uint32_t v
                symbols = reserve(&total, AC_MAX_CLASSES * sizeof *s->symbols),
                events = reserve(&total, ac_mask_scratch(values)), bitmap = reserve(&total, 8 * ac_bitmap_words(values)),
                compact = reserve(&total, n * size), wide = reserve(&total, 8 * n), low = reserve(&total, 7 * n),
-               field = reserve(&total, 40 * n + 4096);
+               field = reserve(&total, 22 * n);
   if (memory) {
     s->q = (int32_t *)(memory + q);
     s->index = (uint32_t *)(memory + index);
