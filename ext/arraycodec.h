@@ -8,7 +8,7 @@
  *
  * Conventions: functions return AC_OK or an error code; buffers belong to the caller and are passed
  * with their size; nothing is printed, no state is kept between calls but each calling thread's scratch
- * memory (at most 12 MiB, of which most calls touch less than 3, freed when the thread ends), and every function may be called from several
+ * memory (at most 18 MiB, of which most calls touch less than 3, freed when the thread ends), and every function may be called from several
  * threads at once.  The floating-point environment of the caller (rounding mode, FTZ/DAZ) is saved, set
  * to the IEEE defaults and restored by encode and decode.
  *

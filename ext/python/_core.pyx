@@ -45,7 +45,7 @@ NAMES = {code: name for name, code in DTYPES.items()}
 UNITS = ("generic", "Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as")
 MODES = {
     AC_MODE_RAW: "raw", AC_MODE_CONSTANT: "constant", AC_MODE_UNIFORM: "uniform", AC_MODE_EXACT: "exact",
-    AC_MODE_LATTICE: "lattice", AC_MODE_AFFINE: "affine",
+    AC_MODE_LATTICE: "lattice", AC_MODE_AFFINE: "affine", AC_MODE_PREDICTED: "predicted",
 }
 ORDERS = ("", "columns", "sorted", "columns, sorted")
 
@@ -150,11 +150,11 @@ cdef int set_fill(ac_tolerance *tolerance, int dtype, const unsigned char[::1] f
 def encode(src, int dtype, bint big_endian, bint f_order, tuple shape, double tol,
            unsigned threads=1, uint32_t block_len=0, int group=0, int lanes=0, int prob_bits=0,
            *, double rtol=0, const unsigned char[::1] fill=None, int unit=0, uint32_t multiple=0,
-           int level=0, uint32_t box_len=0):
+           int level=0, uint32_t box_len=0, int predictor=0):
     """Encode a contiguous buffer of `shape` elements to bytes.
 
-    `fill`: the bytes of an element.  `level`: 1 … 9, 0 for the default.  block_len to prob_bits, and box_len, force
-    encoder choices (tests).
+    `fill`: the bytes of an element.  `level`: 1 … 9, 0 for the default.  block_len to prob_bits, box_len and
+    predictor (AC_PREDICTOR_... of arraycodec.h) force encoder choices (tests).
     """
     cdef ac_array array
     cdef ac_tuning tuning
@@ -168,12 +168,15 @@ def encode(src, int dtype, bint big_endian, bint f_order, tuple shape, double to
     set_fill(&tolerance, dtype, fill)
     tuning.block_len = block_len
     tuning.box_len = box_len
-    if not (0 <= group < 256 and 0 <= lanes < 256 and 0 <= prob_bits < 256 and 0 <= level < 256):
-        raise ParameterError(f"group={group}, lanes={lanes}, prob_bits={prob_bits}, level={level} are not all valid")
+    if not (0 <= group < 256 and 0 <= lanes < 256 and 0 <= prob_bits < 256 and 0 <= level < 256 and 0 <= predictor < 256):
+        raise ParameterError(
+            f"group={group}, lanes={lanes}, prob_bits={prob_bits}, level={level}, predictor={predictor} are not all valid"
+        )
     tuning.group = <unsigned char>group
     tuning.lanes = <unsigned char>lanes
     tuning.prob_bits = <unsigned char>prob_bits
     tuning.level = <unsigned char>level
+    tuning.predictor = <unsigned char>predictor
     PyObject_GetBuffer(src, &buf, PyBUF_SIMPLE)
     try:
         return encode_memory(&array, &tolerance, &tuning, threads, &buf)
@@ -238,6 +241,7 @@ def encode_plain(array, double tol, unsigned threads, int level=0):
         tuning.block_len = tuning.box_len = 0
         tuning.group = tuning.lanes = tuning.prob_bits = 0
         tuning.level = <uint8_t>level
+        tuning.predictor = 0
         return encode_memory(&description, &tolerance, &tuning, threads, &buf)
     finally:
         PyBuffer_Release(&buf)

@@ -45,7 +45,7 @@ cdef extern from "arraycodec.h" nogil:
         AC_MODE_UNIFORM
         AC_MODE_EXACT
         AC_MODE_LATTICE
-        AC_MODE_AFFINE
+        AC_MODE_AFFINE, AC_MODE_PREDICTED
     ctypedef struct ac_array:
         uint8_t dtype
         uint8_t big_endian
@@ -98,6 +98,7 @@ cdef extern from "arraycodec.h" nogil:
         uint8_t lanes
         uint8_t prob_bits
         uint8_t level
+        uint8_t predictor
     ctypedef struct ac_check:
         uint64_t violations
         uint64_t lost

@@ -1,0 +1,100 @@
+"""Predicted blocks: the bound, what they save, and that rewrites move nothing."""
+
+import numpy as np
+import pytest
+
+from arraycodec import decode, encode, inspect, verify
+
+
+AUTO, LORENZO, INTERPOLATION = 2, 3, 4
+
+
+def field(shape, seed=0, noise=1e-3):
+    """Waves along every axis, and a little noise."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=shape) * noise
+    for axis, n in enumerate(shape):
+        along = [1] * len(shape)
+        along[axis] = n
+        x = x + np.sin(np.arange(n) * rng.uniform(0.05, 0.3) + rng.uniform(0, 6)).reshape(along) * rng.uniform(0.5, 2)
+    return x
+
+
+SHAPES = [(1,), (2,), (1000,), (7, 1), (1, 9), (33, 45), (130, 200), (5, 6, 7), (12, 40, 33), (3, 1, 20, 17), (4, 5, 6, 7),
+          (2, 3, 2, 9, 8), (600, 500), (40, 90, 91)]  # fmt: skip
+
+
+@pytest.mark.parametrize("predictor", [AUTO, LORENZO, INTERPOLATION])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", ["f4", "f8", "f2", ">f4", "c8"])
+def test_bound(shape, dtype, predictor):
+    x = field(shape).astype(dtype)
+    for level, tol in ((1, 0.01), (2, 2.0**-7), (5, 0.3), (5, 1e-4), (9, 0.003)):
+        chunk = encode(x, tol=tol, level=level, predictor=predictor)
+        y = decode(chunk)
+        assert y.dtype == x.dtype and verify(x, y, tol).violations == 0
+        # values that are on the finer lattice by chance take a little
+        assert len(chunk) <= 1.05 * len(encode(x, tol=tol, level=level)) + 64
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_special_values_and_memory_order(dtype):
+    x = field((60, 70)).astype(dtype)
+    x[10:20, 30:50] = np.nan
+    x[5, 5], x[6, 6], x[-1, -1] = np.inf, -np.inf, np.nan
+    x[40:50, :9] = 0
+    for array in (x, np.asfortranarray(x), x[::-1, ::2]):
+        chunk = encode(array, tol=0.01, predictor=AUTO)
+        assert inspect(chunk).blocks[0].mode in ("predicted", "uniform")
+        assert verify(np.ascontiguousarray(array), np.ascontiguousarray(decode(chunk)), 0.01).violations == 0
+
+
+@pytest.mark.parametrize(("shape", "ratio"), [((4000,), 0.7), ((200, 200), 0.35), ((30, 40, 50), 0.35)])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_smooth_data_is_much_smaller(shape, ratio, dtype):
+    x = field(shape, noise=1e-4).astype(dtype)
+    chunk = encode(x, tol=1e-2, predictor=AUTO)
+    assert {block.mode for block in inspect(chunk).blocks} == {"predicted"}
+    assert len(chunk) < ratio * len(encode(x, tol=1e-2))
+
+
+def test_noise_stays_as_it_is():
+    x = np.random.default_rng(1).normal(size=(100, 300)).astype("f4")
+    assert len(encode(x, tol=1e-3, predictor=AUTO)) <= 1.02 * len(encode(x, tol=1e-3))
+
+
+def test_boxes_and_threads():
+    x = field((20, 200, 210)).astype("f4")
+    chunk = encode(x, tol=1e-2, predictor=AUTO)
+    assert len(inspect(chunk).blocks) > 1
+    assert encode(x, tol=1e-2, predictor=AUTO, threads=3) == chunk
+    y = decode(chunk)
+    assert verify(x, y, 1e-2).violations == 0
+    assert np.array_equal(decode(chunk, selection=np.s_[3:17:2, 50:180, 199]), y[3:17:2, 50:180, 199])
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "f2"])
+@pytest.mark.parametrize("shape", [(3000,), (60, 90), (10, 24, 30)])
+@pytest.mark.parametrize("tol", [0.1, 1e-3])
+def test_rewrites_never_drift(shape, dtype, tol):
+    """Whatever is written beside a value, at whatever level: it stays within the bound of what it was first."""
+    rng = np.random.default_rng(7)
+    x = field(shape, seed=3, noise=0.02).astype(dtype)
+    x[np.abs(x) < 0.2] = 0  # on every lattice
+    first = x.copy()
+    y = decode(encode(x, tol=tol, predictor=AUTO))
+    for round in range(30):
+        part = tuple(slice(*sorted(rng.integers(0, n + 1, 2))) for n in shape)
+        new = (field(shape, seed=round)[part] * rng.choice([0.01, 1, 30])).astype(dtype)
+        y[part], first[part] = new, new
+        y = decode(
+            encode(y, tol=tol, level=int(rng.integers(1, 10)), predictor=int(rng.integers(AUTO, INTERPOLATION + 1)))
+        )
+        assert verify(first, y, tol).violations == 0
+
+
+@pytest.mark.parametrize("level", [1, 5, 9])
+def test_decoded_data_comes_back(level):
+    for dtype in ("f4", "f8"):
+        y = decode(encode(field((90, 120), noise=0.01).astype(dtype), tol=0.01, level=level, predictor=AUTO))
+        assert np.array_equal(decode(encode(y, tol=0.01, level=level, predictor=AUTO)), y)
