@@ -105,8 +105,8 @@ KINDS = {
 UNITS = ["generic", "Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as"]
 
 # What a block needs: bytes of a value, m (0 if it is no float), whether integers are signed, delta (None if it is no
-# float), T (0 if there is none), rtol (0 if there is none), w and v of *Bitmap*.
-Array = namedtuple("Array", "size m signed delta T rtol w v")
+# float), T (0 if there is none), rtol (0 if there is none), w and v of *Bitmap*, and the axes of its box in values.
+Array = namedtuple("Array", "size m signed delta T rtol w v box")
 
 
 # ---- Frame ----
@@ -173,7 +173,8 @@ def decode(data):
         require(n_bytes > 0 and crc32c(block) == crc, "size or CRC of a block")
         w = parts * near[-1] if ndim >= 2 else 0
         v = parts * near[-1] * near[-2] if ndim >= 3 else 0
-        array = Array(size, m, code in (16, 17, 18, 19), delta, T, rtol, w, v)
+        box_axes = near if flags & 16 else axes if n_blocks == 1 else [len(places)]
+        array = Array(size, m, code in (16, 17, 18, 19), delta, T, rtol, w, v, axes_of_box(box_axes, parts))
         values = decode_block(Reader(block), parts * len(places), array)
         for i, at in enumerate(places):
             elements[at] = b"".join(values[parts * i : parts * i + parts])
@@ -195,6 +196,16 @@ def boxes(axes, box):
         for some, n in zip(indices, axes, strict=True):
             places = [at * n + i for at in places for i in some]
         yield places, [len(some) for some in indices]
+
+
+def axes_of_box(extents, parts):
+    """The axes of *Predicted values*."""
+    axes = [n for n in extents if n > 1] or [1]
+    while len(axes) > 4:
+        axes[:2] = [axes[0] * axes[1]]
+    if parts == 2:
+        axes = ([axes[0] * axes[1], *axes[2:]] if len(axes) == 4 else axes) + [2]
+    return axes
 
 
 def valid_delta(delta, size):
@@ -339,12 +350,12 @@ def decode_block(r, count, array):
     """The values of a block, each as its bytes."""
     head, masked = r.u8(), {}
     mode = head & 7
-    require(head < 32 and mode <= 5, "reserved mode")
+    require(head < 32 and mode <= 6, "reserved mode")
     if head & 8:
         masked = mask(r, count, array)
     places = None
     if head & 16:
-        require(not head & 8 and mode >= 2, "an order with a mask, or of what has none")
+        require(not head & 8 and mode in (2, 3, 4, 5), "an order with a mask, or of what has none")
         places = order(r, count)
     n = count - len(masked)
     require(n or mode == 0, "a mode of no values")
@@ -361,6 +372,11 @@ def decode_block(r, count, array):
             require(array.size < 8, "edges in float64")
         for at in section.edges:
             values[at] = edge(values[at], array)
+    elif mode == 6:
+        require(array.delta and not array.rtol, "no uniform lattice")
+        values = predicted(r, count, array, masked)
+        require(r.left() == 0, "bytes after the end of a block")
+        return [masked.get(i, value) for i, value in enumerate(values)]
     elif mode == 5:
         require(array.m in (23, 52) and not array.rtol, "no affine lattices")
         values = affine(r, n, array)
@@ -559,6 +575,277 @@ def affine_values(numbers, lattice, array):
             y = y if lattice.c is None else y * lattice.c
             values.append(np.dtype("<f4" if array.size == 4 else "<f8").type(y).tobytes())
     return values
+
+
+# ---- Predicted values ----
+LIMITS = [0, 1, 8, 11, 16, 23, 32, 45, 64, 91, 128, 181, 256, 362, 512, 724, 1024, 1448, 2048, 2896, 4096, 5793, 8192]
+LIMITS += [11585]
+CLASSES = [4, 2, 1, 6, 5, 3, 7]
+
+
+def wrap(x):
+    """Modulo 2^32, in two's complement."""
+    return (x + 2**31) % 2**32 - 2**31
+
+
+Rule = namedtuple("Rule", "cubic weights trust")
+Context = namedtuple("Context", "k K lo table")
+# What is known of a block of predicted values: extents (outer, three axes, inner), and what its first bytes say.
+Predictor = namedtuple("Predictor", "extents fine unit reference levels along rules")
+
+
+def predicted(r, count, array, masked):
+    """All values of a block, each as its bytes; those that are masked are of no use."""
+    p = read_predictor(r, array)
+    layout, kinds = r.u8(), r.u8()
+    require(layout & 7 <= 4, "lanes")
+    lanes, prob_bits, m = 4 << (layout & 7), 10 + (layout >> 3 & 3), layout >> 5 & 3
+    n_contexts, own, shift = (kinds & 7) + 1, kinds >> 3 & 1, kinds >> 4
+    first_bins = [0] + [r.u8() for _ in range(n_contexts - 1)]
+    require(all(a < b < 24 for a, b in itertools.pairwise(first_bins)), "the bins of contexts")
+    contexts = read_contexts(r, n_contexts + own, prob_bits, m)
+
+    numbers = [r.varint() for _ in range(3)] if layout & 128 else [0, 0, 0]
+    require(any(numbers) or not layout & 128, "no exceptions where there should be some")
+    require(max(numbers) <= count and (p.unit > 1 or not numbers[1]), "numbers of exceptions")
+    outside, corrections, refused = (Reader(r.bytes(r.varint())) if n else Reader(b"") for n in numbers)
+    outside_list = dict(outside_values(outside, numbers[0], count)) if numbers[0] else {}
+    require(all(abs(v) <= 2**30 for v in outside_list.values()), "an outside value beyond 2^30")
+    correction_list = dict(read_corrections(corrections, numbers[1], count)) if numbers[1] else {}
+    refused_list = list(refused_values(refused, numbers[2], count, array.size)) if numbers[2] else []
+    require(not outside.left() and not corrections.left() and not refused.left(), "bytes after the end of a list")
+    raw = Reader(r.bytes(r.varint()))
+    bits = Bits(raw)
+    words = Reader(r.bytes(r.left()))
+    require(not words.left() or any(c.table for c in contexts), "words of no tokens")
+    coder = None
+    if words.left():
+        states = words.numbers(f"{lanes}I")
+        require(words.left() % 2 == 0, "half a word")
+        coder = Lanes(states, words.numbers(f"{words.left() // 2}H"), prob_bits)
+
+    R, magnitude, sums = {}, {}, {}  # by (outer, three indices, inner)
+    stream = 0
+    for level, mask_, places in rows(p):
+        spacing = 1 << (level + 1 if mask_ else p.levels)
+        for start in range(0, len(places), 256):
+            span = places[start : start + 256]
+            found = []
+            for x in span:
+                near = neighbourhood(p, x, level, mask_, spacing, magnitude)
+                weight = sum(w for w, _ in near)
+                total = sum(w * a for w, a in near)
+                i = max(i for i in range(24) if total >= -(-LIMITS[i] * weight // 64))
+                c = max(c for c in range(n_contexts) if first_bins[c] <= i)
+                found.append(n_contexts if own and not mask_ else n_contexts - 1 if not weight else c)
+            j = 0
+            for x, c in zip(span, found, strict=True):
+                context, v = contexts[c], 0
+                if memory_index(p, x) not in masked:
+                    token = 0
+                    if context.table:
+                        require(coder is not None, "no words")
+                        token = coder.token(j % lanes, context.table)
+                        j += 1
+                    v = residual(context, context.lo + token, m, bits)
+                v = outside_list.get(stream, v)
+                magnitude[x] = min(255, abs(v) >> shift)
+                if mask_:
+                    R[x] = wrap(interpolated(p, x, level, mask_, R) + p.unit * v)
+                else:
+                    before, sums[x] = coarse(p, x, spacing, R, sums)
+                    sums[x] = wrap(sums[x] + v)
+                    R[x] = wrap(before + p.unit * sums[x])
+                R[x] = wrap(R[x] + correction_list.get(stream, 0))
+                stream += 1
+    require(stream == count, "places")
+    if coder:
+        coder.end()
+    require(raw.left() == 0, "raw bits left over")
+    in_memory = [value for _, value in sorted((memory_index(p, x), value) for x, value in R.items())]
+    values = uniform(in_memory, array._replace(delta=array.delta / 17 if p.fine else array.delta))
+    place(values, refused_list)
+    return values
+
+
+def read_predictor(r, array):
+    head, second = r.u8(), r.u8()
+    first, c, fine, reference = head & 3, head >> 2 & 3, head >> 4 & 1, head >> 6
+    require(1 <= c <= 3 and first + c <= len(array.box) and reference < 3, "the axes of a predictor")
+    require(fine or not head & 32, "the unit of a lattice that is not fine")
+    require(not fine or array.m in (23, 52), "a fine lattice of 16-bit floats")
+    axes = [1] * (3 - c) + list(array.box[first : first + c])
+    extents = (math.prod(array.box[:first]), *axes, math.prod(array.box[first + c :]))
+    levels, bits, rules = second & 15, Bits(r), {}
+    for level in reversed(range(levels)):
+        same = level + 1 < levels and bits.take(1)
+        for k in range(1, 8):
+            if same:
+                rules[level, k] = rules[level + 1, k]
+                continue
+            rules[level, k] = Rule(0, [0, 0], 0)
+            if not all(indices(extents[1 + a], level, k >> a & 1) for a in range(3)):
+                continue
+            cubic = bits.take(1)
+            weights = [bits.take(5) for _ in range(k.bit_count() - 1)]
+            trust = bits.take(3) if reference else 0
+            require(all(w <= 16 for w in weights) and trust <= 4, "a rule")
+            rules[level, k] = Rule(cubic, weights, trust)
+    bits.end()
+    return Predictor(extents, fine, 17 if head & 32 else 1, reference, levels, second >> 4, rules)
+
+
+def read_contexts(r, n, prob_bits, m):
+    heads = []
+    for _ in range(n):
+        k, tokens, lo = r.u8(), r.u8(), r.numbers("b")[0]
+        K = (tokens & 63) + 1
+        require(k <= 25 and tokens < 128 and lo + K - 1 < 128 and (K > 1 or tokens < 64), "a context")
+        most = max(extra_bits(h, m) for h in (lo, lo + K - 1)) + k
+        require(most <= (25 if K > 1 else 0), "raw bits of a context")
+        heads.append((k, K, lo, tokens >= 64))
+    bits = Bits(r)
+    contexts = []
+    for k, K, lo, is_curve in heads:
+        table = None if K == 1 else (read_curve if is_curve else read_table)(bits, K, prob_bits)
+        contexts.append(Context(k, K, lo, table))
+    bits.end()
+    return contexts
+
+
+def extra_bits(h, m):
+    return max(0, (max(h, -1 - h) >> m) - 1)
+
+
+def residual(context, h, m, bits):
+    e, a = extra_bits(h, m), max(h, -1 - h)
+    u = ((a - (e << m)) << (e + context.k)) + (bits.take(e + context.k) if context.table else 0)
+    return u if h >= 0 else -1 - u
+
+
+def read_corrections(lists, n, count):
+    r = lists.u8()
+    require(r <= 17, "parameter of corrections")
+    bits = Bits(lists)
+    for at in positions(lambda: rice_gap(bits, r, count), n, count):
+        b = bits.take(4)
+        yield at, b - 8 if b < 8 else b - 7
+    bits.end()
+
+
+def indices(n, level, odd):
+    """Of an axis, those in units of grid 0 that a class has, or the coarse grid where `odd` is 0."""
+    return range(odd << level, n, 2 << level)
+
+
+def rows(p):
+    """Level, class (0: the coarsest grid) and places of every row, in the order of the stream."""
+    outer, *axes, inner = p.extents
+    for level in reversed(range(p.levels + 1)):
+        coarsest = level == p.levels
+        for o in range(outer):
+            for k in [0] if coarsest else CLASSES:
+                if coarsest:
+                    some = [range(0, n, 1 << level) for n in axes]
+                else:
+                    some = [indices(n, level, k >> a & 1) for a, n in enumerate(axes)]
+                for x0 in some[0]:
+                    for x1 in some[1]:
+                        row = [(o, x0, x1, x2, i) for x2 in some[2] for i in range(inner)]
+                        if row:
+                            yield level, k, row
+
+
+def memory_index(p, x):
+    at = 0
+    for i, n in zip(x, p.extents, strict=True):
+        at = at * n + i
+    return at
+
+
+def moved(x, axis, by):
+    return (*x[:axis], x[axis] + by, *x[axis + 1 :])
+
+
+def neighbourhood(p, x, level, k, spacing, magnitude):
+    near = []
+    for axis in range(3):
+        if k >> axis & 1:
+            b, c = moved(x, 1 + axis, -(1 << level)), moved(x, 1 + axis, 1 << level)
+            c = c if c[1 + axis] < p.extents[1 + axis] else b
+            near += [(6 // k.bit_count(), magnitude[b]), (6 // k.bit_count(), magnitude[c])]
+    if x[2] - spacing >= 0:
+        up = moved(x, 2, -spacing)
+        left, right = moved(up, 3, -spacing), moved(up, 3, spacing)
+        near.append((6, magnitude[up]))
+        near.append((3, magnitude[left if left[3] >= 0 else up]))
+        near.append((3, magnitude[right if right[3] < p.extents[3] else up]))
+    if x[1] - spacing >= 0:
+        near.append((6, magnitude[moved(x, 1, -spacing)]))
+    if x[0]:
+        near.append((6, magnitude[moved(x, 0, -1)]))
+    return near
+
+
+def coarse(p, x, spacing, R, sums):
+    """The sum B, and S without the residual."""
+    along = [axis for bit, axis in ((8, 0), (1, 1), (2, 2)) if p.along & bit and x[axis]]
+    before = 0
+    for size in range(1, len(along) + 1):
+        for some in itertools.combinations(along, size):
+            y = x
+            for axis in some:
+                y = moved(y, axis, -(spacing if axis else 1))
+            before += R[y] if size % 2 else -R[y]
+    left = p.along & 4 and x[3]
+    return wrap(before), sums[moved(x, 3, -spacing)] if left else 0
+
+
+def interpolated(p, x, level, k, R):
+    rule = p.rules[level, k]
+    prediction = by_rule(p, x, level, k, rule, lambda y: R[y])
+    if p.reference and x[0] and rule.trust:
+        g = 4 if p.reference == 2 else 0
+        known = {}
+
+        def reference(y):
+            if p.reference == 1:
+                return R[moved(y, 0, -1)]
+            if y not in known:
+                M = wrap(16 * R[0, *y[1:]])
+                for o in range(1, y[0]):
+                    M = wrap(M + (wrap(16 * R[o, *y[1:]] - M) >> 2))
+                known[y] = M
+            return known[y]
+
+        expected = by_rule(p, x, level, k, rule, reference)
+        differs = wrap(rule.trust * (reference(x) - expected) + (2 << g))
+        prediction = wrap(prediction + (differs >> (g + 2)))
+    return prediction
+
+
+def by_rule(p, x, level, k, rule, value):
+    """What a rule predicts from the values that `value` gives for places."""
+    along = []
+    for axis in (3, 2, 1):
+        if not k >> (axis - 1) & 1:
+            continue
+        step = 1 << level
+        b = value(moved(x, axis, -step))
+        has_a, has_c, has_d = x[axis] >= 3 * step, x[axis] + step < p.extents[axis], x[axis] + 3 * step < p.extents[axis]
+        a = value(moved(x, axis, -3 * step)) if has_a else None
+        c = value(moved(x, axis, step)) if has_c else wrap(2 * b - a) if has_a else b
+        a = a if has_a else wrap(2 * b - c)
+        d = value(moved(x, axis, 3 * step)) if has_d else wrap(2 * c - b)
+        if rule.cubic:
+            along.append(wrap(b + (wrap(8 * (c - b) + (b - a) + (c - d) + 8) >> 4)))
+        else:
+            along.append(wrap(b + (wrap(c - b + 1) >> 1)))
+    first, *others = along
+    if not others:
+        return first
+    move = sum(w * (q - first) for w, q in zip(rule.weights, others, strict=False))
+    return wrap(first + (wrap(move + 8) >> 4))
 
 
 # ---- Windows section ----
