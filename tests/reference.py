@@ -832,7 +832,8 @@ def by_rule(p, x, level, k, rule, value):
             continue
         step = 1 << level
         b = value(moved(x, axis, -step))
-        has_a, has_c, has_d = x[axis] >= 3 * step, x[axis] + step < p.extents[axis], x[axis] + 3 * step < p.extents[axis]
+        n = p.extents[axis]
+        has_a, has_c, has_d = x[axis] >= 3 * step, x[axis] + step < n, x[axis] + 3 * step < n
         a = value(moved(x, axis, -3 * step)) if has_a else None
         c = value(moved(x, axis, step)) if has_c else wrap(2 * b - a) if has_a else b
         a = a if has_a else wrap(2 * b - c)

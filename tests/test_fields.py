@@ -5,7 +5,6 @@ import pytest
 
 from arraycodec import decode, encode, inspect, verify
 
-
 AUTO, LORENZO, INTERPOLATION = 2, 3, 4
 
 
@@ -20,8 +19,8 @@ def field(shape, seed=0, noise=1e-3):
     return x
 
 
-SHAPES = [(1,), (2,), (1000,), (7, 1), (1, 9), (33, 45), (130, 200), (5, 6, 7), (12, 40, 33), (3, 1, 20, 17), (4, 5, 6, 7),
-          (2, 3, 2, 9, 8), (600, 500), (40, 90, 91)]  # fmt: skip
+SHAPES = [(1,), (2,), (1000,), (7, 1), (1, 9), (33, 45), (130, 200), (5, 6, 7), (12, 40, 33), (3, 1, 20, 17),
+          (4, 5, 6, 7), (2, 3, 2, 9, 8), (600, 500), (40, 90, 91)]  # fmt: skip
 
 
 @pytest.mark.parametrize("predictor", [AUTO, LORENZO, INTERPOLATION])

@@ -103,6 +103,16 @@ def chunks():
     yield "bool", encode(np.tril(np.ones((20, 20), bool)), 0)
     yield "images", images(rng, np.round(normal * 1000).astype("f2"))
     yield "blocks", _core.encode(normal.view("u1"), 1, False, False, normal.shape, 0.01, block_len=100)
+    waves = np.sin(np.arange(26) * 0.3)[:, None] * np.cos(np.arange(30) * 0.2) + normal[:30] * 0.01
+    waves[4:9, 20:] = 0
+    yield "predicted", encode(waves.astype("f4"), 0.01, predictor=2)
+    again = decode(encode(waves, 0.02, predictor=4))
+    again[10:14, 3:20] = waves[10:14, 3:20] * 1.1
+    again[20, 5] = 1e30
+    yield "predicted again", encode(again, 0.02, predictor=4)
+    holes = np.where(rng.random(waves.shape) < 0.2, np.nan, waves + 0.3 * waves[::-1])
+    yield "predicted, masked", encode(np.stack([holes, holes * 1.01, holes * 0.98]), 0.01, predictor=2)
+    yield "predicted by differences", encode(np.cumsum(normal.reshape(15, 20), axis=1), 0.1, predictor=3)
     yield "boxes", encode(masked.reshape(3, 100), 0.01, fill_value=-9999, box_len=120)
 
 
@@ -111,7 +121,7 @@ CHUNKS = dict(chunks())
 
 def test_the_chunks_cover_every_path():
     found = {name: inspect(chunk) for name, chunk in CHUNKS.items()}
-    modes = {"constant", "raw", "uniform", "exact", "lattice", "affine", "empty"}
+    modes = {"constant", "raw", "uniform", "exact", "lattice", "affine", "predicted", "empty"}
     assert modes == {info.mode for info in found.values()}
     assert found["exact, differences"].blocks[0].difference == 3
     assert found["exact, low bytes"].blocks[0].low_bytes > 0
@@ -120,6 +130,9 @@ def test_the_chunks_cover_every_path():
     assert found["columns"].blocks[0].order == "columns"
     assert "sorted" in found["sorted"].blocks[0].order
     assert found["affine"].mode == found["affine, several"].mode == "affine"
+    assert all(found[name].mode == "predicted" for name in found if name.startswith("predicted"))
+    assert found["predicted again"].blocks[0].raw_exceptions > 0
+    assert found["predicted, masked"].masked > 300
     assert found["masked"].masked == found["fill value"].masked > 80
     assert found["packed"].blocks[0].lanes == 0
     assert found["special"].blocks[0].raw_exceptions == 9

@@ -15,6 +15,7 @@ from handmade import RAW, crc32c, header, reseal, varint, zigzag
 from random_chunks import TYPES, Bits, code_decisions, golomb, put_codes, put_gap, random_chunk, rans, same
 from test_blocks import CHOICES, force
 from test_data import FOLDER, MANIFEST
+from test_fields import field
 from test_frame import CHUNKS
 
 from arraycodec import DecodeError, decode, encode, inspect, peek
@@ -97,6 +98,25 @@ def test_layouts(dtype, order):
         for tol in (0, 0.01):
             decoded = valid(encode(np.array(x.reshape(shape), order=order), tol))
             assert decoded.dtype == np.dtype(dtype)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_predicted(seed):
+    """Fields of any shape, and what was decoded of them with a part written anew."""
+    rng = np.random.default_rng(seed)
+    ndim = 1 + seed % 5
+    shape = tuple(int(n) for n in rng.integers(1, [600, 30, 12, 7, 4][ndim - 1], ndim))
+    x = field(shape, seed, 10 ** rng.uniform(-4, -1)).astype(rng.choice(["f4", "f8", "f2", "c8", ">f4"]))
+    if seed % 3 == 0:
+        x[rng.random(shape) < 0.2] = np.nan
+    if seed % 4 == 0:
+        x = np.asfortranarray(np.where(np.abs(x) < 0.5, 0, x).astype(x.dtype))
+    tol, choice = 10 ** rng.uniform(-5, -0.5), {"level": int(rng.integers(1, 10)), "predictor": int(rng.integers(2, 5))}
+    for _ in range(3):
+        chunk = encode(x, tol, **choice)
+        assert same(reference.decode(chunk), decode(chunk))
+        x = decode(chunk).copy()
+        x.reshape(-1)[: x.size // 7] *= x.dtype.type(1.1)
 
 
 @pytest.mark.skipif(not MANIFEST, reason=f"no data in {FOLDER}")
