@@ -374,9 +374,12 @@ static ac_box value_box(const ac_geometry *geometry, const ac_type *type) {
   return box;
 }
 
-/* Predicted values, with the mask of what was written in the mode uniform, if that makes it smaller. */
+/* Predicted values, with the mask of what was written, if that makes it smaller. */
 static size_t predicted_if_smaller(encoding *e, size_t written) {
-  if (e->tuning->predictor <= AC_PREDICTOR_NONE || !written || (e->dst[0] & MODE) != AC_MODE_UNIFORM || !e->left) return written;
+  const int mode = e->dst[0] & MODE;
+  if (e->tuning->predictor <= AC_PREDICTOR_NONE || !written || !e->left) return written;
+  if (e->scale->type->kind != AC_KIND_FLOAT || e->scale->lattice.delta == 0 || e->scale->relative) return written;
+  if (mode != AC_MODE_UNIFORM && mode != AC_MODE_EXACT) return written; /* decoded values may leave no other choice than exact */
   uint8_t *const body = e->dst[0] & HAS_ORDER ? e->dst + 1 : e->body;
   const size_t head = (size_t)(body - e->dst);
   const ac_box box = value_box(e->geometry, e->scale->type);

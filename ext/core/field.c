@@ -336,7 +336,9 @@ typedef struct {
 } outcome;
 
 /* Predict, and choose contexts. */
-static outcome attempt(field *f, const ac_tuning *tuning, uint32_t n, const room *m, int any_flags) {
+enum { CORRECTION_COST = 14, GAP_COST = 8 }; /* bits, about */
+
+static outcome attempt(field *f, const ac_tuning *tuning, unsigned value_size, uint32_t n, const room *m, int any_flags) {
   outcome o;
   ac_walk_scratch walk = m->walk;
   predicting e = {.walker = {&f->predictor, &walk, predict_span, predict_row}, .x = m->x, .flags = any_flags ? m->flags : NULL,
@@ -349,7 +351,9 @@ static outcome attempt(field *f, const ac_tuning *tuning, uint32_t n, const room
   uint8_t context_of_bin[AC_BINS + 1];
   const unsigned level = ac_level(tuning);
   o.bits = ac_contexts_choose(&counts, k, mantissa, level, tuning->prob_bits ? tuning->prob_bits : AC_MAX_PROB_BITS, &f->contexts, context_of_bin);
-  o.bits += e.n_corrected * 14.0;
+  o.bits += e.n_corrected * CORRECTION_COST;
+  if (any_flags)
+    for (uint32_t i = 0; i < n; i++) o.bits += m->flags[i] & APART ? 8.0 * value_size + GAP_COST : 0;
   o.n_corrected = e.n_corrected;
   o.n_spans = e.n_spans;
   o.n_refused = 0;
@@ -597,15 +601,15 @@ static int shape_predictor(field *f, const ac_box *box, unsigned first, unsigned
 }
 
 /* What the integers at `integers` (n of them, with what is known of each) cost with a predictor. */
-static outcome cost_of(field *f, const ac_tuning *tuning, const int32_t *integers, const uint8_t *known, uint32_t n, const room *m) {
+static outcome cost_of(field *f, const ac_tuning *tuning, unsigned value_size, const int32_t *integers, const uint8_t *known, uint32_t n, const room *m) {
   ac_pyramid_split(&f->predictor.pyramid, 4, integers, m->walk.grids[0], m->x);
   ac_pyramid_split(&f->predictor.pyramid, 1, known, m->walk.grids[0], m->flags);
   if (f->predictor.pyramid.levels) choose_rules(f, m->x, m->flags, &m->walk);
-  return attempt(f, tuning, n, m, 1);
+  return attempt(f, tuning, value_size, n, m, 1);
 }
 
 /* The best predictor for a sample, and what it costs; 1e300 if there is none. */
-static double choose_predictor(const ac_box *box, const ac_tuning *tuning, const int32_t *integers, const uint8_t *known, uint32_t n,
+static double choose_predictor(const ac_box *box, const ac_tuning *tuning, unsigned value_size, const int32_t *integers, const uint8_t *known, uint32_t n,
                                const room *m, int fine, field *best) {
   double least = 1e300;
   const int permits[2] = {tuning->predictor != AC_PREDICTOR_LORENZO && ac_level(tuning) > 1,
@@ -616,7 +620,7 @@ static double choose_predictor(const ac_box *box, const ac_tuning *tuning, const
         for (unsigned reference = 0; reference < (raster ? 1u : (unsigned)AC_REFERENCES); reference++) {
           field f = {.fine = (uint8_t)fine};
           if (!shape_predictor(&f, box, first, axes, reference, (int)raster)) continue;
-          const outcome o = cost_of(&f, tuning, integers, known, n, m);
+          const outcome o = cost_of(&f, tuning, value_size, integers, known, n, m);
           if (o.bits >= least) continue;
           least = o.bits;
           *best = f;
@@ -642,7 +646,7 @@ size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *val
     room sample = m; /* corrections go where the sample is not */
     sample.corrected = (uint32_t *)some + size;
     if (2 * (uint64_t)size > n) sample.corrected = s->index;
-    const double bits = choose_predictor(&part, tuning, some, some_known, size, &sample, (int)fine, &f);
+    const double bits = choose_predictor(&part, tuning, scale->type->size, some, some_known, size, &sample, (int)fine, &f);
     if (bits >= least) continue;
     least = bits;
     best = f;
@@ -651,7 +655,7 @@ size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *val
   field f = {.fine = best.fine};
   if (!quantize_values(&f, scale, values, n, m.integers, m.known)) return 0;
   if (!shape_predictor(&f, box, best.first, best.axes, best.predictor.reference, !best.predictor.pyramid.levels)) return 0;
-  outcome o = cost_of(&f, tuning, m.integers, m.known, n, &m);
+  outcome o = cost_of(&f, tuning, scale->type->size, m.integers, m.known, n, &m);
   if (o.bits / 8 >= (double)most) return 0;
   f.contexts.lanes = tuning->lanes ? tuning->lanes : lanes_of_bytes(o.bits / 8);
   o.n_refused = find_refused(&f, scale, values, o.r, n, m.known, s->index);
