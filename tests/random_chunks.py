@@ -248,6 +248,17 @@ def put_edges(rng, edges):
     return bytes([r]) + out.bytes()
 
 
+def put_outside(rng, outside):
+    """The list of outside values, which are given by position."""
+    r, order = int(rng.choice([0, 17, rng.integers(18)])), int(rng.choice([0, 31, rng.integers(32)]))
+    codes, before = Bits(), -1
+    for at, x in sorted(outside.items()):
+        put_gap(codes, at - before - 1, r)
+        golomb(codes, zigzag(x), order)
+        before = at
+    return bytes([r, order]) + codes.bytes()
+
+
 def section(rng, n, size=0, wanted=None, top=None, find_edges=None):
     """A windows section: its bytes, its integers, refused values by position, and positions of edges.
 
@@ -310,15 +321,9 @@ def section(rng, n, size=0, wanted=None, top=None, find_edges=None):
     edges = find_edges(integers, refused) if find_edges else []
     exceptions, numbers, lists = 0, b"", b""
     if outside or refused or edges:
-        exceptions, before = 192 if edges else 64, -1
+        exceptions = 192 if edges else 64
         if outside:
-            r, order = int(rng.choice([0, 17, rng.integers(18)])), int(rng.choice([0, 31, rng.integers(32)]))
-            codes = Bits()
-            for at, x in sorted(outside.items()):
-                put_gap(codes, at - before - 1, r)
-                golomb(codes, zigzag(x), order)
-                before = at
-            lists += bytes([r, order]) + codes.bytes()
+            lists += put_outside(rng, outside)
         lists += refused_list + (put_edges(rng, edges) if edges else b"")
         numbers = varint(len(outside)) + varint(len(refused)) + (varint(len(edges)) if edges else b"")
         numbers += varint(len(lists))
@@ -663,6 +668,286 @@ def affine(rng, n, array):
     return head + heads + sequence_bytes + tail, placed(found, refused)
 
 
+# ---- predicted values ----
+# Whole grids at once, as strided parts of arrays (outer, axis 0, 1, 2, inner); reference.py goes place by place.
+LEAST = [0, 1] + [round(8 * 2 ** (i / 2)) for i in range(22)]  # of the bins of neighbourhoods, 64 fold
+CLASS_ORDER = (4, 2, 1, 6, 5, 3, 7)
+Rule = namedtuple("Rule", "cubic weights trust")
+Context = namedtuple("Context", "k K lo table symbols")
+
+
+def wrapped(x):
+    """Modulo 2^32, in two's complement."""
+    return (x + 2**31) % 2**32 - 2**31
+
+
+def axes_in_values(axes, parts):
+    """The axes of a block as *Predicted values* has them: without those of length 1, and not more than four."""
+    axes = [int(n) for n in axes if n != 1] or [1]
+    axes = [int(np.prod(axes[: max(len(axes) - 3, 1)])), *axes[max(len(axes) - 3, 1) :]]
+    if parts > 1:
+        axes = [*([axes[0] * axes[1], *axes[2:]] if len(axes) == 4 else axes), parts]
+    return axes
+
+
+def random_pyramid(rng, array):
+    """First axis, number of axes, lengths (outer, three axes, inner), and levels."""
+    c = int(rng.integers(1, min(3, len(array.axes)) + 1))
+    first = int(rng.integers(len(array.axes) - c + 1))
+    middle, behind = array.axes[first : first + c], array.axes[first + c :]
+    lengths = (int(np.prod(array.axes[:first])), *[1] * (3 - c), *middle, int(np.prod(behind)))
+    return first, c, lengths, int(rng.choice([0, 1, 2, 3, 3, rng.integers(16)]))
+
+
+def odd_axes(k):
+    return [axis for axis in range(3) if k >> axis & 1]
+
+
+def class_slices(level, k):
+    """Where a class is along the three axes; the coarse grid, if k = 0."""
+    return tuple(slice((k >> axis & 1) << level, None, 2 << level) for axis in range(3))
+
+
+def random_rules(rng, lengths, levels, has_trust):
+    """Rules by level and class, and their bit string."""
+    out, rules = Bits(), {}
+    for level in reversed(range(levels)):
+        is_same = level + 1 < levels and chance(rng, 0.3)
+        if level + 1 < levels:
+            out.put(is_same, 1)
+        for k in range(1, 8):
+            rules[level, k] = rules[level + 1, k] if is_same else Rule(0, [0] * len(odd_axes(k)[1:]), 0)
+            places = [range(n)[part] for n, part in zip(lengths[1:4], class_slices(level, k), strict=True)]
+            if is_same or not all(places):
+                continue
+            weights = [int(rng.choice([0, 16, 8, rng.integers(17)])) for _ in odd_axes(k)[1:]]
+            rule = Rule(int(rng.integers(2)), weights, int(rng.integers(5)) if has_trust else 0)
+            rules[level, k] = rule
+            out.put(rule.cubic, 1)
+            for weight in weights:
+                out.put(weight, 5)
+            out.put(rule.trust, 3 if has_trust else 0)
+    return rules, out.bytes()
+
+
+def bits_of_bin(h, m):
+    """Raw bits of a bin of residuals, without k."""
+    return max(0, (h if h >= 0 else -1 - h) // 2**m - 1)
+
+
+def random_contexts(rng, number, prob_bits, m):
+    """Contexts, and the bytes of their heads and tables."""
+    contexts, heads, packed = [], b"", Bits()
+    while len(contexts) < number:
+        K = int(rng.choice([1, 2, 64, rng.integers(1, 65)]))
+        lo = int(rng.choice([-(K // 2), -(K // 2), rng.integers(-128, 129 - K)]))
+        k = int(rng.choice([0, 0, 25, rng.integers(26)]))
+        if max(bits_of_bin(lo, m), bits_of_bin(lo + K - 1, m)) + k > (25 if K > 1 else 0):
+            continue
+        is_curve, table = K > 1 and chance(rng, 0.25), None
+        if K > 1:
+            put = random_curve(rng, packed, K, prob_bits) if is_curve else None
+            table = put or put_table(rng, packed, random_table(rng, K, prob_bits))
+        heads += bytes([k, K - 1 | is_curve << 6]) + struct.pack("b", lo)
+        contexts.append(Context(k, K, lo, table, np.flatnonzero(table) if K > 1 else [0]))
+    return contexts, heads + packed.bytes()
+
+
+def along_axis(grid, axis, n):
+    """What a, b, c and d of *Finer grids* are along an axis, for the n places between those of a grid."""
+    grid, found = np.moveaxis(grid, axis, 0), []
+    for i in range(n):
+        b, a = grid[i], grid[i - 1] if i else None
+        c = grid[i + 1] if i + 1 < len(grid) else b if a is None else wrapped(2 * b - a)
+        d = grid[i + 2] if i + 2 < len(grid) else wrapped(2 * c - b)
+        found.append((wrapped(2 * b - c) if a is None else a, b, c, d))
+    return [np.moveaxis(np.array(x), 0, axis) for x in zip(*found, strict=True)]
+
+
+def by_rule(R, level, k, rule, shape):
+    """What a rule predicts for a class (of this shape) of one outer index."""
+    predictions = []
+    for axis in reversed(odd_axes(k)):
+        a, b, c, d = along_axis(R[class_slices(level, k & ~(1 << axis))], axis, shape[axis])
+        if rule.cubic:
+            predictions.append(wrapped(b + (wrapped(9 * c - 7 * b - a - d + 8) >> 4)))
+        else:
+            predictions.append(wrapped(b + (wrapped(c - b + 1) >> 1)))
+    p, *others = predictions
+    if not others:
+        return p
+    return wrapped(p + (wrapped(sum(w * (q - p) for w, q in zip(rule.weights, others, strict=True)) + 8) >> 4))
+
+
+def reference_of(R, o, kind):
+    """The last outer index, or the mean of those before, 16 fold; and how many bits that is."""
+    if kind == 1:
+        return R[o - 1], 0
+    M = wrapped(16 * R[0])
+    for before in R[1:o]:
+        M = wrapped(M + (wrapped(16 * before - M) >> 2))
+    return M, 4
+
+
+def beside(row, by):
+    """A row of places, moved by one; where it ends, as it is."""
+    moved = np.roll(row, -by, axis=0)
+    end = -1 if by > 0 else 0
+    moved[end] = row[end]
+    return moved
+
+
+def sum_before(R, o, i, j, along):
+    """B of *Coarsest grid* for a row; R has that grid alone."""
+    there = [axis for axis, bit, at in ((0, 8, o), (1, 1, i), (2, 2, j)) if along & bit and at]
+    B = np.zeros(R.shape[3:], "i8")
+    for some in range(1, 1 << len(there)):
+        at = [o, i, j]
+        for bit, axis in enumerate(there):
+            at[axis] -= some >> bit & 1
+        B += R[tuple(at)] * (1 if some.bit_count() % 2 else -1)
+    return B
+
+
+class Residuals:
+    """Draws residuals in the order of the stream, and keeps what a decoder needs for them."""
+
+    def __init__(self, rng, contexts, lanes, m, often):
+        self.rng, self.contexts, self.lanes, self.m, self.often = rng, contexts, lanes, m, often
+        self.raw, self.steps, self.outside, self.at = Bits(), [], {}, 0
+
+    def row(self, found, masked):
+        """Those of a row with these contexts."""
+        v, rng, lane = [], self.rng, 0
+        for i, (c, is_masked) in enumerate(zip(found, masked, strict=True)):
+            context, x, lane = self.contexts[c], 0, lane if i % 256 else 0
+            if not is_masked:
+                token = int(rng.choice(context.symbols))
+                h = context.lo + token
+                a, e = h if h >= 0 else -1 - h, bits_of_bin(h, self.m)
+                raw = int(rng.integers(1 << e + context.k))
+                x = (a - e * 2**self.m << e + context.k) + raw
+                x = x if h >= 0 else -1 - x
+                if context.K > 1:
+                    self.raw.put(raw, e + context.k)
+                    self.steps.append((lane % self.lanes, context.table, token))
+                    lane += 1
+            if chance(rng, self.often):
+                x = int(rng.choice([0, 2**30, -(2**30), rng.integers(-300, 300), rng.integers(-(2**30), 2**30)]))
+                self.outside[self.at] = x
+            self.at += 1
+            v.append(x)
+        return v
+
+
+def predicted(rng, bits, array):
+    """All values of a block; those whose bits are set are masked, and what they become is of no use but to others."""
+    first, c, lengths, levels = random_pyramid(rng, array)
+    fine = array.type.m in (23, 52) and chance(rng, 0.6)
+    unit, reference, along = 17 if fine and chance(rng, 0.7) else 1, int(rng.integers(3)), int(rng.integers(16))
+    rules, rules_bytes = random_rules(rng, lengths, levels, reference > 0)
+    out = bytes([first | c << 2 | fine << 4 | (unit == 17) << 5 | reference << 6, levels | along << 4]) + rules_bytes
+    lanes_code, prob_code, m = int(rng.integers(5)), int(rng.integers(4)), int(rng.integers(4))
+    number, own, shift = int(rng.choice([1, 2, 8, rng.integers(1, 9)])), chance(rng, 0.5), int(rng.integers(16))
+    shift = int(rng.choice([0, shift]))
+    first_bins = np.sort(rng.choice(np.arange(1, 24), number - 1, replace=False)).tolist()
+    contexts, contexts_bytes = random_contexts(rng, number + own, 10 + prob_code, m)
+    residuals = Residuals(rng, contexts, 4 << lanes_code, m, rng.choice([0, 0, 0.03]))
+    corrections, corrected = {}, rng.choice([0, 0.03]) if unit == 17 else 0
+
+    R, magnitude = np.zeros(lengths, "i8"), np.zeros(lengths, "i8")
+    masked = np.array(bits, bool).reshape(lengths)
+
+    def one_row(near, in_coarsest, masked_row):
+        """Residuals and corrections of a row, by (place, inner), from what is near: (weight, magnitudes)."""
+        weight = sum(w for w, _ in near)
+        total = sum((w * x.astype("i8") for w, x in near), np.zeros(masked_row.shape, "i8"))
+        limits = [-(-LEAST[b] * weight // 64) for b in first_bins]
+        found = sum(((total >= least).astype(int) for least in limits), np.zeros(masked_row.shape, int))
+        if own and in_coarsest:
+            found[:] = number
+        elif not weight:
+            found[:] = number - 1
+        at = residuals.at
+        v = residuals.row(found.ravel().tolist(), masked_row.ravel().tolist())
+        names = {"own"} if own and in_coarsest else set(found.ravel().tolist())
+        array.seen.update(f"predicted context {name}" for name in names)
+        more = np.where(rng.random(len(v)) < corrected, rng.choice([-8, 8, *range(-8, 0), *range(1, 9)], len(v)), 0)
+        corrections.update({at + i: int(more[i]) for i in np.flatnonzero(more).tolist()})
+        return np.reshape(v, masked_row.shape), more.reshape(masked_row.shape)
+
+    def rows_before(magnitudes, o, i, j):
+        near = []
+        if j:
+            before = magnitudes[o, i, j - 1]
+            near += [(6, before), (3, beside(before, -1)), (3, beside(before, 1))]
+        return near + ([(6, magnitudes[o, i - 1, j])] if i else []) + ([(6, magnitudes[o - 1, i, j])] if o else [])
+
+    every = tuple(slice(None, None, 1 << levels) for _ in range(3))
+    Rs, magnitudes, masks = (x[:, *every] for x in (R, magnitude, masked))
+    for o, i, j in np.ndindex(Rs.shape[:3]):
+        v, more = one_row(rows_before(magnitudes, o, i, j), True, masks[o, i, j])
+        S = np.cumsum(v, axis=0) if along & 4 else v
+        Rs[o, i, j] = wrapped(sum_before(Rs, o, i, j, along) + unit * wrapped(S) + more)
+        magnitudes[o, i, j] = np.minimum(255, np.abs(v) >> shift)
+    for level in reversed(range(levels)):
+        for o in range(lengths[0]):
+            for k in CLASS_ORDER:
+                own_places = class_slices(level, k)
+                Rs, magnitudes, masks = (x[:, *own_places] for x in (R, magnitude, masked))
+                if not Rs.size:
+                    continue
+                rule, shape = rules[level, k], Rs.shape[1:]
+                predictions = by_rule(R[o], level, k, rule, shape)
+                if reference and o and rule.trust:
+                    M, g = reference_of(R, o, reference)
+                    differs = rule.trust * (M[own_places] - by_rule(M, level, k, rule, shape))
+                    predictions = wrapped(predictions + (wrapped(differs + (2 << g)) >> g + 2))
+                parents = []
+                for axis in odd_axes(k):
+                    grid = np.moveaxis(magnitude[o][class_slices(level, k & ~(1 << axis))], axis, 0)
+                    behind = np.concatenate([grid[1:], grid[-1:]])
+                    parents += [np.moveaxis(x[: shape[axis]], 0, axis) for x in (grid, behind)]
+                for i, j in np.ndindex(shape[:2]):
+                    near = [(6 // k.bit_count(), x[i, j]) for x in parents] + rows_before(magnitudes, o, i, j)
+                    v, more = one_row(near, False, masks[o, i, j])
+                    Rs[o, i, j] = wrapped(predictions[i, j] + unit * v + more)
+                    magnitudes[o, i, j] = np.minimum(255, np.abs(v) >> shift)
+
+    refused_list, refused = random_refused(rng, len(bits), array.type.size)
+    outside = residuals.outside
+    has_lists = bool(outside or corrections or refused)
+    out += bytes([lanes_code | prob_code << 3 | m << 5 | has_lists << 7, number - 1 | own << 3 | shift << 4])
+    out += bytes(first_bins) + contexts_bytes
+    if has_lists:
+        out += varint(len(outside)) + varint(len(corrections)) + varint(len(refused))
+        lists = [put_outside(rng, outside) if outside else b"", put_corrections(rng, corrections), refused_list]
+        out += b"".join(varint(len(part)) + part for part in lists if part)
+    raw_bits = residuals.raw.bytes()
+    out += varint(len(raw_bits)) + raw_bits
+    if residuals.steps:
+        states, words, _ = rans(residuals.steps, 4 << lanes_code, 10 + prob_code)
+        out += states + words
+    named = {"outside": outside, "corrections": corrections, "refused": refused}
+    array.seen |= {
+        f"predicted levels {min(levels, 4)}", f"predicted reference {reference}", f"predicted fine {bool(fine)} {unit}",
+        f"predicted {c} of {len(array.axes)} axes", f"predicted m {m}", f"predicted tokens {bool(residuals.steps)}",
+        *(f"predicted {name}" for name, some in named.items() if some),
+    }  # fmt: skip
+    lattice = SimpleNamespace(type=array.type, delta=array.delta / 17 if fine else array.delta)
+    return out, placed(cut(multiples(R.ravel().tolist(), lattice)), refused)
+
+
+def put_corrections(rng, corrections):
+    """A list of corrections, which are given by position; nothing if there are none."""
+    r, out, before = int(rng.choice([0, 17, rng.integers(18)])), Bits(), -1
+    for at, x in sorted(corrections.items()):
+        put_gap(out, at - before - 1, r)
+        out.put(x + 8 if x < 0 else x + 7, 4)
+        before = at
+    return bytes([r]) + out.bytes() if corrections else b""
+
+
 # ---- masks ----
 def split(rng, total, most):
     """Random lengths that sum to a number."""
@@ -774,7 +1059,7 @@ def random_block(rng, bits, array):
     n = count - len(masked)
     modes = [0, 1, 3, 3, 3]
     if array.type.m and array.delta and not array.rtol:
-        modes = [0, 1, 2, 2, 2, 2, 3]
+        modes = [0, 1, 2, 2, 2, 2, 3, 6, 6, 6]
     if array.T or array.rtol:
         modes = [0, 1, 3, 4, 4, 4]
     if array.type.m in (23, 52) and not array.rtol:
@@ -782,9 +1067,12 @@ def random_block(rng, bits, array):
     mode = modes[rng.integers(len(modes))] if n else 0
     array.seen.add(f"mode {mode} of {array.type.dtype}" + " masked" * with_mask)
     places = None
-    if mode >= 2 and n >= 4 and not with_mask and chance(rng, 0.4):
+    if 2 <= mode < 6 and n >= 4 and not with_mask and chance(rng, 0.4):
         out, places = random_order(rng, n, array)
-    if mode < 3 or mode == 5:
+    if mode == 6:  # all values keep their places
+        rest, values = predicted(rng, bits, array)
+        values = [value for value, b in zip(values, bits, strict=True) if not b]
+    elif mode < 3 or mode == 5:
         rest, values = {0: raw, 1: constant, 2: uniform, 5: affine}[mode](rng, n, array)
     else:
         kind = exact if mode == 3 else relative if array.rtol else lattice
@@ -884,6 +1172,8 @@ def random_chunk(seed, code=None, blocks=None, seen=None):
     masked = random_bits(rng, kind.parts * count, array) & chance(rng, 0.6)
     bodies, values = [], [None] * (kind.parts * count)
     for places in cut:
+        block_axes = places.shape if box else axes if len(cut) == 1 else [len(places)]
+        array.axes = axes_in_values(block_axes, kind.parts)
         if box:
             set_neighbours(array, places.shape)
             array.seen |= {"short boxes"} if list(places.shape) != box else {f"boxes of {sum(b > 1 for b in box)} axes"}
@@ -933,11 +1223,17 @@ FEATURES = {
     *(f"affine {A} in {value}" for A in ("float32", "float64") for value in ("f4", "f8")), "affine wraps",
     *(f"affine parameter {i} {yes}" for i in range(4) for yes in (True, False)),
     *(f"boxes of {n} axes" for n in range(1, 5)), "short boxes",
+    *(f"predicted levels {n}" for n in range(5)), *(f"predicted reference {n}" for n in range(3)),
+    *(f"predicted fine {what}" for what in ("False 1", "True 1", "True 17")), *(f"predicted m {m}" for m in range(4)),
+    *(f"predicted {c} of {n} axes" for n in range(1, 5) for c in range(1, min(n, 3) + 1)),
+    *(f"predicted context {c}" for c in ("own", *range(8))), *(f"predicted tokens {yes}" for yes in (True, False)),
+    "predicted outside", "predicted corrections", "predicted refused",
     *(f"affine uniform {yes}" for yes in (True, False)), *(f"affine sequence {c}" for c in ("none", 0, 1, 2)),
     "E0 clamped", "E0 > emax", "E0", "uniform u", "octave u", "infinite u", "u of 64 bits", "mixed, but is not",
     *(
         f"mode {mode} of {TYPES[code].dtype}{mask}"
-        for mode, codes in [(0, TYPES), (1, TYPES), (2, range(1, 7)), (3, TYPES), (4, range(1, 24)), (5, (1, 2, 5, 6))]
+        for mode, codes in [(0, TYPES), (1, TYPES), (2, range(1, 7)), (3, TYPES), (4, range(1, 24)), (5, (1, 2, 5, 6)),
+                            (6, range(1, 7))]
         for code in codes
         for mask in ("", " masked")
         if code in TYPES

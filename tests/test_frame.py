@@ -5,12 +5,13 @@ behind them are tested too.  Whatever happens must be a `DecodeError` or a decod
 """
 
 import struct
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from arrays import payload_nans, torture
 from handmade import RAW, crc32c, header, reseal
-from random_chunks import section
+from random_chunks import TYPES, predicted, random_mask, section, set_neighbours
 
 from arraycodec import (
     ChecksumError,
@@ -43,6 +44,19 @@ def images(rng, x):
         out, *_ = section(rng, x.size, 4, x.astype(int).tolist())
         if out[1] & 15 and out[2] & 32:  # two classes or more, the first has one
             return reseal(header(x.shape, tol=None, flags=4, block_len=0), b"\2" + out)
+
+
+def with_all_lists(rng):
+    """A predicted block with a mask, outside values, corrections and refused values, as no encoder writes it."""
+    shape, bits = (3, 6, 9), (rng.random(162) < 0.1).tolist()
+    wanted = {f"predicted {name}" for name in ("outside", "corrections", "refused", "tokens True")}
+    while True:
+        array = SimpleNamespace(type=TYPES[1], delta=0.5, axes=list(shape), seen=set())
+        set_neighbours(array, shape)
+        mask, _ = random_mask(rng, bits, array)
+        rest, _ = predicted(rng, bits, array)
+        if wanted <= array.seen and "predicted levels 0" not in array.seen:
+            return reseal(header(shape, 1, 4, None, 0.5, 0), bytes([6 | 8]) + mask + rest)
 
 
 def chunks():
@@ -112,6 +126,7 @@ def chunks():
     yield "predicted again", encode(again, 0.02, predictor=4)
     holes = np.where(rng.random(waves.shape) < 0.2, np.nan, waves + 0.3 * waves[::-1])
     yield "predicted, masked", encode(np.stack([holes, holes * 1.01, holes * 0.98]), 0.01, predictor=2)
+    yield "predicted, all lists", with_all_lists(np.random.default_rng(6))
     yield "predicted by differences", encode(np.cumsum(normal.reshape(15, 20), axis=1), 0.1, predictor=3)
     yield "boxes", encode(masked.reshape(3, 100), 0.01, fill_value=-9999, box_len=120)
 
@@ -133,6 +148,8 @@ def test_the_chunks_cover_every_path():
     assert all(found[name].mode == "predicted" for name in found if name.startswith("predicted"))
     assert found["predicted again"].blocks[0].raw_exceptions > 0
     assert found["predicted, masked"].masked > 300
+    all_lists = found["predicted, all lists"]
+    assert all_lists.masked and all_lists.blocks[0].window_exceptions and all_lists.blocks[0].raw_exceptions
     assert found["masked"].masked == found["fill value"].masked > 80
     assert found["packed"].blocks[0].lanes == 0
     assert found["special"].blocks[0].raw_exceptions == 9

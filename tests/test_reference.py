@@ -112,11 +112,36 @@ def test_predicted(seed):
     if seed % 4 == 0:
         x = np.asfortranarray(np.where(np.abs(x) < 0.5, 0, x).astype(x.dtype))
     tol, choice = 10 ** rng.uniform(-5, -0.5), {"level": int(rng.integers(1, 10)), "predictor": int(rng.integers(2, 5))}
+    if seed % 7 < 3:  # several blocks
+        choice["block_len" if ndim == 1 or seed % 7 == 0 else "box_len"] = max(1, x.size // 3)
     for _ in range(3):
         chunk = encode(x, tol, **choice)
         assert same(reference.decode(chunk), decode(chunk))
         x = decode(chunk).copy()
         x.reshape(-1)[: x.size // 7] *= x.dtype.type(1.1)
+
+
+def test_corrections(monkeypatch):
+    """Values of the finer lattice come back unchanged beside new ones, from which they are predicted otherwise."""
+    corrections, read = [], reference.read_corrections
+
+    def reading(*arguments):
+        found = list(read(*arguments))
+        corrections.extend(found)
+        return found
+
+    monkeypatch.setattr(reference, "read_corrections", reading)
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        x = field((8, 9, 10), seed, 1e-3).astype(["f4", "f8"][seed % 2])
+        tol = 10 ** rng.uniform(-2.5, -1)
+        before = decode(encode(x, tol, predictor=4))
+        is_old = rng.random(x.shape) < 0.2
+        chunk = encode(np.where(is_old, before, x), tol, predictor=4)
+        after = decode(chunk)
+        assert same(reference.decode(chunk), after)
+        assert np.array_equal(after[is_old], before[is_old])
+    assert len({value for _, value in corrections}) > 3
 
 
 @pytest.mark.skipif(not MANIFEST, reason=f"no data in {FOLDER}")
