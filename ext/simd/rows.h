@@ -163,7 +163,7 @@ UNUSED static int pop_residuals(const ac_popping *p, ac_pop_cursor *at, const ui
   return AC_OK;
 }
 
-UNUSED static void residual_magnitudes(const int32_t *restrict v, uint32_t n, unsigned shift, uint8_t *restrict magnitude) {
+UNUSED static void magnitudes(const int32_t *restrict v, uint32_t n, unsigned shift, uint8_t *restrict magnitude) {
   for (uint32_t j = 0; j < n; j++) {
     const uint32_t a = (uint32_t)(v[j] < 0 ? 0u - (uint32_t)v[j] : (uint32_t)v[j]) >> shift;
     magnitude[j] = (uint8_t)(a < 255 ? a : 255);
@@ -171,5 +171,5 @@ UNUSED static void residual_magnitudes(const int32_t *restrict v, uint32_t n, un
 }
 
 #define ROW_KERNELS                                                                                                \
-  midpoint, cubic, blend, refer, accumulate, deal32, deal8, zip32, zip8, contexts, pop_residuals, residual_magnitudes, advance, sums
+  midpoint, cubic, blend, refer, accumulate, deal32, deal8, zip32, zip8, contexts, pop_residuals, magnitudes, advance, sums
 #endif
