@@ -2,6 +2,7 @@
  *
  * Whole groups of 64 or 128 values with 16 or more lanes go through the kernels here; generic.h, compiled
  * for this target, does the last group, fewer lanes, float64 input and whatever a vector cannot settle.
+ * So do the plain loops of rows.h where compilers' vectors are as fast (measured).
  * Invariant: bytes and floats are those of generic.h.  The target has no FMA, so nothing can be
  * contracted even where a compiler is told to.
  */
@@ -630,21 +631,28 @@ typedef struct {
   __m256i below[AC_LIMITS_MOST]; /* every limit: what is not above is below it */
 } neighbourhood;
 
-/* m <= 32 values from j on: rows in pairs, whose bytes come to stand side by side, as their weights do. */
-AC_ALWAYS_INLINE void contexts_of(const neighbourhood *near, uint32_t j, uint32_t m, uint8_t *context) {
-  __m256i low = _mm256_setzero_si256(), high = low, count_low = low, count_high = low;
+/* V times 32 values from j on, or m of 32: rows in pairs, whose bytes come to stand side by side, as their weights do. */
+AC_ALWAYS_INLINE void contexts_of(const neighbourhood *near, uint32_t j, uint32_t m, uint8_t *context, const int V) {
+  __m256i sum[4], reached[4]; /* of the lower and the upper eight bytes of every 16 */
+  for (int v = 0; v < 2 * V; v++) sum[v] = reached[v] = _mm256_setzero_si256();
   for (unsigned i = 0; i < near->n; i += 2) {
     const int one = i + 1 == near->n;
     const __m256i weights = _mm256_set1_epi16((short)(one ? near->weights[i] : ac_load16(near->weights + i)));
-    const __m256i a = get_bytes(near->rows[i] + j, m), b = one ? a : get_bytes(near->rows[i + 1] + j, m);
-    low = _mm256_add_epi16(low, _mm256_maddubs_epi16(_mm256_unpacklo_epi8(a, b), weights));
-    high = _mm256_add_epi16(high, _mm256_maddubs_epi16(_mm256_unpackhi_epi8(a, b), weights));
+    const uint8_t *const first = near->rows[i] + j, *const second = near->rows[i + !one] + j;
+#pragma GCC unroll 2
+    for (int v = 0; v < V; v++) {
+      const __m256i a = get_bytes(first + 32 * v, m), b = get_bytes(second + 32 * v, m);
+      sum[2 * v] = _mm256_add_epi16(sum[2 * v], _mm256_maddubs_epi16(_mm256_unpacklo_epi8(a, b), weights));
+      sum[2 * v + 1] = _mm256_add_epi16(sum[2 * v + 1], _mm256_maddubs_epi16(_mm256_unpackhi_epi8(a, b), weights));
+    }
   }
   for (unsigned i = 0; i < near->limits; i++) {
-    count_low = _mm256_sub_epi16(count_low, _mm256_cmpgt_epi16(low, near->below[i]));
-    count_high = _mm256_sub_epi16(count_high, _mm256_cmpgt_epi16(high, near->below[i]));
+    const __m256i below = near->below[i];
+#pragma GCC unroll 4
+    for (int v = 0; v < 2 * V; v++) reached[v] = _mm256_sub_epi16(reached[v], _mm256_cmpgt_epi16(sum[v], below));
   }
-  put_bytes(context + j, m, _mm256_packus_epi16(count_low, count_high));
+#pragma GCC unroll 2
+  for (int v = 0; v < V; v++) put_bytes(context + j + 32 * v, m, _mm256_packus_epi16(reached[2 * v], reached[2 * v + 1]));
 }
 
 static void contexts_avx2(const uint8_t *const *rows, const uint8_t *weights, unsigned n_near, const uint16_t *limit,
@@ -656,12 +664,11 @@ static void contexts_avx2(const uint8_t *const *rows, const uint8_t *weights, un
   near.limits = limits;
   for (unsigned i = 0; i < limits; i++) /* no sum reaches 2^15 */
     near.below[i] = _mm256_set1_epi16((short)(min_u32(limit[i], 1 << 15) - 1));
-  if (n < 32) {
-    contexts_of(&near, 0, n, context);
-    return;
-  }
-  for (uint32_t j = 0; j + 32 <= n; j += 32) contexts_of(&near, j, 32, context);
-  if (n % 32) contexts_of(&near, n - 32, 32, context);
+  uint32_t j = 0;
+  for (; n - j >= 64; j += 64) contexts_of(&near, j, 32, context, 2);
+  for (; n - j >= 32; j += 32) contexts_of(&near, j, 32, context, 1);
+  if (j && j < n) contexts_of(&near, n - 32, 32, context, 1); /* some of them again */
+  if (!j) contexts_of(&near, 0, n, context, 1);
 }
 
 /* ---- residuals under contexts ---- */
@@ -672,19 +679,19 @@ AC_ALWAYS_INLINE __m256i contexts_at(const uint8_t *context, uint32_t m) {
 }
 
 /* The next m <= WIDTH tokens off these lanes: their entries; returns the words behind theirs. */
-AC_ALWAYS_INLINE const uint8_t *pop_vector(const ac_popping *p, uint32_t *lanes, const uint8_t *context, uint32_t m,
-                                           const uint8_t *words, uint32_t *entries) {
-  const unsigned P = p->prob_bits;
+AC_ALWAYS_INLINE const uint8_t *pop_vector(const uint32_t *tables, unsigned P, uint32_t *lanes, const uint8_t *context,
+                                           uint32_t m, const uint8_t *words, uint32_t *entries) {
   const __m256i slots = _mm256_set1_epi32((1 << P) - 1), prob_bits = _mm256_set1_epi32((int)P);
   const __m256i freq_at = _mm256_set1_epi32(32 - (int)P), sixteen = _mm256_set1_epi32(16), none = _mm256_setzero_si256();
   const __m256i x = load8(lanes), table = _mm256_sllv_epi32(contexts_at(context, m), prob_bits);
   const __m256i slot = _mm256_or_si256(table, _mm256_and_si256(x, slots)), some = first8(m);
-  const int *const tables = (const int *)p->tables;
-  const __m256i e = m < WIDTH ? _mm256_mask_i32gather_epi32(none, tables, slot, some, 4) : _mm256_i32gather_epi32(tables, slot, 4);
+  const __m256i e = m < WIDTH ? _mm256_mask_i32gather_epi32(none, (const int *)tables, slot, some, 4)
+                              : _mm256_i32gather_epi32((const int *)tables, slot, 4);
   const __m256i product = _mm256_mullo_epi32(_mm256_srlv_epi32(e, freq_at), _mm256_srlv_epi32(x, prob_bits));
   const __m256i y = _mm256_add_epi32(product, _mm256_and_si256(e, slots));
   /* the states below the limit take the next words, in order of lanes */
-  const __m256i low = _mm256_cmpeq_epi32(_mm256_srli_epi32(y, 16), none), more = m < WIDTH ? _mm256_and_si256(low, some) : low;
+  const __m256i low = _mm256_cmpeq_epi32(_mm256_srli_epi32(y, 16), none);
+  const __m256i more = m < WIDTH ? _mm256_and_si256(low, some) : low;
   const unsigned mask = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(more));
   const __m256i next = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)words));
   const __m256i rank = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)&RANK_BYTES[mask]));
@@ -696,14 +703,13 @@ AC_ALWAYS_INLINE const uint8_t *pop_vector(const ac_popping *p, uint32_t *lanes,
 }
 
 static void pop_vectors(const ac_popping *p, ac_cursor *at, const uint8_t *context, uint32_t n, uint32_t *entries) {
-  const ac_popping popping = *p; /* copies: stores to entries cannot change them */
-  const uint32_t turn = p->lanes - 1u;
-  uint32_t x[AC_MAX_LANES], j = 0;
+  const uint32_t *const tables = p->tables, turn = p->lanes - 1u; /* stores to entries cannot change them */
+  const unsigned P = p->prob_bits;
   const uint8_t *words = at->words;
-  memcpy(x, at->x, sizeof x);
-  for (; n - j >= WIDTH; j += WIDTH) words = pop_vector(&popping, x + (j & turn), context + j, WIDTH, words, entries + j);
-  if (j < n) words = pop_vector(&popping, x + (j & turn), context + j, n - j, words, entries + j);
-  memcpy(at->x, x, sizeof x);
+  uint32_t j = 0;
+  for (; n - j >= WIDTH; j += WIDTH)
+    words = pop_vector(tables, P, at->x + (j & turn), context + j, WIDTH, words, entries + j);
+  if (j < n) words = pop_vector(tables, P, at->x + (j & turn), context + j, n - j, words, entries + j);
   at->words = words;
 }
 
@@ -736,13 +742,15 @@ AC_ALWAYS_INLINE __m256i residuals_of(residuals *r, __m256i entries, __m256i con
     const __m256i end = summed_halves(bits); /* of every field, within its half */
     /* the fields of a half lie within 16 bytes: 4 * 25 + 7 bits; the four of each come into its lane */
     const uint64_t low = r->bit, high = low + (uint32_t)_mm256_extract_epi32(end, 3);
-    const __m256i bytes = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(r->raw + low / 8))),
-                                                  _mm_loadu_si128((const __m128i *)(r->raw + high / 8)), 1);
+    const __m128i first_bytes = _mm_loadu_si128((const __m128i *)(r->raw + low / 8));
+    const __m128i second_bytes = _mm_loadu_si128((const __m128i *)(r->raw + high / 8));
+    const __m256i bytes = _mm256_inserti128_si256(_mm256_castsi128_si256(first_bytes), second_bytes, 1);
     const __m256i starts = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_set1_epi32((int32_t)(low & 7))),
                                                    _mm_set1_epi32((int32_t)(high & 7)), 1);
     const __m256i at = _mm256_add_epi32(_mm256_sub_epi32(end, bits), starts);
     const __m256i low_bytes = _mm256_broadcastsi128_si256(_mm_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c));
-    const __m256i place = _mm256_add_epi32(_mm256_shuffle_epi8(_mm256_srli_epi32(at, 3), low_bytes), _mm256_set1_epi32(0x03020100));
+    const __m256i byte = _mm256_shuffle_epi8(_mm256_srli_epi32(at, 3), low_bytes);
+    const __m256i place = _mm256_add_epi32(byte, _mm256_set1_epi32(0x03020100));
     const __m256i fields = _mm256_srlv_epi32(_mm256_shuffle_epi8(bytes, place), _mm256_and_si256(at, _mm256_set1_epi32(7)));
     const __m256i above = _mm256_sllv_epi32(_mm256_set1_epi32(-1), bits);
     value = _mm256_or_si256(value, _mm256_andnot_si256(above, fields));

@@ -2,6 +2,8 @@
  *
  * Whole groups of 64 or 128 values with 16 or more lanes go through the kernels here; generic.h,
  * compiled for this target, does the last group, fewer lanes and whatever a vector cannot settle.
+ * Of rows of prediction, what is behind the last whole vector is one vector more, under a mask; the plain loops of
+ * rows.h stay where compilers' vectors are as fast (measured).
  * Invariant: bytes and floats are those of generic.h.  Nothing is contracted into FMA.
  */
 #if defined(__x86_64__)
@@ -650,7 +652,8 @@ typedef struct {
 } neighbourhood;
 
 /* m <= 64 values from j on: rows in pairs, whose bytes come to stand side by side, as their weights do. */
-AC_ALWAYS_INLINE __m512i contexts_of(const neighbourhood *near, const __m512i *limits, uint32_t j, uint32_t m, const unsigned STEPS) {
+AC_ALWAYS_INLINE __m512i contexts_of(const neighbourhood *near, const __m512i *limits, uint32_t j, uint32_t m,
+                                     const unsigned STEPS) {
   __m512i low = _mm512_setzero_si512(), high = low, at_low = low, at_high = low;
   for (unsigned i = 0; i < near->n; i += 2) {
     const int one = i + 1 == near->n;
@@ -688,18 +691,19 @@ static void contexts_avx512(const uint8_t *const *near, const uint8_t *weights, 
 /* First the tokens, a chain of dependent instructions that begins with a slow lookup; then what they mean, all of it
  * independent but for a sum of bits.  So instructions of the one need not wait in line behind those of the other. */
 AC_ALWAYS_INLINE __m512i contexts_at(const uint8_t *context, uint32_t m) {
-  return _mm512_cvtepu8_epi32(m < WIDTH ? _mm_maskz_loadu_epi8(first16(m), context) : _mm_loadu_si128((const __m128i *)context));
+  return _mm512_cvtepu8_epi32(m < WIDTH ? _mm_maskz_loadu_epi8(first16(m), context)
+                                        : _mm_loadu_si128((const __m128i *)context));
 }
 
 /* The next m <= WIDTH tokens off the lanes x: their entries; words move on. */
-AC_ALWAYS_INLINE __m512i pop_vector(const ac_popping *p, __m512i *x, const uint8_t *context, uint32_t m, const uint8_t **words) {
-  const unsigned P = p->prob_bits;
+AC_ALWAYS_INLINE __m512i pop_vector(const uint32_t *tables, unsigned P, __m512i *x, const uint8_t *context, uint32_t m,
+                                    const uint8_t **words) {
   const __m512i slots = _mm512_set1_epi32((1 << P) - 1), prob_bits = _mm512_set1_epi32((int)P);
   const __m512i freq_at = _mm512_set1_epi32(32 - (int)P), state_min = _mm512_set1_epi32(AC_STATE_MIN);
   const __m512i table = _mm512_sllv_epi32(contexts_at(context, m), prob_bits);
   const __m512i slot = _mm512_ternarylogic_epi32(slots, *x, table, 0xca /* slots ? x : table */);
-  const __m512i e = m < WIDTH ? _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), first16(m), slot, p->tables, 4)
-                              : _mm512_i32gather_epi32(slot, p->tables, 4);
+  const __m512i e = m < WIDTH ? _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), first16(m), slot, tables, 4)
+                              : _mm512_i32gather_epi32(slot, tables, 4);
   const __m512i product = _mm512_mullo_epi32(_mm512_srlv_epi32(e, freq_at), _mm512_srlv_epi32(*x, prob_bits));
   const __m512i y = _mm512_add_epi32(product, _mm512_and_si512(e, slots));
   /* the states below the limit take the next words, in order of lanes */
@@ -714,7 +718,8 @@ AC_ALWAYS_INLINE __m512i pop_vector(const ac_popping *p, __m512i *x, const uint8
 /* V vectors of lanes. */
 AC_ALWAYS_INLINE void pop_vectors(const ac_popping *p, ac_cursor *at, const uint8_t *context, uint32_t n, uint32_t *entries,
                                   const int V) {
-  const ac_popping popping = *p; /* a copy: stores to entries cannot change it */
+  const uint32_t *const tables = p->tables; /* stores to entries cannot change it */
+  const unsigned P = p->prob_bits;
   const uint8_t *words = at->words;
   __m512i x[4];
   for (int i = 0; i < V; i++) x[i] = _mm512_loadu_si512(at->x + WIDTH * i);
@@ -722,9 +727,9 @@ AC_ALWAYS_INLINE void pop_vectors(const ac_popping *p, ac_cursor *at, const uint
 #pragma GCC unroll 4
     for (int i = 0; i < V; i++, j += WIDTH) {
       if (n - j >= WIDTH) {
-        _mm512_storeu_si512(entries + j, pop_vector(&popping, &x[i], context + j, WIDTH, &words));
+        _mm512_storeu_si512(entries + j, pop_vector(tables, P, &x[i], context + j, WIDTH, &words));
       } else {
-        if (j < n) _mm512_storeu_si512(entries + j, pop_vector(&popping, &x[i], context + j, n - j, &words));
+        if (j < n) _mm512_storeu_si512(entries + j, pop_vector(tables, P, &x[i], context + j, n - j, &words));
         j = n;
         break;
       }
@@ -756,7 +761,8 @@ AC_ALWAYS_INLINE __m512i residuals_of(residuals *r, __m512i entries, __m512i con
     const __m512i at = _mm512_add_epi32(_mm512_sub_epi32(end, bits), _mm512_set1_epi32((int32_t)(r->bit & 7)));
     /* all fields lie within a vector of bytes: 16 * 25 + 7 bits; the four of each come into its lane */
     const __m512i low_bytes = _mm512_set4_epi32(0x0c0c0c0c, 0x08080808, 0x04040404, 0);
-    const __m512i place = _mm512_add_epi32(_mm512_shuffle_epi8(_mm512_srli_epi32(at, 3), low_bytes), _mm512_set1_epi32(0x03020100));
+    const __m512i byte = _mm512_shuffle_epi8(_mm512_srli_epi32(at, 3), low_bytes);
+    const __m512i place = _mm512_add_epi32(byte, _mm512_set1_epi32(0x03020100));
     const __m512i bytes = _mm512_permutexvar_epi8(place, _mm512_loadu_si512(r->raw + r->bit / 8));
     const __m512i fields = _mm512_srlv_epi32(bytes, _mm512_and_si512(at, _mm512_set1_epi32(7)));
     const __m512i above = _mm512_sllv_epi32(_mm512_set1_epi32(-1), bits);

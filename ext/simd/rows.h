@@ -132,8 +132,8 @@ typedef uint8_t eight_bytes __attribute__((vector_size(8)));
 typedef uint16_t eight_sums __attribute__((vector_size(16)));
 
 /* m <= 8 values from j on. */
-AC_ALWAYS_INLINE void contexts_of_some(const uint8_t *const *near, const uint8_t *weights, unsigned n_near, const uint16_t *limit,
-                                       unsigned limits, uint32_t j, uint32_t m, uint8_t *context) {
+AC_ALWAYS_INLINE void contexts_of_some(const uint8_t *const *near, const uint8_t *weights, unsigned n_near,
+                                       const uint16_t *limit, unsigned limits, uint32_t j, uint32_t m, uint8_t *context) {
   eight_sums sum = {0}, reached = {0};
   for (unsigned i = 0; i < n_near; i++) {
     eight_bytes row = {0};
