@@ -80,7 +80,7 @@ static void add_to_hash(const void *data, size_t size) {
 /* ---- buffers between fences ---- */
 enum {
   VALUES, Q, STATS, REFUSED, HISTOGRAMS, CLASSES, TOKENS, RAW, OUTSIDE, SYMBOLS, WORDS, CODED, ENTRIES, OUT, WIDE, HIGH,
-  LOW, N_BUFFERS
+  LOW, ROW, CONTEXTS = ROW + 4, NEAR, N_BUFFERS = NEAR + AC_NEAR_MOST
 };
 enum { PATTERN = 0xa5, MARGIN = 128 };
 typedef struct {
@@ -766,6 +766,318 @@ static void test_affine(uint32_t n, int single, unsigned size) {
   }
 }
 
+/* ---- rows of prediction ---- */
+/* A row of any alignment: buffers at an end have it anyhow.  (Nothing is drawn here, as there are more tables on some
+ * machines.) */
+static uint32_t alignment;
+static void *take_row(unsigned which, unsigned copy, size_t size, size_t item) {
+  const size_t offset = at_start ? alignment * (2 * which + 1) % 64 / item * item : 0;
+  return (uint8_t *)take(which, copy, size + offset) + offset;
+}
+
+static int32_t *make_row(unsigned which, uint32_t n) {
+  static const int32_t rare[] = {INT32_MIN, INT32_MAX, INT32_MIN + 1, -1, 0, 1, 1 << 30, -(1 << 30)};
+  const unsigned shift = below(32), shape = below(4);
+  int32_t *row = take_row(which, 0, 4 * (size_t)n, 4);
+  for (uint32_t i = 0; i < n; i++) {
+    const int32_t any = (int32_t)rnd();
+    row[i] = shape ? any >> shift : rare[any & 7];
+  }
+  return row;
+}
+
+static void start_with(void *out, const void *before, size_t size) {
+  if (before) memcpy(out, before, size);
+}
+
+/* A kernel by all tables, on `size` bytes in OUT that are those at `before`, if any, to begin with. */
+#define ON_EVERY_TABLE(name, size, before, ...)                  \
+  for (unsigned t = 0; t < n_tables; t++) {                      \
+    active = tables[t];                                          \
+    void *const out = take(OUT, t > 0, size);                    \
+    start_with(out, before, size);                               \
+    active->__VA_ARGS__;                                         \
+    check_margin(OUT, t > 0);                                    \
+    if (t) same(name, buffers[OUT][0].data, out, size);          \
+    else add_to_hash(out, size);                                 \
+  }
+
+static void test_rows(uint32_t n) {
+  DOING("rows n=%u", n);
+  const int32_t *const a = make_row(ROW, n), *const b = make_row(ROW + 1, n), *const c = make_row(ROW + 2, n);
+  const int32_t *const d = make_row(ROW + 3, n);
+  const size_t size = 4 * (size_t)n;
+  const unsigned to_q = below(17), to_s = below(17), trust = below(5), shift = below(5), unit = rnd() & 1 ? 1 : 17;
+  ON_EVERY_TABLE("midpoint", size, NULL, midpoint(a, b, n, out))
+  ON_EVERY_TABLE("cubic", size, NULL, cubic(a, b, c, d, n, out))
+  ON_EVERY_TABLE("blend of two", size, a, blend(out, b, NULL, to_q, 0, n))
+  ON_EVERY_TABLE("blend of three", size, a, blend(out, b, c, to_q, to_s, n))
+  ON_EVERY_TABLE("refer", size, a, refer(out, b, c, trust, shift, n))
+  ON_EVERY_TABLE("follow", size, a, follow(out, b, shift, n))
+  ON_EVERY_TABLE("sum", size, a, accumulate(out, b, 1, n))
+  ON_EVERY_TABLE("difference", size, a, accumulate(out, b, -1, n))
+  ON_EVERY_TABLE("advance", size, NULL, advance(a, b, unit, n, out))
+  ON_EVERY_TABLE("advance in place", size, b, advance(a, out, unit, n, out))
+
+  const uint32_t distance = 1 + below(rnd() & 1 ? 5 : 70);
+  DOING("sums n=%u distance=%u", n, distance);
+  ON_EVERY_TABLE("sums", size, a, sums(out, n, distance))
+  const uint32_t *const sum = (const uint32_t *)(const void *)buffers[OUT][0].data;
+  for (uint32_t i = 0; i < n; i++)
+    if (sum[i] != (uint32_t)a[i] + (i < distance ? 0 : sum[i - distance])) fail("sums", i);
+
+  const unsigned places = below(32);
+  DOING("magnitudes n=%u shift=%u", n, places);
+  ON_EVERY_TABLE("magnitudes", n, NULL, magnitudes(a, n, places, out))
+  for (uint32_t i = 0; i < n; i++) {
+    const uint64_t magnitude = (uint64_t)(a[i] < 0 ? -(int64_t)a[i] : a[i]) >> places;
+    if (buffers[OUT][0].data[i] != (magnitude < 255 ? magnitude : 255)) fail("magnitude", i);
+  }
+}
+
+static void test_scale(uint32_t n) {
+  const int out_type = (int)below(AC_INS);
+  const double mantissa = 1 + 0.5 * uniform(), step = mantissa * power((int)below(280) - 170);
+  DOING("values %s n=%u step=%g", OUT_NAMES[out_type], n, step);
+  const int32_t *const r = make_row(ROW, n);
+  const size_t item = OUT_SIZES[out_type];
+  ON_EVERY_TABLE("values", n * item, NULL, scale[out_type](r, step, n, out))
+  for (uint32_t i = 0; i < n; i++) {
+    uint8_t value[8];
+    reconstruct(out_type, r[i], step, value);
+    if (memcmp(value, buffers[OUT][0].data + i * item, item)) fail("value", i);
+  }
+}
+
+/* To halves and back. */
+static void test_halves(uint32_t n, unsigned item) {
+  DOING("halves n=%u item=%u", n, item);
+  const size_t size = (size_t)n * item, odd_size = n / 2 * (size_t)item;
+  uint8_t *row = take_row(VALUES, 0, size, item);
+  for (size_t i = 0; i < size; i++) row[i] = (uint8_t)rnd();
+  for (unsigned t = 0; t < n_tables; t++) {
+    active = tables[t];
+    uint8_t *even = take_row(HIGH, 1, size - odd_size, item), *odd = take_row(LOW, 1, odd_size, item);
+    if (item == 4) active->deal32((const int32_t *)(void *)row, n, (int32_t *)(void *)even, (int32_t *)(void *)odd);
+    else active->deal8(row, n, even, odd);
+    check_margin(HIGH, 1);
+    check_margin(LOW, 1);
+    for (uint32_t i = 0; i < n; i++)
+      if (memcmp(row + (size_t)i * item, (i & 1 ? odd : even) + i / 2 * (size_t)item, item)) fail("half", i);
+    uint8_t *back = take_row(OUT, 1, size, item);
+    if (item == 4) active->zip32((const int32_t *)(void *)even, (const int32_t *)(void *)odd, n, (int32_t *)(void *)back);
+    else active->zip8(even, odd, n, back);
+    check_margin(OUT, 1);
+    same("row", row, back, size);
+  }
+}
+
+static void test_contexts(uint32_t n) {
+  const uint8_t *near[AC_NEAR_MOST];
+  const unsigned n_near = below(AC_NEAR_MOST + 1), limits = below(rnd() & 1 ? 9 : AC_LIMITS_MOST + 1), large = rnd() & 1;
+  DOING("contexts n=%u near=%u limits=%u", n, n_near, limits);
+  uint8_t *weights = take(CLASSES, 0, n_near);
+  for (unsigned i = 0, left = 128; i < n_near; i++) { /* sums stay below 2^15 */
+    weights[i] = (uint8_t)below(!large ? 128 / AC_NEAR_MOST : left < 128 ? left + 1 : 128);
+    left -= weights[i];
+    uint8_t *row = take_row(NEAR + i, 0, n, 1);
+    const unsigned shift = below(9);
+    for (uint32_t j = 0; j < n; j++) row[j] = (uint8_t)((rnd() & 255) >> shift | (shift == 8 ? 255 : 0));
+    near[i] = row;
+  }
+  uint16_t *limit = take(SYMBOLS, 0, 2 * (size_t)limits);
+  const unsigned reach = rnd() & 1 ? 300 : 2100;
+  for (unsigned i = 0, at = below(100); i < limits; i++, at += below(reach)) limit[i] = (uint16_t)(at < 65535 ? at : 65535);
+  ON_EVERY_TABLE("contexts", n, NULL, contexts(near, weights, n_near, limit, limits, n, out))
+  for (uint32_t j = 0; j < n; j++) {
+    unsigned sum = 0, expected = 0;
+    for (unsigned i = 0; i < n_near; i++) sum += (unsigned)weights[i] * near[i][j];
+    if (sum >> 15) fail("a sum of the test", sum);
+    for (unsigned i = 0; i < limits; i++) expected += sum >= limit[i];
+    if (buffers[OUT][0].data[j] != expected) fail("context", j);
+  }
+}
+
+/* ---- residuals under contexts ---- */
+enum { MOST_POPPED = 8 * AC_POP_MOST };
+typedef struct {
+  ac_popping popping;
+  unsigned calls;
+  uint32_t length[8]; /* of every call */
+  uint8_t context[MOST_POPPED];
+  int32_t v[MOST_POPPED];
+  const uint8_t *raw, *words, *words_end;
+  uint64_t bits;
+  uint32_t states[AC_MAX_LANES]; /* where they end */
+} popped;
+
+/* All calls by one table; what they put out goes to v.  Returns how many calls had no error. */
+static unsigned pop_all(const popped *p, ac_pop_cursor *at, int32_t *v) {
+  const uint32_t lanes = p->popping.lanes;
+  memset(at, 0, sizeof *at);
+  memcpy(at->words.x, p->words, 4 * (size_t)lanes);
+  at->words.words = p->words + 4 * (size_t)lanes;
+  at->words.words_end = p->words_end;
+  at->raw = p->raw;
+  at->bits = p->bits;
+  for (uint32_t call = 0, first = 0; call < p->calls; first += p->length[call++]) {
+    const uint32_t n = p->length[call];
+    uint8_t *context = take_row(CONTEXTS, 0, n, 1);
+    int32_t *out = take_row(OUT, 0, 4 * (size_t)n, 4);
+    memcpy(context, p->context + first, n);
+    const int error = active->pop(&p->popping, at, context, n, out);
+    if (error && error != AC_E_FORMAT) fail("error", (size_t)error);
+    if (error) return call;
+    check_margin(OUT, 0);
+    memcpy(v + first, out, 4 * (size_t)n);
+  }
+  return p->calls;
+}
+
+static void run_pops(const popped *p, int expect_ok) {
+  static int32_t v[2][MOST_POPPED];
+  ac_pop_cursor at[2];
+  unsigned calls = 0;
+  for (unsigned t = 0; t < n_tables; t++) {
+    active = tables[t];
+    memset(v[t > 0], 0, sizeof v[0]);
+    const unsigned ok = pop_all(p, &at[t > 0], v[t > 0]);
+    if (t) {
+      equal("calls without error", calls, ok);
+      same("residuals", v[0], v[1], sizeof v[0]);
+      same("states", at[0].words.x, at[1].words.x, sizeof at[0].words.x);
+      if (ok < p->calls) continue;
+      equal("words left", (uint64_t)(at[0].words.words_end - at[0].words.words), (uint64_t)(at[1].words.words_end - at[1].words.words));
+      equal("raw bits left", at[0].bits - at[0].bit, at[1].bits - at[1].bit);
+    } else {
+      calls = ok;
+      add_to_hash(v[0], sizeof v[0]);
+      add_to_hash(&ok, sizeof ok);
+      if (!expect_ok) continue;
+      equal("calls", p->calls, ok);
+      same("residuals", p->v, v[0], sizeof v[0]);
+      same("states at the end", p->states, at[0].words.x, 4 * (size_t)p->popping.lanes);
+      equal("words left at the end", 0, (uint64_t)(at[0].words.words_end - at[0].words.words));
+      equal("raw bits left at the end", 0, at[0].bits - at[0].bit);
+    }
+  }
+}
+
+/* What a residual is, by its definition: one of the values of a bin, or ~ of one. */
+static int32_t define_residual(int32_t bin, unsigned m, unsigned k, uint32_t raw) {
+  const uint32_t a = (uint32_t)(bin < 0 ? ~bin : bin), octave = a >> m, mask = (1u << m) - 1;
+  const uint32_t first = octave < 2 ? a : ((1u << m) | (a & mask)) << (octave - 1);
+  const uint32_t u = (first << k) + raw;
+  return (int32_t)(bin < 0 ? ~u : u);
+}
+
+static void test_pop(unsigned lanes, unsigned P, unsigned m) {
+  static popped p;
+  static uint8_t tokens[MOST_POPPED], raw[MOST_POPPED * 4 + 8], words[2 * MOST_POPPED + 4 * AC_MAX_LANES];
+  const unsigned n_contexts = 1 + below(rnd() & 1 ? 4 : AC_POP_CONTEXTS), flavour = below(4);
+  DOING("pop lanes=%u prob_bits=%u mantissa=%u contexts=%u flavour=%u", lanes, P, m, n_contexts, flavour);
+  memset(&p, 0, sizeof p);
+  p.popping.prob_bits = (uint8_t)P;
+  p.popping.lanes = (uint8_t)lanes;
+  p.popping.mantissa = (uint8_t)m;
+  static ac_symbol symbols[AC_POP_CONTEXTS][AC_MAX_TOKENS];
+  static uint32_t made[(AC_POP_CONTEXTS << AC_MAX_PROB_BITS) + AC_TABLE_SLACK];
+  uint16_t freq[AC_POP_CONTEXTS][AC_MAX_TOKENS];
+  for (unsigned c = 0; c < n_contexts; c++) {
+    /* bins whose raw bits are AC_MAX_RAW_BITS at most, or few, or none */
+    const uint32_t octaves = flavour == 0 ? 2 : flavour == 1 ? 4 : AC_MAX_RAW_BITS + 2, most = octaves << m;
+    const uint32_t K = 2 + below(2 * most - 1 < AC_MAX_TOKENS ? 2 * most - 1 : AC_MAX_TOKENS - 1), span = 2 * most - K;
+    const int32_t lo = flavour == 3 ? -(int32_t)(K / 2) : (int32_t)below(span + 1) - (int32_t)most;
+    const int32_t last = lo + (int32_t)K - 1;
+    const uint32_t low = (uint32_t)(lo < 0 ? ~lo : lo) >> m, high = (uint32_t)(last < 0 ? ~last : last) >> m;
+    const uint32_t octave = low > high ? low : high, bits = octave ? octave - 1 : 0;
+    p.popping.lo[c] = lo;
+    p.popping.k[c] = flavour == 0 && rnd() & 1 ? 0 : below(AC_MAX_RAW_BITS - bits + 1);
+    uint32_t count[AC_MAX_TOKENS];
+    const unsigned shape = below(4);
+    for (unsigned s = 0; s < K; s++)
+      count[s] = shape == 0 ? 1 : shape == 1 ? 1 + below(1000) : shape == 2 ? below(200) / 100 * 50 : s ? 0 : 100000;
+    count[below(K)] += 1;
+    count[0] += 1; /* two tokens at least */
+    count[1] += 1;
+    ac_model_normalize(count, K, P, freq[c]);
+    ac_model_encoder(freq[c], K, P, symbols[c]);
+    ac_model_decoder(freq[c], K, P, made + ((size_t)c << P));
+  }
+  uint32_t *entries = take(ENTRIES, 0, (sizeof *entries * n_contexts) << P);
+  memcpy(entries, made, (sizeof *entries * n_contexts) << P);
+  p.popping.tables = entries;
+
+  /* residuals, and their raw bits */
+  static const uint8_t often[] = {19, 60, 128, 16, 32, 64};
+  uint32_t n = 0;
+  p.calls = 1 + below(8);
+  memset(raw, 0, sizeof raw);
+  for (unsigned call = 0; call < p.calls; call++) {
+    p.length[call] = rnd() & 1 ? often[below(6)] : 1 + below(AC_POP_MOST);
+    for (uint32_t i = 0; i < p.length[call]; i++, n++) {
+      const unsigned c = n && below(4) ? p.context[n - 1] : below(n_contexts);
+      uint32_t slot = below(1u << P), token = 0;
+      for (; slot >= freq[c][token]; token++) slot -= freq[c][token];
+      const int32_t bin = p.popping.lo[c] + (int32_t)token;
+      const uint32_t octave = (uint32_t)(bin < 0 ? ~bin : bin) >> m, bits = (octave ? octave - 1 : 0) + p.popping.k[c];
+      const uint32_t any = rnd(), field = bits ? any >> (32 - bits) : 0;
+      for (uint32_t b = 0; b < bits; b++, p.bits++) raw[p.bits / 8] |= (uint8_t)((field >> b & 1) << (p.bits % 8));
+      p.context[n] = (uint8_t)c;
+      tokens[n] = (uint8_t)token;
+      p.v[n] = define_residual(bin, m, p.popping.k[c], field);
+    }
+  }
+  /* words, backwards */
+  uint32_t x[AC_MAX_LANES];
+  for (unsigned j = 0; j < lanes; j++) x[j] = p.states[j] = AC_STATE_MIN | (rnd() & 0xffff);
+  uint8_t *word = words + sizeof words;
+  for (uint32_t call = p.calls, i = n; call-- > 0;)
+    for (uint32_t j = p.length[call]; j-- > 0;) {
+      i--;
+      const ac_symbol *symbol = &symbols[p.context[i]][tokens[i]];
+      uint32_t *const lane = &x[j % lanes];
+      if (*lane > symbol->limit) {
+        ac_store16(word -= 2, (uint16_t)*lane);
+        *lane >>= 16;
+      }
+      *lane = ac_symbol_push(symbol, *lane, P);
+    }
+  word -= 4 * (size_t)lanes;
+  memcpy(word, x, 4 * (size_t)lanes);
+  const size_t words_size = (size_t)(words + sizeof words - word), raw_size = (size_t)((p.bits + 7) / 8);
+  uint8_t *const coded = take(CODED, 0, words_size), *const plane = take(RAW, 0, raw_size);
+  memcpy(coded, word, words_size);
+  memcpy(plane, raw, raw_size);
+  p.raw = plane;
+  p.words = coded;
+  p.words_end = coded + words_size;
+  run_pops(&p, 1);
+
+  /* damaged words, then fewer words and raw bits: the same residuals up to the same error, and nothing read outside */
+  DOING("damaged pop lanes=%u prob_bits=%u mantissa=%u contexts=%u flavour=%u", lanes, P, m, n_contexts, flavour);
+  for (unsigned i = 0; i < 4; i++) {
+    const uint8_t bit = (uint8_t)(1u << below(8));
+    coded[below((uint32_t)words_size)] ^= bit;
+  }
+  for (unsigned j = 0; j < lanes; j++) /* a state is one all the same */
+    ac_store32(coded + 4 * j, ac_load32(coded + 4 * j) | AC_STATE_MIN);
+  run_pops(&p, 0);
+  const uint32_t states_size = 4 * lanes, some = below((uint32_t)(words_size - states_size) / 2 + 1);
+  uint8_t *const fewer = take(CODED, 1, states_size + 2 * (size_t)some);
+  memcpy(fewer, coded, states_size + 2 * (size_t)some);
+  p.words = fewer;
+  p.words_end = fewer + states_size + 2 * (size_t)some;
+  run_pops(&p, 0);
+  p.words = coded;
+  p.words_end = coded + words_size;
+  p.bits = below((uint32_t)p.bits + 1);
+  uint8_t *const shorter = take(RAW, 1, (size_t)((p.bits + 7) / 8));
+  memcpy(shorter, raw, (size_t)((p.bits + 7) / 8));
+  p.raw = shorter;
+  run_pops(&p, 0);
+}
+
 /* ---- checksum ---- */
 static void test_checksum(uint32_t most) {
   active = tables[0];
@@ -966,6 +1278,28 @@ int main(int argc, char **argv) {
       at_start = rnd() & 1;
       test_affine(sizes[s], i & 1, i & 2 ? 8 : 4);
     }
+
+  for (unsigned i = 0; i < (level ? 4000 : 700); i++) {
+    state = 7u << 18 | n_cases++;
+    at_start = rnd() & 1;
+    alignment = below(64);
+    const uint32_t n = i < 300 ? 1 + i : 1 + below(rnd() & 1 ? 300 : 70);
+    test_rows(n);
+    test_scale(n);
+    test_halves(n, 4);
+    test_halves(n, 1);
+    test_contexts(n <= 256 ? n : n - 256);
+  }
+
+  for (unsigned lanes = 4; lanes <= AC_MAX_LANES; lanes *= 2)
+    for (unsigned P = AC_MIN_PROB_BITS; P <= AC_MAX_PROB_BITS; P++)
+      for (unsigned m = 0; m < 4; m++)
+        for (unsigned i = 0; i < (level ? 40 : 8); i++) {
+          state = 3u << 20 | n_cases++;
+          at_start = rnd() & 1;
+          alignment = below(64);
+          test_pop(lanes, P, m);
+        }
 
   for (unsigned s = 0; s < n_sizes; s++)
     for (unsigned group = 64; group <= 128; group += 64)

@@ -2,6 +2,7 @@
  *
  * Whole groups of 64 or 128 values with 16 or more lanes go through the kernels here; generic.h, compiled
  * for this target, does the last group, fewer lanes, float64 input and whatever a vector cannot settle.
+ * So do the plain loops of rows.h where compilers' vectors are as fast (measured).
  * Invariant: bytes and floats are those of generic.h.  The target has no FMA, so nothing can be
  * contracted even where a compiler is told to.
  */
@@ -507,10 +508,281 @@ DEFINE_DECODE_AVX2(f16, AC_OUT_F16)
 DEFINE_DECODE_AVX2(bf16, AC_OUT_BF16)
 DEFINE_DECODE_AVX2(i32, AC_OUT_I32)
 
+/* ---- rows ---- */
+/* A mask of the first m lanes. */
+AC_ALWAYS_INLINE __m256i first8(uint32_t m) {
+  static const int32_t lanes[2 * WIDTH] = {-1, -1, -1, -1, -1, -1, -1, -1};
+  return load8(lanes + WIDTH - min_u32(m, WIDTH));
+}
+/* Of m values, what is left behind the first `some`. */
+AC_ALWAYS_INLINE uint32_t behind(uint32_t m, uint32_t some) { return m > some ? m - some : 0; }
+
+/* Sums of the lanes of each half up to each, and of all of them. */
+AC_ALWAYS_INLINE __m256i summed_halves(__m256i v) {
+  v = _mm256_add_epi32(v, _mm256_slli_si256(v, 4));
+  return _mm256_add_epi32(v, _mm256_slli_si256(v, 8));
+}
+AC_ALWAYS_INLINE __m256i summed(__m256i v) {
+  v = summed_halves(v);
+  const __m256i low = _mm256_permutevar8x32_epi32(v, _mm256_set1_epi32(3));
+  return _mm256_add_epi32(v, _mm256_blend_epi32(_mm256_setzero_si256(), low, 0xf0));
+}
+
+/* From vector to vector as few instructions as can be. */
+static void sums_avx2(int32_t *v, uint32_t n, uint32_t distance) {
+  uint32_t j = 0;
+  if (distance == 1) {
+    __m256i before = _mm256_setzero_si256();
+    for (; n - j >= WIDTH; j += WIDTH) {
+      const __m256i sum = summed(load8(v + j));
+      store8(v + j, _mm256_add_epi32(sum, before));
+      before = _mm256_add_epi32(before, _mm256_permutevar8x32_epi32(sum, _mm256_set1_epi32(WIDTH - 1)));
+    }
+    if (j && j < n) v[j] = (int32_t)((uint32_t)v[j] + (uint32_t)v[j - 1]);
+  }
+  sums(v + j, n - j, distance);
+}
+
+static void scale_f16_avx2(const int32_t *r, double step, uint32_t n, void *out) {
+  const __m256d by = _mm256_set1_pd(step);
+  uint16_t *const h = out;
+  uint32_t j = 0;
+  for (; n - j >= WIDTH; j += WIDTH) {
+    const __m256i v = load8(r + j);
+    const __m128 low = _mm256_cvtpd_ps(_mm256_mul_pd(_mm256_cvtepi32_pd(_mm256_castsi256_si128(v)), by));
+    const __m128 high = _mm256_cvtpd_ps(_mm256_mul_pd(_mm256_cvtepi32_pd(_mm256_extracti128_si256(v, 1)), by));
+    const __m256 f = _mm256_insertf128_ps(_mm256_castps128_ps256(low), high, 1);
+    _mm_storeu_si128((__m128i *)(h + j), _mm256_cvtps_ph(f, _MM_FROUND_TO_NEAREST_INT));
+  }
+  scale_f16(r + j, step, n - j, h + j);
+}
+
+AC_ALWAYS_INLINE __m256i magnitudes8(const int32_t *v, __m128i places) {
+  const __m256i a = _mm256_srl_epi32(_mm256_abs_epi32(load8(v)), places);
+  return _mm256_min_epu32(a, _mm256_set1_epi32(255)); /* packing takes them as signed */
+}
+
+static void magnitudes_avx2(const int32_t *v, uint32_t n, unsigned shift, uint8_t *magnitude) {
+  const __m128i places = _mm_cvtsi32_si128((int)shift);
+  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+  uint32_t j = 0;
+  for (; n - j >= 4 * WIDTH; j += 4 * WIDTH) {
+    const __m256i a = _mm256_packus_epi32(magnitudes8(v + j, places), magnitudes8(v + j + WIDTH, places));
+    const __m256i b = _mm256_packus_epi32(magnitudes8(v + j + 2 * WIDTH, places), magnitudes8(v + j + 3 * WIDTH, places));
+    store8(magnitude + j, _mm256_permutevar8x32_epi32(_mm256_packus_epi16(a, b), order));
+  }
+  for (; n - j >= WIDTH; j += WIDTH) {
+    const __m256i a = magnitudes8(v + j, places);
+    const __m128i b = _mm_packus_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    _mm_storel_epi64((__m128i *)(magnitude + j), _mm_packus_epi16(b, b));
+  }
+  for (; j < n; j++) magnitudes(v + j, 1, shift, magnitude + j);
+}
+
+/* ---- contexts ---- */
+/* The first m bytes at p, and zeros; there are no masks for bytes: in parts that may overlap. */
+AC_ALWAYS_INLINE uint64_t get_few_bytes(const uint8_t *p, uint32_t m) {
+  if (m >= 8) return ac_load64(p);
+  if (m >= 4) return ac_load32(p) | (uint64_t)ac_load32(p + m - 4) << 8 * (m - 4);
+  return m ? p[0] | (uint64_t)p[m / 2] << 8 * (m / 2) | (uint64_t)p[m - 1] << 8 * (m - 1) : 0;
+}
+AC_ALWAYS_INLINE __m128i get_some_bytes(const uint8_t *p, uint32_t m) {
+  if (m >= 16) return _mm_loadu_si128((const __m128i *)p);
+  return _mm_set_epi64x((long long)get_few_bytes(p + 8, behind(m, 8)), (long long)get_few_bytes(p, m));
+}
+AC_ALWAYS_INLINE __m256i get_bytes(const uint8_t *p, uint32_t m) {
+  if (m >= 32) return load8(p);
+  return _mm256_inserti128_si256(_mm256_castsi128_si256(get_some_bytes(p, m)), get_some_bytes(p + 16, behind(m, 16)), 1);
+}
+
+AC_ALWAYS_INLINE void put_bytes(uint8_t *p, uint32_t m, __m256i v) {
+  if (m >= 32) {
+    store8(p, v);
+    return;
+  }
+  __m128i rest = _mm256_castsi256_si128(v);
+  if (m & 16) {
+    _mm_storeu_si128((__m128i *)p, rest);
+    rest = _mm256_extracti128_si256(v, 1);
+    p += 16;
+  }
+  uint64_t few = (uint64_t)_mm_cvtsi128_si64(rest);
+  if (m & 8) {
+    ac_store64(p, few);
+    few = (uint64_t)_mm_extract_epi64(rest, 1);
+    p += 8;
+  }
+  if (m & 4) {
+    ac_store32(p, (uint32_t)few);
+    few >>= 32;
+    p += 4;
+  }
+  if (m & 2) {
+    ac_store16(p, (uint16_t)few);
+    few >>= 16;
+    p += 2;
+  }
+  if (m & 1) *p = (uint8_t)few;
+}
+
+typedef struct {
+  const uint8_t *const *rows, *weights;
+  unsigned n, limits;
+  __m256i below[AC_LIMITS_MOST]; /* every limit: what is not above is below it */
+} neighbourhood;
+
+/* V times 32 values from j on, or m of 32: rows in pairs, whose bytes come to stand side by side, as their weights do. */
+AC_ALWAYS_INLINE void contexts_of(const neighbourhood *near, uint32_t j, uint32_t m, uint8_t *context, const int V) {
+  __m256i sum[4], reached[4]; /* of the lower and the upper eight bytes of every 16 */
+  for (int v = 0; v < 2 * V; v++) sum[v] = reached[v] = _mm256_setzero_si256();
+  for (unsigned i = 0; i < near->n; i += 2) {
+    const int one = i + 1 == near->n;
+    const __m256i weights = _mm256_set1_epi16((short)(one ? near->weights[i] : ac_load16(near->weights + i)));
+    const uint8_t *const first = near->rows[i] + j, *const second = near->rows[i + !one] + j;
+#pragma GCC unroll 2
+    for (int v = 0; v < V; v++) {
+      const __m256i a = get_bytes(first + 32 * v, m), b = get_bytes(second + 32 * v, m);
+      sum[2 * v] = _mm256_add_epi16(sum[2 * v], _mm256_maddubs_epi16(_mm256_unpacklo_epi8(a, b), weights));
+      sum[2 * v + 1] = _mm256_add_epi16(sum[2 * v + 1], _mm256_maddubs_epi16(_mm256_unpackhi_epi8(a, b), weights));
+    }
+  }
+  for (unsigned i = 0; i < near->limits; i++) {
+    const __m256i below = near->below[i];
+#pragma GCC unroll 4
+    for (int v = 0; v < 2 * V; v++) reached[v] = _mm256_sub_epi16(reached[v], _mm256_cmpgt_epi16(sum[v], below));
+  }
+#pragma GCC unroll 2
+  for (int v = 0; v < V; v++) put_bytes(context + j + 32 * v, m, _mm256_packus_epi16(reached[2 * v], reached[2 * v + 1]));
+}
+
+static void contexts_avx2(const uint8_t *const *rows, const uint8_t *weights, unsigned n_near, const uint16_t *limit,
+                          unsigned limits, uint32_t n, uint8_t *context) {
+  neighbourhood near;
+  near.rows = rows;
+  near.weights = weights;
+  near.n = n_near;
+  near.limits = limits;
+  for (unsigned i = 0; i < limits; i++) /* no sum reaches 2^15 */
+    near.below[i] = _mm256_set1_epi16((short)(min_u32(limit[i], 1 << 15) - 1));
+  uint32_t j = 0;
+  for (; n - j >= 64; j += 64) contexts_of(&near, j, 32, context, 2);
+  for (; n - j >= 32; j += 32) contexts_of(&near, j, 32, context, 1);
+  if (j && j < n) contexts_of(&near, n - 32, 32, context, 1); /* some of them again */
+  if (!j) contexts_of(&near, 0, n, context, 1);
+}
+
+/* ---- residuals under contexts ---- */
+/* First the tokens, a chain of dependent instructions that begins with a slow lookup; then what they mean, all of it
+ * independent but for a sum of bits.  So instructions of the one need not wait in line behind those of the other. */
+AC_ALWAYS_INLINE __m256i contexts_at(const uint8_t *context, uint32_t m) {
+  return _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)get_few_bytes(context, m)));
+}
+
+/* The next m <= WIDTH tokens off these lanes: their entries; returns the words behind theirs. */
+AC_ALWAYS_INLINE const uint8_t *pop_vector(const uint32_t *tables, unsigned P, uint32_t *lanes, const uint8_t *context,
+                                           uint32_t m, const uint8_t *words, uint32_t *entries) {
+  const __m256i slots = _mm256_set1_epi32((1 << P) - 1), prob_bits = _mm256_set1_epi32((int)P);
+  const __m256i freq_at = _mm256_set1_epi32(32 - (int)P), sixteen = _mm256_set1_epi32(16), none = _mm256_setzero_si256();
+  const __m256i x = load8(lanes), table = _mm256_sllv_epi32(contexts_at(context, m), prob_bits);
+  const __m256i slot = _mm256_or_si256(table, _mm256_and_si256(x, slots)), some = first8(m);
+  const __m256i e = m < WIDTH ? _mm256_mask_i32gather_epi32(none, (const int *)tables, slot, some, 4)
+                              : _mm256_i32gather_epi32((const int *)tables, slot, 4);
+  const __m256i product = _mm256_mullo_epi32(_mm256_srlv_epi32(e, freq_at), _mm256_srlv_epi32(x, prob_bits));
+  const __m256i y = _mm256_add_epi32(product, _mm256_and_si256(e, slots));
+  /* the states below the limit take the next words, in order of lanes */
+  const __m256i low = _mm256_cmpeq_epi32(_mm256_srli_epi32(y, 16), none);
+  const __m256i more = m < WIDTH ? _mm256_and_si256(low, some) : low;
+  const unsigned mask = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(more));
+  const __m256i next = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)words));
+  const __m256i rank = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)&RANK_BYTES[mask]));
+  const __m256i word = _mm256_and_si256(more, _mm256_permutevar8x32_epi32(next, rank));
+  const __m256i refilled = _mm256_or_si256(_mm256_sllv_epi32(y, _mm256_and_si256(more, sixteen)), word);
+  store8(lanes, m < WIDTH ? _mm256_blendv_epi8(x, refilled, some) : refilled);
+  store8(entries, e);
+  return words + 2 * __builtin_popcount(mask);
+}
+
+static void pop_vectors(const ac_popping *p, ac_cursor *at, const uint8_t *context, uint32_t n, uint32_t *entries) {
+  const uint32_t *const tables = p->tables, turn = p->lanes - 1u; /* stores to entries cannot change them */
+  const unsigned P = p->prob_bits;
+  const uint8_t *words = at->words;
+  uint32_t j = 0;
+  for (; n - j >= WIDTH; j += WIDTH)
+    words = pop_vector(tables, P, at->x + (j & turn), context + j, WIDTH, words, entries + j);
+  if (j < n) words = pop_vector(tables, P, at->x + (j & turn), context + j, n - j, words, entries + j);
+  at->words = words;
+}
+
+typedef struct {
+  __m256i first, second; /* bin of token 0 << 8 | k, by context */
+  __m256i mantissa, prob_bits, symbols;
+  const uint8_t *raw;
+  uint64_t bit;
+} residuals;
+
+AC_ALWAYS_INLINE __m256i meaning_of_contexts(const ac_popping *p, unsigned first) {
+  return _mm256_or_si256(_mm256_slli_epi32(load8(p->lo + first), 8), load8(p->k + first));
+}
+
+/* The first m of a vector of residuals, from table entries and contexts, and with their raw bits. */
+AC_ALWAYS_INLINE __m256i residuals_of(residuals *r, __m256i entries, __m256i contexts, uint32_t m) {
+  const __m256i one = _mm256_set1_epi32(1);
+  const __m256 first = _mm256_castsi256_ps(_mm256_permutevar8x32_epi32(r->first, contexts));
+  const __m256 second = _mm256_castsi256_ps(_mm256_permutevar8x32_epi32(r->second, contexts));
+  const __m256 is_second = _mm256_castsi256_ps(_mm256_slli_epi32(contexts, 28));
+  const __m256i meaning = _mm256_castps_si256(_mm256_blendv_ps(first, second, is_second));
+  const __m256i token = _mm256_and_si256(_mm256_srlv_epi32(entries, r->prob_bits), r->symbols);
+  const __m256i bin = _mm256_add_epi32(_mm256_srai_epi32(meaning, 8), token);
+  const __m256i sign = _mm256_srai_epi32(bin, 31), a = _mm256_xor_si256(bin, sign);
+  const __m256i octave = _mm256_srlv_epi32(a, r->mantissa), e = _mm256_sub_epi32(_mm256_max_epu32(octave, one), one);
+  const __m256i sum = _mm256_add_epi32(e, _mm256_and_si256(meaning, _mm256_set1_epi32(255)));
+  const __m256i bits = m < WIDTH ? _mm256_and_si256(sum, first8(m)) : sum;
+  __m256i value = _mm256_sllv_epi32(_mm256_sub_epi32(a, _mm256_sllv_epi32(e, r->mantissa)), bits);
+  if (!_mm256_testz_si256(bits, bits)) {
+    const __m256i end = summed_halves(bits); /* of every field, within its half */
+    /* the fields of a half lie within 16 bytes: 4 * 25 + 7 bits; the four of each come into its lane */
+    const uint64_t low = r->bit, high = low + (uint32_t)_mm256_extract_epi32(end, 3);
+    const __m128i first_bytes = _mm_loadu_si128((const __m128i *)(r->raw + low / 8));
+    const __m128i second_bytes = _mm_loadu_si128((const __m128i *)(r->raw + high / 8));
+    const __m256i bytes = _mm256_inserti128_si256(_mm256_castsi128_si256(first_bytes), second_bytes, 1);
+    const __m256i starts = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_set1_epi32((int32_t)(low & 7))),
+                                                   _mm_set1_epi32((int32_t)(high & 7)), 1);
+    const __m256i at = _mm256_add_epi32(_mm256_sub_epi32(end, bits), starts);
+    const __m256i low_bytes = _mm256_broadcastsi128_si256(_mm_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c));
+    const __m256i byte = _mm256_shuffle_epi8(_mm256_srli_epi32(at, 3), low_bytes);
+    const __m256i place = _mm256_add_epi32(byte, _mm256_set1_epi32(0x03020100));
+    const __m256i fields = _mm256_srlv_epi32(_mm256_shuffle_epi8(bytes, place), _mm256_and_si256(at, _mm256_set1_epi32(7)));
+    const __m256i above = _mm256_sllv_epi32(_mm256_set1_epi32(-1), bits);
+    value = _mm256_or_si256(value, _mm256_andnot_si256(above, fields));
+    r->bit = high + (uint32_t)_mm256_extract_epi32(end, 7);
+  }
+  return _mm256_xor_si256(value, sign);
+}
+
+static int pop_avx2(const ac_popping *p, ac_pop_cursor *at, const uint8_t *context, uint32_t n, int32_t *v) {
+  uint32_t entries[AC_POP_MOST];
+  if (UNLIKELY(pop_ahead(at))) return AC_E_FORMAT;
+  if (p->lanes <= FEW_LANES) pop_entries(p, &at->words, context, n, entries);
+  else pop_vectors(p, &at->words, context, n, entries);
+  residuals r = {meaning_of_contexts(p, 0), meaning_of_contexts(p, WIDTH), _mm256_set1_epi32(p->mantissa),
+                 _mm256_set1_epi32(p->prob_bits), _mm256_set1_epi32((1 << (32 - 2 * p->prob_bits)) - 1), at->raw, at->bit};
+  uint32_t j = 0;
+  for (; n - j >= WIDTH; j += WIDTH)
+    store8(v + j, residuals_of(&r, load8(entries + j), contexts_at(context + j, WIDTH), WIDTH));
+  if (j < n) {
+    const __m256i last = residuals_of(&r, load8(entries + j), contexts_at(context + j, n - j), n - j);
+    _mm256_maskstore_epi32((int *)v + j, first8(n - j), last);
+  }
+  at->bit = r.bit;
+  return AC_OK;
+}
+
 const ac_kernels ac_kernels_avx2 = {
     "avx2", {quantize_f32_avx2, quantize_f64, quantize_f16_avx2, quantize_bf16_avx2}, statistics, to_wide, from_wide,
     extent, divide, join, count_avx2, weigh, significands, to_image, split_avx2, encode_avx2,
-    {decode_f32_avx2, decode_f64_avx2, decode_f16_avx2, decode_bf16_avx2, decode_i32_avx2}, crc32c_sse42, affine, ROW_KERNELS};
+    {decode_f32_avx2, decode_f64_avx2, decode_f16_avx2, decode_bf16_avx2, decode_i32_avx2}, crc32c_sse42, affine,
+    midpoint, cubic, blend, refer, follow, accumulate, deal32, deal8, zip32, zip8, contexts_avx2, pop_avx2, magnitudes_avx2,
+    advance, sums_avx2, {scale_f32, scale_f64, scale_f16_avx2, scale_bf16}};
 
 #if defined(__clang__)
 #pragma clang attribute pop

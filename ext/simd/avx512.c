@@ -2,6 +2,8 @@
  *
  * Whole groups of 64 or 128 values with 16 or more lanes go through the kernels here; generic.h,
  * compiled for this target, does the last group, fewer lanes and whatever a vector cannot settle.
+ * Of rows of prediction, what is behind the last whole vector is one vector more, under a mask; the plain loops of
+ * rows.h stay where compilers' vectors are as fast (measured).
  * Invariant: bytes and floats are those of generic.h.  Nothing is contracted into FMA.
  */
 #if defined(__x86_64__)
@@ -535,6 +537,260 @@ DEFINE_DECODE_AVX512(f16, AC_OUT_F16)
 DEFINE_DECODE_AVX512(bf16, AC_OUT_BF16)
 DEFINE_DECODE_AVX512(i32, AC_OUT_I32)
 
+/* ---- rows ---- */
+/* What is left of a row behind whole vectors is one vector more, under a mask. */
+AC_ALWAYS_INLINE __mmask16 first16(uint32_t m) { return (__mmask16)(m < 16 ? _bzhi_u32(0xffff, m) : 0xffff); }
+AC_ALWAYS_INLINE __mmask64 first64(uint32_t m) { return m < 64 ? _bzhi_u64(~0ull, m) : ~0ull; }
+/* Of m values, what is left behind the first `some`. */
+AC_ALWAYS_INLINE uint32_t behind(uint32_t m, uint32_t some) { return m > some ? m - some : 0; }
+
+/* Sums of its lanes up to each. */
+AC_ALWAYS_INLINE __m512i summed(__m512i v) {
+  const __m512i none = _mm512_setzero_si512();
+  v = _mm512_add_epi32(v, _mm512_alignr_epi32(v, none, 15));
+  v = _mm512_add_epi32(v, _mm512_alignr_epi32(v, none, 14));
+  v = _mm512_add_epi32(v, _mm512_alignr_epi32(v, none, 12));
+  return _mm512_add_epi32(v, _mm512_alignr_epi32(v, none, 8));
+}
+
+/* From vector to vector as few instructions as can be; the rest of the row by itself, as it is too short to wait for
+ * what a mask has stored. */
+static void sums_avx512(int32_t *v, uint32_t n, uint32_t distance) {
+  uint32_t j = 0;
+  if (distance == 1) {
+    __m512i before = _mm512_setzero_si512();
+    for (; n - j >= WIDTH; j += WIDTH) {
+      const __m512i sum = summed(_mm512_loadu_si512(v + j));
+      _mm512_storeu_si512(v + j, _mm512_add_epi32(sum, before));
+      before = _mm512_add_epi32(before, _mm512_permutexvar_epi32(_mm512_set1_epi32(WIDTH - 1), sum));
+    }
+    if (j && j < n) v[j] = (int32_t)((uint32_t)v[j] + (uint32_t)v[j - 1]);
+  }
+  sums(v + j, n - j, distance);
+}
+
+static void scale_f16_avx512(const int32_t *r, double step, uint32_t n, void *out) {
+  const __m512d by = _mm512_set1_pd(step);
+  uint16_t *const h = out;
+  uint32_t j = 0;
+  for (; n - j >= WIDTH; j += WIDTH) {
+    const __m512i v = _mm512_loadu_si512(r + j);
+    const __m256 low = _mm512_cvtpd_ps(_mm512_mul_pd(_mm512_cvtepi32_pd(_mm512_castsi512_si256(v)), by));
+    const __m256 high = _mm512_cvtpd_ps(_mm512_mul_pd(_mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(v, 1)), by));
+    _mm_storeu_si128((__m128i *)(h + j), _mm256_cvtps_ph(low, _MM_FROUND_TO_NEAREST_INT));
+    _mm_storeu_si128((__m128i *)(h + j + 8), _mm256_cvtps_ph(high, _MM_FROUND_TO_NEAREST_INT));
+  }
+  scale_f16(r + j, step, n - j, h + j);
+}
+
+AC_ALWAYS_INLINE __m512i get_bytes(const uint8_t *p, uint32_t m) {
+  return m >= 64 ? _mm512_loadu_si512(p) : _mm512_maskz_loadu_epi8(first64(m), p);
+}
+AC_ALWAYS_INLINE void put_bytes(uint8_t *p, uint32_t m, __m512i v) {
+  if (m >= 64) _mm512_storeu_si512(p, v);
+  else _mm512_mask_storeu_epi8(p, first64(m), v);
+}
+
+AC_ALWAYS_INLINE void deal_bytes(const uint8_t *row, uint32_t m, uint8_t *even, uint8_t *odd) {
+  const __m512i order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), low = _mm512_set1_epi16(255);
+  const __m512i a = get_bytes(row, m), b = get_bytes(row + 64, behind(m, 64));
+  const __m512i evens = _mm512_packus_epi16(_mm512_and_si512(a, low), _mm512_and_si512(b, low));
+  const __m512i odds = _mm512_packus_epi16(_mm512_srli_epi16(a, 8), _mm512_srli_epi16(b, 8));
+  put_bytes(even, (m + 1) / 2, _mm512_permutexvar_epi64(order, evens));
+  put_bytes(odd, m / 2, _mm512_permutexvar_epi64(order, odds));
+}
+
+static void deal8_avx512(const uint8_t *row, uint32_t n, uint8_t *even, uint8_t *odd) {
+  uint32_t j = 0;
+  for (; n - j >= 128; j += 128) deal_bytes(row + j, 128, even + j / 2, odd + j / 2);
+  if (j < n) deal_bytes(row + j, n - j, even + j / 2, odd + j / 2);
+}
+
+AC_ALWAYS_INLINE void zip_bytes(const uint8_t *even, const uint8_t *odd, uint32_t m, uint8_t *row) {
+  const __m512i first = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), second = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+  const __m512i a = get_bytes(even, (m + 1) / 2), b = get_bytes(odd, m / 2);
+  const __m512i low = _mm512_unpacklo_epi8(a, b), high = _mm512_unpackhi_epi8(a, b);
+  put_bytes(row, m, _mm512_permutex2var_epi64(low, first, high));
+  put_bytes(row + 64, behind(m, 64), _mm512_permutex2var_epi64(low, second, high));
+}
+
+static void zip8_avx512(const uint8_t *even, const uint8_t *odd, uint32_t n, uint8_t *row) {
+  uint32_t j = 0;
+  for (; n - j >= 128; j += 128) zip_bytes(even + j / 2, odd + j / 2, 128, row + j);
+  if (j < n) zip_bytes(even + j / 2, odd + j / 2, n - j, row + j);
+}
+
+static void magnitudes_avx512(const int32_t *v, uint32_t n, unsigned shift, uint8_t *magnitude) {
+  const __m512i places = _mm512_set1_epi32((int32_t)shift);
+  uint32_t j = 0;
+  for (; n - j >= WIDTH; j += WIDTH) {
+    const __m512i a = _mm512_srlv_epi32(_mm512_abs_epi32(_mm512_loadu_si512(v + j)), places);
+    _mm_storeu_si128((__m128i *)(magnitude + j), _mm512_cvtusepi32_epi8(a));
+  }
+  if (j < n) {
+    const __m512i a = _mm512_srlv_epi32(_mm512_abs_epi32(_mm512_maskz_loadu_epi32(first16(n - j), v + j)), places);
+    _mm_mask_storeu_epi8(magnitude + j, first16(n - j), _mm512_cvtusepi32_epi8(a));
+  }
+}
+
+/* ---- contexts ---- */
+/* A limit is found by halves: what a step of 2^i limits is compared with, by where the search stands. */
+enum { FEW_STEPS = 3, ALL_STEPS = 5 };
+AC_ALWAYS_INLINE __m512i limits_of_step(const uint16_t *limit, unsigned limits, unsigned i) {
+  const unsigned skip = (1u << i) - 1;
+  return _mm512_mask_loadu_epi16(_mm512_set1_epi16(-1), _bzhi_u32(~0u, behind(limits, skip)), limit + skip);
+}
+
+AC_ALWAYS_INLINE __m512i search_step(__m512i at, __m512i sum, __m512i limits, unsigned i) {
+  const __mmask32 reached = _mm512_cmpge_epu16_mask(sum, _mm512_permutexvar_epi16(at, limits));
+  return _mm512_mask_add_epi16(at, reached, at, _mm512_set1_epi16((short)(1 << i)));
+}
+
+typedef struct {
+  const uint8_t *const *rows, *weights;
+  unsigned n;
+} neighbourhood;
+
+/* m <= 64 values from j on: rows in pairs, whose bytes come to stand side by side, as their weights do. */
+AC_ALWAYS_INLINE __m512i contexts_of(const neighbourhood *near, const __m512i *limits, uint32_t j, uint32_t m,
+                                     const unsigned STEPS) {
+  __m512i low = _mm512_setzero_si512(), high = low, at_low = low, at_high = low;
+  for (unsigned i = 0; i < near->n; i += 2) {
+    const int one = i + 1 == near->n;
+    const __m512i weights = _mm512_set1_epi16((short)(one ? near->weights[i] : ac_load16(near->weights + i)));
+    const __m512i a = get_bytes(near->rows[i] + j, m), b = get_bytes(near->rows[i + !one] + j, m);
+    low = _mm512_add_epi16(low, _mm512_maddubs_epi16(_mm512_unpacklo_epi8(a, b), weights));
+    high = _mm512_add_epi16(high, _mm512_maddubs_epi16(_mm512_unpackhi_epi8(a, b), weights));
+  }
+#pragma GCC unroll 5
+  for (unsigned i = STEPS; i-- > 0;) {
+    at_low = search_step(at_low, low, limits[i], i);
+    at_high = search_step(at_high, high, limits[i], i);
+  }
+  return _mm512_packus_epi16(at_low, at_high);
+}
+
+AC_ALWAYS_INLINE void find_contexts(const neighbourhood *near, const uint16_t *limit, unsigned limits, uint32_t n,
+                                    uint8_t *context, const unsigned STEPS) {
+  __m512i by_step[ALL_STEPS];
+#pragma GCC unroll 5
+  for (unsigned i = 0; i < STEPS; i++) by_step[i] = limits_of_step(limit, limits, i);
+  uint32_t j = 0;
+  for (; n - j >= 64; j += 64) _mm512_storeu_si512(context + j, contexts_of(near, by_step, j, 64, STEPS));
+  if (j < n) put_bytes(context + j, n - j, contexts_of(near, by_step, j, n - j, STEPS));
+}
+
+static void contexts_avx512(const uint8_t *const *near, const uint8_t *weights, unsigned n_near, const uint16_t *limit,
+                            unsigned limits, uint32_t n, uint8_t *context) {
+  const neighbourhood rows = {near, weights, n_near};
+  if (limits < 1 << FEW_STEPS) find_contexts(&rows, limit, limits, n, context, FEW_STEPS);
+  else find_contexts(&rows, limit, limits, n, context, ALL_STEPS);
+}
+
+/* ---- residuals under contexts ---- */
+/* First the tokens, a chain of dependent instructions that begins with a slow lookup; then what they mean, all of it
+ * independent but for a sum of bits.  So instructions of the one need not wait in line behind those of the other. */
+AC_ALWAYS_INLINE __m512i contexts_at(const uint8_t *context, uint32_t m) {
+  return _mm512_cvtepu8_epi32(m < WIDTH ? _mm_maskz_loadu_epi8(first16(m), context)
+                                        : _mm_loadu_si128((const __m128i *)context));
+}
+
+/* The next m <= WIDTH tokens off the lanes x: their entries; words move on. */
+AC_ALWAYS_INLINE __m512i pop_vector(const uint32_t *tables, unsigned P, __m512i *x, const uint8_t *context, uint32_t m,
+                                    const uint8_t **words) {
+  const __m512i slots = _mm512_set1_epi32((1 << P) - 1), prob_bits = _mm512_set1_epi32((int)P);
+  const __m512i freq_at = _mm512_set1_epi32(32 - (int)P), state_min = _mm512_set1_epi32(AC_STATE_MIN);
+  const __m512i table = _mm512_sllv_epi32(contexts_at(context, m), prob_bits);
+  const __m512i slot = _mm512_ternarylogic_epi32(slots, *x, table, 0xca /* slots ? x : table */);
+  const __m512i e = m < WIDTH ? _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), first16(m), slot, tables, 4)
+                              : _mm512_i32gather_epi32(slot, tables, 4);
+  const __m512i product = _mm512_mullo_epi32(_mm512_srlv_epi32(e, freq_at), _mm512_srlv_epi32(*x, prob_bits));
+  const __m512i y = _mm512_add_epi32(product, _mm512_and_si512(e, slots));
+  /* the states below the limit take the next words, in order of lanes */
+  const __mmask16 low = _mm512_cmplt_epu32_mask(y, state_min), more = m < WIDTH ? low & first16(m) : low;
+  const __m512i next = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)*words));
+  const __m512i refilled = _mm512_mask_or_epi32(y, more, _mm512_slli_epi32(y, 16), _mm512_maskz_expand_epi32(more, next));
+  *words += 2 * __builtin_popcount(more);
+  *x = m < WIDTH ? _mm512_mask_mov_epi32(*x, first16(m), refilled) : refilled;
+  return e;
+}
+
+/* V vectors of lanes. */
+AC_ALWAYS_INLINE void pop_vectors(const ac_popping *p, ac_cursor *at, const uint8_t *context, uint32_t n, uint32_t *entries,
+                                  const int V) {
+  const uint32_t *const tables = p->tables; /* stores to entries cannot change it */
+  const unsigned P = p->prob_bits;
+  const uint8_t *words = at->words;
+  __m512i x[4];
+  for (int i = 0; i < V; i++) x[i] = _mm512_loadu_si512(at->x + WIDTH * i);
+  for (uint32_t j = 0; j < n;) {
+#pragma GCC unroll 4
+    for (int i = 0; i < V; i++, j += WIDTH) {
+      if (n - j >= WIDTH) {
+        _mm512_storeu_si512(entries + j, pop_vector(tables, P, &x[i], context + j, WIDTH, &words));
+      } else {
+        if (j < n) _mm512_storeu_si512(entries + j, pop_vector(tables, P, &x[i], context + j, n - j, &words));
+        j = n;
+        break;
+      }
+    }
+  }
+  for (int i = 0; i < V; i++) _mm512_storeu_si512(at->x + WIDTH * i, x[i]);
+  at->words = words;
+}
+
+typedef struct {
+  __m512i lo, k; /* by context */
+  __m512i mantissa, prob_bits, symbols;
+  const uint8_t *raw;
+  uint64_t bit;
+} residuals;
+
+/* The first m of a vector of residuals, from table entries and contexts, and with their raw bits. */
+AC_ALWAYS_INLINE __m512i residuals_of(residuals *r, __m512i entries, __m512i contexts, uint32_t m) {
+  const __m512i one = _mm512_set1_epi32(1);
+  const __m512i token = _mm512_and_si512(_mm512_srlv_epi32(entries, r->prob_bits), r->symbols);
+  const __m512i bin = _mm512_add_epi32(_mm512_permutexvar_epi32(contexts, r->lo), token);
+  const __m512i sign = _mm512_srai_epi32(bin, 31), a = _mm512_xor_si512(bin, sign);
+  const __m512i octave = _mm512_srlv_epi32(a, r->mantissa), e = _mm512_sub_epi32(_mm512_max_epu32(octave, one), one);
+  const __m512i sum = _mm512_add_epi32(e, _mm512_permutexvar_epi32(contexts, r->k));
+  const __m512i bits = m < WIDTH ? _mm512_maskz_mov_epi32(first16(m), sum) : sum;
+  __m512i value = _mm512_sllv_epi32(_mm512_sub_epi32(a, _mm512_sllv_epi32(e, r->mantissa)), bits);
+  if (_mm512_test_epi32_mask(bits, bits)) {
+    const __m512i end = summed(bits); /* of every field */
+    const __m512i at = _mm512_add_epi32(_mm512_sub_epi32(end, bits), _mm512_set1_epi32((int32_t)(r->bit & 7)));
+    /* all fields lie within a vector of bytes: 16 * 25 + 7 bits; the four of each come into its lane */
+    const __m512i low_bytes = _mm512_set4_epi32(0x0c0c0c0c, 0x08080808, 0x04040404, 0);
+    const __m512i byte = _mm512_shuffle_epi8(_mm512_srli_epi32(at, 3), low_bytes);
+    const __m512i place = _mm512_add_epi32(byte, _mm512_set1_epi32(0x03020100));
+    const __m512i bytes = _mm512_permutexvar_epi8(place, _mm512_loadu_si512(r->raw + r->bit / 8));
+    const __m512i fields = _mm512_srlv_epi32(bytes, _mm512_and_si512(at, _mm512_set1_epi32(7)));
+    const __m512i above = _mm512_sllv_epi32(_mm512_set1_epi32(-1), bits);
+    value = _mm512_ternarylogic_epi32(value, fields, above, 0xf4 /* value | (fields & ~above) */);
+    r->bit += (uint32_t)_mm_cvtsi128_si32(_mm512_castsi512_si128(_mm512_alignr_epi32(end, end, 15)));
+  }
+  return _mm512_xor_si512(value, sign);
+}
+
+static int pop_avx512(const ac_popping *p, ac_pop_cursor *at, const uint8_t *context, uint32_t n, int32_t *v) {
+  uint32_t entries[AC_POP_MOST];
+  if (UNLIKELY(pop_ahead(at))) return AC_E_FORMAT;
+  if (p->lanes == 64) pop_vectors(p, &at->words, context, n, entries, 4);
+  else if (p->lanes == 32) pop_vectors(p, &at->words, context, n, entries, 2);
+  else if (p->lanes == 16) pop_vectors(p, &at->words, context, n, entries, 1);
+  else pop_entries(p, &at->words, context, n, entries);
+  residuals r = {_mm512_loadu_si512(p->lo), _mm512_loadu_si512(p->k), _mm512_set1_epi32(p->mantissa),
+                 _mm512_set1_epi32(p->prob_bits), _mm512_set1_epi32((1 << (32 - 2 * p->prob_bits)) - 1), at->raw, at->bit};
+  uint32_t j = 0;
+  for (; n - j >= WIDTH; j += WIDTH)
+    _mm512_storeu_si512(v + j, residuals_of(&r, _mm512_loadu_si512(entries + j), contexts_at(context + j, WIDTH), WIDTH));
+  if (j < n)
+    _mm512_mask_storeu_epi32(v + j, first16(n - j),
+                             residuals_of(&r, _mm512_loadu_si512(entries + j), contexts_at(context + j, n - j), n - j));
+  at->bit = r.bit;
+  return AC_OK;
+}
+
 /* ---- checksum ---- */
 /* A vector of the message, moved 512 * n bits ahead and added to the next one: each half of a 128-bit
  * lane times x^(512n - 1) mod P or x^(512n + 63) mod P (as crc32c_x86.h; bits are reversed). */
@@ -565,7 +821,9 @@ static uint32_t crc32c_avx512(const void *data, size_t size) {
 const ac_kernels ac_kernels_avx512 = {
     "avx512", {quantize_f32_avx512, quantize_f64, quantize_f16_avx512, quantize_bf16_avx512}, statistics, to_wide,
     from_wide, extent, divide, join, count_avx512, weigh, significands, to_image, split_avx512, encode_avx512,
-    {decode_f32_avx512, decode_f64_avx512, decode_f16_avx512, decode_bf16_avx512, decode_i32_avx512}, crc32c_avx512, affine, ROW_KERNELS};
+    {decode_f32_avx512, decode_f64_avx512, decode_f16_avx512, decode_bf16_avx512, decode_i32_avx512}, crc32c_avx512, affine,
+    midpoint, cubic, blend, refer, follow, accumulate, deal32, deal8_avx512, zip32, zip8_avx512, contexts_avx512, pop_avx512,
+    magnitudes_avx512, advance, sums_avx512, {scale_f32, scale_f64, scale_f16_avx512, scale_bf16}};
 
 #if defined(__clang__)
 #pragma clang attribute pop

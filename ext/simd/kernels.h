@@ -61,12 +61,14 @@ static inline int ac_cursor_close(const ac_coded *in, const ac_cursor *at) {
   return AC_OK;
 }
 
+enum { AC_NEAR_MOST = 12, AC_LIMITS_MOST = 31 };
+
 /* Residuals under contexts (../core/contexts.h): what a decoder needs to know of them. */
 enum { AC_POP_CONTEXTS = 16 };
 typedef struct {
   const uint32_t *tables; /* context c at c << prob_bits */
   uint8_t prob_bits, lanes, mantissa;
-  int32_t lo[AC_POP_CONTEXTS];   /* bin of token 0 */
+  int32_t lo[AC_POP_CONTEXTS];   /* bin of token 0: 16 bits */
   uint32_t k[AC_POP_CONTEXTS];   /* raw bits below those of the token */
 } ac_popping;
 
@@ -168,6 +170,8 @@ typedef struct {
   void (*blend)(int32_t *p, const int32_t *q, const int32_t *s, unsigned to_q, unsigned to_s, uint32_t n);
   /* p += trust quarters of what the reference differs by from what is expected of it; both are 2^shift fold. */
   void (*refer)(int32_t *p, const int32_t *reference, const int32_t *expected, unsigned trust, unsigned shift, uint32_t n);
+  /* A mean of r, which is 2^shift fold, moves a quarter of the way to it. */
+  void (*follow)(int32_t *mean, const int32_t *r, unsigned shift, uint32_t n);
   /* sum += sign * row */
   void (*accumulate)(int32_t *sum, const int32_t *row, int sign, uint32_t n);
   /* n values at even and odd places of a row to two rows, and back. */
@@ -175,7 +179,8 @@ typedef struct {
   void (*deal8)(const uint8_t *row, uint32_t n, uint8_t *even, uint8_t *odd);
   void (*zip32)(const int32_t *even, const int32_t *odd, uint32_t n, int32_t *row);
   void (*zip8)(const uint8_t *even, const uint8_t *odd, uint32_t n, uint8_t *row);
-  /* How many of `limits` ascending limits the weighted sum of magnitudes reaches, for each of n <= 256 values. */
+  /* How many of `limits` <= AC_LIMITS_MOST ascending limits the weighted sum of magnitudes of n_near <= AC_NEAR_MOST rows
+   * reaches, for each of n <= 256 values.  Weights are below 2^7, sums below 2^15, so that vectors may take them as signed. */
   void (*contexts)(const uint8_t *const *near, const uint8_t *weights, unsigned n_near, const uint16_t *limit,
                    unsigned limits, uint32_t n, uint8_t *context);
   /* n <= AC_POP_MOST residuals of these contexts, all of which have tokens.  0, or AC_E_FORMAT if words or raw bits
@@ -187,6 +192,8 @@ typedef struct {
   void (*advance)(const int32_t *p, const int32_t *v, unsigned unit, uint32_t n, int32_t *r);
   /* Sums of n values along a row, of those `distance` apart. */
   void (*sums)(int32_t *v, uint32_t n, uint32_t distance);
+  /* Values of integers: r times a step, as ac_reconstruct_* has them.  By AC_OUT_F32 .. AC_OUT_BF16. */
+  void (*scale[AC_INS])(const int32_t *r, double step, uint32_t n, void *out);
 } ac_kernels;
 
 extern const ac_kernels ac_kernels_scalar;

@@ -30,10 +30,10 @@ typedef struct {
   uint32x4_t sum, deviation, magnitude;
 } running;
 
-AC_ALWAYS_INLINE uint32x4_t magnitudes(int32x4_t v) { return vreinterpretq_u32_s32(vabsq_s32(v)); } /* 2^31 for -2^31 */
+AC_ALWAYS_INLINE uint32x4_t magnitudes4(int32x4_t v) { return vreinterpretq_u32_s32(vabsq_s32(v)); } /* 2^31 for -2^31 */
 
 AC_ALWAYS_INLINE void add_integers(running *s, int32x4_t v) {
-  const uint32x4_t a = magnitudes(v);
+  const uint32x4_t a = magnitudes4(v);
   s->sum = vaddq_u32(s->sum, vreinterpretq_u32_s32(v));
   s->deviation = vaddq_u32(s->deviation, a);
   s->magnitude = vorrq_u32(s->magnitude, a);
@@ -135,7 +135,7 @@ AC_ALWAYS_INLINE uint32_t quantize_vectors(const void *x, int32_t *q, uint32_t f
       v[h] = vcvtnq_s32_f32(vmulq_n_f32(value, l->inv_f));
       const float32x4_t r = vmulq_n_f32(vcvtq_f32_s32(v[h]), l->delta_f);
       sure = vandq_u32(sure, vcltq_f32(vabdq_f32(value, r), vdupq_n_f32(l->limit_f))); /* false for NaN */
-      sure = vandq_u32(sure, vcltq_u32(magnitudes(v[h]), vdupq_n_u32(1 << NEAR_BITS)));
+      sure = vandq_u32(sure, vcltq_u32(magnitudes4(v[h]), vdupq_n_u32(1 << NEAR_BITS)));
       if (OUT != AC_OUT_F32)
         sure = vandq_u32(sure, vcltq_f32(vabdq_f32(value, round_floats(r, OUT)), vdupq_n_f32(l->tol_f)));
     }
@@ -261,7 +261,7 @@ AC_ALWAYS_INLINE void popping_for(popping *p, const ac_coded *in, unsigned index
 
 /* ac_expand */
 AC_ALWAYS_INLINE int32x4_t expand_vector(int32x4_t u, unsigned image) {
-  const uint32x4_t a = magnitudes(u);
+  const uint32x4_t a = magnitudes4(u);
   const uint32x4_t e = vqsubq_u32(vshlq_u32(a, vdupq_n_s32(-(int32_t)image)), vdupq_n_u32(1));
   const uint32x4_t v = vshlq_u32(vsubq_u32(a, vshlq_u32(e, vdupq_n_s32((int32_t)image))), vreinterpretq_s32_u32(e));
   const uint32x4_t sign = vreinterpretq_u32_s32(vshrq_n_s32(u, 31));

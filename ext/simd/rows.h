@@ -48,6 +48,14 @@ UNUSED static void refer(int32_t *restrict p, const int32_t *restrict reference,
   }
 }
 
+/* A mean, 2^shift fold, in which every later value counts for a quarter. */
+UNUSED static void follow(int32_t *restrict mean, const int32_t *restrict r, unsigned shift, uint32_t n) {
+  for (uint32_t j = 0; j < n; j++) {
+    const uint32_t differs = ((uint32_t)r[j] << shift) - (uint32_t)mean[j];
+    mean[j] = (int32_t)((uint32_t)mean[j] + (uint32_t)((int32_t)differs >> 2));
+  }
+}
+
 /* ---- differences ---- */
 UNUSED static void accumulate(int32_t *restrict sum, const int32_t *restrict row, int sign, uint32_t n) {
   if (sign > 0)
@@ -56,12 +64,22 @@ UNUSED static void accumulate(int32_t *restrict sum, const int32_t *restrict row
     for (uint32_t j = 0; j < n; j++) sum[j] = (int32_t)((uint32_t)sum[j] - (uint32_t)row[j]);
 }
 
+/* Few sums at a time stay in registers. */
+AC_ALWAYS_INLINE void sums_apart(int32_t *v, uint32_t n, const uint32_t distance) {
+  uint32_t sum[4] = {0}, j = 0;
+  for (; n - j >= distance; j += distance)
+    for (uint32_t i = 0; i < distance; i++) v[j + i] = (int32_t)(sum[i] += (uint32_t)v[j + i]);
+  for (uint32_t i = 0; j < n; i++, j++) v[j] = (int32_t)(sum[i] + (uint32_t)v[j]);
+}
+
 UNUSED static void sums(int32_t *v, uint32_t n, uint32_t distance) {
-  if (distance == 1) {
-    uint32_t sum = 0;
-    for (uint32_t j = 0; j < n; j++) v[j] = (int32_t)(sum += (uint32_t)v[j]);
-  } else {
-    for (uint32_t j = distance; j < n; j++) v[j] = (int32_t)((uint32_t)v[j] + (uint32_t)v[j - distance]);
+  switch (distance) {
+    case 1: sums_apart(v, n, 1); break;
+    case 2: sums_apart(v, n, 2); break;
+    case 3: sums_apart(v, n, 3); break;
+    case 4: sums_apart(v, n, 4); break;
+    default:
+      for (uint32_t j = distance; j < n; j++) v[j] = (int32_t)((uint32_t)v[j] + (uint32_t)v[j - distance]);
   }
 }
 
@@ -110,19 +128,28 @@ UNUSED static void zip8(const uint8_t *restrict even, const uint8_t *restrict od
 }
 
 /* ---- contexts ---- */
-UNUSED static void contexts(const uint8_t *const *near, const uint8_t *weights, unsigned n_near, const uint16_t *limit,
-                            unsigned limits, uint32_t n, uint8_t *restrict context) {
-  uint16_t sum[256] = {0};
+typedef uint8_t eight_bytes __attribute__((vector_size(8)));
+typedef uint16_t eight_sums __attribute__((vector_size(16)));
+
+/* m <= 8 values from j on. */
+AC_ALWAYS_INLINE void contexts_of_some(const uint8_t *const *near, const uint8_t *weights, unsigned n_near,
+                                       const uint16_t *limit, unsigned limits, uint32_t j, uint32_t m, uint8_t *context) {
+  eight_sums sum = {0}, reached = {0};
   for (unsigned i = 0; i < n_near; i++) {
-    const uint8_t *restrict const from = near[i];
-    const uint16_t weight = weights[i];
-    for (uint32_t j = 0; j < n; j++) sum[j] = (uint16_t)(sum[j] + weight * from[j]);
+    eight_bytes row = {0};
+    memcpy(&row, near[i] + j, m);
+    sum += __builtin_convertvector(row, eight_sums) * weights[i];
   }
-  memset(context, 0, n);
-  for (unsigned i = 0; i < limits; i++) {
-    const uint16_t least = limit[i];
-    for (uint32_t j = 0; j < n; j++) context[j] = (uint8_t)(context[j] + (sum[j] >= least));
-  }
+  for (unsigned i = 0; i < limits; i++) reached -= (eight_sums)(sum >= limit[i]);
+  const eight_bytes some = __builtin_convertvector(reached, eight_bytes);
+  memcpy(context + j, &some, m);
+}
+
+UNUSED static void contexts(const uint8_t *const *near, const uint8_t *weights, unsigned n_near, const uint16_t *limit,
+                            unsigned limits, uint32_t n, uint8_t *context) {
+  for (uint32_t j = 0; j + 8 <= n; j += 8) contexts_of_some(near, weights, n_near, limit, limits, j, 8, context);
+  if (n >= 8 && n % 8) contexts_of_some(near, weights, n_near, limit, limits, n - 8, 8, context); /* some of them again */
+  if (n < 8) contexts_of_some(near, weights, n_near, limit, limits, 0, n, context);
 }
 
 /* ---- residuals ---- */
@@ -140,6 +167,23 @@ UNUSED static int pop_ahead(ac_pop_cursor *at) {
   return AC_OK;
 }
 
+/* Table entries of n tokens off the lanes, in turns. */
+UNUSED static void pop_entries(const ac_popping *p, ac_cursor *at, const uint8_t *context, uint32_t n, uint32_t *entries) {
+  const unsigned P = p->prob_bits;
+  const uint32_t slots = (1u << P) - 1, turn = p->lanes - 1u;
+  const uint32_t *const tables = p->tables; /* stores to entries cannot change it */
+  const uint8_t *const words = at->words;
+  size_t used = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    uint32_t *const x = &at->x[i & turn];
+    const uint32_t e = tables[((size_t)context[i] << P) + (*x & slots)];
+    *x = ac_refill(ac_entry_advance(e, *x, P), words, &used);
+    entries[i] = e;
+  }
+  at->words = words + 2 * used;
+}
+
+/* A bin's octave says how many bits of its residuals are raw, and k more of them are. */
 AC_ALWAYS_INLINE int32_t residual(int32_t bin, unsigned k, unsigned m, const uint8_t *raw, uint64_t *bit) {
   const uint32_t sign = 0u - (uint32_t)(bin < 0), a = (uint32_t)bin ^ sign, octave = a >> m;
   const uint32_t e = octave - (octave > 0), bits = e + k;
@@ -149,16 +193,15 @@ AC_ALWAYS_INLINE int32_t residual(int32_t bin, unsigned k, unsigned m, const uin
 }
 
 UNUSED static int pop_residuals(const ac_popping *p, ac_pop_cursor *at, const uint8_t *context, uint32_t n, int32_t *v) {
-  const unsigned P = p->prob_bits, L = p->lanes;
+  const unsigned P = p->prob_bits;
+  uint32_t entries[AC_POP_MOST];
   if (UNLIKELY(pop_ahead(at))) return AC_E_FORMAT;
+  pop_entries(p, &at->words, context, n, entries);
   uint64_t bit = at->bit;
-  size_t used = 0;
   for (uint32_t i = 0; i < n; i++) {
     const unsigned c = context[i];
-    const uint32_t token = pop(p->tables + ((size_t)c << P), P, &at->words.x[i & (L - 1)], at->words.words, &used);
-    v[i] = residual(p->lo[c] + (int32_t)token, p->k[c], p->mantissa, at->raw, &bit);
+    v[i] = residual(p->lo[c] + (int32_t)ac_entry_symbol(entries[i], P), p->k[c], p->mantissa, at->raw, &bit);
   }
-  at->words.words += 2 * used;
   at->bit = bit;
   return AC_OK;
 }
@@ -170,6 +213,18 @@ UNUSED static void magnitudes(const int32_t *restrict v, uint32_t n, unsigned sh
   }
 }
 
+/* ---- values ---- */
+#define DEFINE_SCALE(T, F)                                                                                \
+  UNUSED static void scale_##F(const int32_t *restrict r, double step, uint32_t n, void *restrict out) { \
+    T *restrict const x = out;                                                                            \
+    for (uint32_t j = 0; j < n; j++) x[j] = ac_reconstruct_##F(r[j], step);                               \
+  }
+DEFINE_SCALE(float, f32)
+DEFINE_SCALE(double, f64)
+DEFINE_SCALE(uint16_t, f16)
+DEFINE_SCALE(uint16_t, bf16)
+
 #define ROW_KERNELS                                                                                                \
-  midpoint, cubic, blend, refer, accumulate, deal32, deal8, zip32, zip8, contexts, pop_residuals, magnitudes, advance, sums
+  midpoint, cubic, blend, refer, follow, accumulate, deal32, deal8, zip32, zip8, contexts, pop_residuals, magnitudes, \
+  advance, sums, {scale_f32, scale_f64, scale_f16, scale_bf16}
 #endif
