@@ -42,13 +42,9 @@ static double fine_step(const ac_scale *scale) { return scale->lattice.delta / A
 
 /* Values from integers on the lattice. */
 static void to_values(const field *f, const ac_scale *scale, const int32_t *r, uint32_t n, void *dst) {
-  const double step = f->fine ? fine_step(scale) : scale->lattice.delta;
-  switch (scale->type->dtype) {
-    case AC_FLOAT32: for (uint32_t i = 0; i < n; i++) ((float *)dst)[i] = ac_reconstruct_f32(r[i], step); break;
-    case AC_FLOAT64: for (uint32_t i = 0; i < n; i++) ((double *)dst)[i] = ac_reconstruct_f64(r[i], step); break;
-    case AC_FLOAT16: for (uint32_t i = 0; i < n; i++) ((uint16_t *)dst)[i] = ac_reconstruct_f16(r[i], step); break;
-    default: for (uint32_t i = 0; i < n; i++) ((uint16_t *)dst)[i] = ac_reconstruct_bf16(r[i], step);
-  }
+  const int dtype = scale->type->dtype;
+  const int out = dtype == AC_FLOAT32 ? AC_OUT_F32 : dtype == AC_FLOAT64 ? AC_OUT_F64 : dtype == AC_FLOAT16 ? AC_OUT_F16 : AC_OUT_BF16;
+  ac_active_kernels()->scale[out](r, f->fine ? fine_step(scale) : scale->lattice.delta, n, dst);
 }
 
 /* ---- stream: geometry and predictor ---- */

@@ -83,10 +83,10 @@ static void add_near(ac_span *span, const uint8_t *magnitude, unsigned weight) {
 static const uint8_t *shifted(const uint8_t *row, uint32_t k, uint32_t length, ptrdiff_t shift, uint32_t n, uint8_t *spare) {
   const ptrdiff_t from = (ptrdiff_t)k + shift;
   if (from >= 0 && from + (ptrdiff_t)n <= (ptrdiff_t)length) return row + from;
-  for (uint32_t j = 0; j < n; j++) {
-    const ptrdiff_t at = from + (ptrdiff_t)j;
-    spare[j] = row[at >= 0 && at < (ptrdiff_t)length ? at : (ptrdiff_t)(k + j)];
-  }
+  /* what is inside in one piece; at the ends at most |shift| values have none there */
+  const ptrdiff_t first = from < 0 ? -from : 0, end = (ptrdiff_t)length - from < (ptrdiff_t)n ? (ptrdiff_t)length - from : (ptrdiff_t)n;
+  memcpy(spare, row + k, n);
+  if (first < end) memcpy(spare + first, row + from + first, (size_t)(end - first));
   return spare;
 }
 
@@ -207,8 +207,7 @@ static void follow(int32_t *mean, const int32_t *r, uint32_t o, uint32_t n) {
   if (o == 1)
     for (uint32_t j = 0; j < n; j++) mean[j] = (int32_t)((uint32_t)r[j] << MEAN_SHIFT);
   else
-    for (uint32_t j = 0; j < n; j++)
-      mean[j] = (int32_t)((uint32_t)mean[j] + (uint32_t)((int32_t)(((uint32_t)r[j] << MEAN_SHIFT) - (uint32_t)mean[j]) >> 2));
+    ac_active_kernels()->follow(mean, r, MEAN_SHIFT, n);
 }
 
 static int refine(refining *f, unsigned level, const int32_t *coarse, const uint8_t *magnitudes) {
