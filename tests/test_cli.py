@@ -1016,15 +1016,15 @@ def test_predictors(sources, tmp_path, capsys, kind):
 
 
 def test_inspect_predicted_blocks(tmp_path, capsys):
-    x = sum(np.sin(i / 9) for i in np.indices((50, 60))).astype("f4")
-    x[:5, :20] = np.nan
+    x = sum(np.sin(i / 9) for i in np.indices((100, 120))).astype("f4")
+    x[:20, :40] = np.nan
     (tmp_path / "c").write_bytes(arraycodec.encode(x, tol=TOL, predictor="auto"))
     assert run("inspect", tmp_path / "c", "--json") == 0
     (entry,) = json.loads(capsys.readouterr().out)
-    assert entry["modes"] == {"predicted": 1} and entry["masked"] == 100
+    assert entry["modes"] == {"predicted": 1} and entry["masked"] == 800
     assert run("inspect", tmp_path / "c", "--chunks") == 0
     text = capsys.readouterr().out
-    assert "blocks predicted:1, 3.3% masked" in text and "predicted (1 blocks), 3.3% masked" in text
+    assert "blocks predicted:1, 6.7% masked" in text and "predicted (1 blocks), 6.7% masked" in text
 
 
 def test_inspect_through_other_codecs(tmp_path, capsys):
