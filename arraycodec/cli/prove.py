@@ -127,7 +127,7 @@ class Line(Counts):
 
 def prove(args: argparse.Namespace, console: Console) -> bool:
     """The command, as parsed; True if everything held."""
-    threads, how = check_threads(args.threads), Config(level=args.level, predictor=args.predictor)
+    threads, encoder = check_threads(args.threads), Config(level=args.level, predictor=args.predictor)
     names = tuple(args.only)
     chosen = [run for run in runs(args.full) if not names or run.name.startswith(names)]
     for name in names:
@@ -139,13 +139,13 @@ def prove(args: argparse.Namespace, console: Console) -> bool:
     how = "full" if args.full else "quick"
     head = {
         "arraycodec": __version__, "isa": _core.isa(), "threads": threads, "runs": how, "numpy": np.__version__,
-        "date": date.today().isoformat(), **how.to_json(),
+        "date": date.today().isoformat(), **encoder.to_json(),
     }  # fmt: skip
     if not args.json:
         console.say(", ".join(f"{k}: {v}" for k, v in head.items()) + "\n\n" + table([]))
     lines: list[Line] = []
     for run in chosen:
-        lines.append(run_one(run, threads, how))
+        lines.append(run_one(run, threads, encoder))
         if not args.json:
             console.say(row(lines[-1]))
         if args.output is not None:  # again each time: an interrupted run leaves what it has
@@ -157,12 +157,12 @@ def prove(args: argparse.Namespace, console: Console) -> bool:
     return all(line.ok for line in lines)
 
 
-def run_one(run: Run, threads: int = 1, how: Config = _DEFAULT) -> Line:
-    """All chunks of a run, at the level and with the predictor of `how`."""
+def run_one(run: Run, threads: int = 1, encoder: Config = _DEFAULT) -> Line:
+    """All chunks of a run, at the level and with the predictor of `encoder`."""
     start = time.perf_counter()
     line = Line(dtype=run.dtype, what=run.what, tolerance=run.shown)
     chunks, decoded = hashlib.sha256(), hashlib.sha256()
-    worker = _Worker(run, how)
+    worker = _Worker(run, encoder)
     pool = ThreadPoolExecutor(threads)
     try:
         for counts, of_chunk, of_values in pool.map(worker, range(run.chunks * len(run.tolerances))):
@@ -180,10 +180,10 @@ def run_one(run: Run, threads: int = 1, how: Config = _DEFAULT) -> Line:
 class _Worker:
     """Does one chunk after the other, in the memory of its thread."""
 
-    def __init__(self, run: Run, how: Config = _DEFAULT) -> None:
+    def __init__(self, run: Run, encoder: Config = _DEFAULT) -> None:
         self._run = run
         self._view = BFLOAT16 if run.dtype == BFLOAT16 else None
-        self._how = {"dtype": self._view, "level": how.level, "predictor": how.predictor}
+        self._how = {"dtype": self._view, "level": encoder.level, "predictor": encoder.predictor}
         self._dtype = np.dtype("u2" if self._view else run.dtype)
         self._code = _core.DTYPES[run.dtype]
         self._local = threading.local()

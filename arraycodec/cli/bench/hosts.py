@@ -238,7 +238,7 @@ def host_table(rows: Sequence[HostRow]) -> str:
     lines = [[*head, "read/none", "viol."]]
     for r in rows:
         level = "" if r.level is None else f" level {r.level}"
-        predictor = f" predictor {r.predictor}" if r.predictor else ""
+        predictor = f" {r.predictor}" if r.predictor else ""  # without the word: the table is wide enough
         names = [r.host, r.store, r.codec + level + predictor, r.threads]
         if not r.ok:
             lines.append([*names, r.status])
