@@ -16,7 +16,7 @@ from .cli.console import Console
 from .cli.formats import FORMATS
 from .cli.interrupt import Signals
 from .cli.prove import add_arguments as add_prove_arguments
-from .config import MAX_LEVEL, MIN_LEVEL
+from .config import MAX_LEVEL, MIN_LEVEL, PREDICTORS
 from .errors import ParameterError
 from .hdf5 import plugin_path
 from .tolerance import parse_tolerance
@@ -75,6 +75,10 @@ def _parser() -> argparse.ArgumentParser:
     rtol_help = "relative tolerance, below 1, of each value; with --tol the larger of both applies"
 
     level_help = "how hard the encoder looks: 1 (fast) to 9 (smallest); default 5"
+    predictor_help = (
+        "what values are predicted from: none (default), auto, lorenzo or interpolation; what is written into the same "
+        "store later must keep to none, or to any of the others"
+    )
 
     def add(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text)
@@ -96,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
             )  # fmt: skip
             p.add_argument("--dtype", choices=("bfloat16",), help="what the elements of uint16 arrays are")
             p.add_argument("--level", type=_level, metavar="N", help=level_help)
+            p.add_argument("--predictor", choices=PREDICTORS, metavar="NAME", help=predictor_help)
         p.add_argument("--format", choices=FORMATS, help="format of OUT (.zarr means zarr3)")
         p.add_argument("--in-format", choices=FORMATS, help="format of IN")
         p.add_argument("--chunks", type=_chunks, metavar="AxBxC", help="chunks of the arrays with as many axes")
@@ -121,6 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("file", nargs="?", type=Path, metavar="FILE", help="your data: .npy, .npz, Zarr or HDF5")
     p.add_argument("--tol", type=_tolerance, metavar="T", help=tol_help + " (default: by array, its spread/128)")
     p.add_argument("--level", type=_level, metavar="N", help=level_help)
+    p.add_argument("--predictor", choices=PREDICTORS, metavar="NAME", help=predictor_help)
     p.add_argument("--dir", type=Path, metavar="DIR", help="keep the stores in this folder")
     add_prove_arguments(add("prove", "Prove the bound on all values of small types and the edges of large ones."))
     add_bench_arguments(add("bench", "Measure size, speed and the bound on your arrays, beside memcpy and peers."))
@@ -142,7 +148,7 @@ def _run(args: argparse.Namespace) -> int:
             _require_tolerance(args)
             how = {
                 "tol": args.tol, "rtol": args.rtol, "lossy_integers": args.lossy_integers, "dtype": args.dtype,
-                "level": args.level,
+                "level": args.level, "predictor": args.predictor,
             }  # fmt: skip
         convert(
             Job(
@@ -176,7 +182,7 @@ def _run(args: argparse.Namespace) -> int:
         return OK if run(args, args.argv, console) else FAILED
     from .cli.demo import demo
 
-    return OK if demo(args.file, args.tol, args.level, args.dir, console) else FAILED
+    return OK if demo(args.file, args.tol, args.level, args.predictor, args.dir, console) else FAILED
 
 
 def _report(error: BaseException) -> None:

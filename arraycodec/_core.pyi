@@ -11,6 +11,7 @@ MAX_THREADS: int
 MIN_LEVEL: int
 DEFAULT_LEVEL: int
 MAX_LEVEL: int
+PREDICTORS: dict[str, int]
 DTYPES: dict[str, int]
 NAMES: dict[int, str]
 UNITS: tuple[str, ...]
@@ -38,9 +39,12 @@ def encode(
     unit: int = 0,
     multiple: int = 0,
     level: int = 0,
+    predictor: int = 0,
     box_len: int = 0,
 ) -> bytes: ...
-def encode_plain(array: Buffer, tol: float, threads: int, level: int = 0) -> bytes | None: ...
+def encode_plain(
+    array: Buffer, tol: float, threads: int, level: int = 0, predictor: int = 0
+) -> bytes | None: ...
 
 class Chunk:
     element: int

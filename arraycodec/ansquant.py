@@ -47,6 +47,12 @@ class AnsQuant(Codec, _Frozen):
     level : int, optional
         How hard the encoder looks for the smallest chunk: 1 is fast, 9 the smallest; None is the default, 5.
         The bound does not depend on it, every decoder reads all levels, and rewrites at another one move nothing.
+    predictor : {None, "none", "auto", "lorenzo", "interpolation"}
+        What floats with an absolute tolerance are predicted from: nothing, what is best of all, the values before
+        (Lorenzo), or coarser grids.  None is the default, for the time being the same as "none".  As the level, it is
+        of the encoder alone: the bound does not depend on it, and every decoder reads all of it.  But chunks that may
+        have been predicted hold values of a finer lattice: only encoders that may predict keep those unchanged when
+        a chunk is written again, so a store keeps to one of the two: to "none", or to any of the other three.
     threads : int, optional
         How many threads this object may use for one chunk, the calling one included; see
         `arraycodec.encode`.  It belongs to this object and its pickles, never to what is stored: no
@@ -55,10 +61,11 @@ class AnsQuant(Codec, _Frozen):
     Raises
     ------
     TypeError
-        If `tol`, `rtol` or `fill_value` is not a number, or `level` or `threads` no integer.
+        If `tol`, `rtol` or `fill_value` is not a number, `level` or `threads` no integer, or `predictor` no
+        string.
     ParameterError
         (a ValueError) if `tol` or `rtol` is negative, NaN or infinite, `rtol` 1 or more, `dtype` another
-        name, `level` outside 1 to 9, or `threads` below 1.
+        name, `level` outside 1 to 9, `predictor` another name, or `threads` below 1.
 
     Examples
     --------
@@ -69,7 +76,7 @@ class AnsQuant(Codec, _Frozen):
     Notes
     -----
     Zarr and HDF5 rewrite whole chunks when a part of one is assigned; values that were decoded and
-    encoded again do not move.
+    encoded again do not move, as long as a store keeps to predictors or to none.
     """
 
     codec_id = "ansquant"
@@ -85,9 +92,10 @@ class AnsQuant(Codec, _Frozen):
         fill_value: Any = None,
         dtype: str | None = None,
         level: int | None = None,
+        predictor: str | None = None,
         threads: int = 1,
     ) -> None:
-        self._config = Config(tol, rtol, fill_value, dtype, level)
+        self._config = Config(tol, rtol, fill_value, dtype, level, predictor)
         self._threads = check_threads(threads)
         dict.__init__(self, name=ZARR3_NAME, configuration=_Frozen(self._config.to_json()))
 
@@ -115,6 +123,11 @@ class AnsQuant(Codec, _Frozen):
     def level(self) -> int | None:
         """How hard the encoder looks, or None for the default."""
         return self._config.level
+
+    @property
+    def predictor(self) -> str | None:
+        """What values are predicted from, or None for the default."""
+        return self._config.predictor
 
     @property
     def threads(self) -> int:
@@ -154,7 +167,7 @@ class AnsQuant(Codec, _Frozen):
 
     # ---- value semantics: immutable, compared and hashed by what is stored ----
     def __repr__(self) -> str:
-        names = ("tol", "rtol", "fill_value", "dtype", "level")
+        names = ("tol", "rtol", "fill_value", "dtype", "level", "predictor")
         arguments = [f"{name}={getattr(self, name)!r}" for name in names if getattr(self, name) is not None]
         if self._threads != 1:
             arguments.append(f"threads={self._threads}")
@@ -181,5 +194,6 @@ class AnsQuant(Codec, _Frozen):
 
 def _make(config: Config, threads: int) -> AnsQuant:
     return AnsQuant(
-        config.tol, config.rtol, fill_value=config.fill_value, dtype=config.dtype, level=config.level, threads=threads
-    )
+        config.tol, config.rtol, fill_value=config.fill_value, dtype=config.dtype, level=config.level,
+        predictor=config.predictor, threads=threads,
+    )  # fmt: skip

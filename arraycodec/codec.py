@@ -42,6 +42,7 @@ def encode(
     fill_value: Any = None,
     dtype: str | None = None,
     level: int | None = None,
+    predictor: str | None = None,
     **tuning: int,
 ) -> bytes:
     """Encode an array as one self-describing chunk.
@@ -70,6 +71,12 @@ def encode(
     level : int, optional
         How hard the encoder looks for the smallest chunk: 1 is fast, 9 the smallest; None is the default, 5.
         The bound is the same at every level, and so is the decoder.
+    predictor : {None, "none", "auto", "lorenzo", "interpolation"}
+        What floats with an absolute tolerance are predicted from: nothing, what is best of all, the values before
+        (Lorenzo), or coarser grids.  None is the default, for the time being the same as "none".  The bound is the
+        same, and so is the decoder.  But chunks that may have been predicted hold values of a finer lattice: only
+        encoders that may predict keep those unchanged when a chunk is written again, so a store keeps to one of
+        the two: to "none", or to any of the other three.
     **tuning : int
         Encoder choices forced by tests: `block_len`, `box_len`, `group`, `lanes`, `prob_bits`.
 
@@ -82,10 +89,12 @@ def encode(
     Raises
     ------
     TypeError
-        If the dtype is not supported, or `tol` or `rtol` is not a number, or `threads` or `level` no integer.
+        If the dtype is not supported, or `tol` or `rtol` is not a number, or `threads` or `level` no integer, or
+        `predictor` no string.
     ParameterError
         If `tol` or `rtol` is negative, NaN or infinite or neither is given, `rtol` is 1 or more, `threads`
-        below 1, `level` outside 1 to 9, the array has too many dimensions, or its dtype cannot hold `fill_value`.
+        below 1, `level` outside 1 to 9, `predictor` another name, the array has too many dimensions, or its dtype
+        cannot hold `fill_value`.
 
     Notes
     -----
@@ -102,18 +111,18 @@ def encode(
     >>> bool(np.abs(decode(encode(x, tol=2**-10)) - x).max() <= 2**-10)
     True
     """
-    if type(tol) is float and rtol is None and fill_value is None and dtype is None and level is None and not tuning:
-        if type(array) is np.ndarray:  # what needs no decision, in one call
+    if rtol is None and fill_value is None and dtype is None and level is None and predictor is None and not tuning:
+        if type(tol) is float and type(array) is np.ndarray:  # what needs no decision, in one call
             chunk = _core.encode_plain(array, tol, _threads(threads))
             if chunk is not None:
                 return chunk
-    return encode_with(Config(tol, rtol, fill_value, dtype, level), array, threads, **tuning)
+    return encode_with(Config(tol, rtol, fill_value, dtype, level, predictor), array, threads, **tuning)
 
 
 def encode_with(config: Config, array: Any, threads: int = 1, **tuning: int) -> bytes:
     """`encode` with parameters that are checked already."""
     if config.is_plain and type(array) is np.ndarray and not tuning:
-        chunk = _core.encode_plain(array, config.tol, _threads(threads), config.level or 0)
+        chunk = _core.encode_plain(array, config.tol, _threads(threads), config.level or 0, config.predictor_code)
         if chunk is not None:
             return chunk
     tol, rtol = config.require_tolerances()
@@ -129,7 +138,10 @@ def encode_with(config: Config, array: Any, threads: int = 1, **tuning: int) -> 
     if not (a.flags.c_contiguous or f_order) or not a.flags.aligned:
         a = np.array(a, order="F" if f_order else "C")
     flat = a.reshape(-1, order="F" if f_order else "C").view(np.uint8)
-    more = {"rtol": rtol, "fill": fill, "unit": unit, "multiple": multiple, "level": config.level or 0}
+    more = {
+        "rtol": rtol, "fill": fill, "unit": unit, "multiple": multiple, "level": config.level or 0,
+        "predictor": config.predictor_code,
+    }  # fmt: skip
     return _core.encode(flat, code, big_endian, f_order, a.shape, tol, threads, **more, **tuning)
 
 
@@ -514,7 +526,7 @@ class Block:
 
     Attributes
     ----------
-    mode : {"raw", "constant", "uniform", "exact", "lattice", "affine"}
+    mode : {"raw", "constant", "uniform", "exact", "lattice", "affine", "predicted"}
     offset, size : int
         Its bytes within the chunk.
     count : int

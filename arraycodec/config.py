@@ -14,7 +14,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from ._core import MAX_LEVEL, MIN_LEVEL
+from ._core import MAX_LEVEL, MIN_LEVEL, PREDICTORS
 from .errors import ParameterError
 
 #: Items of the HDF5 filter's values, each followed by what the comment says.
@@ -27,6 +27,7 @@ CD_FILL_DOUBLE = 11  # low word, high word of a double
 CD_FILL_INTEGER = 12  # 1 if negative, else 0; low word, high word of the absolute value
 CD_FILL_COMPLEX = 13  # the words of two doubles
 CD_LEVEL = 14  # the level
+CD_PREDICTOR = 15  # the code of the predictor
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Config:
     level : int or None
         How hard the encoder looks: 1 is fast, 9 the smallest; None is the default, which may be another one in
         another version.  Decoders need not know it.
+    predictor : {None, "none", "auto", "lorenzo", "interpolation"}
+        What values with a tolerance on a uniform lattice are predicted from: nothing, what is best of all, the values
+        before, or coarser grids.  None is the default, for the time being the same as "none".  Decoders need not know
+        it.  But chunks that may have been predicted hold values of a finer lattice: only encoders that may predict keep
+        those unchanged when a chunk is written again, so a store keeps to one of the two.
     """
 
     tol: float | None = None
@@ -54,6 +60,7 @@ class Config:
     fill_value: int | float | complex | None = None
     dtype: str | None = None
     level: int | None = None
+    predictor: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tol", _check_tolerance("tol", self.tol))
@@ -64,11 +71,17 @@ class Config:
         if self.dtype not in (None, "bfloat16"):
             raise ParameterError(f'dtype must be "bfloat16" or None, not {self.dtype!r}')
         object.__setattr__(self, "level", _check_level(self.level))
+        object.__setattr__(self, "predictor", _check_predictor(self.predictor))
 
     @functools.cached_property
     def is_plain(self) -> bool:
-        """Whether there is an absolute tolerance and nothing else, but perhaps a level."""
-        return self == Config(self.tol, level=self.level) and self.tol is not None
+        """Whether there is an absolute tolerance and nothing else, but perhaps a level and a predictor."""
+        return self == Config(self.tol, level=self.level, predictor=self.predictor) and self.tol is not None
+
+    @functools.cached_property
+    def predictor_code(self) -> int:
+        """The predictor as the core takes it."""
+        return 0 if self.predictor is None else PREDICTORS[self.predictor]
 
     @property
     def can_encode(self) -> bool:
@@ -90,6 +103,7 @@ class Config:
             "fill_value": [fill.real, fill.imag] if isinstance(fill, complex) else fill,
             "dtype": self.dtype,
             "level": self.level,
+            "predictor": self.predictor,
         }
         return {name: value for name, value in values.items() if value is not None}
 
@@ -104,6 +118,8 @@ class Config:
             values += (CD_BFLOAT16,)
         if self.level is not None:
             values += (CD_LEVEL, self.level)
+        if self.predictor is not None:
+            values += (CD_PREDICTOR, self.predictor_code)
         return values
 
 
@@ -172,6 +188,17 @@ def _check_level(given: Any) -> int | None:
     if not MIN_LEVEL <= level <= MAX_LEVEL:
         raise ParameterError(f"level must be {MIN_LEVEL} (fast) to {MAX_LEVEL} (smallest), not {given!r}")
     return level
+
+
+def _check_predictor(given: Any) -> str | None:
+    if given is None:
+        return None
+    if not isinstance(given, str):
+        raise TypeError(f"predictor must be a name, not {given!r}")
+    if given not in PREDICTORS:
+        *names, last = (f'"{name}"' for name in PREDICTORS)
+        raise ParameterError(f"predictor must be {', '.join(names)} or {last}, not {given!r}")
+    return str(given)
 
 
 def check_threads(threads: Any) -> int:

@@ -15,6 +15,8 @@ typed as a list of items, each a number and what belongs to it, in any order:
 ``8,n,`` n words            fill value, by its bits as an element (n = 1, 2 or 4 words, the lowest first)
 ``9``                       uint16 elements are bfloat16
 ``14,level``                how hard the encoder looks: 1 (fast) to 9 (smallest)
+``15,predictor``            what values are predicted from: 1 nothing, 2 what is best of all ("auto"), 3 the
+                            values before (Lorenzo), 4 coarser grids (interpolation)
 ==========================  ========================================================================
 
 ::
@@ -23,8 +25,9 @@ typed as a list of items, each a number and what belongs to it, in any order:
     h5repack -f var:UD=35117,0,2,2,17 in.h5 out.h5              # 2 values: item 2, k = 17
     h5repack -f var:UD=35117,0,6,6,10,12,1,9999,0 in.h5 out.h5  # 6 values: rtol 2^-10, fill value -9999
     nccopy -F "var,35117,3,1,3,14,9" in.nc out.nc               # tolerance 1e-3, level 9
+    h5repack -f var:UD=35117,0,4,2,17,15,2 in.h5 out.h5         # tolerance 2^-17, predictor "auto"
 
-With a dataset the filter stores items 1, 5, 8, 9 and 14, as far as they were given, and item 10, which says type
+With a dataset the filter stores items 1, 5, 8, 9, 14 and 15, as far as they were given, and item 10, which says type
 and chunks.  A finite fill value of the dataset itself becomes item 8 where none is given: it comes back
 exactly.  (Zarr does not tell a codec the array's fill value.)  Enumerations, like bool and dates, are stored
 without loss, whatever the tolerance.
@@ -43,6 +46,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from . import config
+from ._core import PREDICTORS
 
 #: The filter's number, also in `ext/hdf5/h5z_arraycodec.c`.  From the range that HDF5 leaves to
 #: unregistered filters.
@@ -235,6 +239,7 @@ def info(dataset: Any) -> dict[str, Any] | None:
         - ``fill_value``: what comes back bit for bit, as a number; None without one.  It may be that of the dataset
         - ``dtype``: ``"bfloat16"`` if that is what uint16 elements are, else None
         - ``level``: how hard the encoder looks, 1 to 9; None where the default is left to the writer
+        - ``predictor``: what values are predicted from, by its name; None likewise
         - ``cd_values``: the filter's parameters as stored, which h5py may cut short
 
         They apply to what was written through the filter; `arraycodec.peek` says what a single chunk was encoded
@@ -254,6 +259,7 @@ def info(dataset: Any) -> dict[str, Any] | None:
                 "fill_value": items.fill_value,
                 "dtype": items.dtype,
                 "level": items.level,
+                "predictor": items.predictor,
                 "cd_values": tuple(values),
             }
     return None
@@ -357,6 +363,8 @@ class Items(NamedTuple):
         The operands of item 10, maybe cut short; empty where the filter has not completed the values.
     level
         As of `info`.
+    predictor
+        As of `info`; its number where this version has no name for it.
     """
 
     tol: float | None = None
@@ -365,6 +373,7 @@ class Items(NamedTuple):
     dtype: str | None = None
     type: tuple[int, ...] = ()
     level: int | None = None
+    predictor: str | None = None
 
 
 def read_items(values: Sequence[int]) -> Items | None:
@@ -418,6 +427,8 @@ def read_items(values: Sequence[int]) -> Items | None:
                     put("dtype", "bfloat16")
                 case config.CD_LEVEL:
                     put("level", *take(1))
+                case config.CD_PREDICTOR:
+                    put("predictor", _predictor(*take(1)))
                 case 10:
                     put("type", tuple(rest))  # the last
                     rest.clear()
@@ -427,8 +438,9 @@ def read_items(values: Sequence[int]) -> Items | None:
         return None
     if "tol" not in found and "rtol" not in found:
         return None
-    if bits and found.get("type"):
-        found["fill_value"] = _number(bits, found["type"][0] & TYPE_CODE)
+    if bits:  # four words are complex128, whose type is beyond what h5py knows where all other items are there
+        code = found["type"][0] & TYPE_CODE if found.get("type") else _COMPLEX128 if len(bits) == 4 else 0
+        found["fill_value"] = _number(bits, code)
     found.setdefault("tol", 0.0)
     return Items(**found)
 
@@ -443,12 +455,17 @@ def _power(k: int) -> float:
     return 2.0**-k
 
 
+def _predictor(code: int) -> str:
+    return next((name for name, number in PREDICTORS.items() if number == code), str(code))
+
+
 def _decimal(m: int, e: int) -> float:
     if e > 22:
         raise ValueError(f"{m}*10^-{e}")
     return m / 10**e  # correctly rounded
 
 
+_COMPLEX128 = 6
 #: How `struct` calls elements, by their codes in docs/format.md; bfloat16 (4) is the upper half of a float32.
 _STRUCT = {1: "f", 2: "d", 3: "e", 4: "f", 5: "ff", 6: "dd", 16: "b", 17: "h", 18: "i", 19: "q", 20: "B", 21: "H",
            22: "I", 23: "Q"}  # fmt: skip

@@ -44,7 +44,7 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, Arr
 
     Parameters
     ----------
-    tol, rtol, fill_value, dtype, level : optional
+    tol, rtol, fill_value, dtype, level, predictor : optional
         As of `AnsQuant`.
 
     Attributes
@@ -70,8 +70,9 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, Arr
         fill_value: Any = None,
         dtype: str | None = None,
         level: int | None = None,
+        predictor: str | None = None,
     ) -> None:
-        object.__setattr__(self, "config", Config(tol, rtol, fill_value, dtype, level))
+        object.__setattr__(self, "config", Config(tol, rtol, fill_value, dtype, level, predictor))
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> AnsQuantSerializer:

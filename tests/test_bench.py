@@ -487,14 +487,27 @@ def test_levels(tmp_path, array, capsys):
     assert [r.level for r in rows] == [None, None] and "level" not in capsys.readouterr().out
 
 
-def test_the_level_reaches_the_encoder(monkeypatch):
+def test_predictors(tmp_path, array, capsys):
+    args = (array, "--tol", TOL, "--repeat", 2, "--no-peers", "--budget", 0.2, "--csv", tmp_path / "o.csv")
+    assert run(*args, "--level", 1, "--level", 5, "--predictor", "auto", "--predictor", "none") == 0
+    rows = [r for r in csvfile.read(tmp_path / "o.csv", Row)[1] if r.is_ours]
+    assert [(r.level, r.predictor) for r in rows] == [(1, "auto"), (1, "none"), (5, "auto"), (5, "none")]
+    for r in rows:
+        chunk = arraycodec.encode(np.load(array), TOL, level=r.level, predictor=r.predictor)
+        assert r.bytes == len(chunk) and r.violations == 0
+    text = capsys.readouterr().out
+    assert "arraycodec level 5 predictor auto " in text and max(map(len, text.splitlines())) <= 120
+
+
+def test_level_and_predictor_reach_the_encoder(monkeypatch):
     seen = []
     plain = _core.encode_plain
-    monkeypatch.setattr(_core, "encode_plain", lambda *args: seen.append(args[3]) or plain(*args))
-    for level in ("3", ""):
+    monkeypatch.setattr(_core, "encode_plain", lambda *args: seen.append(args[3:]) or plain(*args))
+    for level, predictor in (("3", ""), ("", "auto"), ("", "")):
         monkeypatch.setenv(own.LEVEL, level)
+        monkeypatch.setenv(own.PREDICTOR, predictor)
         own.Arraycodec().encode(noise(), TOL)
-    assert seen == [3, 0]
+    assert seen == [(3, 0), (0, 2), (0, 0)]
 
 
 def test_lossless_and_refusals(tmp_path, array):
@@ -550,6 +563,7 @@ def test_all_types(tmp_path):
     (["--level", "0"], "not a whole number from 1 to 9: '0'"),
     (["--level", "10"], "not a whole number from 1 to 9: '10'"),
     (["--level", "1,2"], "not a whole number from 1 to 9: '1,2'"),
+    (["--predictor", "auto,none"], "invalid choice: 'auto,none'"),
     (["--threads", "0"], "not a whole number from 1 to 1024: '0'"),
     (["--range", "1"], "not between 0 and 1: '1'"),
     (["--range", "0.1,x"], "not a tolerance: 'x'"),
@@ -561,6 +575,7 @@ def test_all_types(tmp_path):
     (["--peers-from", "o.csv"], "--peers-from and --peers-only go with --sizes-only"),
     (["--sizes-only", "--peers-only", "--stages"], "--stages measures this package"),
     (["--stages", "--level", "1"], "--stages measures the stages of the default level"),
+    (["--stages", "--predictor", "auto"], "--stages measures the stages of the default predictor"),
 ])  # fmt: skip
 def test_errors_come_first_and_name_the_value(tmp_path, monkeypatch, capsys, array, args, message):
     monkeypatch.chdir(tmp_path)
@@ -583,7 +598,7 @@ def test_memory_is_asked_of_its_module(tmp_path, monkeypatch, capsys):
             return True
 
         @staticmethod
-        def peak(size, dtype, tol, threads=1, level=None):
+        def peak(size, dtype, tol, threads=1, level=None, predictor=None):
             return SimpleNamespace(chunk=size // 4, encode=peaks.MIB * (level or 1), decode=threads)
 
     monkeypatch.setattr(peaks, "memory", Module)
@@ -596,6 +611,11 @@ def test_memory_is_asked_of_its_module(tmp_path, monkeypatch, capsys):
     rows = csvfile.read(tmp_path / "o-memory.csv", peaks.PeakRow)[1]
     assert [(r.level, r.encode // peaks.MIB) for r in rows] == [(n, n) for n in (1, 9) for _ in range(8)]
     assert "array  threads  level  MiB" in capsys.readouterr().out
+    both = ("--predictor", "auto", "--predictor", "none")
+    assert run("--no-codecs", "--memory", *both, "--csv", tmp_path / "o.csv") == 0
+    rows = csvfile.read(tmp_path / "o-memory.csv", peaks.PeakRow)[1]
+    assert [(r.level, r.predictor) for r in rows] == [(None, name) for name in ("auto", "none") for _ in range(8)]
+    assert "array  threads  predictor  MiB" in capsys.readouterr().out
     monkeypatch.setattr(Module, "available", staticmethod(lambda: False))
     assert "--memory: this system does not let a process reset its peak" in error_of(capsys, "--memory")
 
@@ -682,6 +702,18 @@ def test_hosts_of_levels(array, tmp_path, capsys):
     assert "arraycodec level 9" in text and max(map(len, text.splitlines())) <= 120
 
 
+def test_hosts_of_predictors(array, tmp_path, capsys):
+    pytest.importorskip("zarr", minversion="3")
+    pytest.importorskip("h5py")
+    args = (array, "--tol", TOL, "--no-codecs", "--hosts", "--host-size", 1, "--chunk", 1 << 16, "--repeat", 1)
+    assert run(*args, "--predictor", "auto", "--store-dir", tmp_path, "--csv", tmp_path / "o.csv") == 0
+    rows = csvfile.read(tmp_path / "o-hosts.csv", hosts.HostRow)[1]
+    assert all(r.ok and r.violations == 0 for r in rows)
+    assert {(r.codec == "arraycodec", r.predictor) for r in rows} == {(True, "auto"), (False, "")}
+    text = capsys.readouterr().out
+    assert "arraycodec auto" in text and max(map(len, text.splitlines())) <= 120
+
+
 def test_host_array():
     x, chunks = hosts.host_array(np.arange(10, dtype="f8"), 1 << 20, 1 << 12)
     assert x.shape == (32, 4096) and chunks == (1, 4096) and x[0, 13] == 3
@@ -740,6 +772,9 @@ def test_labels():
     rows = [row(level=1), row(level=9), row("sz3")]
     assert list(map(labels(rows), rows)) == ["arraycodec level 1", "arraycodec level 9", "sz3"]
     assert labels(rows, with_levels=False)(rows[0]) == "arraycodec"
+    rows = [row(level=1, predictor="auto"), row(predictor="none")]
+    assert list(map(labels(rows), rows)) == ["arraycodec level 1 predictor auto", "arraycodec predictor none"]
+    assert labels(rows, with_levels=False)(rows[0]) == "arraycodec predictor auto"
 
 
 def test_sizes_are_in_units_of_the_default_level():
@@ -751,6 +786,8 @@ def test_sizes_are_in_units_of_the_default_level():
         "arraycodec level 9": (9, "arraycodec", pytest.approx(0.5)),
     }  # fmt: skip
     assert summarize(rows[2:], "cache")[0].size == {"k": pytest.approx(1)}  # without it, of the first
+    rows = [row(predictor="auto", ratio=4.0), row(ratio=2.0)]
+    assert [s.size["k"] for s in summarize(rows, "cache")] == [pytest.approx(0.5), pytest.approx(1)]
 
 
 def test_plot_of_levels(tmp_path, monkeypatch):

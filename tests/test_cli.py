@@ -247,6 +247,9 @@ def test_refusals(sources, tmp_path, capsys):
     assert "not '10'" in error_of(capsys, "compress", npy, out, "--tol", "1", "--level", "10")
     assert "not 'fast'" in error_of(capsys, "demo", npy, "--level", "fast")
     assert "--level" in error_of(capsys, "decompress", npy, out, "--level", "1")
+    assert "'spline'" in error_of(capsys, "compress", npy, out, "--tol", "1", "--predictor", "spline")
+    assert "'2'" in error_of(capsys, "demo", npy, "--predictor", "2")
+    assert "--predictor" in error_of(capsys, "decompress", npy, out, "--predictor", "auto")
     assert "float8" in error_of(capsys, "compress", npy, out, "--tol", "1", "--dtype", "float8")
     assert "4x0" in error_of(capsys, "compress", npy, out, "--tol", "1", "--chunks", "4x0")
     assert "4x4" in error_of(capsys, "compress", npy, out, "--tol", "1", "--chunks", "4x4")
@@ -989,6 +992,41 @@ def test_levels(sources, tmp_path, capsys, kind):
     assert "level" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("kind", WRITABLE)
+def test_predictors(sources, tmp_path, capsys, kind):
+    """As levels."""
+    out = tmp_path / "out"
+    assert run("compress", sources["hdf5"], out, "--tol", TOL, "--predictor", "auto", "--format", kind, "-q") == 0
+    check_values(out, kind, TOL)
+    assert run("inspect", out, "--json") == 0
+    entries = {e["name"]: e for e in json.loads(capsys.readouterr().out)}
+    for name in ("temp", "sub/double", "sub/deep/ints", "complex"):
+        assert entries[name]["predictor"] == "auto" and "level" not in entries[name], name
+    assert "predictor" not in entries["text"]
+    assert run("inspect", out) == 0
+    (line,) = (text for text in capsys.readouterr().out.splitlines() if text.startswith("temp: "))
+    assert "tol 0.000976562, predictor auto, blocks" in line
+    if kind == "hdf5":
+        with h5py.File(out) as f:
+            assert hdf5.info(f["temp"])["predictor"] == hdf5.info(f["sub/deep/ints"])["predictor"] == "auto"
+            first = f["temp"].id.read_direct_chunk((0, 0, 0))[1]
+    else:
+        first = (out / "temp" / ("0.0.0" if kind == "zarr2" else "c/0/0/0")).read_bytes()
+    assert first == arraycodec.encode(ARRAYS["temp"][:2, :, :15], TOL, predictor="auto")
+
+
+def test_inspect_predicted_blocks(tmp_path, capsys):
+    x = sum(np.sin(i / 9) for i in np.indices((100, 120))).astype("f4")
+    x[:20, :40] = np.nan
+    (tmp_path / "c").write_bytes(arraycodec.encode(x, tol=TOL, predictor="auto"))
+    assert run("inspect", tmp_path / "c", "--json") == 0
+    (entry,) = json.loads(capsys.readouterr().out)
+    assert entry["modes"] == {"predicted": 1} and entry["masked"] == 800
+    assert run("inspect", tmp_path / "c", "--chunks") == 0
+    text = capsys.readouterr().out
+    assert "blocks predicted:1, 6.7% masked" in text and "predicted (1 blocks), 6.7% masked" in text
+
+
 def test_inspect_through_other_codecs(tmp_path, capsys):
     a, q = field((50, 40)), AnsQuant(tol=TOL)
     sizes = {}
@@ -1032,6 +1070,9 @@ def test_demo_with_a_file(tmp_path, capsys):
     assert out.count("0.01") >= 3 and "every bound held" in out and "violations" in out
     assert sorted(p.name for p in (tmp_path / "kept").iterdir()) == ["w.hdf5.h5", "w.zarr2.zarr", "w.zarr3.zarr"]
     assert zarr.open_array(str(tmp_path / "kept/w.zarr3.zarr"), mode="r").serializer.config.level == 1
+    assert run("demo", tmp_path / "d.npz", "--predictor", "lorenzo", "--dir", tmp_path / "other") == 0
+    assert "every bound held" in capsys.readouterr().out
+    assert zarr.open_array(str(tmp_path / "other/w.zarr3.zarr"), mode="r").serializer.config.predictor == "lorenzo"
     assert "kept" in error_of(capsys, "demo", tmp_path / "d.npz", "--dir", tmp_path / "kept")
     np.save(tmp_path / "i.npy", np.arange(3))
     assert "no array of floats" in error_of(capsys, "demo", tmp_path / "i.npy")

@@ -242,7 +242,8 @@ def test_bits_per_value_of_simple_sources():
 
 
 def test_config_round_trips():
-    for q in (AnsQuant(), AnsQuant(tol=0), AnsQuant(tol=2**-17), AnsQuant(0.1), AnsQuant(0.1, level=9)):
+    more = AnsQuant(0.1, level=9), AnsQuant(0.1, predictor="auto")
+    for q in (AnsQuant(), AnsQuant(tol=0), AnsQuant(tol=2**-17), AnsQuant(0.1), *more):
         assert eval(repr(q)) == q
         assert AnsQuant(**{k: v for k, v in json.loads(json.dumps(q.get_config())).items() if k != "id"}) == q
         assert pickle.loads(pickle.dumps(q)) == q
@@ -302,6 +303,83 @@ def test_every_way_to_encode_takes_the_level():
         assert AnsQuant(tol=TOL, level=level).encode(x) == encode(x, TOL, 2, level=level) == chunk
         assert encode(x, TOL, level=level, block_len=0) == chunk
         assert encode(x, TOL, level=level, fill_value=np.nan) == chunk
+
+
+def test_the_predictor_is_part_of_the_configuration():
+    q = AnsQuant(tol=0.5, predictor=np.str_("auto"))
+    assert type(q.predictor) is str and q.predictor == "auto" and AnsQuant(tol=0.5).predictor is None
+    assert repr(q) == "AnsQuant(tol=0.5, predictor='auto')"
+    assert q.get_config() == {"id": "ansquant", "tol": 0.5, "predictor": "auto"}
+    assert dict(q)["configuration"] == {"tol": 0.5, "predictor": "auto"}
+    assert len({q, AnsQuant(0.5, predictor="auto"), AnsQuant(0.5, predictor="none"), AnsQuant(0.5)}) == 3
+    assert pickle.loads(pickle.dumps(AnsQuant(tol=0.5, level=7, predictor="lorenzo", threads=2))).predictor == "lorenzo"
+    with pytest.raises(AttributeError):
+        q.predictor = "none"
+    assert Config(0.5, predictor="auto").is_plain and Config(0.5, level=7, predictor="none").is_plain
+    assert not Config(0.5, 0.1, predictor="auto").is_plain and not Config(predictor="auto").is_plain
+    for name in _core.PREDICTORS:
+        assert json.loads(json.dumps(AnsQuant(predictor=name).get_config()))["predictor"] == name
+
+
+@pytest.mark.parametrize("predictor", [True, 2, 1.0, b"auto", ["auto"], np.arange(3)])
+def test_predictors_that_are_no_names(predictor):
+    for call in (lambda: AnsQuant(tol=1, predictor=predictor), lambda: encode(np.ones(3), 1, predictor=predictor)):
+        with pytest.raises(TypeError, match="predictor must be a name, not "):
+            call()
+
+
+@pytest.mark.parametrize("predictor", ["", "Auto", "spline", "default"])
+def test_unknown_predictors(predictor):
+    message = f'predictor must be "none", "auto", "lorenzo" or "interpolation", not {predictor!r}$'
+    for call in (lambda: AnsQuant(tol=1, predictor=predictor), lambda: encode(np.ones(3), 1, predictor=predictor)):
+        with pytest.raises(ParameterError, match=message):
+            call()
+
+
+@pytest.mark.parametrize("code", [-1, 5, 255, 256])
+def test_unknown_codes_of_predictors(code):
+    x = sample(100)
+    assert _core.encode_plain(x, TOL, 1, 0, code) is None
+    with pytest.raises(ParameterError):
+        _core.encode(x.view("u1"), 1, False, False, x.shape, TOL, predictor=code)
+
+
+def waves(shape, dtype="f4"):
+    """Something to predict."""
+    return sum(np.sin(i / 9).astype(dtype) for i in np.indices(shape))
+
+
+def test_the_default_predictor():
+    for x in (waves((5000,)), waves((50, 60), ">f8"), sample((50, 50)), np.arange(5000)):
+        chunks = {encode(x, TOL), encode(x, TOL, predictor=None), encode(x, TOL, predictor="none")}
+        chunks |= {AnsQuant(tol=TOL).encode(x), AnsQuant(tol=TOL, predictor="none").encode(x)}
+        assert len(chunks) == 1
+
+
+def test_every_way_to_encode_takes_the_predictor():
+    """The short way and the long one make the same chunks."""
+    x = waves((300, 250))
+    sizes = {}
+    for predictor in _core.PREDICTORS:
+        chunk = encode(x, TOL, predictor=predictor)
+        assert AnsQuant(tol=TOL, predictor=predictor).encode(x) == encode(x, TOL, 2, predictor=predictor) == chunk
+        assert encode(x, TOL, predictor=predictor, block_len=0) == chunk
+        assert encode(x, TOL, predictor=predictor, fill_value=np.nan) == chunk
+        assert verify(x, decode(chunk), TOL)
+        assert {block.mode for block in inspect(chunk).blocks} == {"uniform" if predictor == "none" else "predicted"}
+        sizes[predictor] = len(chunk)
+    assert max(sizes["auto"], sizes["lorenzo"], sizes["interpolation"]) < 0.7 * sizes["none"]
+    assert sizes["auto"] <= 1.01 * min(sizes.values())
+
+
+@pytest.mark.parametrize(
+    ("dtype", "parameters"),
+    [("f4", {"tol": 0}), ("f8", {"rtol": 0.01}), ("f4", {"tol": 0.1, "rtol": 0.01}), ("i4", {"tol": 3}),
+     ("?", {"tol": 1})],
+)  # fmt: skip
+def test_what_is_never_predicted(dtype, parameters):
+    x = (100 * waves((60, 70), "f8")).astype(dtype)
+    assert encode(x, **parameters, predictor="auto") == encode(x, **parameters)
 
 
 def check_levels(x, parameters):

@@ -119,15 +119,15 @@ def chunks():
     yield "blocks", _core.encode(normal.view("u1"), 1, False, False, normal.shape, 0.01, block_len=100)
     waves = np.sin(np.arange(26) * 0.3)[:, None] * np.cos(np.arange(30) * 0.2) + normal[:30] * 0.01
     waves[4:9, 20:] = 0
-    yield "predicted", encode(waves.astype("f4"), 0.01, predictor=2)
-    again = decode(encode(waves, 0.02, predictor=4))
+    yield "predicted", encode(waves.astype("f4"), 0.01, predictor="auto")
+    again = decode(encode(waves, 0.02, predictor="interpolation"))
     again[10:14, 3:20] = waves[10:14, 3:20] * 1.1
     again[20, 5] = 1e30
-    yield "predicted again", encode(again, 0.02, predictor=4)
+    yield "predicted again", encode(again, 0.02, predictor="interpolation")
     holes = np.where(rng.random(waves.shape) < 0.2, np.nan, waves + 0.3 * waves[::-1])
-    yield "predicted, masked", encode(np.stack([holes, holes * 1.01, holes * 0.98]), 0.01, predictor=2)
+    yield "predicted, masked", encode(np.stack([holes, holes * 1.01, holes * 0.98]), 0.01, predictor="auto")
     yield "predicted, all lists", with_all_lists(np.random.default_rng(6))
-    yield "predicted by differences", encode(np.cumsum(normal.reshape(15, 20), axis=1), 0.1, predictor=3)
+    yield "predicted by differences", encode(np.cumsum(normal.reshape(15, 20), axis=1), 0.1, predictor="lorenzo")
     yield "boxes", encode(masked.reshape(3, 100), 0.01, fill_value=-9999, box_len=120)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from arrays import ALL_DTYPES, DTYPES, bits, numbers, payload_nans
 
-from arraycodec import AnsQuant, decode, encode, verify
+from arraycodec import AnsQuant, decode, encode, inspect, verify
 
 TOL = 1e-3
 
@@ -159,6 +159,7 @@ MODES = {
     "fill": {"tol": 4, "fill_value": 27},
     "fill of rtol": {"rtol": 0.25, "fill_value": 27.0},
     "level": {"tol": 3.5, "level": 9},
+    "predictor": {"tol": 3.5, "predictor": "auto"},
 }
 
 
@@ -167,7 +168,7 @@ def check(front, path, x, chunks, parameters):
     front.write(path, x, chunks, AnsQuant(**parameters))
     back = front.read(path)
     assert back.dtype == front.stored(x.dtype)
-    assert verify(x, back, **{name: value for name, value in parameters.items() if name != "level"})
+    assert verify(x, back, **{name: value for name, value in parameters.items() if name not in ("level", "predictor")})
     for index in np.ndindex(*(-(-n // c) for n, c in zip(x.shape, chunks, strict=True))):
         box = tuple(slice(i * c, (i + 1) * c) for i, c in zip(index, chunks, strict=True))
         part = np.ascontiguousarray(x[box])
@@ -245,6 +246,26 @@ def test_levels(front, tmp_path, dtype):
         back = front.read(tmp_path / f"first{level}")
         front.write(tmp_path / f"second{level}", back, (8, 30), AnsQuant(tol=2, level=10 - level))
         assert np.array_equal(bits(front.read(tmp_path / f"second{level}")), bits(back))
+
+
+@pytest.mark.parametrize("dtype", ["f4", ">f8", "f2", "c8", "i4"])
+def test_predictors(front, tmp_path, dtype):
+    """Every predictor, on something that is predicted; who reads it again is told nothing."""
+    i, j = np.indices((40, 60))
+    x = (100 * np.sin(i / 7) + 50 * np.cos(j / 5)).astype(dtype)
+    for predictor in ("none", "auto", "lorenzo", "interpolation"):
+        path = tmp_path / predictor
+        check(front, path, x, (20, 60), {"tol": 2, "predictor": predictor})
+        chunk = front.chunk(path, (1, 0))
+        assert (inspect(chunk).mode == "predicted") == (predictor != "none" and dtype != "i4")
+        assert np.array_equal(bits(decode(chunk)), bits(front.read(path)[20:]).reshape(bits(decode(chunk)).shape))
+
+
+def test_unknown_predictors_are_refused(front, tmp_path):
+    with pytest.raises(ValueError, match="predictor must be .* or \"interpolation\", not 'spline'"):
+        front.write(tmp_path / "store", np.ones((4, 4), "f4"), (4, 4), AnsQuant(tol=TOL, predictor="spline"))
+    with pytest.raises(TypeError, match="predictor must be a name, not 2"):
+        front.write(tmp_path / "store", np.ones((4, 4), "f4"), (4, 4), AnsQuant(tol=TOL, predictor=2))
 
 
 @pytest.mark.parametrize("dtype", ["S4", [("a", "f4")]], ids=str)

@@ -285,7 +285,7 @@ def test_forms_of_the_tolerance(path, values, tol):
         d = f.create_dataset("x", data=NORMAL, chunks=(25, 70), compression=ID, compression_opts=values)
         assert hdf5.info(d) == {
             "filter_id": ID, "name": "arraycodec.ansquant", "tol": tol, "rtol": None, "fill_value": None, "dtype": None,
-            "level": None, "cd_values": completed(AnsQuant(tol=tol), 1, 25, 70),
+            "level": None, "predictor": None, "cd_values": completed(AnsQuant(tol=tol), 1, 25, 70),
         }  # fmt: skip
     assert arraycodec.verify(NORMAL, read(path), tol)
 
@@ -349,8 +349,60 @@ def test_level(path, level):
     assert np.array_equal(read(path), back) and np.array_equal(read(path, "y"), back)
 
 
+SMOOTH = sum(np.sin(i / 9) for i in np.indices((50, 70))).astype("f4")
+
+
+@pytest.mark.parametrize(("code", "predictor"), list(enumerate(["none", "auto", "lorenzo", "interpolation"], 1)))
+def test_predictor(path, tmp_path, code, predictor):
+    with h5py.File(path, "w") as f:
+        q = AnsQuant(tol=TOL, predictor=predictor)
+        d = f.create_dataset("x", data=SMOOTH, chunks=(25, 70), compression=q)
+        assert hdf5.info(d)["cd_values"] == (1, *double(TOL), 15, code, 10, 1, 2, 25, 0, 70, 0)
+        assert hdf5.info(d)["cd_values"] == completed(q, 1, 25, 70)
+        # typed by hand, in any order
+        d = f.create_dataset("y", data=SMOOTH, chunks=(25, 70), compression=ID, compression_opts=(15, code, 2, 10))
+        assert hdf5.info(d)["predictor"] == predictor and hdf5.info(d)["tol"] == TOL and hdf5.info(d)["level"] is None
+    assert first_chunk(path) == first_chunk(path, "y") == encode(SMOOTH[:25], TOL, predictor=predictor)
+    back = read(path)
+    assert arraycodec.verify(SMOOTH, back, TOL)
+    # by a program that knows nothing but the plugin
+    code = """if True:
+        import sys, h5py, numpy as np
+        np.save("x.npy", h5py.File(sys.argv[1])["x"][()])
+        assert not any(m.startswith("arraycodec") for m in sys.modules)"""
+    python(code, path, cwd=tmp_path, plugin_path=hdf5.plugin_path())
+    assert np.array_equal(np.load(tmp_path / "x.npy"), back)
+
+
+def test_the_predictor_is_kept_with_everything_else(path):
+    """With complex128 the type is not among the first 16 values: h5py itself reads and writes such a dataset."""
+    data = numbers("c16", (20, 30))
+    data[::2, ::3] = 1 - 2j
+    parameters = {"tol": 2**-4, "rtol": 0.01, "fill_value": 1 - 2j}
+    how = {"level": 8, "predictor": "lorenzo"}
+    with h5py.File(path, "w") as f:
+        d = f.create_dataset("x", data=data, chunks=(10, 30), compression=AnsQuant(**parameters, **how))
+        hdf5.write(d, data[:2], np.s_[:2])
+        f.create_dataset(
+            "double", data=data.real, chunks=(10, 30), compression=AnsQuant(1, 0.25, fill_value=1, **how)
+        )
+        words = f.create_dataset(
+            "words", data=numbers("u2", (20, 30)), chunks=(10, 30),
+            compression=AnsQuant(0.5, 0.25, fill_value=27, dtype="bfloat16", level=1, predictor="auto"),
+        )  # fmt: skip
+        expected = {"level": 1, "predictor": "auto", "dtype": "bfloat16", "fill_value": 27}
+        assert expected.items() <= hdf5.info(words).items()
+    with h5py.File(path) as f:
+        assert {**parameters, **how}.items() <= hdf5.info(f["x"]).items()
+        assert hdf5.read_items(hdf5.info(f["x"])["cd_values"]).type == ()
+        for name in ("double", "words"):
+            assert hdf5.read_items(hdf5.info(f[name])["cd_values"]).type, name  # read and written directly
+        assert arraycodec.verify(data, hdf5.read(f["x"]), **parameters)
+    assert first_chunk(path) == encode(data[:10], **parameters, **how)
+
+
 def test_the_level_is_kept_with_everything_else(path):
-    """The longest list that there is, of which h5py shows the first 16 values."""
+    """Of the longest list without a predictor h5py shows the first 16 values."""
     data = numbers("c16", (20, 30))
     data[::2, ::3] = 1 - 2j
     parameters = {"tol": 2**-4, "rtol": 0.01, "fill_value": 1 - 2j}
@@ -386,6 +438,8 @@ def test_parameters_of_objects_are_items():
     assert options(0.5, fill_value=np.nan) == options(0.5)
     assert options(0.5, dtype="bfloat16") == (1, *HALF, 9)
     assert options(0.5, dtype="bfloat16", level=3) == (1, *HALF, 9, 14, 3)
+    assert options(0.5, level=3, predictor="interpolation") == (1, *HALF, 14, 3, 15, 4)
+    assert options(0.5, predictor="none") == (1, *HALF, 15, 1)
     with pytest.raises(arraycodec.ParameterError, match="fill_value must fit a double, not 1000"):
         options(0.5, fill_value=10**400)
 
@@ -587,8 +641,13 @@ def test_enumerations_are_never_quantized(path, base):
         ((14, 10, 2, 1), r"the level must be 1 \(fast\) to 9 \(smallest\), not 10"),
         ((2, 1, 14, 4294967295), "the level must be .*, not 4294967295"),
         ((2, 1, 14, 1, 14, 1), "the level is given twice, by item 14 and item 14"),
+        ((2, 1, 15), "item 15 takes 1 value, the predictor, not 0"),
+        ((2, 1, 15, 0), r"the predictor must be 1 \(none\), 2 \(auto\), 3 \(Lorenzo\) or 4 \(interpolation\), not 0"),
+        ((15, 5, 2, 1), "the predictor must be 1 .*, not 5"),
+        ((2, 1, 15, 4294967295), "the predictor must be .*, not 4294967295"),
+        ((2, 1, 15, 1, 15, 2), "the predictor is given twice, by item 15 and item 15"),
         ((14, 5), "no tolerance given"),
-        ((0, 1, 2), r"unknown item 0: the filter's values are items 1, 2 or 3 .*, 14 \(level\)"),
+        ((0, 1, 2), r"unknown item 0: the filter's values are items 1, 2 or 3 .*, 14 \(level\), 15 \(predictor\)"),
         ((4, 1, 2), "unknown item 4"),
         ((77,), "unknown item 77"),
         (tuple(range(1, 101)), "too many values .100."),
@@ -1128,6 +1187,7 @@ def test_h5dump(tool, sample, tmp_path):
         (["-f", "plain:UD=35117,0,2,2,17"], "plain", completed(AnsQuant(tol=2**-17), 1, 20, 30)),
         (["-f", "plain:UD=35117,1,3,3,1,3"], "plain", completed(AnsQuant(tol=1e-3), 1, 20, 30)),
         (["-f", "plain:UD=35117,0,5,3,1,3,14,9"], "plain", completed(AnsQuant(tol=1e-3, level=9), 1, 20, 30)),
+        (["-f", "plain:UD=35117,0,4,2,17,15,2"], "plain", completed(AnsQuant(2**-17, predictor="auto"), 1, 20, 30)),
         (["-f", "x:NONE"], "x", None),
     ],
 )
@@ -1245,7 +1305,7 @@ def test_nccopy_of_items(tool, path, tmp_path):
                 v.set_auto_mask(False)
                 v[:] = data[name]"""
     python(code, path, cwd=tmp_path)
-    given = ("f,35117,6,8,11,-9999.0d,14,9", "i,35117,3,3,0,12,1,9999,0")
+    given = ("f,35117,6,8,11,-9999.0d,14,9,15,3", "i,35117,3,3,0,12,1,9999,0")
     options = [option for spec in given for option in ("-F", spec)]
     plugin_path = hdf5.plugin_path()
     run(tool("nccopy"), *options, path, "new.nc", cwd=tmp_path, plugin_path=plugin_path)
@@ -1259,6 +1319,7 @@ def test_nccopy_of_items(tool, path, tmp_path):
             for name, (x, parameters) in expected.items():
                 assert parameters.items() <= hdf5.info(f[name]).items(), (file, name)
                 assert hdf5.info(f[name])["level"] == (9 if name == "f" else None)
+                assert hdf5.info(f[name])["predictor"] == ("lorenzo" if name == "f" else None)
                 assert arraycodec.verify(x, f[name][()], **parameters)
             assert f["f"].chunks == ((50, 70) if file == "new.nc" else (10, 70))
 

@@ -249,6 +249,7 @@ def test_direct(f, dtype, chunks, threads, monkeypatch):
 PARAMETERS = [
     {"tol": 3},
     {"tol": 3, "level": 8},
+    {"tol": 3, "predictor": "auto"},
     {"tol": 0},
     {"rtol": 2**-8},
     {"tol": 2, "rtol": 0.25, "fill_value": 27},
@@ -785,6 +786,7 @@ def test_an_unreadable_tolerance(tmp_path):
         (1, 0, 0x3FE00000, 10, 0x201, 1, 32, 0),  # of an enumeration
         (1, 0, 0x7FF80000, 10, 1, 1, 32, 0),  # NaN
         (1, 0, 0x3FE00000, 14, 10, 10, 1, 1, 32, 0),  # no such level
+        (1, 0, 0x3FE00000, 15, 5, 10, 1, 1, 32, 0),  # no such predictor
         (1, 0, 0x3FE00000),
     ],
 )

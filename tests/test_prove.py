@@ -120,7 +120,7 @@ def test_failures_are_counted(monkeypatch, capsys):
     assert (broken.violations >= 6, broken.changed >= 3, broken.ok) == (True, True, False)
     assert broken.decoded_sha256 != honest.decoded_sha256 and broken.chunks_sha256 == honest.chunks_sha256
     monkeypatch.setattr(prove, "runs", lambda full: [some_run()])
-    args = SimpleNamespace(full=False, only=[], threads=1, level=None, json=False, output=None)
+    args = SimpleNamespace(full=False, only=[], threads=1, level=None, predictor=None, json=False, output=None)
     assert not prove.prove(args, Console())
     assert "FAILED: 3000 values" in capsys.readouterr().out
 
@@ -161,9 +161,12 @@ def test_table_and_options(tmp_path, capsys):
     for level in (1, 9):
         assert main(["prove", "--only", "float16, all patterns", "--level", str(level), "--output", str(out)]) == 0
         assert f"level {level}" in out.read_text() and "every bound held" in capsys.readouterr().out
+    assert main(["prove", "--only", "float16, all patterns", "--predictor", "auto", "--output", str(out)]) == 0
+    assert "predictor auto" in out.read_text() and "every bound held" in capsys.readouterr().out
     for args, message in (
         (["--only", "float8"], "--only 'float8'"), (["--output", str(tmp_path)], "cannot be a file"),
-        (["--threads", "0"], "threads"), (["--level", "0"], "level must be 1"), (["--quick", "--full"], "not allowed"),
+        (["--threads", "0"], "threads"), (["--level", "0"], "level must be 1"),
+        (["--predictor", "spline"], "'spline'"), (["--quick", "--full"], "not allowed"),
     ):  # fmt: skip
         assert main(["prove", *args]) == 2
         err = capsys.readouterr().err

@@ -66,6 +66,32 @@ def test_level(tmp_path):
         assert np.array_equal(again[...], before)
 
 
+def waves(shape=(70, 90), dtype="f4"):
+    """Something to predict."""
+    return sum(np.sin(i / 9) for i in np.indices(shape)).astype(dtype)
+
+
+def test_predictor(tmp_path):
+    x, q = waves(), AnsQuant(tol=TOL, predictor="auto")
+    create(tmp_path / "a.zarr", x, (30, 40), q)
+    file = tmp_path / "a.zarr" / ".zarray"
+    meta = json.loads(file.read_text())
+    assert meta["compressor"] == {"id": "ansquant", "tol": TOL, "predictor": "auto"}
+    assert numcodecs.get_codec(meta["compressor"]) == q
+    assert (tmp_path / "a.zarr" / "0.1").read_bytes() == encode(x[:30, 40:80], TOL, predictor="auto")
+    z = zarr.open(str(tmp_path / "a.zarr"), mode="r+")
+    assert verify(x, z[...], TOL)
+    z[:30, 40:80] = x[30:60, 40:80]
+    assert (tmp_path / "a.zarr" / "0.1").read_bytes() == encode(x[30:60, 40:80], TOL, predictor="auto")
+    with pytest.raises(ValueError, match=r"predictor must be .* not 'spline'"):
+        numcodecs.get_codec({"id": "ansquant", "tol": 1, "predictor": "spline"})
+    # written with a predictor, read by who knows of none
+    before = z[...]
+    del meta["compressor"]["predictor"], meta["compressor"]["tol"]
+    file.write_text(json.dumps(meta))
+    assert np.array_equal(zarr.open(str(tmp_path / "a.zarr"), mode="r")[...], before)
+
+
 def test_stored_bytes_are_the_chunk(tmp_path):
     x = data()
     create(tmp_path / "a.zarr", x, (30, 40), AnsQuant(tol=TOL))

@@ -93,6 +93,31 @@ def test_level(tmp_path):
     assert np.array_equal(zarr.open(str(tmp_path / "a"), mode="r")[10:], before[10:])
 
 
+def test_predictor(tmp_path, pipeline):
+    x = sum(np.sin(i / 9) for i in np.indices((70, 90))).astype("f4")
+    q = AnsQuant(tol=TOL, predictor="auto", threads=2)
+    z = zarr.create_array(
+        str(tmp_path / "a"), shape=x.shape, chunks=(30, 40), dtype="f4", serializer=q, compressors=None
+    )
+    z[...] = x
+    meta = json.loads((tmp_path / "a" / "zarr.json").read_text())
+    assert meta["codecs"] == [{"name": "arraycodec.ansquant", "configuration": {"tol": TOL, "predictor": "auto"}}]
+    assert (tmp_path / "a" / "c" / "0" / "1").read_bytes() == encode(x[:30, 40:80], TOL, predictor="auto")
+    z = zarr.open(str(tmp_path / "a"), mode="r+")
+    assert z.serializer.config.predictor == "auto" and z.serializer == z.serializer.evolve_from_array_spec(None)
+    assert z.serializer == zarr3.AnsQuantSerializer(tol=TOL, predictor="auto") != zarr3.AnsQuantSerializer(tol=TOL)
+    back = z[...]
+    assert verify(x, back, TOL) and np.array_equal(z[3:50:7, 11], back[3:50:7, 11])
+    meta["codecs"][0]["configuration"]["predictor"] = "spline"
+    (tmp_path / "a" / "zarr.json").write_text(json.dumps(meta))
+    with pytest.raises(ValueError, match=r"predictor must be .* not 'spline'"):
+        zarr.open(str(tmp_path / "a"), mode="r")
+    # written with a predictor, read by who knows of nothing
+    meta["codecs"][0]["configuration"] = {}
+    (tmp_path / "a" / "zarr.json").write_text(json.dumps(meta))
+    assert np.array_equal(zarr.open(str(tmp_path / "a"), mode="r")[...], back)
+
+
 def test_chunks_are_in_c_order_whatever_the_memory(tmp_path):
     x = np.asfortranarray(data())
     create(tmp_path / "a.zarr", x, (70, 90), config={"order": "F"})

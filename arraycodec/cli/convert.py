@@ -40,6 +40,8 @@ class Job:
         What uint16 arrays hold.
     level : int or None
         How hard the encoder looks.
+    predictor : str or None
+        What values are predicted from.
     """
 
     source: Path
@@ -49,6 +51,7 @@ class Job:
     lossy_integers: bool = False
     dtype: str | None = None
     level: int | None = None
+    predictor: str | None = None
     in_format: str | None = None
     out_format: str | None = None
     chunks: tuple[int, ...] | None = None
@@ -92,7 +95,7 @@ def convert(job: Job, console: Console) -> None:
     kind = output_format(job.target, job.out_format)
     if job.compresses and kind in ("npy", "npz"):
         raise CommandError(f"{job.target}: .{kind} files have no codecs; compress to a .zarr or .h5 output instead")
-    Config(job.tol, job.rtol, None, job.dtype, job.level)  # checked before anything is read
+    Config(job.tol, job.rtol, None, job.dtype, job.level, job.predictor)  # checked before anything is read
     with open_source(job.source, job.in_format) as source:
         output.refuse_overlap(job.source, job.target)
         out = output.Output(job.target, job.force)
@@ -202,7 +205,7 @@ def _codec_for(info: ArrayInfo, job: Job, console: Console) -> AnsQuant | None:
     if not job.compresses or not info.codable:
         return None
     dtype = job.dtype if job.is_bfloat16(info) else None
-    exact = AnsQuant(tol=0, dtype=dtype, level=job.level)
+    exact = AnsQuant(tol=0, dtype=dtype, level=job.level, predictor=job.predictor)
     may_lose = info.lossy or info.is_data and (dtype or info.dtype.kind in "iu" and job.lossy_integers)
     if not may_lose or not (job.tol or job.rtol):
         return exact
@@ -222,7 +225,7 @@ def _codec_for(info: ArrayInfo, job: Job, console: Console) -> AnsQuant | None:
         if tol < 0.9 * job.tol:
             marks = ", ".join(f"{v:g}" for v in others)
             console.warn(f"{info.label} is coded with tol={tol:g}, so that its other fill values {marks} stay exact")
-    return AnsQuant(tol, job.rtol, fill_value=fill, dtype=dtype, level=job.level)
+    return AnsQuant(tol, job.rtol, fill_value=fill, dtype=dtype, level=job.level, predictor=job.predictor)
 
 
 def _plan(info: ArrayInfo, job: Job, console: Console) -> ArrayInfo:

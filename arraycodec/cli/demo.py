@@ -48,7 +48,10 @@ _COLUMNS = (
 )
 
 
-def demo(file: Path | None, tol: float | None, level: int | None, folder: Path | None, console: Console) -> bool:
+def demo(
+    file: Path | None, tol: float | None, level: int | None, predictor: str | None, folder: Path | None,
+    console: Console,
+) -> bool:  # fmt: skip
     """Run it and print the table; True if every bound held.
 
     Parameters
@@ -58,28 +61,30 @@ def demo(file: Path | None, tol: float | None, level: int | None, folder: Path |
     tol : float or None
         For all arrays; default for each: the power of two below its spread / 128.
     level : int or None
+    predictor : str or None
         As of `AnsQuant`.
     folder : Path or None
         Where the stores are kept; default is a temporary folder.
     """
     require_zarr()
     require_h5py()
+    how = {"level": level, "predictor": predictor}
     if folder is None:
         with tempfile.TemporaryDirectory(prefix="arraycodec-demo-") as temporary:
-            return _demo(file, tol, level, Path(temporary), console)
+            return _demo(file, tol, how, Path(temporary), console)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CommandError(f"--dir {folder} exists and is not an empty folder")
     folder.mkdir(parents=True, exist_ok=True)
-    return _demo(file, tol, level, folder, console)
+    return _demo(file, tol, how, folder, console)
 
 
-def _demo(file: Path | None, tol: float | None, level: int | None, folder: Path, console: Console) -> bool:
+def _demo(file: Path | None, tol: float | None, how: dict[str, Any], folder: Path, console: Console) -> bool:
     rows, ok = [_COLUMNS], True
     for name, values in _arrays(file):
         bound = _default_tolerance(values) if tol is None else tol
         for host in _HOSTS:
             interrupt.check()
-            row, held = _one(name, values, AnsQuant(bound, level=level), host, folder)
+            row, held = _one(name, values, AnsQuant(bound, **how), host, folder)
             rows.append(row)
             ok = ok and held
     widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]

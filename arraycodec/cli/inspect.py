@@ -63,6 +63,8 @@ def _array(array: StoredArray, per_chunk: bool) -> dict[str, Any]:
         return entry | {"bytes": array.size, "ratio": _ratio(values * array.itemsize, array.size)}
     if array.level is not None:
         entry["level"] = array.level
+    if array.predictor is not None:
+        entry["predictor"] = array.predictor
     chunks = []
     for stored in array.chunks():
         interrupt.check()
@@ -136,9 +138,9 @@ def _line(e: dict[str, Any]) -> str:
     if "tol" not in e:
         return text + f"codec {e['codec']}, {tail}"
     modes = " ".join(f"{mode}:{n}" for mode, n in sorted(e["modes"].items())) or "-"
-    level = f", level {e['level']}" if "level" in e else ""
+    how = "".join(f", {name} {e[name]}" for name in ("level", "predictor") if name in e)
     return text + (
-        f"{_tolerances(e['tol'], e['rtol'])}{level}, blocks {modes}, {_special(e, e['masked_share'])}, "
+        f"{_tolerances(e['tol'], e['rtol'])}{how}, blocks {modes}, {_special(e, e['masked_share'])}, "
         f"{_number(e['bits_per_value'])} bits/value, {tail}"
     )
 

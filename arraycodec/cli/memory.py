@@ -11,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -54,6 +55,7 @@ def peak(
     rtol: float = 0.0,
     level: int | None = None,
     shape: tuple[int, ...] = (-1,),
+    predictor: str | None = None,
 ) -> Peak:
     """Encode and decode an array of normal noise in a fresh process, and report what that took.
 
@@ -65,7 +67,7 @@ def peak(
         Of floats or integers.
     tol, rtol : float
         Tolerances, for noise of standard deviation 0.05, or 1000 for integers (of 8 bits: 10); 0 is lossless.
-    threads, level
+    threads, level, predictor
         As of `arraycodec.encode`.
     shape : tuple of int
         As of `numpy.reshape`.
@@ -75,7 +77,7 @@ def peak(
     OSError
         Where `available` is false.
     """
-    arguments = json.dumps([size, dtype, tol, threads, rtol, level, shape])
+    arguments = json.dumps([size, dtype, tol, threads, rtol, level, shape, predictor])
     command = [sys.executable, "-m", __name__, arguments]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -95,8 +97,10 @@ def _reset() -> None:
 
 
 def _measure(
-    size: int, dtype: str, tol: float, threads: int, rtol: float, level: int | None, shape: list[int]
-) -> Peak:
+    size: int, dtype: str, tol: float, threads: int, rtol: float, level: int | None, shape: list[int],
+    predictor: str | None,
+) -> Peak:  # fmt: skip
+    how: dict[str, Any] = {"rtol": rtol, "level": level, "predictor": predictor}
     rng = np.random.default_rng(0)
     values = np.empty(size // np.dtype(dtype).itemsize, dtype)
     # in pieces: a temporary array, once freed, would be memory for the codec to reuse unseen
@@ -108,11 +112,11 @@ def _measure(
         else:
             noise *= np.float32(0.05)
         part[...] = noise.astype(values.dtype)
-    codec.decode(codec.encode(values[:1], tol, rtol=rtol, level=level))  # everything is loaded
+    codec.decode(codec.encode(values[:1], tol, **how))  # everything is loaded
     values = values.reshape(shape)
     _reset()
     before = _status("VmRSS")
-    chunk = codec.encode(values, tol, threads, rtol=rtol, level=level)
+    chunk = codec.encode(values, tol, threads, **how)
     encode = _status("VmHWM") - before - len(chunk)
     _reset()
     before = _status("VmRSS")

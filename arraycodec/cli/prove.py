@@ -22,7 +22,7 @@ import numpy as np
 
 from .. import __version__, _core
 from ..codec import decode, encode, inspect
-from ..config import Config, check_threads
+from ..config import PREDICTORS, Config, check_threads
 from ..dtypes import BFLOAT16
 from . import interrupt
 from .console import Console
@@ -30,13 +30,14 @@ from .model import CommandError
 from .proofs import Run, Tolerance, runs
 
 QMAX = 1 << 30  # steps that the quantizer takes from zero
+_DEFAULT = Config()
 
 DESCRIPTION = """\
 Prove the bound by running all values of small types, and those on and beside the edges of large ones,
 through the codec, with an exact check of each.  All 2^32 float32 at twelve tolerances, all float16 and
 bfloat16, all integers of 8 and 16 bits, 10^9 trials of float64, trials of integers of 32 and 64 bits.
 The exit code is 1 if a bound is broken, NaN or Inf changed, or a decoded value moves when it is
-encoded again.  The hashes depend on the format, the encoder and its level only."""
+encoded again.  The hashes depend on the format, the encoder, its level and its predictor only."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='runs whose names begin so: float32, int8, "float64, beside bins"; may be repeated',
     )  # fmt: skip
     parser.add_argument("--level", type=int, metavar="N", help="level of the encoder, 1 to 9 (default 5)")
+    parser.add_argument(
+        "--predictor", choices=PREDICTORS, metavar="NAME",
+        help="predictor of the encoder: none (default), auto, lorenzo or interpolation",
+    )  # fmt: skip
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="chunks at once (default 1)")
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the table (Markdown, or JSON) there, too")
@@ -122,7 +127,7 @@ class Line(Counts):
 
 def prove(args: argparse.Namespace, console: Console) -> bool:
     """The command, as parsed; True if everything held."""
-    threads, level = check_threads(args.threads), Config(level=args.level).level
+    threads, encoder = check_threads(args.threads), Config(level=args.level, predictor=args.predictor)
     names = tuple(args.only)
     chosen = [run for run in runs(args.full) if not names or run.name.startswith(names)]
     for name in names:
@@ -134,13 +139,13 @@ def prove(args: argparse.Namespace, console: Console) -> bool:
     how = "full" if args.full else "quick"
     head = {
         "arraycodec": __version__, "isa": _core.isa(), "threads": threads, "runs": how, "numpy": np.__version__,
-        "date": date.today().isoformat(), **({} if level is None else {"level": level}),
+        "date": date.today().isoformat(), **encoder.to_json(),
     }  # fmt: skip
     if not args.json:
         console.say(", ".join(f"{k}: {v}" for k, v in head.items()) + "\n\n" + table([]))
     lines: list[Line] = []
     for run in chosen:
-        lines.append(run_one(run, threads, level))
+        lines.append(run_one(run, threads, encoder))
         if not args.json:
             console.say(row(lines[-1]))
         if args.output is not None:  # again each time: an interrupted run leaves what it has
@@ -152,12 +157,12 @@ def prove(args: argparse.Namespace, console: Console) -> bool:
     return all(line.ok for line in lines)
 
 
-def run_one(run: Run, threads: int = 1, level: int | None = None) -> Line:
-    """All chunks of a run."""
+def run_one(run: Run, threads: int = 1, encoder: Config = _DEFAULT) -> Line:
+    """All chunks of a run, at the level and with the predictor of `encoder`."""
     start = time.perf_counter()
     line = Line(dtype=run.dtype, what=run.what, tolerance=run.shown)
     chunks, decoded = hashlib.sha256(), hashlib.sha256()
-    worker = _Worker(run, level)
+    worker = _Worker(run, encoder)
     pool = ThreadPoolExecutor(threads)
     try:
         for counts, of_chunk, of_values in pool.map(worker, range(run.chunks * len(run.tolerances))):
@@ -175,9 +180,10 @@ def run_one(run: Run, threads: int = 1, level: int | None = None) -> Line:
 class _Worker:
     """Does one chunk after the other, in the memory of its thread."""
 
-    def __init__(self, run: Run, level: int | None = None) -> None:
-        self._run, self._level = run, level
+    def __init__(self, run: Run, encoder: Config = _DEFAULT) -> None:
+        self._run = run
         self._view = BFLOAT16 if run.dtype == BFLOAT16 else None
+        self._how = {"dtype": self._view, "level": encoder.level, "predictor": encoder.predictor}
         self._dtype = np.dtype("u2" if self._view else run.dtype)
         self._code = _core.DTYPES[run.dtype]
         self._local = threading.local()
@@ -193,12 +199,12 @@ class _Worker:
         t = self._run.tolerances[which]
         x, y, z = self._memory()
         self._run.make(i, _bits(x))
-        chunk = encode(x, t.tol, rtol=t.rtol, dtype=self._view, level=self._level)
+        chunk = encode(x, t.tol, rtol=t.rtol, **self._how)
         y = self._decoded(chunk, y)
         violations, lost, error = _core.check_bound(self._code, _bytes(x), _bytes(y), t.tol or 0.0, t.rtol or 0.0)
         counts = Counts(x.size, violations, lost, bytes=len(chunk))
         if error or not np.array_equal(_bits(x), _bits(y)):  # what is the same is encoded to the same
-            again = encode(y, t.tol, rtol=t.rtol, dtype=self._view, level=self._level)
+            again = encode(y, t.tol, rtol=t.rtol, **self._how)
             if again != chunk:  # and this is decoded to the same
                 self._count_moved(x, y, self._decoded(again, z), t, counts)
         if self._view or x.dtype.kind == "f":

@@ -43,7 +43,8 @@ class StoredArray:
     ours : bool
         Whether it is this package's.
     level : int or None
-        The level that our codec writes with, where the metadata say it.
+    predictor : str or None
+        The level and the predictor that our codec writes with, where the metadata say them.
     """
 
     name: str
@@ -54,6 +55,7 @@ class StoredArray:
     codec: str
     ours: bool
     level: int | None
+    predictor: str | None
     size: int
     chunks: Callable[[], Iterator[StoredChunk]]
 
@@ -180,6 +182,7 @@ def _zarr_array(name: str, folder: Path, metadata: dict[str, Any]) -> StoredArra
         " ".join(n for n in names if n != "bytes") or "none",
         config is not None,
         (config or {}).get("level"),
+        (config or {}).get("predictor"),
         stored_bytes(folder),
         chunks,
     )
@@ -255,6 +258,7 @@ def _hdf5_array(name: str, dset: Any) -> StoredArray:
             after = [n for i, n in enumerate(numbers) if i > own and not mask & (1 << i)]
             yield StoredChunk(tuple(place.chunk_offset), place.size, _undo_hdf5(bytes(data), after))
 
+    told = hdf5.info(dset) or {}
     names = {1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 5: "nbit", 6: "scaleoffset"}
     names[hdf5.FILTER_ID] = AnsQuant.codec_id
     return StoredArray(
@@ -265,7 +269,8 @@ def _hdf5_array(name: str, dset: Any) -> StoredArray:
         dset.chunks,
         " ".join(names.get(n, f"filter {n}") for n in numbers) or "none",
         own is not None,
-        (hdf5.info(dset) or {}).get("level"),
+        told.get("level"),
+        told.get("predictor"),
         dset.id.get_storage_size(),
         chunks,
     )

@@ -69,7 +69,7 @@ def origin(file):
 
 
 def _key(row):
-    return row.array, row.tol, row.codec, row.isa, row.threads, row.level
+    return row.array, row.tol, row.codec, row.isa, row.threads, row.level, row.predictor
 
 
 def arrays(file, *codecs):

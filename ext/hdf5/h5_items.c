@@ -18,7 +18,7 @@ h5_error h5_refuse(h5_problem *problem, const char *format, ...) {
 }
 
 #define ITEMS "1, 2 or 3 (absolute tolerance), 5, 6 or 7 (relative tolerance), 8, 11, 12 or 13 (fill value), " \
-              "9 (uint16 elements are bfloat16), 14 (level)"
+              "9 (uint16 elements are bfloat16), 14 (level), 15 (predictor)"
 
 static const struct {
   const char *operands; /* NULL: no such item */
@@ -37,6 +37,7 @@ static const struct {
     [ITEM_FILL_INTEGER] = {"1 if it is negative, else 0, and the low and the high word of its absolute value", 3},
     [ITEM_FILL_COMPLEX] = {"the words of two doubles", 4},
     [ITEM_LEVEL] = {"the level", 1},
+    [ITEM_PREDICTOR] = {"the predictor", 1},
 };
 
 static const double POWERS_OF_TEN[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
@@ -97,6 +98,9 @@ static unsigned *place_of(h5_items *items, unsigned tag, const char **name) {
     case ITEM_LEVEL:
       *name = "level";
       return &items->effort;
+    case ITEM_PREDICTOR:
+      *name = "predictor";
+      return &items->prediction;
     case ITEM_TYPE:
       *name = "type of the dataset";
       return &items->type;
@@ -136,6 +140,13 @@ static h5_error read_item(unsigned tag, const unsigned *operands, h5_items *item
         return h5_refuse(problem, "the level must be %d (fast) to %d (smallest), not %u", AC_MIN_LEVEL, AC_MAX_LEVEL,
                          operands[0]);
       items->level = operands[0];
+      return 0;
+    case ITEM_PREDICTOR:
+      if (operands[0] < AC_PREDICTOR_NONE || operands[0] >= AC_PREDICTORS)
+        return h5_refuse(problem, "the predictor must be %d (none), %d (auto), %d (Lorenzo) or %d (interpolation), not %u",
+                         AC_PREDICTOR_NONE, AC_PREDICTOR_AUTO, AC_PREDICTOR_LORENZO, AC_PREDICTOR_INTERPOLATION,
+                         operands[0]);
+      items->predictor = operands[0];
       return 0;
     case ITEM_TYPE:
       if (operands[1] > H5_MAX_RANK) return h5_refuse(problem, "item 10 with %u dimensions", operands[1]);
@@ -181,8 +192,8 @@ h5_error h5_read_items(const unsigned *values, size_t n, h5_items *items, h5_pro
   return 0;
 }
 
-size_t h5_write_items(double tol, double rtol, const uint8_t *fill, int bfloat16, unsigned level, h5_element element,
-                      unsigned rank, const h5_size *dims, unsigned values[MAX_VALUES]) {
+size_t h5_write_items(double tol, double rtol, const uint8_t *fill, int bfloat16, unsigned level, unsigned predictor,
+                      h5_element element, unsigned rank, const h5_size *dims, unsigned values[MAX_VALUES]) {
   unsigned *v = values;
   *v++ = ITEM_TOLERANCE;
   split(bits_of(tol), v);
@@ -204,6 +215,10 @@ size_t h5_write_items(double tol, double rtol, const uint8_t *fill, int bfloat16
   if (level) {
     *v++ = ITEM_LEVEL;
     *v++ = level;
+  }
+  if (predictor) {
+    *v++ = ITEM_PREDICTOR;
+    *v++ = predictor;
   }
   *v++ = ITEM_TYPE;
   *v++ = element.word;

@@ -32,6 +32,11 @@ MAX_THREADS = AC_MAX_THREADS
 MIN_LEVEL = AC_MIN_LEVEL
 DEFAULT_LEVEL = AC_DEFAULT_LEVEL
 MAX_LEVEL = AC_MAX_LEVEL
+#: Codes of predictors, by their names; 0 is the default.
+PREDICTORS = {
+    "none": AC_PREDICTOR_NONE, "auto": AC_PREDICTOR_AUTO, "lorenzo": AC_PREDICTOR_LORENZO,
+    "interpolation": AC_PREDICTOR_INTERPOLATION,
+}
 #: Codes of element types, by the name of the NumPy dtype (less the unit of a date).
 DTYPES = {
     "float32": AC_FLOAT32, "float64": AC_FLOAT64, "float16": AC_FLOAT16, "bfloat16": AC_BFLOAT16,
@@ -150,11 +155,11 @@ cdef int set_fill(ac_tolerance *tolerance, int dtype, const unsigned char[::1] f
 def encode(src, int dtype, bint big_endian, bint f_order, tuple shape, double tol,
            unsigned threads=1, uint32_t block_len=0, int group=0, int lanes=0, int prob_bits=0,
            *, double rtol=0, const unsigned char[::1] fill=None, int unit=0, uint32_t multiple=0,
-           int level=0, uint32_t box_len=0, int predictor=0):
+           int level=0, int predictor=0, uint32_t box_len=0):
     """Encode a contiguous buffer of `shape` elements to bytes.
 
-    `fill`: the bytes of an element.  `level`: 1 … 9, 0 for the default.  block_len to prob_bits, box_len and
-    predictor (AC_PREDICTOR_... of arraycodec.h) force encoder choices (tests).
+    `fill`: the bytes of an element.  `level`: 1 … 9, 0 for the default.  `predictor`: a code of PREDICTORS, 0 for the
+    default.  block_len to prob_bits and box_len force encoder choices (tests).
     """
     cdef ac_array array
     cdef ac_tuning tuning
@@ -212,13 +217,13 @@ cdef uint8_t plain_dtype(const Py_buffer *buf) noexcept:
     return 0
 
 
-def encode_plain(array, double tol, unsigned threads, int level=0):
-    """Encode a contiguous, aligned array of native numbers; None where array, tol or level are not that simple."""
+def encode_plain(array, double tol, unsigned threads, int level=0, int predictor=0):
+    """Encode a contiguous, aligned array of native numbers; None where anything is not that simple."""
     cdef ac_array description
     cdef ac_tolerance tolerance
     cdef ac_tuning tuning
     cdef Py_buffer buf
-    if not 0 <= tol <= DBL_MAX or not 0 <= level <= AC_MAX_LEVEL:
+    if not 0 <= tol <= DBL_MAX or not 0 <= level <= AC_MAX_LEVEL or not 0 <= predictor < AC_PREDICTORS:
         return None
     try:
         PyObject_GetBuffer(array, &buf, PyBUF_ANY_CONTIGUOUS | PyBUF_FORMAT)
@@ -241,7 +246,7 @@ def encode_plain(array, double tol, unsigned threads, int level=0):
         tuning.block_len = tuning.box_len = 0
         tuning.group = tuning.lanes = tuning.prob_bits = 0
         tuning.level = <uint8_t>level
-        tuning.predictor = 0
+        tuning.predictor = <uint8_t>predictor
         return encode_memory(&description, &tolerance, &tuning, threads, &buf)
     finally:
         PyBuffer_Release(&buf)

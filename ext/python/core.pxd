@@ -12,6 +12,13 @@ cdef extern from "arraycodec.h" nogil:
         AC_DEFAULT_LEVEL
         AC_MAX_LEVEL
     enum:
+        AC_PREDICTOR_DEFAULT
+        AC_PREDICTOR_NONE
+        AC_PREDICTOR_AUTO
+        AC_PREDICTOR_LORENZO
+        AC_PREDICTOR_INTERPOLATION
+        AC_PREDICTORS
+    enum:
         AC_OK
         AC_E_PARAM
         AC_E_MEMORY
@@ -45,7 +52,8 @@ cdef extern from "arraycodec.h" nogil:
         AC_MODE_UNIFORM
         AC_MODE_EXACT
         AC_MODE_LATTICE
-        AC_MODE_AFFINE, AC_MODE_PREDICTED
+        AC_MODE_AFFINE
+        AC_MODE_PREDICTED
     ctypedef struct ac_array:
         uint8_t dtype
         uint8_t big_endian

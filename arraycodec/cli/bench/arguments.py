@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...config import MAX_LEVEL, MIN_LEVEL
+from ...config import MAX_LEVEL, MIN_LEVEL, PREDICTORS
 from ...errors import ParameterError
 from ...tolerance import parse_tolerance
 from .peers import BUILT_IN
@@ -143,6 +143,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N", help="level of this package, 1 (fast) to 9 (smallest), default 5; repeated: a row for each",
     )  # fmt: skip
     against.add_argument(
+        "--predictor", choices=PREDICTORS, action="append", default=[], metavar="NAME",
+        help="predictor of this package, none (default), auto, lorenzo or interpolation; repeated: a row for each",
+    )  # fmt: skip
+    against.add_argument(
         "--threads", type=_number(1, 1024), action="append", metavar="N",
         help="threads of this package (default 1); repeated: a row for each; peers always have one.  "
         "They share what is in one chunk: see --chunk 0",
@@ -208,7 +212,7 @@ def run(args: argparse.Namespace, argv: Sequence[str], console: Any) -> bool:
             host_size=args.host_size << 20, store_dir=args.store_dir, memory=args.memory, csv=args.csv, plot=args.plot,
             command=tuple(argv), parts=tuple(part for parts in args.range for part in parts), listed=args.listed,
             kinds=tuple(kind for kinds in args.kind for kind in kinds), sizes_only=args.sizes_only,
-            own=not args.peers_only, peers_from=args.peers_from,
+            own=not args.peers_only, peers_from=args.peers_from, predictors=tuple(args.predictor),
         ),
         console,
     )  # fmt: skip

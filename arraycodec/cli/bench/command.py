@@ -34,6 +34,7 @@ class Options:
     threads: tuple[int, ...] = (1,)
     isas: tuple[str, ...] = ()
     levels: tuple[int, ...] = ()
+    predictors: tuple[str, ...] = ()
     peers: tuple[str, ...] | None = None
     codecs: bool = True
     stages: bool = False
@@ -72,7 +73,9 @@ def bench(options: Options, console: Console) -> bool:
         peers = []
     levels: list[int | None] = (list(options.levels) or [None]) if options.own else []
     isas = list(options.isas) or [None]
-    with Contenders(peers, isas, list(options.threads), levels, not options.sizes_only) as contenders:
+    predictors = list(options.predictors) or [""]
+    limit = not options.sizes_only
+    with Contenders(peers, isas, list(options.threads), levels, limit, predictors) as contenders:
         versions = contenders.versions()
         header = describe(list(options.command), (earlier.versions if earlier else {}) | versions)
         for name in ("machine", "cores", "system", "python", "arraycodec", "numpy"):
@@ -114,6 +117,8 @@ def _check(options: Options) -> None:
         raise CommandError("--listed goes with --range: without it, the listed tolerances are measured anyway")
     if options.stages and options.levels:
         raise CommandError("--stages measures the stages of the default level: leave --level out")
+    if options.stages and options.predictors:
+        raise CommandError("--stages measures the stages of the default predictor: leave --predictor out")
     if options.store_dir is not None and not options.store_dir.is_dir():
         raise CommandError(f"--store-dir {options.store_dir}: no such folder")
     if options.hosts:
@@ -218,7 +223,7 @@ def _stages(
 def _hosts(options: Options, item: Item, header: dict[str, str], console: Console) -> bool:
     rows = hosts.measure_hosts(
         item, options.host_size, options.chunk, options.repeat, options.budget, options.timeout, options.store_dir,
-        list(options.levels) or [None],
+        list(options.levels) or [None], list(options.predictors) or [""],
     )  # fmt: skip
     first = rows[0]
     console.say(
@@ -232,7 +237,9 @@ def _hosts(options: Options, item: Item, header: dict[str, str], console: Consol
 
 
 def _memory(options: Options, header: dict[str, str], console: Console) -> None:
-    rows = peaks.peak_rows(options.threads, list(options.levels) or [None])
+    rows = peaks.peak_rows(
+        options.threads, list(options.levels) or [None], predictors=list(options.predictors) or [""]
+    )
     console.say("\nPeak memory beyond input and result, MiB, arrays of noise\n" + peaks.peak_table(rows))
     if options.csv is not None:
         csvfile.write(_beside(options.csv, "memory"), header, rows)

@@ -64,6 +64,7 @@ class HostRow:
     read_of_none: float = math.nan
     violations: int | None = None
     level: int | None = None  # of this package; None is the default
+    predictor: str = ""  # likewise; "" is the default
 
     @property
     def ok(self) -> bool:
@@ -97,9 +98,10 @@ class _Key(NamedTuple):
     codec: str
     threads: str
     level: int | None = None
+    predictor: str = ""
 
 
-def _combinations(levels: Sequence[int | None]) -> dict[str, list[_Key]]:
+def _combinations(levels: Sequence[int | None], predictors: Sequence[str]) -> dict[str, list[_Key]]:
     """The lines by the process that measures them: pinned or not."""
     zarr_rows = list(itertools.product(ZARR_HOSTS, STORES, CODECS))
     plugin = find_spec("hdf5plugin") is not None
@@ -109,15 +111,20 @@ def _combinations(levels: Sequence[int | None]) -> dict[str, list[_Key]]:
     if callable(getattr(hdf5, "read", None)) and callable(getattr(hdf5, "write", None)):
         single += [_Key(HDF5_DIRECT, store, OURS, "1") for store in STORES]
         default += [_Key(HDF5_DIRECT, store, OURS, "2") for store in STORES]
+    choices = list(itertools.product(levels, predictors))
     return {
-        name: [key._replace(level=level) for key in keys for level in (levels if key.codec == OURS else [None])]
+        name: [
+            key._replace(level=level, predictor=predictor)
+            for key in keys
+            for level, predictor in (choices if key.codec == OURS else [(None, "")])
+        ]
         for name, keys in ((SINGLE, single), (DEFAULT, default))
     }
 
 
 def measure_hosts(
     item: Item, size: int, chunk: int, repeat: int, budget: float, timeout: float, folder: Path | None,
-    levels: Sequence[int | None] = (None,),
+    levels: Sequence[int | None] = (None,), predictors: Sequence[str] = ("",),
 ) -> list[HostRow]:  # fmt: skip
     """Measure all hosts on one array at its first tolerance.
 
@@ -132,6 +139,7 @@ def measure_hosts(
     folder : Path or None
         Where stores on disk are made; None is the system's temporary folder.
     levels : sequence of int or None
+    predictors : sequence of str
         Of this package; a line for each.
     """
     array, chunks = host_array(item.load(), size, chunk)
@@ -144,7 +152,7 @@ def measure_hosts(
             "array": item.name, "dtype": str(array.dtype), "shape": "x".join(map(str, array.shape)),
             "chunks": "x".join(map(str, chunks)), "tol": tol,
         }  # fmt: skip
-        for variant, combinations in _combinations(levels).items():
+        for variant, combinations in _combinations(levels, predictors).items():
             process = _Process(variant, str(path), tol, chunks, scratch)
             try:
                 rows += _measure(process, combinations, common, array.nbytes, repeat, budget, timeout)
@@ -229,7 +237,9 @@ def host_table(rows: Sequence[HostRow]) -> str:
     head = ["host", "store", "codec", "threads", "ratio", "write", "(median)", "read", "(median)", "write/none"]
     lines = [[*head, "read/none", "viol."]]
     for r in rows:
-        names = [r.host, r.store, r.codec if r.level is None else f"{r.codec} level {r.level}", r.threads]
+        level = "" if r.level is None else f" level {r.level}"
+        predictor = f" {r.predictor}" if r.predictor else ""  # without the word: the table is wide enough
+        names = [r.host, r.store, r.codec + level + predictor, r.threads]
         if not r.ok:
             lines.append([*names, r.status])
             continue

@@ -40,9 +40,11 @@ class HostWorker:
             zarr.config.set({"async.concurrency": 1, "threading.max_workers": 1})
             numcodecs.blosc.set_nthreads(1)
 
-    def round(self, host: str, store: str, codec: str, threads: str, level: int | None, check: bool) -> dict[str, Any]:
+    def round(
+        self, host: str, store: str, codec: str, threads: str, level: int | None, predictor: str, check: bool
+    ) -> dict[str, Any]:
         """Write and read once; the seconds of each, the bytes stored, and violations if `check`."""
-        self._codec = AnsQuant(tol=self._tol, level=level)
+        self._codec = AnsQuant(tol=self._tol, level=level, predictor=predictor or None)
         scratch = tempfile.mkdtemp(dir=self._folder)
         try:
             if host.startswith("zarr"):

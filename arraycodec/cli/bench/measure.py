@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from ..model import CommandError
 from ..stages import StageRow
 from .corpus import Item
 from .peers import BUILT_IN, MEMCPY, OURS
-from .peers.own import LEVEL, THREADS
+from .peers.own import LEVEL, PREDICTOR, THREADS
 from .protocol import ONE_THREAD, Child, ChildFailed, choose_cpus
 
 CACHE, STREAM = "cache", "stream"
@@ -60,6 +61,7 @@ class Row:
     violations: int | None = None
     nan_lost: int | None = None  # of these: NaN or infinities that are something else now, or appeared
     level: int | None = None  # of this package; None is the default
+    predictor: str = ""  # likewise; "" is the default
     rel: float = 0.0  # the tolerance in units of the array's range; 0 if it was not given so
     slices: int = 0  # axes of the slices that suited this codec best; 0: the whole array (with `SIZES`)
     filled: int = 0  # NaN and infinities that were replaced for this codec (with `SIZES`)
@@ -89,6 +91,7 @@ class Contender:
     threads: int = 1
     isa: str | None = None
     level: int | None = None
+    predictor: str = ""
     child: Child | None = None
     info: dict[str, Any] = field(default_factory=dict)
 
@@ -98,6 +101,7 @@ class Contender:
         if self.isa is not None:
             environment["ARRAYCODEC_ISA"] = self.isa
         environment[LEVEL] = "" if self.level is None else str(self.level)
+        environment[PREDICTOR] = self.predictor
         self.child = Child("arraycodec.cli.bench.worker", environment)
         self.child.send(do="load", adapter=self.adapter, cpus=choose_cpus(self.threads))
 
@@ -121,7 +125,7 @@ class Contender:
 
 
 class Contenders:
-    """memcpy, this package (once for each instruction set, number of threads and level), and peers.
+    """memcpy, this package (once for each instruction set, number of threads, level and predictor), and peers.
 
     Parameters
     ----------
@@ -136,6 +140,8 @@ class Contenders:
         Levels; None is the default.  Without any, only peers.
     limit : bool
         Whether memcpy is among them.
+    predictors : sequence of str
+        Predictors; "" is the default.
 
     Attributes
     ----------
@@ -147,9 +153,10 @@ class Contenders:
 
     def __init__(
         self, peers: list[str] | None, isas: list[str | None], threads: list[int], levels: list[int | None],
-        limit: bool = True,
+        limit: bool = True, predictors: Sequence[str] = ("",),
     ) -> None:  # fmt: skip
-        own = [Contender(OURS, t, isa, level) for isa in isas for t in threads for level in levels]
+        ways = itertools.product(isas, threads, levels, predictors)
+        own = [Contender(OURS, t, isa, level, predictor) for isa, t, level, predictor in ways]
         wanted = list(BUILT_IN) if peers is None else peers
         others = [Contender(BUILT_IN.get(name, name)) for name in wanted]
         self._all = [*([Contender(MEMCPY)] if limit else []), *own, *others]
@@ -267,7 +274,8 @@ def base(contender: Contender, item: Item, values: np.ndarray, tol: float, mode:
     return {
         "array": item.name, "kind": item.kind, "dtype": str(values.dtype), "values": values.size, "tol": tol,
         "codec": info["name"], "family": info["family"], "isa": info["isa"], "threads": contender.threads,
-        "mode": mode, "chunk": chunk, "level": contender.level, "rel": item.rels.get(tol, 0.0),
+        "mode": mode, "chunk": chunk, "level": contender.level, "predictor": contender.predictor,
+        "rel": item.rels.get(tol, 0.0),
         "digest": item.digest,
     }  # fmt: skip
 

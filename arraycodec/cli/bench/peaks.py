@@ -30,6 +30,7 @@ class PeakRow:
     encode: int
     decode: int
     level: int | None = None
+    predictor: str = ""
 
 
 def require_memory() -> None:
@@ -39,24 +40,28 @@ def require_memory() -> None:
 
 
 def peak_rows(
-    threads: Iterable[int], levels: Iterable[int | None] = (None,), sizes: Sequence[int] = SIZES
-) -> list[PeakRow]:
+    threads: Iterable[int], levels: Iterable[int | None] = (None,), sizes: Sequence[int] = SIZES,
+    predictors: Iterable[str] = ("",),
+) -> list[PeakRow]:  # fmt: skip
     """Measure, each in a process of its own."""
     tol, rows = 2.0**-9, []
-    for count, level in itertools.product(threads, levels):
+    for count, level, predictor in itertools.product(threads, levels, predictors):
         for dtype in DTYPES:
             for size in sizes:
                 interrupt.check()
-                found = memory.peak(size, dtype, tol, threads=count, level=level)
-                rows.append(PeakRow(dtype, tol, count, size, found.chunk, found.encode, found.decode, level))
+                found = memory.peak(size, dtype, tol, threads=count, level=level, predictor=predictor or None)
+                sizes_found = (found.chunk, found.encode, found.decode)
+                rows.append(PeakRow(dtype, tol, count, size, *sizes_found, level, predictor))
     return rows
 
 
 def peak_table(rows: Sequence[PeakRow]) -> str:
     """The rows as text, in MiB."""
-    leveled = any(r.level is not None for r in rows)
-    lines = [["array", "threads", *(["level"] if leveled else []), "MiB", "chunk", "encode", "decode"]]
+    leveled, predicted = any(r.level is not None for r in rows), any(r.predictor for r in rows)
+    more = [*(["level"] if leveled else []), *(["predictor"] if predicted else [])]
+    lines = [["array", "threads", *more, "MiB", "chunk", "encode", "decode"]]
     for r in rows:
         sizes = (f"{n / MIB:.2f}" for n in (r.chunk, r.encode, r.decode))
-        lines.append([r.dtype, str(r.threads), *([str(r.level)] if leveled else []), f"{r.size / MIB:.0f}", *sizes])
+        how = [*([str(r.level)] if leveled else []), *([r.predictor] if predicted else [])]
+        lines.append([r.dtype, str(r.threads), *how, f"{r.size / MIB:.0f}", *sizes])
     return aligned(lines)

@@ -66,6 +66,8 @@ def labels(rows: Iterable[Row], with_levels: bool = True) -> Callable[[Row], str
             parts.append(f"{row.threads} thread{'s' if row.threads > 1 else ''}")
         if row.is_ours and row.level is not None and with_levels:
             parts.append(f"level {row.level}")
+        if row.is_ours and row.predictor:
+            parts.append(f"predictor {row.predictor}")
         return " ".join(parts)
 
     return label
@@ -116,8 +118,9 @@ def summarize(rows: Sequence[Row], mode: str) -> list[Summary]:
 
 
 def _reference(own: Sequence[dict[tuple[str, float], Row]]) -> dict[tuple[str, float], Row]:
-    """Which of our rows sizes are in units of: the first at the default level, or else the first."""
-    default = (cells for cells in own if next(iter(cells.values())).level in (None, DEFAULT_LEVEL))
+    """Which of our rows sizes are in units of: the first at the default level and predictor, or else the first."""
+    firsts = [(cells, next(iter(cells.values()))) for cells in own]
+    default = (cells for cells, row in firsts if row.level in (None, DEFAULT_LEVEL) and not row.predictor)
     return next(default, own[0] if own else {})
 
 

@@ -12,9 +12,10 @@ from ...._core import isa
 from ....ansquant import AnsQuant
 from .base import ANY, BOUNDED, LIMIT, Adapter
 
-#: How `..measure` tells the process the number of threads, and the level if it is not the default.
+#: How `..measure` tells the process the number of threads, and the level and the predictor if they are not the default.
 THREADS = "ARRAYCODEC_BENCH_THREADS"
 LEVEL = "ARRAYCODEC_BENCH_LEVEL"
+PREDICTOR = "ARRAYCODEC_BENCH_PREDICTOR"
 
 
 class Memcpy(Adapter):
@@ -40,7 +41,10 @@ class Arraycodec(Adapter):
     def __init__(self) -> None:
         self.isa = isa()
         level = os.environ.get(LEVEL)
-        self._options = {"threads": int(os.environ.get(THREADS, "1")), "level": int(level) if level else None}
+        self._options: dict[str, Any] = {
+            "threads": int(os.environ.get(THREADS, "1")), "level": int(level) if level else None,
+            "predictor": os.environ.get(PREDICTOR) or None,
+        }  # fmt: skip
         self._codec = AnsQuant(**self._options)
 
     def refuses(self, dtype: np.dtype, tol: float) -> str | None:
