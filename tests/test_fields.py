@@ -57,6 +57,18 @@ def test_smooth_data_is_much_smaller(shape, ratio, dtype):
     assert len(chunk) < ratio * len(encode(x, tol=1e-2))
 
 
+@pytest.mark.parametrize("part", [0.003, 0.05])
+def test_special_values_among_smooth_ones(part):
+    """Too few and too scattered for a mask elsewhere: predictions need one."""
+    x = field((40, 50, 60), noise=1e-4).astype("f4")
+    special = np.random.default_rng(3).random(x.shape) < part
+    x[special] = np.where(np.arange(special.sum()) % 5, np.nan, np.inf)
+    chunk = encode(x, tol=1e-2, predictor=AUTO)
+    assert {block.mode for block in inspect(chunk).blocks} == {"predicted"}
+    assert verify(x, decode(chunk), 1e-2).violations == 0
+    assert len(chunk) < 0.5 * len(encode(x, tol=1e-2))
+
+
 def test_noise_stays_as_it_is():
     x = np.random.default_rng(1).normal(size=(100, 300)).astype("f4")
     assert len(encode(x, tol=1e-3, predictor=AUTO)) <= 1.02 * len(encode(x, tol=1e-3))

@@ -380,14 +380,32 @@ static size_t predicted_if_smaller(encoding *e, size_t written) {
   if (e->tuning->predictor <= AC_PREDICTOR_NONE || !written || !e->left) return written;
   if (e->scale->type->kind != AC_KIND_FLOAT || e->scale->lattice.delta == 0 || e->scale->relative) return written;
   if (mode != AC_MODE_UNIFORM && mode != AC_MODE_EXACT) return written; /* decoded values may leave no other choice than exact */
-  uint8_t *const body = e->dst[0] & HAS_ORDER ? e->dst + 1 : e->body;
-  const size_t head = (size_t)(body - e->dst);
   const ac_box box = value_box(e->geometry, e->scale->type);
+  const unsigned value = e->scale->type->size;
+  /* special values that were few enough to be listed would spoil the predictions beside them: they are masked here */
+  const int as_it_is = e->mask.masked != 0;
+  ac_mask mask = e->mask;
+  if (!as_it_is) {
+    const ac_mask_rule rule = special_values(e->scale);
+    mask.bits = e->s->bitmap;
+    ac_mask_find(&rule, e->src, e->n, &mask);
+  }
+  if (mask.masked == e->n) return written;
+  size_t head = as_it_is ? (size_t)(e->body - e->dst) : 1;
+  if (written <= head + 1) return written;
   uint8_t *bytes;
-  const size_t size = ac_field_encode(e->scale, &box, e->src, e->n, &e->mask, e->tuning, e->s, &bytes, written - head - 1);
+  const size_t size = ac_field_encode(e->scale, &box, e->src, e->n, &mask, e->tuning, e->s, &bytes, written - head - 1);
   if (!size) return written;
-  memcpy(body, bytes, size);
-  e->dst[0] = (uint8_t)((e->dst[0] & HAS_MASK) | AC_MODE_PREDICTED);
+  if (!as_it_is && mask.masked) {
+    uint8_t *const start = (uint8_t *)e->s->wide; /* nobody needs it any more */
+    ac_writer out = {start, start + (written - head - 1 - size), 0};
+    ac_mask_write(&out, &mask, value, e->src, &e->geometry->strides, (uint8_t *)e->s->events);
+    if (out.failed) return written;
+    memcpy(e->dst + head, start, (size_t)(out.p - start));
+    head += (size_t)(out.p - start);
+  }
+  memcpy(e->dst + head, bytes, size);
+  e->dst[0] = (uint8_t)(AC_MODE_PREDICTED | (mask.masked ? HAS_MASK : 0));
   return head + size;
 }
 
