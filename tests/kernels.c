@@ -807,13 +807,13 @@ static void test_rows(uint32_t n) {
   const int32_t *const a = make_row(ROW, n), *const b = make_row(ROW + 1, n), *const c = make_row(ROW + 2, n);
   const int32_t *const d = make_row(ROW + 3, n);
   const size_t size = 4 * (size_t)n;
-  const unsigned to_q = below(17), to_s = below(17), trust = below(5), shift = below(5), unit = rnd() & 1 ? 1 : 17;
+  const unsigned to_q = below(17), to_s = below(17), trust = below(5), damping = below(5), weight = below(5), shift = below(5), unit = rnd() & 1 ? 1 : 17;
   ON_EVERY_TABLE("midpoint", size, NULL, midpoint(a, b, n, out))
   ON_EVERY_TABLE("cubic", size, NULL, cubic(a, b, c, d, n, out))
   ON_EVERY_TABLE("blend of two", size, a, blend(out, b, NULL, to_q, 0, n))
   ON_EVERY_TABLE("blend of three", size, a, blend(out, b, c, to_q, to_s, n))
-  ON_EVERY_TABLE("refer", size, a, refer(out, b, c, trust, shift, n))
-  ON_EVERY_TABLE("follow", size, a, follow(out, b, shift, n))
+  ON_EVERY_TABLE("refer", size, a, refer(out, b, c, trust, damping, shift, n))
+  ON_EVERY_TABLE("follow", size, a, follow(out, b, weight, shift, n))
   ON_EVERY_TABLE("sum", size, a, accumulate(out, b, 1, n))
   ON_EVERY_TABLE("difference", size, a, accumulate(out, b, -1, n))
   ON_EVERY_TABLE("advance", size, NULL, advance(a, b, unit, n, out))

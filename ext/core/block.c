@@ -19,7 +19,7 @@
 #include "affine.h"
 #include "order.h"
 
-enum { MODE = 7, HAS_MASK = 8, HAS_ORDER = 16 };
+enum { MODE = 7, HAS_MASK = 8, HAS_ORDER = 16, HAS_FINE = 32 };
 
 /* ---- encode ---- */
 static int out_of(const ac_type *type) {
@@ -82,8 +82,9 @@ typedef struct {
   /* what is left of them */
   const uint8_t *values;
   uint32_t left;
-  uint8_t *body; /* where mask and order end */
-  int has_fine;  /* are there values of the finer lattice that no other has? */
+  uint8_t *body; /* where mask, order and list end */
+  size_t head;   /* where the mask ends */
+  uint32_t n_fine; /* values of the block on finer lattices, listed in s->field */
   ac_writer out;
 } encoding;
 
@@ -94,6 +95,7 @@ static void keep_all(encoding *e) {
   e->left = e->n;
   e->dst[0] = 0;
   e->body = e->dst + 1;
+  e->head = 1;
   e->out = (ac_writer){e->body, e->end, 0};
 }
 
@@ -108,6 +110,7 @@ static int mask_by(encoding *e, const ac_mask_rule *rule) {
   ac_mask_write(&e->out, &e->mask, size, e->src, &e->geometry->strides, (uint8_t *)e->s->events);
   if (e->out.failed) return 0;
   e->body = e->out.p;
+  e->head = (size_t)(e->body - e->dst);
   e->left = ac_mask_compact(&e->mask, size, e->src, e->s->values);
   e->values = e->s->values;
   return 1;
@@ -129,7 +132,7 @@ static ac_mask_rule special_values(const ac_scale *scale) {
 /* What is left is nothing, or one value; else 0. */
 static size_t write_trivial(encoding *e) {
   const unsigned size = e->scale->type->size;
-  if (e->left && !all_equal(e->values, e->left, size)) return 0;
+  if (e->n_fine || (e->left && !all_equal(e->values, e->left, size))) return 0;
   if (e->left) {
     e->dst[0] |= AC_MODE_CONSTANT;
     uint8_t *to = ac_give(&e->out, size);
@@ -156,46 +159,44 @@ static size_t list_bytes(const encoding *e, const ac_mask_rule *rule, uint32_t n
   return 3 * runs;
 }
 
-/* Values of the finer lattice, which predicted blocks may have put out, come back unchanged: they are refused.  In the
- * list of n_refused, which is in ascending order but for its flags. */
-static uint32_t refuse_fine(encoding *e, uint32_t n_refused) {
-  uint32_t *const index = e->s->index, *const fine = e->s->events;
-  const uint32_t found = ac_fine_find(e->scale, e->values, e->left, fine);
-  if (!found) return n_refused;
-  e->has_fine = 1;
-  uint32_t both = 0;
-  for (uint32_t i = 0, j = 0; i < n_refused && j < found;) {
-    const uint32_t at = index[i] & ~(uint32_t)AC_EDGE;
-    both += at == fine[j];
-    i += at <= fine[j];
-    j += i && (index[i - 1] & ~(uint32_t)AC_EDGE) == fine[j] ? 1 : at > fine[j];
+/* Values of finer lattices, which predicted blocks may have put out, come back unchanged: they are listed.  0 if one of them
+ * is none that the mode uniform can hold. */
+static int list_fine(encoding *e) {
+  const ac_scale *const scale = e->scale;
+  const int dtype = scale->type->dtype;
+  const ac_mask_rule rule = special_values(scale);
+  uint32_t *const index = (uint32_t *)e->s->field;
+  uint8_t *const code = (uint8_t *)(index + e->n);
+  const uint32_t found = ac_fine_find(scale, e->src, e->n, index);
+  e->n_fine = 0;
+  for (uint32_t i = 0; i < found; i++) {
+    const uint8_t *const bits = e->src + (size_t)index[i] * rule.size;
+    int masked = 0;
+    for (unsigned j = 0; j < rule.n_fixed; j++) masked |= !memcmp(bits, &rule.fixed[j], rule.size);
+    if (masked) continue;
+    const double value = ac_value_at(dtype, e->src, index[i]), q = ac_rint(value * scale->lattice.inv);
+    const double near = ac_reconstruct(dtype, (int32_t)q, scale->lattice.delta);
+    if (!ac_within(value, near, scale->lattice.tol)) return 0;
+    uint8_t on;
+    ac_folds_find(scale, bits, 1, &on);
+    index[e->n_fine] = index[i];
+    code[e->n_fine++] = ac_fine_code(scale, value, on, near);
   }
-  uint32_t to = n_refused + found - both;
-  const uint32_t all = to;
-  for (uint32_t i = n_refused, j = found; j;) {
-    const uint32_t at = i ? index[i - 1] & ~(uint32_t)AC_EDGE : 0;
-    if (i && at > fine[j - 1]) {
-      index[--to] = index[i - 1];
-      i--;
-    } else {
-      index[--to] = fine[j - 1];
-      i -= i && at == fine[j - 1];
-      j--;
-    }
-  }
-  return all;
+  return 1;
 }
 
 static uint32_t quantize(encoding *e) {
-  uint32_t n_refused = ac_active_kernels()->quantize[out_of(e->scale->type)](
+  const uint32_t n_refused = ac_active_kernels()->quantize[out_of(e->scale->type)](
       e->values, e->left, &e->scale->lattice, ac_group_size(e->tuning), e->s->q, e->s->stats, e->s->index);
-  if (e->tuning->predictor > AC_PREDICTOR_NONE) n_refused = refuse_fine(e, n_refused);
   ac_lap(e->s->watch, AC_STAGE_QUANTIZE);
   return n_refused;
 }
 
 static size_t write_uniform(encoding *e, uint32_t n_refused) {
-  e->dst[0] |= AC_MODE_UNIFORM;
+  e->dst[0] |= AC_MODE_UNIFORM | (e->n_fine ? HAS_FINE : 0);
+  if (e->n_fine) ac_fine_write(&e->out, (uint32_t *)e->s->field, (uint8_t *)((uint32_t *)e->s->field + e->n), e->n_fine);
+  if (e->out.failed) return 0;
+  e->body = e->out.p;
   if (!ac_section_write(&e->out, e->left, e->tuning, e->s, e->values, e->scale->type->size, n_refused, 1)) return 0;
   return (size_t)(e->out.p - e->dst);
 }
@@ -222,6 +223,7 @@ static size_t write_in_order(encoding *e, const ac_order_choice *choice, int qua
 
 static size_t encode_uniform(encoding *e) {
   const ac_mask_rule rule = special_values(e->scale);
+  if (e->tuning->predictor > AC_PREDICTOR_NONE && !list_fine(e)) return 0;
   if (!e->scale->n_fill) keep_all(e);
   else if (!mask_by(e, &rule)) return 0;
   size_t size = write_trivial(e);
@@ -269,6 +271,7 @@ static size_t encode_uniform(encoding *e) {
 static size_t encode_integers(encoding *e, int mode) {
   const ac_scale *scale = e->scale;
   const unsigned size = scale->type->size;
+  e->n_fine = 0; /* which are as other values here */
   const ac_mask_rule none = {size, 0, 0, 0, {0, 0}}, special = special_values(scale);
   ac_mask_rule rules[3];
   unsigned n_rules = 0;
@@ -347,7 +350,7 @@ static int exact_is_smaller(encoding *e, size_t written) {
 /* Values of an affine lattice, with the mask of what was written, if that makes it smaller. */
 static size_t affine_if_smaller(encoding *e, size_t written) {
   const ac_mask_rule rule = special_values(e->scale);
-  if (!ac_affine_permitted(e->scale) || e->has_fine) return written;
+  if (!ac_affine_permitted(e->scale) || e->dst[0] & HAS_FINE) return written;
   if (!written && !mask_by(e, &rule)) return 0; /* of which no mask is left */
   const int mode = e->dst[0] & MODE;
   if (written && mode != AC_MODE_UNIFORM && mode != AC_MODE_EXACT) return written;
@@ -391,10 +394,11 @@ static size_t predicted_if_smaller(encoding *e, size_t written) {
     ac_mask_find(&rule, e->src, e->n, &mask);
   }
   if (mask.masked == e->n) return written;
-  size_t head = as_it_is ? (size_t)(e->body - e->dst) : 1;
+  size_t head = as_it_is ? e->head : 1;
   if (written <= head + 1) return written;
   uint8_t *bytes;
-  const size_t size = ac_field_encode(e->scale, &box, e->src, e->n, &mask, e->tuning, e->s, &bytes, written - head - 1);
+  uint32_t n_fine;
+  const size_t size = ac_field_encode(e->scale, &box, e->src, e->n, &mask, e->tuning, e->s, &bytes, written - head - 1, &n_fine);
   if (!size) return written;
   if (!as_it_is && mask.masked) {
     uint8_t *const start = (uint8_t *)e->s->wide; /* nobody needs it any more */
@@ -405,7 +409,7 @@ static size_t predicted_if_smaller(encoding *e, size_t written) {
     head += (size_t)(out.p - start);
   }
   memcpy(e->dst + head, bytes, size);
-  e->dst[0] = (uint8_t)(AC_MODE_PREDICTED | (mask.masked ? HAS_MASK : 0));
+  e->dst[0] = (uint8_t)(AC_MODE_PREDICTED | (mask.masked ? HAS_MASK : 0) | (n_fine ? HAS_FINE : 0));
   return head + size;
 }
 
@@ -435,12 +439,12 @@ size_t ac_block_encode(const ac_scale *scale, const ac_geometry *geometry, const
 }
 
 /* ---- decode ---- */
-/* Mode, mask and order (of kind 0 if there is none): the reader stands at what the mode stores. */
+/* Mode, mask, order (of kind 0 if there is none) and list (of no entries): the reader stands at what the mode stores. */
 static int read_head(ac_reader *in, const ac_scale *scale, const ac_geometry *geometry, ac_decode_scratch *s, ac_mask *mask,
-                     ac_order *order, int *mode) {
+                     ac_order *order, ac_fine *fine, int *mode) {
   const uint32_t n = geometry->n;
   const uint8_t head = ac_read8(in);
-  if (in->failed || head & ~(MODE | HAS_MASK | HAS_ORDER)) return AC_E_FORMAT;
+  if (in->failed || head & ~(MODE | HAS_MASK | HAS_ORDER | HAS_FINE)) return AC_E_FORMAT;
   *mode = head & MODE;
   *mask = (ac_mask){.n = n, .masked = 0, .bits = s->bitmap};
   if (head & HAS_MASK) ac_mask_read(in, mask, scale->type->size, &geometry->strides, s->which);
@@ -448,6 +452,12 @@ static int read_head(ac_reader *in, const ac_scale *scale, const ac_geometry *ge
   if (head & HAS_ORDER) {
     if (head & HAS_MASK || *mode < AC_MODE_UNIFORM || *mode == AC_MODE_PREDICTED) return AC_E_FORMAT;
     ac_order_read(in, n, order);
+  }
+  fine->entries = 0;
+  if (head & HAS_FINE) {
+    if (*mode != AC_MODE_UNIFORM && *mode != AC_MODE_PREDICTED) return AC_E_FORMAT;
+    if (scale->type->kind != AC_KIND_FLOAT || ac_fold_limit(scale->type->dtype, 1) == 0) return AC_E_FORMAT;
+    ac_fine_read(in, n, fine);
   }
   if (in->failed) return in->failed;
   if (mask->masked == n && *mode != AC_MODE_RAW) return AC_E_FORMAT;
@@ -493,7 +503,8 @@ int ac_block_decode(const ac_scale *scale, const ac_geometry *geometry, const ui
   const unsigned value = scale->type->size;
   ac_mask mask;
   ac_order order;
-  int mode, error = read_head(&in, scale, geometry, s, &mask, &order, &mode);
+  ac_fine fine;
+  int mode, error = read_head(&in, scale, geometry, s, &mask, &order, &fine, &mode);
   if (!error && mode == AC_MODE_PREDICTED) {
     const ac_box box = value_box(geometry, scale->type);
     error = ac_field_read(&in, scale, &box, n, &mask, s, dst);
@@ -511,6 +522,7 @@ int ac_block_decode(const ac_scale *scale, const ac_geometry *geometry, const ui
     error = read_values(&in, scale, &geometry->strides, mode, n - mask.masked, mask.masked != 0, s, values);
   }
   if (!error && mask.masked && mode != AC_MODE_PREDICTED) ac_mask_expand(&mask, scale->type->size, mask.n_patterns > 1 ? s->which : NULL, dst);
+  if (!error && fine.entries) error = ac_fine_put(&fine, scale, n, dst);
   /* the block is whole (its checksum matched): what runs short inside it is not truncated */
   return error == AC_E_TRUNCATED ? AC_E_FORMAT : error;
 }
@@ -520,7 +532,8 @@ int ac_block_inspect(const ac_scale *scale, const ac_geometry *geometry, const u
   ac_reader in = {src, src + size, 0};
   ac_mask mask;
   ac_order order;
-  int mode, error = read_head(&in, scale, geometry, s, &mask, &order, &mode);
+  ac_fine fine;
+  int mode, error = read_head(&in, scale, geometry, s, &mask, &order, &fine, &mode);
   if (error) return AC_E_FORMAT;
   info->order = (uint8_t)order.kind;
   info->row = order.kind ? order.row : 0;

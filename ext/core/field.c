@@ -17,8 +17,7 @@ typedef struct {
   ac_predictor predictor;
   ac_contexts contexts;
   uint8_t first, axes; /* the axes in the middle: from the box's axis `first` on */
-  uint8_t fine;
-  int64_t base;        /* integers: of the lattice's */
+  uint8_t fold; /* of the lattice: its index among AC_FOLD */
 } field;
 
 static int place_axes(field *f, const ac_box *box) {
@@ -34,21 +33,15 @@ static int place_axes(field *f, const ac_box *box) {
   return 1;
 }
 
-uint32_t ac_fine_limit(int dtype) {
-  return dtype == AC_FLOAT64 ? 1u << 26 : dtype == AC_FLOAT32 ? AC_FINE << 11 : 0;
-}
-
-static double fine_step(const ac_scale *scale) { return scale->lattice.delta / AC_FINE; }
-
 /* Values from integers on the lattice. */
 static void to_values(const field *f, const ac_scale *scale, const int32_t *r, uint32_t n, void *dst) {
   const int dtype = scale->type->dtype;
   const int out = dtype == AC_FLOAT32 ? AC_OUT_F32 : dtype == AC_FLOAT64 ? AC_OUT_F64 : dtype == AC_FLOAT16 ? AC_OUT_F16 : AC_OUT_BF16;
-  ac_active_kernels()->scale[out](r, f->fine ? fine_step(scale) : scale->lattice.delta, n, dst);
+  ac_active_kernels()->scale[out](r, ac_fold_step(scale, f->fold), n, dst);
 }
 
 /* ---- stream: geometry and predictor ---- */
-enum { AXES_SHIFT = 2, FINE = 1 << 4, WHOLE_UNIT = 1 << 5, REFERENCE_SHIFT = 6, ALONG_SHIFT = 4, WEIGHT_BITS = 5, TRUST_BITS = 3 };
+enum { AXES_SHIFT = 2, FOLD_SHIFT = 4, REFERENCE_SHIFT = 6, ALONG_SHIFT = 4, WEIGHT_BITS = 5, TRUST_BITS = 3 };
 
 static unsigned axes_of(unsigned mask) { return (unsigned)__builtin_popcount(mask); }
 
@@ -65,8 +58,9 @@ static int same_rules(const ac_pyramid *p, unsigned level, const ac_rule *a, con
 static void write_predictor(ac_writer *out, const field *f) {
   const ac_predictor *p = &f->predictor;
   const ac_pyramid *g = &p->pyramid;
-  ac_write8(out, (uint8_t)(f->first | f->axes << AXES_SHIFT | (f->fine ? FINE : 0) | (p->unit == AC_FINE ? WHOLE_UNIT : 0) | p->reference << REFERENCE_SHIFT));
+  ac_write8(out, (uint8_t)(f->first | f->axes << AXES_SHIFT | f->fold << FOLD_SHIFT | p->reference << REFERENCE_SHIFT));
   ac_write8(out, (uint8_t)(g->levels | p->along << ALONG_SHIFT));
+  if (p->reference && f->fold) ac_write8(out, p->first_unit);
   ac_bitwriter bits = {out, 0, 0};
   for (unsigned level = g->levels; level-- > 0;) {
     if (level + 1u < g->levels) {
@@ -90,12 +84,15 @@ static int read_predictor(ac_reader *in, field *f, const ac_box *box) {
   const uint8_t axes = ac_read8(in), levels = ac_read8(in);
   f->first = axes & 3;
   f->axes = axes >> AXES_SHIFT & 3;
-  f->fine = (axes & FINE) != 0;
-  p->unit = axes & WHOLE_UNIT ? AC_FINE : 1;
+  f->fold = axes >> FOLD_SHIFT & 3;
+  if (f->fold >= AC_FOLDS) return 0;
+  p->unit = AC_FOLD[f->fold];
   g->levels = levels & 15;
   p->along = levels >> ALONG_SHIFT;
   p->reference = axes >> REFERENCE_SHIFT;
-  if (in->failed || p->reference >= AC_REFERENCES || (axes & WHOLE_UNIT && !f->fine) || !place_axes(f, box)) return 0;
+  p->first_unit = p->reference && f->fold ? ac_read8(in) : p->unit;
+  if (p->first_unit % 2 == 0 || p->first_unit > p->unit) return 0;
+  if (in->failed || p->reference >= AC_REFERENCES || !place_axes(f, box)) return 0;
   ac_bitreader bits = {in, 0, 0};
   memset(p->rules, 0, sizeof p->rules);
   for (unsigned level = g->levels; level-- > 0;) {
@@ -113,7 +110,7 @@ static int read_predictor(ac_reader *in, field *f, const ac_box *box) {
         if (rule->weight[i - 1] > 16) return 0;
       }
       if (p->reference) rule->trust = (uint8_t)ac_read_bits(&bits, TRUST_BITS);
-      if (rule->trust > 4) return 0;
+      
     }
   }
   ac_end_bits(&bits);
@@ -122,7 +119,7 @@ static int read_predictor(ac_reader *in, field *f, const ac_box *box) {
 
 /* ---- encode: residuals ---- */
 enum { MASKED = AC_SKIPPED, FIXED = 2, /* may have been put out before: comes back unchanged */
-       APART = 4 /* the same, but this lattice has not got it: stored bit for bit */ };
+       APART = 4 /* the same, but this lattice has not got it: listed */ };
 
 typedef struct {
   ac_walker walker; /* first, so that a pointer to it is one to this */
@@ -138,10 +135,11 @@ typedef struct {
   uint32_t *spans, n_spans;
 } predicting;
 
-/* d / 17, to the nearest: the factor is (2^36 + 1) / 17, which is exact for what is not negative. */
-static inline int32_t by_fine(int32_t d) {
-  const uint64_t positive = (uint64_t)((int64_t)d + AC_FINE / 2 + ((int64_t)AC_FINE << 27));
-  return (int32_t)((int64_t)(positive * 4042322161ull >> 36) - (1ll << 27));
+/* d / unit, to the nearest; by a constant if it is usual. */
+static inline int32_t by_unit(int32_t d, unsigned unit) {
+  const uint64_t positive = (uint64_t)((int64_t)d + unit / 2 + ((int64_t)unit << 31));
+  const uint64_t quotient = unit == AC_LARGEST_FOLD ? positive / AC_LARGEST_FOLD : unit == 5 ? positive / 5 : positive / unit;
+  return (int32_t)((int64_t)quotient - (1ll << 31));
 }
 
 /* The residual, and the value it makes of the prediction. */
@@ -152,7 +150,7 @@ static inline int32_t settle(predicting *e, uint32_t at, int32_t predicted, unsi
     return predicted;
   }
   const int32_t d = (int32_t)((uint32_t)e->x[at] - (uint32_t)predicted);
-  *v = unit == 1 ? d : by_fine(d);
+  *v = unit == 1 ? d : by_unit(d, unit);
   int32_t r = (int32_t)((uint32_t)predicted + unit * (uint32_t)*v);
   if (flags & FIXED && r != e->x[at]) {
     e->corrected[e->n_corrected] = at;
@@ -177,7 +175,7 @@ static int predict_span(ac_walker *w, const ac_span *span) {
     ac_active_kernels()->contexts(span->near, span->weight, span->n_near, e->limits + 1, AC_BINS - 1, span->n, e->bin + span->at);
   }
   if (span->raster) return 0;
-  const unsigned unit = w->predictor->unit;
+  const unsigned unit = span->unit;
   for (uint32_t j = 0; j < span->n; j++) w->s->r[span->at + j] = settle(e, span->at + j, span->predicted[j], unit, &e->v[span->at + j]);
   ac_active_kernels()->magnitudes(e->v + span->at, span->n, e->shift, w->s->magnitude + span->at);
   return 0;
@@ -185,7 +183,7 @@ static int predict_span(ac_walker *w, const ac_span *span) {
 
 static int predict_row(ac_walker *w, const ac_raster_row *row) {
   predicting *e = (predicting *)w;
-  const unsigned unit = w->predictor->unit;
+  const unsigned unit = row->unit;
   int32_t *const r = w->s->r + row->at, *const v = e->v + row->at;
   /* sums of residuals so far stand in r until the row is done */
   for (uint32_t k = 0; k < row->n; k++) {
@@ -214,6 +212,7 @@ static const unsigned N_RULES[AC_AXES] = {2, 10, 14};
 
 typedef struct {
   ac_walker walker;
+  const int32_t *x; /* what to come near */
   const uint8_t *flags;
   unsigned unit, trusting; /* the second time: how much the reference is trusted */
   uint64_t cost[AC_MAX_REFINEMENTS][8][MOST_RULES];
@@ -239,13 +238,15 @@ static void try_rules(ac_walker *w, const ac_trial *t) {
   if (e->trusting && !t->reference) return;
   for (uint32_t j = 0; j < t->n; j++) {
     if (e->flags && e->flags[t->at + j] & MASKED) continue;
-    const uint32_t x = (uint32_t)w->s->r[t->at + j];
+    const uint32_t x = (uint32_t)e->x[t->at + j];
     if (e->trusting) {
       const uint32_t p = (uint32_t)by_rule(chosen->cubic ? t->cubic : t->line, chosen, t->axes, j);
       const uint32_t expected = (uint32_t)by_rule(chosen->cubic ? t->reference_cubic : t->reference_line, chosen, t->axes, j);
       const uint32_t differs = (uint32_t)t->reference[j] - expected;
-      for (unsigned trust = 0; trust <= 4; trust++)
-        cost[trust] += price((int32_t)(x - p - (uint32_t)((int32_t)(trust * differs + (2u << t->shift)) >> (t->shift + 2))), e->unit);
+      for (unsigned trust = 0; trust < AC_TRUSTS; trust++) {
+        const uint32_t move = AC_TRUST[trust].trust * differs + AC_TRUST[trust].damping * (expected - (p << t->shift));
+        cost[trust] += price((int32_t)(x - p - (uint32_t)((int32_t)(move + (2u << t->shift)) >> (t->shift + 2))), e->unit);
+      }
     } else {
       for (unsigned i = 0; i < N_RULES[t->axes - 1]; i++) {
         const ac_rule *rule = &RULES[t->axes - 1][i];
@@ -256,10 +257,10 @@ static void try_rules(ac_walker *w, const ac_trial *t) {
 }
 
 /* Returns the cost of what was looked at. */
-static uint64_t choose_rules(field *f, const int32_t *x, const uint8_t *flags, const ac_walk_scratch *scratch) {
+static uint64_t choose_rules(field *f, const int32_t *x, const int32_t *r, const uint8_t *flags, const ac_walk_scratch *scratch) {
   ac_walk_scratch walk = *scratch;
-  walk.r = (int32_t *)x; /* which weighing does not change */
-  trying e = {.walker = {.predictor = &f->predictor, .s = &walk, .weigh = try_rules}, .flags = flags, .unit = f->predictor.unit};
+  walk.r = (int32_t *)r; /* which weighing does not change */
+  trying e = {.x = x, .walker = {.predictor = &f->predictor, .s = &walk, .weigh = try_rules}, .flags = flags, .unit = f->predictor.unit};
   uint64_t sum = 0;
   for (e.trusting = 0; e.trusting < (f->predictor.reference ? 2u : 1u); e.trusting++) {
     memset(e.cost, 0, sizeof e.cost);
@@ -268,7 +269,7 @@ static uint64_t choose_rules(field *f, const int32_t *x, const uint8_t *flags, c
     for (unsigned level = 0; level < f->predictor.pyramid.levels; level++)
       for (unsigned mask = 1; mask < 8; mask++) {
         if (!ac_pyramid_class(&f->predictor.pyramid, level, mask).size) continue;
-        const unsigned axes = axes_of(mask), n = e.trusting ? 5 : N_RULES[axes - 1];
+        const unsigned axes = axes_of(mask), n = e.trusting ? AC_TRUSTS : N_RULES[axes - 1];
         unsigned best = 0;
         for (unsigned i = 1; i < n; i++)
           if (e.cost[level][mask][i] < e.cost[level][mask][best]) best = i;
@@ -332,9 +333,9 @@ typedef struct {
 } outcome;
 
 /* Predict, and choose contexts. */
-enum { CORRECTION_COST = 14, GAP_COST = 8 }; /* bits, about */
+enum { CORRECTION_COST = 14, APART_COST = 16 }; /* bits, about */
 
-static outcome attempt(field *f, const ac_tuning *tuning, unsigned value_size, uint32_t n, const room *m, int any_flags) {
+static outcome attempt(field *f, const ac_tuning *tuning, uint32_t n, const room *m, int any_flags) {
   outcome o;
   ac_walk_scratch walk = m->walk;
   predicting e = {.walker = {&f->predictor, &walk, predict_span, predict_row}, .x = m->x, .flags = any_flags ? m->flags : NULL,
@@ -349,7 +350,7 @@ static outcome attempt(field *f, const ac_tuning *tuning, unsigned value_size, u
   o.bits = ac_contexts_choose(&counts, k, mantissa, level, tuning->prob_bits ? tuning->prob_bits : AC_MAX_PROB_BITS, &f->contexts, context_of_bin);
   o.bits += e.n_corrected * CORRECTION_COST;
   if (any_flags)
-    for (uint32_t i = 0; i < n; i++) o.bits += m->flags[i] & APART ? 8.0 * value_size + GAP_COST : 0;
+    for (uint32_t i = 0; i < n; i++) o.bits += m->flags[i] & APART ? APART_COST : 0;
   o.n_corrected = e.n_corrected;
   o.n_spans = e.n_spans;
   o.n_refused = 0;
@@ -458,81 +459,63 @@ static size_t write_field(const field *f, const ac_scale *scale, const void *val
 }
 
 /* ---- encode: lattices ---- */
-static inline double value_at(int dtype, const void *values, uint32_t i) {
-  switch (dtype) {
-    case AC_FLOAT32: return (double)((const float *)values)[i];
-    case AC_FLOAT64: return ((const double *)values)[i];
-    case AC_FLOAT16: return (double)ac_from_float16(((const uint16_t *)values)[i]);
-    default: return (double)ac_from_bfloat16(((const uint16_t *)values)[i]);
-  }
-}
-
-static inline double reconstruct(int dtype, int32_t r, double step) {
-  switch (dtype) {
-    case AC_FLOAT32: return (double)ac_reconstruct_f32(r, step);
-    case AC_FLOAT64: return ac_reconstruct_f64(r, step);
-    case AC_FLOAT16: return (double)ac_from_float16(ac_reconstruct_f16(r, step));
-    default: return (double)ac_from_bfloat16(ac_reconstruct_bf16(r, step));
-  }
-}
-
-/* Is x a number of the fine lattice that is none of the uniform one? */
-static inline int is_fine(int dtype, double x, double fine, double inv, double limit, double delta) {
-  const double v = ac_rint(x * inv);
-  if (!(v < limit && v > -limit) || reconstruct(dtype, (int32_t)v, fine) != x) return 0;
-  const int32_t q = (int32_t)ac_rint(v * (1.0 / AC_FINE));
-  return reconstruct(dtype, q, delta) != x;
-}
-
-uint32_t ac_fine_find(const ac_scale *scale, const void *values, uint32_t n, uint32_t *index) {
-  const int dtype = scale->type->dtype;
-  const double fine = fine_step(scale), inv = 1 / fine, limit = ac_fine_limit(dtype), delta = scale->lattice.delta;
-  uint32_t found = 0;
-  if (limit == 0) return 0;
-  for (uint32_t i = 0; i < n; i++)
-    if (is_fine(dtype, value_at(dtype, values, i), fine, inv, limit, delta)) index[found++] = i;
-  return found;
-}
+enum { PIECE = 1024 };
 
 /* Integers nearest on the lattice, and what is known of the values: 0 if this lattice is not for them. */
 static int quantize_values(const field *f, const ac_scale *scale, const void *values, uint32_t n, int32_t *x, uint8_t *known) {
-  const int dtype = scale->type->dtype;
-  const double fine = fine_step(scale), step = f->fine ? fine : scale->lattice.delta, inv = 1 / step, fine_inv = 1 / fine;
-  const double fine_limit = ac_fine_limit(dtype), limit = f->fine ? fine_limit : AC_QMAX;
+  const int dtype = scale->type->dtype, has_fine = ac_fold_limit(dtype, 1) > 0;
+  const double inv = 1 / ac_fold_step(scale, f->fold), limit = ac_fold_limit(dtype, f->fold);
+  uint8_t on[PIECE];
   uint32_t far = 0;
-  for (uint32_t i = 0; i < n; i++) {
-    known[i] &= MASKED;
-    const double value = value_at(dtype, values, i), q = ac_rint(value * inv);
-    const int near = q < limit && q > -limit;
-    x[i] = near ? (int32_t)q : 0;
-    if (known[i]) continue;
-    far += !near;
-    if (!near) continue;
-    if (f->fine) {
-      /* of the uniform lattice, but not by this one's arithmetic: another mode may have put it out */
-      const double v = ac_rint(value * scale->lattice.inv);
-      if (reconstruct(dtype, x[i], step) == value) known[i] = FIXED;
-      else if (reconstruct(dtype, (int32_t)v, scale->lattice.delta) == value) known[i] = APART;
-    } else if (fine_limit > 0 && is_fine(dtype, value, fine, fine_inv, fine_limit, scale->lattice.delta)) {
-      known[i] = APART;
+  for (uint32_t from = 0; from < n; from += PIECE) {
+    const uint32_t m = n - from < PIECE ? n - from : PIECE;
+    if (has_fine) ac_folds_find(scale, (const uint8_t *)values + (size_t)from * scale->type->size, m, on);
+    for (uint32_t j = 0; j < m; j++) {
+      const uint32_t i = from + j;
+      const double q = ac_rint(ac_value_at(dtype, values, i) * inv);
+      const int near = q < limit && q > -limit;
+      known[i] &= MASKED;
+      x[i] = near ? (int32_t)q : 0;
+      if (known[i]) continue;
+      far += !near;
+      /* on another lattice, or on the uniform one, but not by this one's arithmetic: another mode may have put it out */
+      if (has_fine && on[j]) known[i] = on[j] >> f->fold & 1 ? FIXED : !f->fold && on[j] == 1 ? 0 : APART;
     }
   }
   return far <= n / 64;
 }
 
-/* Values that are stored bit for bit: those that reconstructions miss, and those that stay apart. */
+/* Values that are stored bit for bit: those that reconstructions miss. */
 static uint32_t find_refused(const field *f, const ac_scale *scale, const void *values, const int32_t *r, uint32_t n,
                              const uint8_t *known, uint32_t *index) {
   const int dtype = scale->type->dtype;
-  const double step = f->fine ? fine_step(scale) : scale->lattice.delta, limit = f->fine ? ac_fine_limit(dtype) : AC_QMAX + 1.0;
+  const double step = ac_fold_step(scale, f->fold), limit = ac_fold_limit(dtype, f->fold);
   uint32_t refused = 0;
   for (uint32_t i = 0; i < n; i++) {
     if (known[i] & MASKED) continue;
     const int outside = r[i] >= limit || r[i] <= -limit; /* where nobody would know it again */
-    if (known[i] & APART || outside || !ac_within(value_at(dtype, values, i), reconstruct(dtype, r[i], step), scale->lattice.tol))
+    if (outside || !ac_within(ac_value_at(dtype, values, i), ac_reconstruct(dtype, r[i], step), scale->lattice.tol))
       index[refused++] = i;
   }
   return refused;
+}
+
+/* Values that are listed because they lie on another lattice; of the refused ones, in `refused`, there are none. */
+static uint32_t find_apart(const field *f, const ac_scale *scale, const void *values, const int32_t *r, uint32_t n,
+                           const uint8_t *known, const uint32_t *refused, uint32_t n_refused, uint32_t *index, uint8_t *code) {
+  const int dtype = scale->type->dtype;
+  const unsigned size = scale->type->size;
+  uint32_t found = 0;
+  for (uint32_t i = 0, j = 0; i < n; i++) {
+    while (j < n_refused && refused[j] < i) j++;
+    if (!(known[i] & APART) || (j < n_refused && refused[j] == i)) continue;
+    const double value = ac_value_at(dtype, values, i);
+    uint8_t on;
+    ac_folds_find(scale, (const uint8_t *)values + (size_t)i * size, 1, &on);
+    index[found] = i;
+    code[found++] = ac_fine_code(scale, value, on, ac_reconstruct(dtype, r[i], ac_fold_step(scale, f->fold)));
+  }
+  return found;
 }
 
 /* ---- encode: choice ---- */
@@ -574,9 +557,9 @@ static uint32_t take_sample(const ac_box *box, ac_box *part, int32_t *integers, 
 /* The predictor for some axes of a box: interpolation down to few places, or differences. */
 static int shape_predictor(field *f, const ac_box *box, unsigned first, unsigned axes, unsigned reference, int raster) {
   enum { MOST_LEVELS = 6 };
-  const int fine = f->fine;
+  const uint8_t fold = f->fold;
   memset(f, 0, sizeof *f);
-  f->fine = (uint8_t)fine;
+  f->fold = fold;
   f->first = (uint8_t)first;
   f->axes = (uint8_t)axes;
   if (!place_axes(f, box)) return 0;
@@ -589,7 +572,7 @@ static int shape_predictor(field *f, const ac_box *box, unsigned first, unsigned
   if (!raster && !p->pyramid.levels) return 0;
   if (reference && p->pyramid.outer < 2) return 0;
   p->reference = (uint8_t)reference;
-  p->unit = fine ? AC_FINE : 1;
+  p->unit = p->first_unit = AC_FOLD[fold];
   p->along = AC_ALONG_AXIS0 | AC_ALONG_AXIS1 | AC_ALONG_AXIS2;
   f->contexts.own = p->pyramid.levels > 0;
   f->contexts.lanes = AC_MAX_LANES;
@@ -597,35 +580,59 @@ static int shape_predictor(field *f, const ac_box *box, unsigned first, unsigned
 }
 
 /* What the integers at `integers` (n of them, with what is known of each) cost with a predictor. */
-static outcome cost_of(field *f, const ac_tuning *tuning, unsigned value_size, const int32_t *integers, const uint8_t *known, uint32_t n, const room *m) {
+static outcome cost_of(field *f, const ac_tuning *tuning, const int32_t *integers, const uint8_t *known, uint32_t n, const room *m) {
   ac_pyramid_split(&f->predictor.pyramid, 4, integers, m->walk.grids[0], m->x);
   ac_pyramid_split(&f->predictor.pyramid, 1, known, m->walk.grids[0], m->flags);
-  if (f->predictor.pyramid.levels) choose_rules(f, m->x, m->flags, &m->walk);
-  return attempt(f, tuning, value_size, n, m, 1);
+  if (!f->predictor.pyramid.levels) return attempt(f, tuning, n, m, 1);
+  choose_rules(f, m->x, m->x, m->flags, &m->walk);
+  const outcome first = attempt(f, tuning, n, m, 1);
+  field other = *f;
+  choose_rules(&other, m->x, m->walk.r, m->flags, &m->walk);
+  outcome o = attempt(&other, tuning, n, m, 1);
+  if (o.bits <= first.bits) *f = other;
+  else o = attempt(f, tuning, n, m, 1);
+  return o;
 }
 
 /* The best predictor for a sample, and what it costs; 1e300 if there is none. */
-static double choose_predictor(const ac_box *box, const ac_tuning *tuning, unsigned value_size, const int32_t *integers, const uint8_t *known, uint32_t n,
-                               const room *m, int fine, field *best) {
+/* How much finer the first outer index should be, from which the others are predicted. */
+static double choose_first_unit(field *f, const ac_tuning *tuning, const int32_t *integers, const uint8_t *known, uint32_t n,
+                                const room *m, double least) {
+  static const uint8_t UNITS[] = {9, 5, 3, 1};
+  for (unsigned i = 0; i < sizeof UNITS; i++) {
+    if (UNITS[i] >= f->predictor.unit) continue;
+    field other = *f;
+    other.predictor.first_unit = UNITS[i];
+    const outcome o = cost_of(&other, tuning, integers, known, n, m);
+    if (o.bits >= least) break;
+    least = o.bits;
+    *f = other;
+  }
+  return least;
+}
+
+static double choose_predictor(const ac_box *box, const ac_tuning *tuning, const int32_t *integers, const uint8_t *known, uint32_t n,
+                               const room *m, unsigned fold, field *best) {
   double least = 1e300;
   const int permits[2] = {tuning->predictor != AC_PREDICTOR_LORENZO && ac_level(tuning) > 1,
-                          tuning->predictor != AC_PREDICTOR_INTERPOLATION && !fine};
+                          tuning->predictor != AC_PREDICTOR_INTERPOLATION && !fold};
   for (unsigned raster = 0; raster < 2; raster++)
     for (unsigned first = 0; first < box->ndim && permits[raster]; first++)
       for (unsigned axes = 1; axes <= AC_AXES && first + axes <= box->ndim; axes++)
         for (unsigned reference = 0; reference < (raster ? 1u : (unsigned)AC_REFERENCES); reference++) {
-          field f = {.fine = (uint8_t)fine};
+          field f = {.fold = (uint8_t)fold};
           if (!shape_predictor(&f, box, first, axes, reference, (int)raster)) continue;
-          const outcome o = cost_of(&f, tuning, value_size, integers, known, n, m);
-          if (o.bits >= least) continue;
-          least = o.bits;
+          double bits = cost_of(&f, tuning, integers, known, n, m).bits;
+          if (reference && fold) bits = choose_first_unit(&f, tuning, integers, known, n, m, bits);
+          if (bits >= least) continue;
+          least = bits;
           *best = f;
         }
   return least;
 }
 
 size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_mask *mask,
-                       const ac_tuning *tuning, ac_encode_scratch *s, uint8_t **bytes, size_t most) {
+                       const ac_tuning *tuning, ac_encode_scratch *s, uint8_t **bytes, size_t most, uint32_t *n_fine) {
   const room m = room_in(s, n);
   for (uint32_t i = 0; i < n; i++) m.known[i] = mask->masked && mask->bits[i / 64] >> (i % 64) & 1 ? MASKED : 0;
   /* tried on a sample, in the places of corrections and of what is known of the values */
@@ -633,8 +640,9 @@ size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *val
   field best = {0};
   double least = 1e300;
   const int dtype = scale->type->dtype;
-  for (unsigned fine = 0; fine < (ac_fine_limit(dtype) ? 2u : 1u); fine++) {
-    field f = {.fine = (uint8_t)fine};
+  for (unsigned fold = AC_FOLDS; fold-- > 0;) {
+    if (ac_fold_limit(dtype, fold) == 0) continue;
+    field f = {.fold = (uint8_t)fold};
     if (!quantize_values(&f, scale, values, n, m.integers, m.known)) continue;
     ac_box part;
     uint8_t *const some_known = (uint8_t *)s->tokens;
@@ -642,23 +650,29 @@ size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *val
     room sample = m; /* corrections go where the sample is not */
     sample.corrected = (uint32_t *)some + size;
     if (2 * (uint64_t)size > n) sample.corrected = s->index;
-    const double bits = choose_predictor(&part, tuning, scale->type->size, some, some_known, size, &sample, (int)fine, &f);
+    const double bits = choose_predictor(&part, tuning, some, some_known, size, &sample, fold, &f);
     if (bits >= least) continue;
     least = bits;
     best = f;
   }
   if (least == 1e300) return 0;
-  field f = {.fine = best.fine};
+  field f = {.fold = best.fold};
   if (!quantize_values(&f, scale, values, n, m.integers, m.known)) return 0;
   if (!shape_predictor(&f, box, best.first, best.axes, best.predictor.reference, !best.predictor.pyramid.levels)) return 0;
-  outcome o = cost_of(&f, tuning, scale->type->size, m.integers, m.known, n, &m);
+  f.predictor.first_unit = best.predictor.first_unit;
+  outcome o = cost_of(&f, tuning, m.integers, m.known, n, &m);
   if (o.bits / 8 >= (double)most) return 0;
   f.contexts.lanes = tuning->lanes ? tuning->lanes : lanes_of_bytes(o.bits / 8);
   o.n_refused = find_refused(&f, scale, values, o.r, n, m.known, s->index);
   if (o.n_refused > n / 8) return 0;
-  *bytes = (uint8_t *)m.integers;
+  *bytes = (uint8_t *)m.integers; /* nobody needs them any more */
   if (most > 4 * (size_t)n) most = 4 * (size_t)n;
-  return write_field(&f, scale, values, n, s, &m, &o, 1, *bytes, most);
+  ac_writer out = {*bytes, *bytes + most, 0};
+  *n_fine = find_apart(&f, scale, values, o.r, n, m.known, s->index, o.n_refused, s->events, m.tokens);
+  if (*n_fine) ac_fine_write(&out, s->events, m.tokens, *n_fine);
+  if (out.failed) return 0;
+  const size_t size = write_field(&f, scale, values, n, s, &m, &o, 1, out.p, (size_t)(out.end - out.p));
+  return size ? (size_t)(out.p - *bytes) + size : 0;
 }
 
 /* ---- decode ---- */
@@ -730,16 +744,16 @@ static int decode_span(ac_walker *w, const ac_span *span) {
   int32_t v[AC_SPAN];
   const int error = read_residuals(d, span, v);
   if (error) return error;
-  ac_active_kernels()->advance(span->predicted, v, w->predictor->unit, span->n, w->s->r + span->at);
+  ac_active_kernels()->advance(span->predicted, v, span->unit, span->n, w->s->r + span->at);
   return correct(d, span->at, span->n);
 }
 
 static int decode_row(ac_walker *w, const ac_raster_row *row) {
   int32_t *const r = w->s->r + row->at;
   if (row->distance) ac_active_kernels()->sums(r, row->n, row->distance);
-  if (row->before) ac_active_kernels()->advance(row->before, r, w->predictor->unit, row->n, r);
-  else if (w->predictor->unit != 1)
-    for (uint32_t k = 0; k < row->n; k++) r[k] = (int32_t)(w->predictor->unit * (uint32_t)r[k]);
+  if (row->before) ac_active_kernels()->advance(row->before, r, row->unit, row->n, r);
+  else if (row->unit != 1)
+    for (uint32_t k = 0; k < row->n; k++) r[k] = (int32_t)(row->unit * (uint32_t)r[k]);
   return correct((reading *)w, row->at, row->n);
 }
 
@@ -771,7 +785,7 @@ static ac_reader take_list(ac_reader *in, uint32_t entries) {
 static int read_parts(ac_reader *in, const ac_scale *scale, const ac_box *box, uint32_t n, parts *b) {
   ac_contexts *c = &b->f.contexts;
   if (!read_predictor(in, &b->f, box)) return AC_E_FORMAT;
-  if (b->f.fine && !ac_fine_limit(scale->type->dtype)) return AC_E_FORMAT;
+  if (ac_fold_limit(scale->type->dtype, b->f.fold) == 0) return AC_E_FORMAT;
   const uint8_t layout = ac_read8(in), kinds = ac_read8(in);
   if (in->failed || (layout & 7) > 4) return AC_E_FORMAT;
   c->lanes = (uint8_t)(4 << (layout & 7));

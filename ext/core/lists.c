@@ -142,7 +142,28 @@ void ac_corrections_write(ac_writer *out, const uint32_t *index, const int8_t *c
   ac_flush_bits(&bits);
 }
 
+/* ---- shifts ---- */
+enum { FOLD_BITS = 2 };
+static const uint8_t SHIFT_BITS[3] = {2, 3, 5};
+
+unsigned ac_shift_bits(unsigned fold) { return FOLD_BITS + SHIFT_BITS[fold]; }
+
+void ac_shifts_write(ac_writer *out, const uint32_t *index, const uint8_t *code, uint32_t n) {
+  const unsigned rice = best_rice(index, n);
+  ac_write8(out, (uint8_t)rice);
+  ac_bitwriter bits = {out, 0, 0};
+  for (uint32_t i = 0, next = 0; i < n; next = index[i++] + 1) {
+    const unsigned fold = code[i] >> 5, width = SHIFT_BITS[fold];
+    write_gap(&bits, index[i] - next, rice);
+    ac_write_bits(&bits, fold, FOLD_BITS);
+    ac_write_bits(&bits, (uint32_t)(code[i] & 31) - AC_SHIFT_MIDDLE + (1u << width >> 1), width);
+  }
+  ac_flush_bits(&bits);
+}
+
 /* ---- lists that are read as their positions come up ---- */
+enum { OUTSIDE, CORRECTIONS, SHIFTS };
+
 void ac_list_next(ac_list *list) {
   ac_reader *in = list->bits.bytes;
   if (!list->left) {
@@ -152,7 +173,15 @@ void ac_list_next(ac_list *list) {
   }
   list->left--;
   list->at += 1 + read_gap(&list->bits, list->n, list->rice);
-  if (list->corrections) {
+  if (list->kind == SHIFTS) {
+    list->fold = (uint8_t)ac_read_bits(&list->bits, FOLD_BITS);
+    if (list->fold >= sizeof SHIFT_BITS) {
+      list->fold = 0;
+      if (!in->failed) in->failed = AC_E_FORMAT;
+    }
+    const unsigned width = SHIFT_BITS[list->fold];
+    list->value = (int32_t)ac_read_bits(&list->bits, width) - (1 << width >> 1);
+  } else if (list->kind == CORRECTIONS) {
     const int32_t c = (int32_t)ac_read_bits(&list->bits, CORRECTION_BITS) - AC_MAX_CORRECTION;
     list->value = c + (c >= 0);
   } else {
@@ -167,15 +196,16 @@ void ac_list_next(ac_list *list) {
   }
 }
 
-static void open_list(ac_list *list, ac_reader *in, uint32_t entries, uint32_t n, int corrections) {
-  *list = (ac_list){.bits = {in, 0, 0}, .at = UINT64_MAX, .left = entries, .n = n, .corrections = (uint8_t)corrections};
+static void open_list(ac_list *list, ac_reader *in, uint32_t entries, uint32_t n, unsigned kind) {
+  *list = (ac_list){.bits = {in, 0, 0}, .at = UINT64_MAX, .left = entries, .n = n, .kind = (uint8_t)kind};
   if (!entries) return;
   list->rice = ac_read8(in);
-  list->order = corrections ? 0 : ac_read8(in);
+  list->order = kind == OUTSIDE ? ac_read8(in) : 0;
   if ((list->rice > AC_MAX_RICE || list->order > AC_MAX_ORDER) && !in->failed) in->failed = AC_E_FORMAT;
   if (in->failed) list->left = 0;
   if (list->left) ac_list_next(list);
 }
 
-void ac_outside_open(ac_list *list, ac_reader *in, uint32_t entries, uint32_t n) { open_list(list, in, entries, n, 0); }
-void ac_corrections_open(ac_list *list, ac_reader *in, uint32_t entries, uint32_t n) { open_list(list, in, entries, n, 1); }
+void ac_outside_open(ac_list *list, ac_reader *in, uint32_t entries, uint32_t n) { open_list(list, in, entries, n, OUTSIDE); }
+void ac_corrections_open(ac_list *list, ac_reader *in, uint32_t entries, uint32_t n) { open_list(list, in, entries, n, CORRECTIONS); }
+void ac_shifts_open(ac_list *list, ac_reader *in, uint32_t entries, uint32_t n) { open_list(list, in, entries, n, SHIFTS); }

@@ -155,6 +155,10 @@ static void try_row(refining *f, unsigned level, unsigned mask, uint32_t i0, uin
   }
 }
 
+static uint8_t unit_of(const ac_walker *w, uint32_t outer) {
+  return outer ? w->predictor->unit : w->predictor->first_unit;
+}
+
 static int refine_row(refining *f, unsigned level, unsigned mask, uint32_t outer, size_t outer_size, uint32_t i0, uint32_t i1) {
   ac_walker *w = f->walker;
   const uint32_t inner = w->predictor->pyramid.inner;
@@ -164,7 +168,7 @@ static int refine_row(refining *f, unsigned level, unsigned mask, uint32_t outer
   const size_t row_at = ((size_t)i0 * g->extent[1] + i1) * g->row;
   const unsigned of_parent = OF_PARENTS / 2 / (unsigned)__builtin_popcount(mask);
   for (uint32_t k = 0; k < g->row; k += AC_SPAN) {
-    ac_span span = {.at = (uint32_t)(own->r + row_at + k - w->s->r), .n = g->row - k < AC_SPAN ? g->row - k : AC_SPAN};
+    ac_span span = {.at = (uint32_t)(own->r + row_at + k - w->s->r), .n = g->row - k < AC_SPAN ? g->row - k : AC_SPAN, .unit = unit_of(w, outer)};
     unsigned axes = 0;
     f->n_beside = 0;
     for (unsigned a = AC_AXES; a-- > 0;) {
@@ -190,7 +194,7 @@ static int refine_row(refining *f, unsigned level, unsigned mask, uint32_t outer
     blend(f->predicted[0], axes, rule, span.n);
     if (rule->trust && own->reference) {
       blend(f->expected[0], axes, rule, span.n);
-      ac_active_kernels()->refer(f->predicted[0][0], own->reference + row_at + k, f->expected[0][0], rule->trust, f->shift, span.n);
+      ac_active_kernels()->refer(f->predicted[0][0], own->reference + row_at + k, f->expected[0][0], AC_TRUST[rule->trust].trust, AC_TRUST[rule->trust].damping, f->shift, span.n);
     }
     span.predicted = f->predicted[0][0];
     add_rows(f, &span, own->magnitude + row_at, g, i0, i1, k, outer, outer_size);
@@ -203,11 +207,13 @@ static int refine_row(refining *f, unsigned level, unsigned mask, uint32_t outer
 enum { MEAN_SHIFT = 4 };
 
 /* The reference of outer index o from that of o - 1, for n values that are r there. */
-static void follow(int32_t *mean, const int32_t *r, uint32_t o, uint32_t n) {
+static void follow(int32_t *mean, const int32_t *r, unsigned reference, uint32_t o, uint32_t n) {
+  enum { LONGEST = 4 };
+  const unsigned length = ac_bit_length(o - 1), weight = reference == AC_MEAN ? 2 : length < LONGEST ? length : LONGEST;
   if (o == 1)
     for (uint32_t j = 0; j < n; j++) mean[j] = (int32_t)((uint32_t)r[j] << MEAN_SHIFT);
   else
-    ac_active_kernels()->follow(mean, r, MEAN_SHIFT, n);
+    ac_active_kernels()->follow(mean, r, weight, MEAN_SHIFT, n);
 }
 
 static int refine(refining *f, unsigned level, const int32_t *coarse, const uint8_t *magnitudes) {
@@ -217,7 +223,7 @@ static int refine(refining *f, unsigned level, const int32_t *coarse, const uint
   const ac_subgrid coarse_grid = ac_pyramid_grid(p, level + 1);
   const size_t outer_size = ac_pyramid_grid(p, level).size - (size_t)coarse_grid.size;
   const unsigned reference = w->predictor->reference;
-  f->shift = reference == AC_MEAN ? MEAN_SHIFT : 0;
+  f->shift = reference > AC_LAST ? MEAN_SHIFT : 0;
   for (uint32_t o = 0; o < p->outer; o++) {
     const int32_t *const classes = w->s->r + start + o * outer_size;
     f->of[0] = (layer){coarse + (size_t)o * coarse_grid.size, NULL, magnitudes + (size_t)o * coarse_grid.size, coarse_grid};
@@ -225,9 +231,9 @@ static int refine(refining *f, unsigned level, const int32_t *coarse, const uint
     if (o && reference == AC_LAST) {
       f->of[0].reference = f->of[0].r - coarse_grid.size;
       before = classes - outer_size;
-    } else if (o && reference == AC_MEAN) {
-      follow(w->s->mean, f->of[0].r - coarse_grid.size, o, coarse_grid.size);
-      follow(w->s->mean + coarse_grid.size, classes - outer_size, o, (uint32_t)outer_size);
+    } else if (o && reference > AC_LAST) {
+      follow(w->s->mean, f->of[0].r - coarse_grid.size, reference, o, coarse_grid.size);
+      follow(w->s->mean + coarse_grid.size, classes - outer_size, reference, o, (uint32_t)outer_size);
       f->of[0].reference = w->s->mean;
       before = w->s->mean + coarse_grid.size;
     }
@@ -285,13 +291,13 @@ static int raster(refining *f) {
     for (uint32_t i0 = 0; i0 < g.extent[0]; i0++)
       for (uint32_t i1 = 0; i1 < g.extent[1]; i1++, at += g.row) {
         for (uint32_t k = 0; k < g.row; k += AC_SPAN) {
-          ac_span span = {.at = at + k, .n = g.row - k < AC_SPAN ? g.row - k : AC_SPAN, .raster = 1};
+          ac_span span = {.at = at + k, .n = g.row - k < AC_SPAN ? g.row - k : AC_SPAN, .raster = 1, .unit = unit_of(w, o)};
           f->n_beside = 0;
           add_rows(f, &span, w->s->magnitude + at, &g, i0, i1, k, o, g.size);
           const int error = w->span(w, &span);
           if (error) return error;
         }
-        const ac_raster_row row = {at, g.row, distance, rows_before(w, &g, w->s->r + at, o, i0, i1)};
+        const ac_raster_row row = {at, g.row, distance, unit_of(w, o), rows_before(w, &g, w->s->r + at, o, i0, i1)};
         const int error = w->row(w, &row);
         if (error) return error;
       }

@@ -15,12 +15,19 @@
 typedef struct {
   uint8_t cubic;
   uint8_t weight[2]; /* sixteenths that the second and the third of its odd axes have; the first has the rest */
-  uint8_t trust;     /* quarters of what the reference differs by from its own prediction, 0 .. 4 */
+  uint8_t trust;     /* in the reference: an index of AC_TRUST */
 } ac_rule;
 
+/* A value that neighbours say is p, where the same neighbours in the reference say E and the reference is M, is predicted
+ * as p + trust (M - E) + damping (E - p), in quarters: from p alone, over M + (p - E), to M alone. */
+enum { AC_TRUSTS = 8 };
+static const struct {
+  uint8_t trust, damping;
+} AC_TRUST[AC_TRUSTS] = {{0, 0}, {1, 0}, {2, 0}, {3, 0}, {4, 0}, {4, 2}, {4, 3}, {4, 4}};
+
 /* What is known from the outer indices before: nothing, the last one, or their mean, in which every later one counts
- * for a quarter. */
-enum { AC_NO_REFERENCE, AC_LAST, AC_MEAN, AC_REFERENCES };
+ * for a quarter, or for about as much as every other up to 16. */
+enum { AC_NO_REFERENCE, AC_LAST, AC_MEAN, AC_LONG_MEAN, AC_REFERENCES };
 
 /* Lorenzo along these directions of the coarsest grid. */
 enum { AC_ALONG_AXIS0 = 1, AC_ALONG_AXIS1 = 2, AC_ALONG_AXIS2 = 4, AC_ALONG_OUTER = 8 };
@@ -29,7 +36,8 @@ typedef struct {
   ac_pyramid pyramid;
   uint8_t along;
   uint8_t reference;
-  uint8_t unit; /* residuals count in units of so many steps of the lattice */
+  uint8_t unit;       /* residuals count in units of so many steps of the lattice: odd */
+  uint8_t first_unit; /* those of the first outer index, where it is a reference */
   ac_rule rules[AC_MAX_REFINEMENTS][8]; /* by level and class */
 } ac_predictor;
 
@@ -39,6 +47,7 @@ enum { AC_SPAN = 256, AC_MAX_NEAR = 12 };
 typedef struct {
   uint32_t at, n;       /* in the stream; 1 .. AC_SPAN */
   int raster;           /* of the coarsest grid: predicted when the row is complete */
+  uint8_t unit;
   const int32_t *predicted; /* n predictions, unless it is */
   /* their neighbourhood: magnitudes of residuals, and the weights they count with */
   unsigned n_near, weights;
@@ -49,6 +58,7 @@ typedef struct {
 /* A row of the coarsest grid: R = before + unit * (sum of residuals along the row so far). */
 typedef struct {
   uint32_t at, n, distance; /* in the stream; between values that differences are taken of: 0, or `inner` */
+  uint8_t unit;
   const int32_t *before;    /* what its rows before say, or NULL for zeros */
 } ac_raster_row;
 

@@ -168,10 +168,12 @@ typedef struct {
   void (*cubic)(const int32_t *a, const int32_t *b, const int32_t *c, const int32_t *d, uint32_t n, int32_t *p);
   /* p moves towards q and s (or NULL) by so many sixteenths. */
   void (*blend)(int32_t *p, const int32_t *q, const int32_t *s, unsigned to_q, unsigned to_s, uint32_t n);
-  /* p += trust quarters of what the reference differs by from what is expected of it; both are 2^shift fold. */
-  void (*refer)(int32_t *p, const int32_t *reference, const int32_t *expected, unsigned trust, unsigned shift, uint32_t n);
+  /* p += trust quarters of what the reference differs by from what is expected of it, and damping quarters of what p differs
+   * by from that; both references are 2^shift fold. */
+  void (*refer)(int32_t *p, const int32_t *reference, const int32_t *expected, unsigned trust, unsigned damping, unsigned shift,
+                uint32_t n);
   /* A mean of r, which is 2^shift fold, moves a quarter of the way to it. */
-  void (*follow)(int32_t *mean, const int32_t *r, unsigned shift, uint32_t n);
+  void (*follow)(int32_t *mean, const int32_t *r, unsigned weight, unsigned shift, uint32_t n);
   /* sum += sign * row */
   void (*accumulate)(int32_t *sum, const int32_t *row, int sign, uint32_t n);
   /* n values at even and odd places of a row to two rows, and back. */
@@ -194,6 +196,8 @@ typedef struct {
   void (*sums)(int32_t *v, uint32_t n, uint32_t distance);
   /* Values of integers: r times a step, as ac_reconstruct_* has them.  By AC_OUT_F32 .. AC_OUT_BF16. */
   void (*scale[AC_INS])(const int32_t *r, double step, uint32_t n, void *out);
+  /* Which of some lattices values lie on, with integers below a limit: bit i for that of step[i].  Of float32, of float64. */
+  void (*belongs[2])(const void *values, const double *step, const double *limit, unsigned lattices, uint32_t n, uint8_t *on);
 } ac_kernels;
 
 extern const ac_kernels ac_kernels_scalar;

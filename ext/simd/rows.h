@@ -40,19 +40,19 @@ UNUSED static void blend(int32_t *restrict p, const int32_t *restrict q, const i
 }
 
 UNUSED static void refer(int32_t *restrict p, const int32_t *restrict reference, const int32_t *restrict expected,
-                         unsigned trust, unsigned shift, uint32_t n) {
+                         unsigned trust, unsigned damping, unsigned shift, uint32_t n) {
   const uint32_t half = 2u << shift;
   for (uint32_t j = 0; j < n; j++) {
-    const uint32_t differs = trust * ((uint32_t)reference[j] - (uint32_t)expected[j]);
+    const uint32_t differs = trust * ((uint32_t)reference[j] - (uint32_t)expected[j]) + damping * ((uint32_t)expected[j] - ((uint32_t)p[j] << shift));
     p[j] = (int32_t)((uint32_t)p[j] + (uint32_t)((int32_t)(differs + half) >> (shift + 2)));
   }
 }
 
-/* A mean, 2^shift fold, in which every later value counts for a quarter. */
-UNUSED static void follow(int32_t *restrict mean, const int32_t *restrict r, unsigned shift, uint32_t n) {
+/* A mean, 2^shift fold, in which every later value counts for 2^-weight. */
+UNUSED static void follow(int32_t *restrict mean, const int32_t *restrict r, unsigned weight, unsigned shift, uint32_t n) {
   for (uint32_t j = 0; j < n; j++) {
     const uint32_t differs = ((uint32_t)r[j] << shift) - (uint32_t)mean[j];
-    mean[j] = (int32_t)((uint32_t)mean[j] + (uint32_t)((int32_t)differs >> 2));
+    mean[j] = (int32_t)((uint32_t)mean[j] + (uint32_t)((int32_t)differs >> weight));
   }
 }
 
@@ -224,7 +224,23 @@ DEFINE_SCALE(double, f64)
 DEFINE_SCALE(uint16_t, f16)
 DEFINE_SCALE(uint16_t, bf16)
 
+#define DEFINE_BELONGS(T, F)                                                                                              \
+  UNUSED static void belongs_##F(const void *values, const double *step, const double *limit, unsigned lattices, uint32_t n, \
+                                 uint8_t *restrict on) {                                                                  \
+    const T *restrict const x = values;                                                                                   \
+    memset(on, 0, n);                                                                                                     \
+    for (unsigned i = 0; i < lattices; i++) {                                                                             \
+      const double delta = step[i], inv = 1 / delta, end = limit[i];                                                      \
+      for (uint32_t j = 0; j < n; j++) {                                                                                  \
+        const double r = ac_rint((double)x[j] * inv);                                                                     \
+        on[j] |= (uint8_t)(((T)(r * delta) == x[j]) & (fabs(r) < end)) << i; /* NaN is equal to nothing */               \
+      }                                                                                                                   \
+    }                                                                                                                     \
+  }
+DEFINE_BELONGS(float, f32)
+DEFINE_BELONGS(double, f64)
+
 #define ROW_KERNELS                                                                                                \
   midpoint, cubic, blend, refer, follow, accumulate, deal32, deal8, zip32, zip8, contexts, pop_residuals, magnitudes, \
-  advance, sums, {scale_f32, scale_f64, scale_f16, scale_bf16}
+  advance, sums, {scale_f32, scale_f64, scale_f16, scale_bf16}, {belongs_f32, belongs_f64}
 #endif

@@ -1,0 +1,106 @@
+/* fine.c: see fine.h.  Between the lattice and the modes that quantize to it: what was decoded and is encoded again must
+ * not move, wherever an earlier encoder had put it.
+ *
+ * Invariants: the decoder's arithmetic, (T)((double)R * (delta / fold)), alone says which values are on a lattice; what
+ * a list says is checked against the limits of its lattice.
+ */
+#include "fine.h"
+
+#include <string.h>
+
+double ac_fold_limit(int dtype, unsigned fold) {
+  static const double OF_FLOAT32[AC_FOLDS] = {AC_QMAX + 1.0, 5 << 13, AC_LARGEST_FOLD << 11};
+  if (dtype == AC_FLOAT32 || !fold) return OF_FLOAT32[fold];
+  return dtype == AC_FLOAT64 ? 1 << 26 : 0;
+}
+
+double ac_value_at(int dtype, const void *values, uint32_t i) {
+  switch (dtype) {
+    case AC_FLOAT32: return (double)((const float *)values)[i];
+    case AC_FLOAT64: return ((const double *)values)[i];
+    case AC_FLOAT16: return (double)ac_from_float16(((const uint16_t *)values)[i]);
+    default: return (double)ac_from_bfloat16(((const uint16_t *)values)[i]);
+  }
+}
+
+double ac_reconstruct(int dtype, int32_t r, double step) {
+  switch (dtype) {
+    case AC_FLOAT32: return (double)ac_reconstruct_f32(r, step);
+    case AC_FLOAT64: return ac_reconstruct_f64(r, step);
+    case AC_FLOAT16: return (double)ac_from_float16(ac_reconstruct_f16(r, step));
+    default: return (double)ac_from_bfloat16(ac_reconstruct_bf16(r, step));
+  }
+}
+
+void ac_folds_find(const ac_scale *scale, const void *values, uint32_t n, uint8_t *on) {
+  const int dtype = scale->type->dtype;
+  if (dtype != AC_FLOAT32 && dtype != AC_FLOAT64) {
+    memset(on, 0, n);
+    return;
+  }
+  double step[AC_FOLDS], limit[AC_FOLDS];
+  for (unsigned f = 0; f < AC_FOLDS; f++) {
+    step[f] = ac_fold_step(scale, f);
+    limit[f] = ac_fold_limit(dtype, f);
+  }
+  ac_active_kernels()->belongs[dtype == AC_FLOAT64](values, step, limit, AC_FOLDS, n, on);
+}
+
+enum { PIECE = 1024 };
+
+uint32_t ac_fine_find(const ac_scale *scale, const void *values, uint32_t n, uint32_t *index) {
+  uint8_t on[PIECE];
+  uint32_t found = 0;
+  if (ac_fold_limit(scale->type->dtype, 1) == 0) return 0;
+  for (uint32_t from = 0; from < n; from += PIECE) {
+    const uint32_t m = n - from < PIECE ? n - from : PIECE;
+    ac_folds_find(scale, (const uint8_t *)values + (size_t)from * scale->type->size, m, on);
+    uint32_t any = 0;
+    for (uint32_t j = 0; j < m; j++) any += on[j] > 1 && !(on[j] & 1);
+    if (!any) continue;
+    for (uint32_t j = 0; j < m; j++) {
+      index[found] = from + j; /* found <= from + j */
+      found += on[j] > 1 && !(on[j] & 1);
+    }
+  }
+  return found;
+}
+
+/* ---- lists ---- */
+uint8_t ac_fine_code(const ac_scale *scale, double value, uint8_t on, double near) {
+  unsigned fold = 0;
+  while (!(on >> fold & 1)) fold++;
+  const double inv = 1 / ac_fold_step(scale, fold);
+  return ac_shift_code(fold, (int)(ac_rint(value * inv) - ac_rint(near * inv)));
+}
+
+void ac_fine_write(ac_writer *out, const uint32_t *index, const uint8_t *code, uint32_t n) {
+  ac_write_varint(out, n);
+  uint8_t *const start = out->p;
+  ac_shifts_write(out, index, code, n);
+  ac_insert_length(out, start);
+}
+
+void ac_fine_read(ac_reader *in, uint32_t n, ac_fine *fine) {
+  const uint64_t entries = ac_read_varint(in), length = ac_read_varint(in);
+  fine->entries = 0;
+  if (!in->failed && (!entries || entries > n || length > ac_remaining(in))) in->failed = AC_E_FORMAT;
+  if (in->failed) return;
+  fine->entries = (uint32_t)entries;
+  fine->list = (ac_reader){in->p, in->p + length, 0};
+  in->p += length;
+}
+
+int ac_fine_put(ac_fine *fine, const ac_scale *scale, uint32_t n, void *values) {
+  const int dtype = scale->type->dtype;
+  ac_list list;
+  ac_shifts_open(&list, &fine->list, fine->entries, n);
+  for (; list.at != UINT64_MAX; ac_list_next(&list)) {
+    const double step = ac_fold_step(scale, list.fold), limit = ac_fold_limit(dtype, list.fold);
+    const double r = ac_rint(ac_value_at(dtype, values, (uint32_t)list.at) * (1 / step)) + list.value;
+    if (!(r < limit && r > -limit)) return AC_E_FORMAT;
+    if (dtype == AC_FLOAT32) ((float *)values)[list.at] = ac_reconstruct_f32((int32_t)r, step);
+    else ((double *)values)[list.at] = ac_reconstruct_f64((int32_t)r, step);
+  }
+  return fine->list.failed || ac_remaining(&fine->list) ? AC_E_FORMAT : AC_OK;
+}
