@@ -160,6 +160,13 @@ static inline int32_t settle(predicting *e, uint32_t at, int32_t predicted, unsi
   return r;
 }
 
+static int any_flags(const predicting *e, uint32_t at, uint32_t n) {
+  if (!e->flags) return 0;
+  unsigned any = 0;
+  for (uint32_t j = 0; j < n; j++) any |= e->flags[at + j];
+  return any != 0;
+}
+
 static int predict_span(ac_walker *w, const ac_span *span) {
   predicting *e = (predicting *)w;
   e->spans[e->n_spans++] = span->n;
@@ -172,12 +179,15 @@ static int predict_span(ac_walker *w, const ac_span *span) {
       e->weights = span->weights;
       for (unsigned i = 1; i < AC_BINS; i++) e->limits[i] = ac_bin_limit(i, span->weights);
     }
-    ac_active_kernels()->contexts(span->near, span->weight, span->n_near, e->limits + 1, AC_BINS - 1, span->n, e->bin + span->at);
+    w->kernels->contexts(span->near, span->weight, span->n_near, e->limits + 1, AC_BINS - 1, span->n, e->bin + span->at);
   }
   if (span->raster) return 0;
-  const unsigned unit = span->unit;
-  for (uint32_t j = 0; j < span->n; j++) w->s->r[span->at + j] = settle(e, span->at + j, span->predicted[j], unit, &e->v[span->at + j]);
-  ac_active_kernels()->magnitudes(e->v + span->at, span->n, e->shift, w->s->magnitude + span->at);
+  int32_t *const v = e->v + span->at, *const r = w->s->r + span->at;
+  w->kernels->by_units(e->x + span->at, span->predicted, span->unit, span->n, v, r);
+  if (any_flags(e, span->at, span->n))
+    for (uint32_t j = 0; j < span->n; j++)
+      if (e->flags[span->at + j]) r[j] = settle(e, span->at + j, span->predicted[j], span->unit, &v[j]);
+  w->kernels->magnitudes(e->v + span->at, span->n, e->shift, w->s->magnitude + span->at);
   return 0;
 }
 
@@ -195,7 +205,7 @@ static int predict_row(ac_walker *w, const ac_raster_row *row) {
   for (uint32_t k = 0; k < row->n; k++)
     r[k] = (int32_t)((row->before ? (uint32_t)row->before[k] : 0) + unit * (uint32_t)r[k]);
   for (uint32_t i = e->n_corrected; i-- > 0 && e->corrected[i] >= row->at;) w->s->r[e->corrected[i]] = e->x[e->corrected[i]];
-  ac_active_kernels()->magnitudes(v, row->n, e->shift, w->s->magnitude + row->at);
+  w->kernels->magnitudes(v, row->n, e->shift, w->s->magnitude + row->at);
   return 0;
 }
 
@@ -218,41 +228,54 @@ typedef struct {
   uint64_t cost[AC_MAX_REFINEMENTS][8][MOST_RULES];
 } trying;
 
-static inline int32_t by_rule(const int32_t *const *v, const ac_rule *rule, unsigned axes, uint32_t j) {
-  const uint32_t at = (uint32_t)v[0][j];
-  uint32_t move = 0;
-  for (unsigned a = 1; a < axes; a++) move += rule->weight[a - 1] * ((uint32_t)v[a][j] - at);
-  return axes == 1 ? (int32_t)at : (int32_t)(at + (uint32_t)((int32_t)(move + 8) >> 4));
+/* Values that are not masked, moved together: returns how many. */
+static uint32_t pick(const trying *e, uint32_t at, const int32_t *v, uint32_t n, int32_t *to) {
+  uint32_t m = 0;
+  for (uint32_t j = 0; j < n; j++) {
+    to[m] = v[j];
+    m += !(e->flags[at + j] & MASKED);
+  }
+  return m;
 }
 
-/* About the bits of a residual, in units of 2^-16 and up to a constant. */
-static inline uint32_t price(int32_t error, unsigned unit) {
-  const uint32_t e = (uint32_t)(error < 0 ? -error : error);
-  return ac_log2((e < 1u << 26 ? e : 1u << 26) * 32 + 19 * unit);
+static uint32_t price_of(const trying *e, const ac_trial *t, const int32_t *x, const int32_t *p, int masked) {
+  int32_t some_x[AC_SPAN], some_p[AC_SPAN];
+  if (!masked) return e->walker.kernels->price(x, p, e->unit, t->n);
+  pick(e, t->at, x, t->n, some_x);
+  return e->walker.kernels->price(some_x, some_p, e->unit, pick(e, t->at, p, t->n, some_p));
+}
+
+/* What a rule makes of the predictions along each axis: in `to`, or one of them. */
+static const int32_t *by_rule(const ac_kernels *kernels, const int32_t *const *v, const ac_rule *rule, const ac_trial *t, int32_t *to) {
+  if (t->axes == 1) return v[0];
+  memcpy(to, v[0], t->n * sizeof *to);
+  kernels->blend(to, v[1], t->axes == 3 ? v[2] : NULL, rule->weight[0], rule->weight[1], t->n);
+  return to;
 }
 
 static void try_rules(ac_walker *w, const ac_trial *t) {
   trying *e = (trying *)w;
   uint64_t *const cost = e->cost[t->level][t->mask];
   const ac_rule *const chosen = &w->predictor->rules[t->level][t->mask];
+  const int32_t *const x = e->x + t->at;
+  int32_t p[AC_SPAN], expected[AC_SPAN];
   if (e->trusting && !t->reference) return;
-  for (uint32_t j = 0; j < t->n; j++) {
-    if (e->flags && e->flags[t->at + j] & MASKED) continue;
-    const uint32_t x = (uint32_t)e->x[t->at + j];
-    if (e->trusting) {
-      const uint32_t p = (uint32_t)by_rule(chosen->cubic ? t->cubic : t->line, chosen, t->axes, j);
-      const uint32_t expected = (uint32_t)by_rule(chosen->cubic ? t->reference_cubic : t->reference_line, chosen, t->axes, j);
-      const uint32_t differs = (uint32_t)t->reference[j] - expected;
-      for (unsigned trust = 0; trust < AC_TRUSTS; trust++) {
-        const uint32_t move = AC_TRUST[trust].trust * differs + AC_TRUST[trust].damping * (expected - (p << t->shift));
-        cost[trust] += price((int32_t)(x - p - (uint32_t)((int32_t)(move + (2u << t->shift)) >> (t->shift + 2))), e->unit);
-      }
-    } else {
-      for (unsigned i = 0; i < N_RULES[t->axes - 1]; i++) {
-        const ac_rule *rule = &RULES[t->axes - 1][i];
-        cost[i] += price((int32_t)(x - (uint32_t)by_rule(rule->cubic ? t->cubic : t->line, rule, t->axes, j)), e->unit);
-      }
+  unsigned flags = 0;
+  for (uint32_t j = 0; e->flags && j < t->n; j++) flags |= e->flags[t->at + j];
+  const int masked = flags & MASKED;
+  if (!e->trusting) {
+    for (unsigned i = 0; i < N_RULES[t->axes - 1]; i++) {
+      const ac_rule *rule = &RULES[t->axes - 1][i];
+      cost[i] += price_of(e, t, x, by_rule(w->kernels, rule->cubic ? t->cubic : t->line, rule, t, p), masked);
     }
+    return;
+  }
+  const int32_t *const m = by_rule(w->kernels, chosen->cubic ? t->reference_cubic : t->reference_line, chosen, t, expected);
+  for (unsigned trust = 0; trust < AC_TRUSTS; trust++) {
+    const int32_t *const before = by_rule(w->kernels, chosen->cubic ? t->cubic : t->line, chosen, t, p);
+    if (before != p) memcpy(p, before, t->n * sizeof *p);
+    w->kernels->refer(p, t->reference, m, AC_TRUST[trust].trust, AC_TRUST[trust].damping, t->shift, t->n);
+    cost[trust] += price_of(e, t, x, p, masked);
   }
 }
 
@@ -330,6 +353,7 @@ typedef struct {
   double bits;
   const int32_t *r; /* in memory order */
   uint32_t n_corrected, n_spans, n_refused;
+  int is_last; /* is it what the room has? */
 } outcome;
 
 /* Predict, and choose contexts. */
@@ -338,7 +362,7 @@ enum { CORRECTION_COST = 14, APART_COST = 16 }; /* bits, about */
 static outcome attempt(field *f, const ac_tuning *tuning, uint32_t n, const room *m, int any_flags) {
   outcome o;
   ac_walk_scratch walk = m->walk;
-  predicting e = {.walker = {&f->predictor, &walk, predict_span, predict_row}, .x = m->x, .flags = any_flags ? m->flags : NULL,
+  predicting e = {.walker = {.predictor = &f->predictor, .s = &walk, .span = predict_span, .row = predict_row}, .x = m->x, .flags = any_flags ? m->flags : NULL,
                   .v = m->v, .bin = m->bin, .corrected = m->corrected, .correction = m->correction, .shift = f->contexts.shift,
                   .own = f->contexts.own, .spans = m->spans};
   ac_walk(&e.walker, &o.r);
@@ -354,6 +378,7 @@ static outcome attempt(field *f, const ac_tuning *tuning, uint32_t n, const room
   o.n_corrected = e.n_corrected;
   o.n_spans = e.n_spans;
   o.n_refused = 0;
+  o.is_last = 1;
   for (uint32_t i = 0; i < n; i++) m->bin[i] = context_of_bin[m->bin[i]];
   return o;
 }
@@ -519,14 +544,15 @@ static uint32_t find_apart(const field *f, const ac_scale *scale, const void *va
 }
 
 /* ---- encode: choice ---- */
-enum { SAMPLE = 1 << 15, MOST_TRIALS = 64 };
+/* Values of samples: of one on which all predictors are tried, and of one for the best of them. */
+enum { SMALL_SAMPLE = 1 << 13, SAMPLE = 1 << 14, FINALISTS = 3, MOST_TRIALS = 32 };
 
-/* A part of a block, not larger than SAMPLE, in its middle: integers and flags move to the front of their arrays. */
-static uint32_t take_sample(const ac_box *box, ac_box *part, int32_t *integers, uint8_t *known, int32_t *to, uint8_t *known_to) {
+/* A part of a block, of at most so many values, in its middle: integers and flags move to the front of their arrays. */
+static uint32_t take_sample(uint32_t most, const ac_box *box, ac_box *part, int32_t *integers, uint8_t *known, int32_t *to, uint8_t *known_to) {
   uint64_t n = 1;
   *part = *box;
   for (unsigned d = 0; d < box->ndim; d++) n *= box->extent[d];
-  while (n > SAMPLE) {
+  while (n > most) {
     unsigned longest = 0;
     for (unsigned d = 1; d < box->ndim; d++)
       if (part->extent[d] >= part->extent[longest]) longest = d;
@@ -579,88 +605,126 @@ static int shape_predictor(field *f, const ac_box *box, unsigned first, unsigned
   return 1;
 }
 
-/* What the integers at `integers` (n of them, with what is known of each) cost with a predictor. */
-static outcome cost_of(field *f, const ac_tuning *tuning, const int32_t *integers, const uint8_t *known, uint32_t n, const room *m) {
-  ac_pyramid_split(&f->predictor.pyramid, 4, integers, m->walk.grids[0], m->x);
-  ac_pyramid_split(&f->predictor.pyramid, 1, known, m->walk.grids[0], m->flags);
-  if (!f->predictor.pyramid.levels) return attempt(f, tuning, n, m, 1);
+/* Values to be predicted, in memory order, with what is known of each. */
+typedef struct {
+  ac_box box;
+  const int32_t *integers;
+  const uint8_t *known;
+  uint32_t n;
+} sample;
+
+/* What a sample costs with a predictor, whose rules are chosen by what is there; `again` if they are chosen once more by
+ * what decoders will have in its place.  The rest is left as it was tried last. */
+static outcome cost_of(field *f, const ac_tuning *tuning, const sample *v, const room *m, int again) {
+  ac_pyramid_split(&f->predictor.pyramid, 4, v->integers, m->walk.grids[0], m->x);
+  ac_pyramid_split(&f->predictor.pyramid, 1, v->known, m->walk.grids[0], m->flags);
+  if (!f->predictor.pyramid.levels) return attempt(f, tuning, v->n, m, 1);
   choose_rules(f, m->x, m->x, m->flags, &m->walk);
-  const outcome first = attempt(f, tuning, n, m, 1);
+  outcome o = attempt(f, tuning, v->n, m, 1);
+  if (!again) return o;
   field other = *f;
   choose_rules(&other, m->x, m->walk.r, m->flags, &m->walk);
-  outcome o = attempt(&other, tuning, n, m, 1);
-  if (o.bits <= first.bits) *f = other;
-  else o = attempt(f, tuning, n, m, 1);
+  const outcome second = attempt(&other, tuning, v->n, m, 1);
+  if (second.bits <= o.bits) {
+    *f = other;
+    return second;
+  }
+  o.is_last = 0;
   return o;
 }
 
-/* The best predictor for a sample, and what it costs; 1e300 if there is none. */
-/* How much finer the first outer index should be, from which the others are predicted. */
-static double choose_first_unit(field *f, const ac_tuning *tuning, const int32_t *integers, const uint8_t *known, uint32_t n,
-                                const room *m, double least) {
-  static const uint8_t UNITS[] = {9, 5, 3, 1};
-  for (unsigned i = 0; i < sizeof UNITS; i++) {
-    if (UNITS[i] >= f->predictor.unit) continue;
-    field other = *f;
-    other.predictor.first_unit = UNITS[i];
-    const outcome o = cost_of(&other, tuning, integers, known, n, m);
-    if (o.bits >= least) break;
-    least = o.bits;
-    *f = other;
-  }
-  return least;
+typedef struct {
+  field f;
+  double bits;
+} candidate;
+
+/* Into the list of the best, which is in ascending order. */
+static void consider(candidate *best, unsigned *n, const field *f, double bits) {
+  unsigned at = *n;
+  if (at == FINALISTS && bits >= best[at - 1].bits) return;
+  if (at < FINALISTS) (*n)++;
+  else at--;
+  for (; at && best[at - 1].bits > bits; at--) best[at] = best[at - 1];
+  best[at] = (candidate){*f, bits};
 }
 
-static double choose_predictor(const ac_box *box, const ac_tuning *tuning, const int32_t *integers, const uint8_t *known, uint32_t n,
-                               const room *m, unsigned fold, field *best) {
-  double least = 1e300;
+/* The best predictors for a small sample. */
+static void choose_some(const ac_tuning *tuning, const sample *v, const room *m, unsigned fold, candidate *best, unsigned *n) {
   const int permits[2] = {tuning->predictor != AC_PREDICTOR_LORENZO && ac_level(tuning) > 1,
                           tuning->predictor != AC_PREDICTOR_INTERPOLATION && !fold};
   for (unsigned raster = 0; raster < 2; raster++)
-    for (unsigned first = 0; first < box->ndim && permits[raster]; first++)
-      for (unsigned axes = 1; axes <= AC_AXES && first + axes <= box->ndim; axes++)
-        for (unsigned reference = 0; reference < (raster ? 1u : (unsigned)AC_REFERENCES); reference++) {
+    for (unsigned first = 0; first < v->box.ndim && permits[raster]; first++)
+      for (unsigned axes = 1; axes <= AC_AXES && first + axes <= v->box.ndim; axes++)
+        for (unsigned reference = 0; reference <= (raster ? AC_NO_REFERENCE : AC_LAST); reference++) {
           field f = {.fold = (uint8_t)fold};
-          if (!shape_predictor(&f, box, first, axes, reference, (int)raster)) continue;
-          double bits = cost_of(&f, tuning, integers, known, n, m).bits;
-          if (reference && fold) bits = choose_first_unit(&f, tuning, integers, known, n, m, bits);
-          if (bits >= least) continue;
-          least = bits;
-          *best = f;
+          if (!shape_predictor(&f, &v->box, first, axes, reference, (int)raster)) continue;
+          consider(best, n, &f, cost_of(&f, tuning, v, m, 0).bits);
         }
-  return least;
+}
+
+/* The best of them for a larger one, with other references, and finer first indices; its bits are 1e300 if there is none. */
+static candidate choose_best(const ac_tuning *tuning, const sample *v, const room *m, const candidate *some, unsigned n) {
+  static const uint8_t UNITS[] = {9, 5, 3, 1};
+  candidate best = {.bits = 1e300};
+  for (unsigned i = 0; i < n; i++) {
+    const field *const g = &some[i].f;
+    const unsigned first = g->predictor.reference;
+    for (unsigned reference = first; reference < (first ? (unsigned)AC_REFERENCES : 1u); reference++) {
+      candidate c = {.f = {.fold = g->fold}};
+      if (!shape_predictor(&c.f, &v->box, g->first, g->axes, reference, !g->predictor.pyramid.levels)) continue;
+      c.bits = cost_of(&c.f, tuning, v, m, 1).bits;
+      if (c.bits < best.bits) best = c;
+    }
+  }
+  if (!best.f.predictor.reference) return best;
+  for (unsigned i = 0; i < sizeof UNITS; i++) { /* finer, as what others are predicted from */
+    if (UNITS[i] >= best.f.predictor.unit) continue;
+    candidate c = best;
+    c.f.predictor.first_unit = UNITS[i];
+    c.bits = cost_of(&c.f, tuning, v, m, 1).bits;
+    if (c.bits >= best.bits) break;
+    best = c;
+  }
+  return best;
 }
 
 size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_mask *mask,
                        const ac_tuning *tuning, ac_encode_scratch *s, uint8_t **bytes, size_t most, uint32_t *n_fine) {
   const room m = room_in(s, n);
   for (uint32_t i = 0; i < n; i++) m.known[i] = mask->masked && mask->bits[i / 64] >> (i % 64) & 1 ? MASKED : 0;
-  /* tried on a sample, in the places of corrections and of what is known of the values */
-  int32_t *const some = (int32_t *)m.corrected;
-  field best = {0};
-  double least = 1e300;
-  const int dtype = scale->type->dtype;
+  /* tried on samples, in the places of corrections and of what is known of the values */
+  int32_t *const integers = (int32_t *)m.corrected;
+  uint8_t *const known = (uint8_t *)s->tokens;
+  candidate some[FINALISTS], best = {.bits = 1e300};
+  unsigned n_some = 0, folded = 0;
   for (unsigned fold = AC_FOLDS; fold-- > 0;) {
-    if (ac_fold_limit(dtype, fold) == 0) continue;
     field f = {.fold = (uint8_t)fold};
-    if (!quantize_values(&f, scale, values, n, m.integers, m.known)) continue;
-    ac_box part;
-    uint8_t *const some_known = (uint8_t *)s->tokens;
-    const uint32_t size = take_sample(box, &part, m.integers, m.known, some, some_known);
-    room sample = m; /* corrections go where the sample is not */
-    sample.corrected = (uint32_t *)some + size;
-    if (2 * (uint64_t)size > n) sample.corrected = s->index;
-    const double bits = choose_predictor(&part, tuning, some, some_known, size, &sample, fold, &f);
-    if (bits >= least) continue;
-    least = bits;
-    best = f;
+    if (fold && folded) continue; /* the finest that they are on */
+    if (ac_fold_limit(scale->type->dtype, fold) == 0 || !quantize_values(&f, scale, values, n, m.integers, m.known)) continue;
+    folded |= fold;
+    for (unsigned large = 0; large < 2; large++) {
+      sample v = {.integers = integers, .known = known};
+      v.n = take_sample(large ? SAMPLE : SMALL_SAMPLE, box, &v.box, m.integers, m.known, integers, known);
+      room around = m; /* corrections go where the sample is not */
+      around.corrected = (uint32_t *)integers + v.n;
+      if (2 * (uint64_t)v.n > n) around.corrected = s->index;
+      if (!large) n_some = 0;
+      if (!large) {
+        choose_some(tuning, &v, &around, fold, some, &n_some);
+      } else {
+        const candidate c = choose_best(tuning, &v, &around, some, n_some);
+        if (c.bits < best.bits) best = c;
+      }
+    }
   }
-  if (least == 1e300) return 0;
-  field f = {.fold = best.fold};
+  if (best.bits == 1e300) return 0;
+  field f = {.fold = best.f.fold};
+  const sample all = {*box, m.integers, m.known, n};
   if (!quantize_values(&f, scale, values, n, m.integers, m.known)) return 0;
-  if (!shape_predictor(&f, box, best.first, best.axes, best.predictor.reference, !best.predictor.pyramid.levels)) return 0;
-  f.predictor.first_unit = best.predictor.first_unit;
-  outcome o = cost_of(&f, tuning, m.integers, m.known, n, &m);
+  if (!shape_predictor(&f, box, best.f.first, best.f.axes, best.f.predictor.reference, !best.f.predictor.pyramid.levels)) return 0;
+  f.predictor.first_unit = best.f.predictor.first_unit;
+  outcome o = cost_of(&f, tuning, &all, &m, 1);
+  if (!o.is_last) o = attempt(&f, tuning, n, &m, 1);
   if (o.bits / 8 >= (double)most) return 0;
   f.contexts.lanes = tuning->lanes ? tuning->lanes : lanes_of_bytes(o.bits / 8);
   o.n_refused = find_refused(&f, scale, values, o.r, n, m.known, s->index);
@@ -691,7 +755,7 @@ typedef struct {
 } reading;
 
 static int read_residuals(reading *d, const ac_span *span, int32_t *v) {
-  const ac_kernels *kernels = ac_active_kernels();
+  const ac_kernels *kernels = d->walker.kernels;
   const ac_contexts *c = &d->f->contexts;
   uint8_t context[AC_SPAN];
   if (span->raster && c->own) {
@@ -744,14 +808,14 @@ static int decode_span(ac_walker *w, const ac_span *span) {
   int32_t v[AC_SPAN];
   const int error = read_residuals(d, span, v);
   if (error) return error;
-  ac_active_kernels()->advance(span->predicted, v, span->unit, span->n, w->s->r + span->at);
+  w->kernels->advance(span->predicted, v, span->unit, span->n, w->s->r + span->at);
   return correct(d, span->at, span->n);
 }
 
 static int decode_row(ac_walker *w, const ac_raster_row *row) {
   int32_t *const r = w->s->r + row->at;
-  if (row->distance) ac_active_kernels()->sums(r, row->n, row->distance);
-  if (row->before) ac_active_kernels()->advance(row->before, r, row->unit, row->n, r);
+  if (row->distance) w->kernels->sums(r, row->n, row->distance);
+  if (row->before) w->kernels->advance(row->before, r, row->unit, row->n, r);
   else if (row->unit != 1)
     for (uint32_t k = 0; k < row->n; k++) r[k] = (int32_t)(row->unit * (uint32_t)r[k]);
   return correct((reading *)w, row->at, row->n);

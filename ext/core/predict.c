@@ -7,8 +7,6 @@
 
 #include <string.h>
 
-#include "../simd/kernels.h"
-
 /* What is said of one outer index of a level: where grids and classes are. */
 typedef struct {
   const int32_t *r, *reference;
@@ -18,6 +16,7 @@ typedef struct {
 
 typedef struct {
   ac_walker *walker;
+  const ac_kernels *kernels;
   layer of[8]; /* by class; 0: the coarse grid */
   unsigned shift; /* references are 2^shift fold */
   int32_t spare[AC_AXES][3][AC_SPAN], predicted[2][AC_AXES][AC_SPAN], expected[2][AC_AXES][AC_SPAN];
@@ -55,21 +54,30 @@ static four four_rows(const int32_t *b, uint32_t i, uint32_t extent, size_t dist
   return v;
 }
 
-/* Those of the same row, of `length` values. */
+/* Those of the same row, of `length` values: in place, but where the row ends in this span. */
 static four four_places(const int32_t *row, uint32_t k, uint32_t length, uint32_t inner, uint32_t n, int32_t (*spare)[AC_SPAN]) {
-  const int32_t *b = row + k;
+  const int32_t *const b = row + k;
   four v = {b - inner, b, b + inner, b + 2 * (size_t)inner};
-  if (k >= inner && k + n + 2 * (uint64_t)inner <= length) return v;
-  const int32_t *const row_end = row + length;
-  for (uint32_t j = 0; j < n; j++) {
-    const int has_a = k + j >= inner, has_c = (size_t)(row_end - (b + j)) > inner, has_d = (size_t)(row_end - (b + j)) > 2 * (size_t)inner;
-    const int32_t at = b[j], before = has_a ? b[(ptrdiff_t)j - (ptrdiff_t)inner] : 0;
-    const int32_t behind = has_c ? b[j + inner] : has_a ? sub2(at, before) : at;
-    spare[0][j] = has_a ? before : sub2(at, behind);
-    spare[1][j] = behind;
-    spare[2][j] = has_d ? b[j + 2 * (size_t)inner] : sub2(behind, at);
+  const uint32_t behind = length - k; /* values from k on */
+  if (n + inner > behind) {
+    const uint32_t there = behind > inner ? behind - inner : 0;
+    memcpy(spare[1], b + inner, there * sizeof *b);
+    for (uint32_t j = there; j < n; j++) spare[1][j] = k + j >= inner ? sub2(b[j], b[(ptrdiff_t)j - (ptrdiff_t)inner]) : b[j];
+    v.c = spare[1];
   }
-  return (four){spare[0], b, spare[1], spare[2]};
+  if (k < inner) {
+    const uint32_t missing = inner - k < n ? inner - k : n;
+    for (uint32_t j = 0; j < missing; j++) spare[0][j] = sub2(b[j], v.c[j]);
+    memcpy(spare[0] + missing, b - (inner - missing), (n - missing) * sizeof *b);
+    v.a = spare[0];
+  }
+  if (n + 2 * (uint64_t)inner > behind) {
+    const uint32_t there = behind > 2 * (uint64_t)inner ? behind - 2 * inner : 0;
+    memcpy(spare[2], b + 2 * (size_t)inner, there * sizeof *b);
+    for (uint32_t j = there; j < n; j++) spare[2][j] = sub2(v.c[j], b[j]);
+    v.d = spare[2];
+  }
+  return v;
 }
 
 /* ---- neighbourhoods ---- */
@@ -117,15 +125,14 @@ static four four_along(unsigned axis, const int32_t *r, const ac_subgrid *h, uin
   return four_rows(row + k, axis ? i1 : i0, h->extent[axis], axis ? h->row : (size_t)h->extent[1] * h->row, n, spare);
 }
 
-static void interpolate(const four *v, int cubic, uint32_t n, int32_t *p) {
-  const ac_kernels *kernels = ac_active_kernels();
+static void interpolate(const ac_kernels *kernels, const four *v, int cubic, uint32_t n, int32_t *p) {
   if (cubic) kernels->cubic(v->a, v->b, v->c, v->d, n, p);
   else kernels->midpoint(v->b, v->c, n, p);
 }
 
-static void blend(int32_t (*p)[AC_SPAN], unsigned axes, const ac_rule *rule, uint32_t n) {
-  if (axes == 2) ac_active_kernels()->blend(p[0], p[1], NULL, rule->weight[0], 0, n);
-  if (axes == 3) ac_active_kernels()->blend(p[0], p[1], p[2], rule->weight[0], rule->weight[1], n);
+static void blend(const ac_kernels *kernels, int32_t (*p)[AC_SPAN], unsigned axes, const ac_rule *rule, uint32_t n) {
+  if (axes == 2) kernels->blend(p[0], p[1], NULL, rule->weight[0], 0, n);
+  if (axes == 3) kernels->blend(p[0], p[1], p[2], rule->weight[0], rule->weight[1], n);
 }
 
 static void try_row(refining *f, unsigned level, unsigned mask, uint32_t i0, uint32_t i1) {
@@ -142,7 +149,7 @@ static void try_row(refining *f, unsigned level, unsigned mask, uint32_t i0, uin
       for (unsigned of_reference = 0; of_reference < (own->reference ? 2u : 1u); of_reference++) {
         const four v = four_along(a, of_reference ? from->reference : from->r, &from->grid, i0, i1, k, inner, n, f->spare[t.axes]);
         int32_t(*const p)[AC_AXES][AC_SPAN] = of_reference ? f->expected : f->predicted;
-        for (unsigned cubic = 0; cubic < 2; cubic++) interpolate(&v, (int)cubic, n, p[cubic][t.axes]);
+        for (unsigned cubic = 0; cubic < 2; cubic++) interpolate(f->kernels, &v, (int)cubic, n, p[cubic][t.axes]);
       }
       t.line[t.axes] = f->predicted[0][t.axes];
       t.cubic[t.axes] = f->predicted[1][t.axes];
@@ -176,10 +183,10 @@ static int refine_row(refining *f, unsigned level, unsigned mask, uint32_t outer
       const layer *from = &f->of[mask ^ 1u << a];
       const ac_subgrid *h = &from->grid;
       const four v = four_along(a, from->r, h, i0, i1, k, inner, span.n, f->spare[axes]);
-      interpolate(&v, rule->cubic, span.n, f->predicted[0][axes]);
+      interpolate(f->kernels, &v, rule->cubic, span.n, f->predicted[0][axes]);
       if (rule->trust && own->reference) {
         const four m = four_along(a, from->reference, h, i0, i1, k, inner, span.n, f->spare[axes]);
-        interpolate(&m, rule->cubic, span.n, f->expected[0][axes]);
+        interpolate(f->kernels, &m, rule->cubic, span.n, f->expected[0][axes]);
       }
       axes++;
       const uint8_t *const magnitude = from->magnitude + ((size_t)i0 * h->extent[1] + i1) * h->row;
@@ -191,10 +198,10 @@ static int refine_row(refining *f, unsigned level, unsigned mask, uint32_t outer
         add_near(&span, magnitude + k + ((a ? i1 : i0) + 1 < h->extent[a] ? distance : 0), of_parent);
       }
     }
-    blend(f->predicted[0], axes, rule, span.n);
+    blend(f->kernels, f->predicted[0], axes, rule, span.n);
     if (rule->trust && own->reference) {
-      blend(f->expected[0], axes, rule, span.n);
-      ac_active_kernels()->refer(f->predicted[0][0], own->reference + row_at + k, f->expected[0][0], AC_TRUST[rule->trust].trust, AC_TRUST[rule->trust].damping, f->shift, span.n);
+      blend(f->kernels, f->expected[0], axes, rule, span.n);
+      f->kernels->refer(f->predicted[0][0], own->reference + row_at + k, f->expected[0][0], AC_TRUST[rule->trust].trust, AC_TRUST[rule->trust].damping, f->shift, span.n);
     }
     span.predicted = f->predicted[0][0];
     add_rows(f, &span, own->magnitude + row_at, g, i0, i1, k, outer, outer_size);
@@ -207,13 +214,13 @@ static int refine_row(refining *f, unsigned level, unsigned mask, uint32_t outer
 enum { MEAN_SHIFT = 4 };
 
 /* The reference of outer index o from that of o - 1, for n values that are r there. */
-static void follow(int32_t *mean, const int32_t *r, unsigned reference, uint32_t o, uint32_t n) {
+static void follow(const ac_kernels *kernels, int32_t *mean, const int32_t *r, unsigned reference, uint32_t o, uint32_t n) {
   enum { LONGEST = 4 };
   const unsigned length = ac_bit_length(o - 1), weight = reference == AC_MEAN ? 2 : length < LONGEST ? length : LONGEST;
   if (o == 1)
     for (uint32_t j = 0; j < n; j++) mean[j] = (int32_t)((uint32_t)r[j] << MEAN_SHIFT);
   else
-    ac_active_kernels()->follow(mean, r, weight, MEAN_SHIFT, n);
+    kernels->follow(mean, r, weight, MEAN_SHIFT, n);
 }
 
 static int refine(refining *f, unsigned level, const int32_t *coarse, const uint8_t *magnitudes) {
@@ -224,6 +231,7 @@ static int refine(refining *f, unsigned level, const int32_t *coarse, const uint
   const size_t outer_size = ac_pyramid_grid(p, level).size - (size_t)coarse_grid.size;
   const unsigned reference = w->predictor->reference;
   f->shift = reference > AC_LAST ? MEAN_SHIFT : 0;
+  for (unsigned mask = 1; mask < 8; mask++) f->of[mask].grid = ac_pyramid_class(p, level, mask);
   for (uint32_t o = 0; o < p->outer; o++) {
     const int32_t *const classes = w->s->r + start + o * outer_size;
     f->of[0] = (layer){coarse + (size_t)o * coarse_grid.size, NULL, magnitudes + (size_t)o * coarse_grid.size, coarse_grid};
@@ -232,8 +240,8 @@ static int refine(refining *f, unsigned level, const int32_t *coarse, const uint
       f->of[0].reference = f->of[0].r - coarse_grid.size;
       before = classes - outer_size;
     } else if (o && reference > AC_LAST) {
-      follow(w->s->mean, f->of[0].r - coarse_grid.size, reference, o, coarse_grid.size);
-      follow(w->s->mean + coarse_grid.size, classes - outer_size, reference, o, (uint32_t)outer_size);
+      follow(f->kernels, w->s->mean, f->of[0].r - coarse_grid.size, reference, o, coarse_grid.size);
+      follow(f->kernels, w->s->mean + coarse_grid.size, classes - outer_size, reference, o, (uint32_t)outer_size);
       f->of[0].reference = w->s->mean;
       before = w->s->mean + coarse_grid.size;
     }
@@ -241,7 +249,6 @@ static int refine(refining *f, unsigned level, const int32_t *coarse, const uint
     for (unsigned i = 0; i < AC_CELL_CLASSES; i++) {
       const unsigned mask = AC_CLASS_ORDER[i];
       layer *own = &f->of[mask];
-      own->grid = ac_pyramid_class(p, level, mask);
       own->r = classes + at;
       own->reference = before ? before + at : NULL;
       own->magnitude = w->s->magnitude + start + o * outer_size + at;
@@ -263,7 +270,7 @@ static int refine(refining *f, unsigned level, const int32_t *coarse, const uint
 
 /* ---- the coarsest grid ---- */
 /* The sum of rows before, with the signs of differences along all directions but the row's own. */
-static const int32_t *rows_before(const ac_walker *w, const ac_subgrid *g, const int32_t *row, uint32_t outer, uint32_t i0, uint32_t i1) {
+static const int32_t *rows_before(const ac_kernels *kernels, const ac_walker *w, const ac_subgrid *g, const int32_t *row, uint32_t outer, uint32_t i0, uint32_t i1) {
   const unsigned along = w->predictor->along;
   const size_t distance[3] = {(size_t)g->extent[1] * g->row, g->row, g->size};
   const unsigned there = (along & AC_ALONG_AXIS0 && i0 ? 1 : 0) | (along & AC_ALONG_AXIS1 && i1 ? 2 : 0) |
@@ -276,7 +283,7 @@ static const int32_t *rows_before(const ac_walker *w, const ac_subgrid *g, const
     const int32_t *other = row;
     for (unsigned d = 0; d < 3; d++)
       if (set >> d & 1) other -= distance[d];
-    ac_active_kernels()->accumulate(sum, other, __builtin_popcount(set) % 2 ? 1 : -1, g->row);
+    kernels->accumulate(sum, other, __builtin_popcount(set) % 2 ? 1 : -1, g->row);
   }
   return sum;
 }
@@ -297,7 +304,7 @@ static int raster(refining *f) {
           const int error = w->span(w, &span);
           if (error) return error;
         }
-        const ac_raster_row row = {at, g.row, distance, unit_of(w, o), rows_before(w, &g, w->s->r + at, o, i0, i1)};
+        const ac_raster_row row = {at, g.row, distance, unit_of(w, o), rows_before(f->kernels, w, &g, w->s->r + at, o, i0, i1)};
         const int error = w->row(w, &row);
         if (error) return error;
       }
@@ -308,6 +315,7 @@ int ac_walk(ac_walker *w, const int32_t **values) {
   const ac_pyramid *p = &w->predictor->pyramid;
   refining f;
   f.walker = w;
+  f.kernels = w->kernels = ac_active_kernels();
   int error = w->weigh ? 0 : raster(&f);
   const int32_t *r = w->s->r;
   const uint8_t *magnitudes = w->s->magnitude;

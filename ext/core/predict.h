@@ -9,6 +9,7 @@
  */
 #ifndef AC_PREDICT_H
 #define AC_PREDICT_H
+#include "../simd/kernels.h"
 #include "pyramid.h"
 
 /* How a class of a level is predicted. */
@@ -84,6 +85,7 @@ typedef struct ac_walker ac_walker;
 struct ac_walker {
   const ac_predictor *predictor;
   ac_walk_scratch *s;
+  const ac_kernels *kernels; /* set by ac_walk */
   /* Both return 0, or an error that ends the walk.  `span` sets r (but in a raster) and magnitude of its values, or
    * magnitude only; `row` then sets r. */
   int (*span)(ac_walker *walker, const ac_span *span);

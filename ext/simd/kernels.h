@@ -190,6 +190,10 @@ typedef struct {
   int (*pop)(const ac_popping *popping, ac_pop_cursor *at, const uint8_t *context, uint32_t n, int32_t *v);
   /* Magnitudes of residuals as neighbourhoods have them. */
   void (*magnitudes)(const int32_t *v, uint32_t n, unsigned shift, uint8_t *magnitude);
+  /* Residuals of x in units, to the nearest, and what they make of the predictions: r = p + unit * v.  For odd units up to 17. */
+  void (*by_units)(const int32_t *x, const int32_t *p, unsigned unit, uint32_t n, int32_t *v, int32_t *r);
+  /* About the bits of n <= 256 residuals, in units of 2^-16 and up to a constant for each. */
+  uint32_t (*price)(const int32_t *x, const int32_t *p, unsigned unit, uint32_t n);
   /* r = p + unit * v */
   void (*advance)(const int32_t *p, const int32_t *v, unsigned unit, uint32_t n, int32_t *r);
   /* Sums of n values along a row, of those `distance` apart. */

@@ -90,6 +90,37 @@ UNUSED static void advance(const int32_t *p, const int32_t *v, unsigned unit, ui
     for (uint32_t j = 0; j < n; j++) r[j] = (int32_t)((uint32_t)p[j] + unit * (uint32_t)v[j]);
 }
 
+/* A double has room for the product, and is never near a half: so the quotient is the nearest. */
+AC_ALWAYS_INLINE void by_units_in(const int32_t *restrict x, const int32_t *restrict p, const unsigned unit, uint32_t n,
+                                   int32_t *restrict v, int32_t *restrict r) {
+  const double inv = 1.0 / unit;
+  for (uint32_t j = 0; j < n; j++) {
+    const int32_t d = (int32_t)((uint32_t)x[j] - (uint32_t)p[j]);
+    v[j] = unit == 1 ? d : (int32_t)ac_rint((double)d * inv);
+    r[j] = (int32_t)((uint32_t)p[j] + unit * (uint32_t)v[j]);
+  }
+}
+
+UNUSED static void by_units(const int32_t *x, const int32_t *p, unsigned unit, uint32_t n, int32_t *v, int32_t *r) {
+  if (unit == 1) by_units_in(x, p, 1, n, v, r);
+  else by_units_in(x, p, unit, n, v, r);
+}
+
+/* The logarithm of |x - p| and of 19/32 unit on top of it, by the bits of a float: linear between powers of two. */
+UNUSED static uint32_t price(const int32_t *restrict x, const int32_t *restrict p, unsigned unit, uint32_t n) {
+  uint32_t sum = 0;
+  for (uint32_t j = 0; j < n; j++) {
+    const int32_t d = (int32_t)((uint32_t)x[j] - (uint32_t)p[j]);
+    const uint32_t e = d < 0 ? 0u - (uint32_t)d : (uint32_t)d, most = 1u << 25;
+    const union {
+      float f;
+      uint32_t bits;
+    } number = {.f = (float)(int32_t)((e < most ? e : most) * 32 + 19 * unit)};
+    sum += (number.bits >> 7) - (127u << 16);
+  }
+  return sum;
+}
+
 /* ---- rows and their halves ---- */
 UNUSED static void deal32(const int32_t *restrict row, uint32_t n, int32_t *restrict even, int32_t *restrict odd) {
   const uint32_t half = n / 2;
@@ -242,5 +273,5 @@ DEFINE_BELONGS(double, f64)
 
 #define ROW_KERNELS                                                                                                \
   midpoint, cubic, blend, refer, follow, accumulate, deal32, deal8, zip32, zip8, contexts, pop_residuals, magnitudes, \
-  advance, sums, {scale_f32, scale_f64, scale_f16, scale_bf16}, {belongs_f32, belongs_f64}
+  by_units, price, advance, sums, {scale_f32, scale_f64, scale_f16, scale_bf16}, {belongs_f32, belongs_f64}
 #endif
