@@ -83,7 +83,6 @@ typedef struct {
   const uint8_t *values;
   uint32_t left;
   uint8_t *body; /* where mask, order and list end */
-  size_t head;   /* where the mask ends */
   uint32_t n_fine; /* values of the block on finer lattices, listed in s->field */
   ac_writer out;
 } encoding;
@@ -95,7 +94,6 @@ static void keep_all(encoding *e) {
   e->left = e->n;
   e->dst[0] = 0;
   e->body = e->dst + 1;
-  e->head = 1;
   e->out = (ac_writer){e->body, e->end, 0};
 }
 
@@ -110,7 +108,6 @@ static int mask_by(encoding *e, const ac_mask_rule *rule) {
   ac_mask_write(&e->out, &e->mask, size, e->src, &e->geometry->strides, (uint8_t *)e->s->events);
   if (e->out.failed) return 0;
   e->body = e->out.p;
-  e->head = (size_t)(e->body - e->dst);
   e->left = ac_mask_compact(&e->mask, size, e->src, e->s->values);
   e->values = e->s->values;
   return 1;
@@ -377,40 +374,41 @@ static ac_box value_box(const ac_geometry *geometry, const ac_type *type) {
   return box;
 }
 
-/* Predicted values, with the mask of what was written, if that makes it smaller. */
+/* Predicted values if that makes the block smaller, which has `written` bytes now: with the mask of these that rule makes. */
+static size_t predicted_by(encoding *e, const ac_mask_rule *rule, size_t written) {
+  const ac_box box = value_box(e->geometry, e->scale->type);
+  ac_mask mask = e->mask;
+  mask.bits = e->s->bitmap;
+  ac_mask_find(rule, e->src, e->n, &mask);
+  if (mask.masked == e->n || written < 3) return written;
+  uint8_t *bytes;
+  uint32_t n_fine;
+  const size_t size = ac_field_encode(e->scale, &box, e->src, e->n, &mask, e->tuning, e->s, &bytes, written - 2, &n_fine);
+  if (!size) return written;
+  ac_writer out = {(uint8_t *)e->s->wide, (uint8_t *)e->s->wide + (written - 2 - size), 0}; /* nobody needs it any more */
+  if (mask.masked) ac_mask_write(&out, &mask, rule->size, e->src, &e->geometry->strides, (uint8_t *)e->s->events);
+  if (out.failed) return written;
+  const size_t head = (size_t)(out.p - (uint8_t *)e->s->wide);
+  e->dst[0] = (uint8_t)(AC_MODE_PREDICTED | (mask.masked ? HAS_MASK : 0) | (n_fine ? HAS_FINE : 0));
+  memcpy(e->dst + 1, e->s->wide, head);
+  memcpy(e->dst + 1 + head, bytes, size);
+  return 1 + head + size;
+}
+
+/* Special values are masked, however few: else they would spoil the predictions beside them.  So is the commonest value if
+ * that is smaller. */
 static size_t predicted_if_smaller(encoding *e, size_t written) {
   const int mode = e->dst[0] & MODE;
   if (e->tuning->predictor <= AC_PREDICTOR_NONE || !written || !e->left) return written;
   if (e->scale->type->kind != AC_KIND_FLOAT || e->scale->lattice.delta == 0 || e->scale->relative) return written;
   if (mode != AC_MODE_UNIFORM && mode != AC_MODE_EXACT) return written; /* decoded values may leave no other choice than exact */
-  const ac_box box = value_box(e->geometry, e->scale->type);
-  const unsigned value = e->scale->type->size;
-  /* special values that were few enough to be listed would spoil the predictions beside them: they are masked here */
-  const int as_it_is = e->mask.masked != 0;
-  ac_mask mask = e->mask;
-  if (!as_it_is) {
-    const ac_mask_rule rule = special_values(e->scale);
-    mask.bits = e->s->bitmap;
-    ac_mask_find(&rule, e->src, e->n, &mask);
+  ac_mask_rule rule = special_values(e->scale);
+  written = predicted_by(e, &rule, written);
+  if (rule.n_fixed < 2 && common_value(e->src, e->n, e->scale->type, &rule.fixed[rule.n_fixed])) {
+    rule.n_fixed++;
+    written = predicted_by(e, &rule, written);
   }
-  if (mask.masked == e->n) return written;
-  size_t head = as_it_is ? e->head : 1;
-  if (written <= head + 1) return written;
-  uint8_t *bytes;
-  uint32_t n_fine;
-  const size_t size = ac_field_encode(e->scale, &box, e->src, e->n, &mask, e->tuning, e->s, &bytes, written - head - 1, &n_fine);
-  if (!size) return written;
-  if (!as_it_is && mask.masked) {
-    uint8_t *const start = (uint8_t *)e->s->wide; /* nobody needs it any more */
-    ac_writer out = {start, start + (written - head - 1 - size), 0};
-    ac_mask_write(&out, &mask, value, e->src, &e->geometry->strides, (uint8_t *)e->s->events);
-    if (out.failed) return written;
-    memcpy(e->dst + head, start, (size_t)(out.p - start));
-    head += (size_t)(out.p - start);
-  }
-  memcpy(e->dst + head, bytes, size);
-  e->dst[0] = (uint8_t)(AC_MODE_PREDICTED | (mask.masked ? HAS_MASK : 0) | (n_fine ? HAS_FINE : 0));
-  return head + size;
+  return written;
 }
 
 size_t ac_block_encode(const ac_scale *scale, const ac_geometry *geometry, const void *src, const ac_tuning *tuning,

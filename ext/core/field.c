@@ -9,6 +9,8 @@
 #include "field.h"
 
 #include <string.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "lists.h"
 
@@ -545,7 +547,7 @@ static uint32_t find_apart(const field *f, const ac_scale *scale, const void *va
 
 /* ---- encode: choice ---- */
 /* Values of samples: of one on which all predictors are tried, and of one for the best of them. */
-enum { SMALL_SAMPLE = 1 << 13, SAMPLE = 1 << 14, FINALISTS = 3, MOST_TRIALS = 32 };
+enum { SMALL_SAMPLE = 1 << 14, SAMPLE = 1 << 15, FINALISTS = 2, MOST_TRIALS = 32 };
 
 /* A part of a block, of at most so many values, in its middle: integers and flags move to the front of their arrays. */
 static uint32_t take_sample(uint32_t most, const ac_box *box, ac_box *part, int32_t *integers, uint8_t *known, int32_t *to, uint8_t *known_to) {
@@ -633,6 +635,9 @@ static outcome cost_of(field *f, const ac_tuning *tuning, const sample *v, const
   return o;
 }
 
+/* A unit of the first index, from which others are predicted, to try first; others are tried when the rest is known. */
+static const uint8_t FINER_UNIT[AC_FOLDS] = {1, 3, 5};
+
 typedef struct {
   field f;
   double bits;
@@ -648,42 +653,49 @@ static void consider(candidate *best, unsigned *n, const field *f, double bits) 
   best[at] = (candidate){*f, bits};
 }
 
-/* The best predictors for a small sample. */
-static void choose_some(const ac_tuning *tuning, const sample *v, const room *m, unsigned fold, candidate *best, unsigned *n) {
-  const int permits[2] = {tuning->predictor != AC_PREDICTOR_LORENZO && ac_level(tuning) > 1,
+/* The best axes for a small sample, with a reference or without. */
+static void choose_some(const ac_tuning *tuning, const sample *v, const room *m, unsigned fold, int raster_only, candidate *best, unsigned *n) {
+  static const uint8_t REFERENCES[] = {AC_NO_REFERENCE, AC_LONG_MEAN, AC_LAST};
+  const int permits[2] = {tuning->predictor != AC_PREDICTOR_LORENZO && ac_level(tuning) > 1 && !raster_only,
                           tuning->predictor != AC_PREDICTOR_INTERPOLATION && !fold};
   for (unsigned raster = 0; raster < 2; raster++)
     for (unsigned first = 0; first < v->box.ndim && permits[raster]; first++)
-      for (unsigned axes = 1; axes <= AC_AXES && first + axes <= v->box.ndim; axes++)
-        for (unsigned reference = 0; reference <= (raster ? AC_NO_REFERENCE : AC_LAST); reference++) {
+      for (unsigned axes = 1; axes <= AC_AXES && first + axes <= v->box.ndim; axes++) {
+        candidate c = {.bits = 1e300};
+        for (unsigned i = 0; i < (raster ? 1u : sizeof REFERENCES); i++) {
           field f = {.fold = (uint8_t)fold};
-          if (!shape_predictor(&f, &v->box, first, axes, reference, (int)raster)) continue;
-          consider(best, n, &f, cost_of(&f, tuning, v, m, 0).bits);
+          if (!shape_predictor(&f, &v->box, first, axes, REFERENCES[i], (int)raster)) continue;
+          if (REFERENCES[i] == AC_LONG_MEAN) f.predictor.first_unit = FINER_UNIT[fold];
+          const double bits = cost_of(&f, tuning, v, m, 0).bits;
+          if (bits < c.bits) c = (candidate){f, bits};
         }
+        if (c.bits < 1e300) consider(best, n, &c.f, c.bits);
+      }
 }
 
-/* The best of them for a larger one, with other references, and finer first indices; its bits are 1e300 if there is none. */
+/* The best of them for a larger one, with all references, and finer first indices; its bits are 1e300 if there is none. */
 static candidate choose_best(const ac_tuning *tuning, const sample *v, const room *m, const candidate *some, unsigned n) {
   static const uint8_t UNITS[] = {9, 5, 3, 1};
   candidate best = {.bits = 1e300};
   for (unsigned i = 0; i < n; i++) {
     const field *const g = &some[i].f;
-    const unsigned first = g->predictor.reference;
-    for (unsigned reference = first; reference < (first ? (unsigned)AC_REFERENCES : 1u); reference++) {
-      candidate c = {.f = {.fold = g->fold}};
-      if (!shape_predictor(&c.f, &v->box, g->first, g->axes, reference, !g->predictor.pyramid.levels)) continue;
-      c.bits = cost_of(&c.f, tuning, v, m, 1).bits;
-      if (c.bits < best.bits) best = c;
-    }
+    const int any = g->predictor.reference != AC_NO_REFERENCE;
+    for (unsigned reference = any; reference < (any ? (unsigned)AC_REFERENCES : 1u); reference++)
+      for (unsigned finer = 0; finer <= (any && g->fold); finer++) {
+        candidate c = {.f = {.fold = g->fold}};
+        if (!shape_predictor(&c.f, &v->box, g->first, g->axes, reference, !g->predictor.pyramid.levels)) continue;
+        if (finer) c.f.predictor.first_unit = FINER_UNIT[g->fold];
+        c.bits = cost_of(&c.f, tuning, v, m, 1).bits;
+        if (c.bits < best.bits) best = c;
+      }
   }
   if (!best.f.predictor.reference) return best;
-  for (unsigned i = 0; i < sizeof UNITS; i++) { /* finer, as what others are predicted from */
-    if (UNITS[i] >= best.f.predictor.unit) continue;
+  for (unsigned i = 0; i < sizeof UNITS; i++) {
+    if (UNITS[i] >= best.f.predictor.unit || UNITS[i] == FINER_UNIT[best.f.fold]) continue;
     candidate c = best;
     c.f.predictor.first_unit = UNITS[i];
     c.bits = cost_of(&c.f, tuning, v, m, 1).bits;
-    if (c.bits >= best.bits) break;
-    best = c;
+    if (c.bits < best.bits) best = c;
   }
   return best;
 }
@@ -710,7 +722,7 @@ size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *val
       if (2 * (uint64_t)v.n > n) around.corrected = s->index;
       if (!large) n_some = 0;
       if (!large) {
-        choose_some(tuning, &v, &around, fold, some, &n_some);
+        choose_some(tuning, &v, &around, fold, folded && !fold, some, &n_some);
       } else {
         const candidate c = choose_best(tuning, &v, &around, some, n_some);
         if (c.bits < best.bits) best = c;
@@ -723,6 +735,7 @@ size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *val
   if (!quantize_values(&f, scale, values, n, m.integers, m.known)) return 0;
   if (!shape_predictor(&f, box, best.f.first, best.f.axes, best.f.predictor.reference, !best.f.predictor.pyramid.levels)) return 0;
   f.predictor.first_unit = best.f.predictor.first_unit;
+  if (getenv("DBG")) fprintf(stderr, "first %d axes %d ref %d fold %d unit %d first %d levels %d\n", best.f.first, best.f.axes, best.f.predictor.reference, best.f.fold, best.f.predictor.unit, best.f.predictor.first_unit, best.f.predictor.pyramid.levels);
   outcome o = cost_of(&f, tuning, &all, &m, 1);
   if (!o.is_last) o = attempt(&f, tuning, n, &m, 1);
   if (o.bits / 8 >= (double)most) return 0;

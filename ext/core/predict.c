@@ -81,6 +81,16 @@ static four four_places(const int32_t *row, uint32_t k, uint32_t length, uint32_
 }
 
 /* ---- neighbourhoods ---- */
+/* Its places of neighbours stay as they are: there are many spans, and few have all of them. */
+static void start_span(ac_span *span, uint32_t at, uint32_t left, uint8_t unit, int raster) {
+  span->at = at;
+  span->n = left < AC_SPAN ? left : AC_SPAN;
+  span->raster = raster;
+  span->unit = unit;
+  span->predicted = NULL;
+  span->n_near = span->weights = 0;
+}
+
 static void add_near(ac_span *span, const uint8_t *magnitude, unsigned weight) {
   span->near[span->n_near] = magnitude;
   span->weight[span->n_near++] = (uint8_t)weight;
@@ -142,7 +152,13 @@ static void try_row(refining *f, unsigned level, unsigned mask, uint32_t i0, uin
   const size_t row_at = ((size_t)i0 * own->grid.extent[1] + i1) * own->grid.row;
   for (uint32_t k = 0; k < own->grid.row; k += AC_SPAN) {
     const uint32_t n = own->grid.row - k < AC_SPAN ? own->grid.row - k : AC_SPAN;
-    ac_trial t = {.level = level, .mask = mask, .at = (uint32_t)(own->r + row_at + k - w->s->r), .n = n, .shift = f->shift};
+    ac_trial t;
+    t.level = level;
+    t.mask = mask;
+    t.axes = 0;
+    t.at = (uint32_t)(own->r + row_at + k - w->s->r);
+    t.n = n;
+    t.shift = f->shift;
     for (unsigned a = AC_AXES; a-- > 0;) {
       if (!(mask >> a & 1)) continue;
       const layer *from = &f->of[mask ^ 1u << a];
@@ -175,7 +191,8 @@ static int refine_row(refining *f, unsigned level, unsigned mask, uint32_t outer
   const size_t row_at = ((size_t)i0 * g->extent[1] + i1) * g->row;
   const unsigned of_parent = OF_PARENTS / 2 / (unsigned)__builtin_popcount(mask);
   for (uint32_t k = 0; k < g->row; k += AC_SPAN) {
-    ac_span span = {.at = (uint32_t)(own->r + row_at + k - w->s->r), .n = g->row - k < AC_SPAN ? g->row - k : AC_SPAN, .unit = unit_of(w, outer)};
+    ac_span span;
+    start_span(&span, (uint32_t)(own->r + row_at + k - w->s->r), g->row - k, unit_of(w, outer), 0);
     unsigned axes = 0;
     f->n_beside = 0;
     for (unsigned a = AC_AXES; a-- > 0;) {
@@ -298,7 +315,8 @@ static int raster(refining *f) {
     for (uint32_t i0 = 0; i0 < g.extent[0]; i0++)
       for (uint32_t i1 = 0; i1 < g.extent[1]; i1++, at += g.row) {
         for (uint32_t k = 0; k < g.row; k += AC_SPAN) {
-          ac_span span = {.at = at + k, .n = g.row - k < AC_SPAN ? g.row - k : AC_SPAN, .raster = 1, .unit = unit_of(w, o)};
+          ac_span span;
+          start_span(&span, at + k, g.row - k, unit_of(w, o), 1);
           f->n_beside = 0;
           add_rows(f, &span, w->s->magnitude + at, &g, i0, i1, k, o, g.size);
           const int error = w->span(w, &span);
