@@ -15,13 +15,21 @@ static const uint16_t LIMITS[AC_BINS] = {0, 1, 8, 11, 16, 23, 32, 45, 64, 91, 12
 uint16_t ac_bin_limit(unsigned i, unsigned weights) { return (uint16_t)((LIMITS[i] * weights + 63) / 64); }
 
 /* ---- encoder ---- */
+static unsigned bin_at(int32_t v, unsigned k, unsigned m) {
+  const int32_t at = ac_residual_of(v, k, m).bin + AC_TOKEN_MIDDLE;
+  return at < 0 ? 0 : at >= AC_TOKEN_SPAN ? AC_TOKEN_SPAN - 1 : (unsigned)at;
+}
+
 void ac_residuals_count(const int32_t *v, const uint8_t *neighbourhood, const uint8_t *flags, uint32_t n, unsigned k,
                         unsigned m, ac_residual_counts *counts) {
+  enum { NEAR = 256 };
+  uint8_t bin[2 * NEAR];
   memset(counts, 0, sizeof *counts);
+  for (int32_t i = 0; i < 2 * NEAR; i++) bin[i] = (uint8_t)bin_at(i - NEAR, k, m);
   for (uint32_t i = 0; i < n; i++) {
     if (flags && flags[i] & AC_SKIPPED) continue;
-    const int32_t at = ac_residual_of(v[i], k, m).bin + AC_TOKEN_MIDDLE;
-    counts->count[neighbourhood[i]][at < 0 ? 0 : at >= AC_TOKEN_SPAN ? AC_TOKEN_SPAN - 1 : at]++;
+    const uint32_t near = (uint32_t)v[i] + NEAR;
+    counts->count[neighbourhood[i]][near < 2 * NEAR ? bin[near] : bin_at(v[i], k, m)]++;
   }
 }
 

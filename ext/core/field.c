@@ -488,25 +488,35 @@ static size_t write_field(const field *f, const ac_scale *scale, const void *val
 /* ---- encode: lattices ---- */
 enum { PIECE = 1024 };
 
-/* Integers nearest on the lattice, and what is known of the values: 0 if this lattice is not for them. */
+/* Integers nearest on the lattice, and what is known of the values beside MASKED: 0 if this lattice is not for them. */
 static int quantize_values(const field *f, const ac_scale *scale, const void *values, uint32_t n, int32_t *x, uint8_t *known) {
-  const int dtype = scale->type->dtype, has_fine = ac_fold_limit(dtype, 1) > 0;
-  const double inv = 1 / ac_fold_step(scale, f->fold), limit = ac_fold_limit(dtype, f->fold);
-  uint8_t on[PIECE];
+  const int dtype = scale->type->dtype, is_wide = dtype == AC_FLOAT64;
+  const double step = ac_fold_step(scale, f->fold), limit = ac_fold_limit(dtype, f->fold);
   uint32_t far = 0;
+  if (ac_fold_limit(dtype, 1) == 0) { /* 16-bit floats */
+    for (uint32_t i = 0; i < n; i++) {
+      const double q = ac_rint(ac_value_at(dtype, values, i) * (1 / step));
+      const int near = q < limit && q > -limit;
+      x[i] = near ? (int32_t)q : 0;
+      known[i] &= MASKED;
+      far += !near & !known[i];
+    }
+    return far <= n / 64;
+  }
+  /* on another lattice, or on the uniform one, but not by this one's arithmetic: another mode may have put it out */
+  uint8_t what[1 << AC_FOLDS], on[PIECE];
+  for (unsigned i = 0; i < sizeof what; i++) what[i] = !i ? 0 : i >> f->fold & 1 ? FIXED : APART;
+  if (!f->fold) what[1] = 0;
   for (uint32_t from = 0; from < n; from += PIECE) {
     const uint32_t m = n - from < PIECE ? n - from : PIECE;
-    if (has_fine) ac_folds_find(scale, (const uint8_t *)values + (size_t)from * scale->type->size, m, on);
+    const uint8_t *const piece = (const uint8_t *)values + (size_t)from * scale->type->size;
+    ac_folds_find(scale, piece, m, on);
+    const uint32_t some = ac_active_kernels()->nearest[is_wide](piece, step, limit, m, x + from);
+    for (uint32_t j = 0; j < m; j++) known[from + j] = known[from + j] & MASKED ? MASKED : what[on[j]];
+    if (!some) continue;
     for (uint32_t j = 0; j < m; j++) {
-      const uint32_t i = from + j;
-      const double q = ac_rint(ac_value_at(dtype, values, i) * inv);
-      const int near = q < limit && q > -limit;
-      known[i] &= MASKED;
-      x[i] = near ? (int32_t)q : 0;
-      if (known[i]) continue;
-      far += !near;
-      /* on another lattice, or on the uniform one, but not by this one's arithmetic: another mode may have put it out */
-      if (has_fine && on[j]) known[i] = on[j] >> f->fold & 1 ? FIXED : !f->fold && on[j] == 1 ? 0 : APART;
+      const double value = ac_value_at(dtype, piece, j);
+      far += !(known[from + j] & MASKED) && !(fabs(ac_rint(value * (1 / step))) < limit);
     }
   }
   return far <= n / 64;
@@ -515,14 +525,18 @@ static int quantize_values(const field *f, const ac_scale *scale, const void *va
 /* Values that are stored bit for bit: those that reconstructions miss. */
 static uint32_t find_refused(const field *f, const ac_scale *scale, const void *values, const int32_t *r, uint32_t n,
                              const uint8_t *known, uint32_t *index) {
-  const int dtype = scale->type->dtype;
-  const double step = ac_fold_step(scale, f->fold), limit = ac_fold_limit(dtype, f->fold);
+  const int dtype = scale->type->dtype, has_kernel = dtype == AC_FLOAT32 || dtype == AC_FLOAT64;
+  const double step = ac_fold_step(scale, f->fold), limit = ac_fold_limit(dtype, f->fold), tol = scale->lattice.tol;
   uint32_t refused = 0;
-  for (uint32_t i = 0; i < n; i++) {
-    if (known[i] & MASKED) continue;
-    const int outside = r[i] >= limit || r[i] <= -limit; /* where nobody would know it again */
-    if (outside || !ac_within(ac_value_at(dtype, values, i), ac_reconstruct(dtype, r[i], step), scale->lattice.tol))
-      index[refused++] = i;
+  for (uint32_t from = 0; from < n; from += PIECE) {
+    const uint32_t end = n - from < PIECE ? n : from + PIECE;
+    const uint8_t *const piece = (const uint8_t *)values + (size_t)from * scale->type->size;
+    if (has_kernel && !ac_active_kernels()->off[dtype == AC_FLOAT64](piece, r + from, step, limit, tol, end - from)) continue;
+    for (uint32_t i = from; i < end; i++) {
+      if (known[i] & MASKED) continue;
+      const int outside = r[i] >= limit || r[i] <= -limit; /* where nobody would know it again */
+      if (outside || !ac_within(ac_value_at(dtype, values, i), ac_reconstruct(dtype, r[i], step), tol)) index[refused++] = i;
+    }
   }
   return refused;
 }
@@ -533,9 +547,11 @@ static uint32_t find_apart(const field *f, const ac_scale *scale, const void *va
   const int dtype = scale->type->dtype;
   const unsigned size = scale->type->size;
   uint32_t found = 0;
+  if (ac_fold_limit(dtype, 1) == 0) return 0;
   for (uint32_t i = 0, j = 0; i < n; i++) {
+    if (!(known[i] & APART)) continue;
     while (j < n_refused && refused[j] < i) j++;
-    if (!(known[i] & APART) || (j < n_refused && refused[j] == i)) continue;
+    if (j < n_refused && refused[j] == i) continue;
     const double value = ac_value_at(dtype, values, i);
     uint8_t on;
     ac_folds_find(scale, (const uint8_t *)values + (size_t)i * size, 1, &on);
@@ -547,10 +563,12 @@ static uint32_t find_apart(const field *f, const ac_scale *scale, const void *va
 
 /* ---- encode: choice ---- */
 /* Values of samples: of one on which all predictors are tried, and of one for the best of them. */
-enum { SMALL_SAMPLE = 1 << 14, SAMPLE = 1 << 15, FINALISTS = 2, MOST_TRIALS = 32 };
+enum { SMALL_SAMPLE = 1 << 14, SAMPLE = 1 << 15, FINALISTS = 2 };
+enum { CHOOSES_AGAIN = 5, CHOOSES_ALL = 7 }; /* from these levels on, rules are chosen by all values: once, or from the start */
 
-/* A part of a block, of at most so many values, in its middle: integers and flags move to the front of their arrays. */
-static uint32_t take_sample(uint32_t most, const ac_box *box, ac_box *part, int32_t *integers, uint8_t *known, int32_t *to, uint8_t *known_to) {
+/* A part of a block, of at most so many values, in its middle: values of `size` bytes, and what is known of them. */
+static uint32_t take_sample(uint32_t most, const ac_box *box, ac_box *part, unsigned size, const uint8_t *values, const uint8_t *known,
+                            uint8_t *to, uint8_t *known_to) {
   uint64_t n = 1;
   *part = *box;
   for (unsigned d = 0; d < box->ndim; d++) n *= box->extent[d];
@@ -562,17 +580,17 @@ static uint32_t take_sample(uint32_t most, const ac_box *box, ac_box *part, int3
     part->extent[longest] = (part->extent[longest] + 1) / 2;
     n *= part->extent[longest];
   }
-  uint32_t at[AC_BOX_NDIM] = {0}, stride[AC_BOX_NDIM] = {0}, from = 0, size = 1;
+  uint32_t at[AC_BOX_NDIM] = {0}, stride[AC_BOX_NDIM] = {0}, from = 0, all = 1;
   for (unsigned d = box->ndim; d-- > 0;) {
-    stride[d] = size;
-    from += (box->extent[d] - part->extent[d]) / 2 * size;
-    size *= box->extent[d];
+    stride[d] = all;
+    from += (box->extent[d] - part->extent[d]) / 2 * all;
+    all *= box->extent[d];
   }
   const uint32_t row = part->extent[box->ndim - 1];
   for (uint32_t i = 0; i < n; i += row) {
     uint32_t place = from;
     for (unsigned d = 0; d + 1 < box->ndim; d++) place += at[d] * stride[d];
-    memcpy(to + i, integers + place, row * sizeof *to);
+    memcpy(to + (size_t)i * size, values + (size_t)place * size, (size_t)row * size);
     memcpy(known_to + i, known + place, row);
     for (unsigned d = box->ndim - 1; d-- > 0;) {
       if (++at[d] < part->extent[d]) break;
@@ -615,24 +633,50 @@ typedef struct {
   uint32_t n;
 } sample;
 
-/* What a sample costs with a predictor, whose rules are chosen by what is there; `again` if they are chosen once more by
- * what decoders will have in its place.  The rest is left as it was tried last. */
-static outcome cost_of(field *f, const ac_tuning *tuning, const sample *v, const room *m, int again) {
+/* Rules that were chosen for a part, for the whole: where it has more levels, or classes that the part has not, those of the
+ * next finer level. */
+static void take_rules(const ac_predictor *part, ac_predictor *all) {
+  for (unsigned level = 0; level < all->pyramid.levels; level++)
+    for (unsigned mask = 1; mask < 8; mask++) {
+      unsigned from = level < part->pyramid.levels ? level : part->pyramid.levels - 1u;
+      while (from && !ac_pyramid_class(&part->pyramid, from, mask).size) from--;
+      all->rules[level][mask] = part->rules[from][mask];
+    }
+}
+
+static void split(const field *f, const sample *v, const room *m) {
   ac_pyramid_split(&f->predictor.pyramid, 4, v->integers, m->walk.grids[0], m->x);
   ac_pyramid_split(&f->predictor.pyramid, 1, v->known, m->walk.grids[0], m->flags);
-  if (!f->predictor.pyramid.levels) return attempt(f, tuning, v->n, m, 1);
-  choose_rules(f, m->x, m->x, m->flags, &m->walk);
-  outcome o = attempt(f, tuning, v->n, m, 1);
-  if (!again) return o;
+}
+
+/* With the rules that it has. */
+static outcome try_with(field *f, const ac_tuning *tuning, const sample *v, const room *m) {
+  split(f, v, m);
+  return attempt(f, tuning, v->n, m, 1);
+}
+
+/* Rules chosen again, by what decoders will have in the place of values, if that is better than what was tried last. */
+static outcome improve(field *f, outcome o, const ac_tuning *tuning, uint32_t n, const room *m) {
   field other = *f;
   choose_rules(&other, m->x, m->walk.r, m->flags, &m->walk);
-  const outcome second = attempt(&other, tuning, v->n, m, 1);
+  const outcome second = attempt(&other, tuning, n, m, 1);
   if (second.bits <= o.bits) {
     *f = other;
     return second;
   }
   o.is_last = 0;
   return o;
+}
+
+/* What a sample costs with a predictor, whose rules are chosen by what is there; `again` if they are chosen once more by
+ * what decoders will have in its place.  The rest is left as it was tried last. */
+static outcome cost_of(field *f, const ac_tuning *tuning, const sample *v, const room *m, int again) {
+  split(f, v, m);
+  if (!f->predictor.pyramid.levels) return attempt(f, tuning, v->n, m, 1);
+  choose_rules(f, m->x, m->x, m->flags, &m->walk);
+  const outcome o = attempt(f, tuning, v->n, m, 1);
+  if (!again) return o;
+  return improve(f, o, tuning, v->n, m);
 }
 
 /* A unit of the first index, from which others are predicted, to try first; others are tried when the rest is known. */
@@ -685,46 +729,44 @@ static candidate choose_best(const ac_tuning *tuning, const sample *v, const roo
         candidate c = {.f = {.fold = g->fold}};
         if (!shape_predictor(&c.f, &v->box, g->first, g->axes, reference, !g->predictor.pyramid.levels)) continue;
         if (finer) c.f.predictor.first_unit = FINER_UNIT[g->fold];
-        c.bits = cost_of(&c.f, tuning, v, m, 1).bits;
+        c.bits = cost_of(&c.f, tuning, v, m, 0).bits;
         if (c.bits < best.bits) best = c;
       }
   }
-  if (!best.f.predictor.reference) return best;
+  if (!best.f.predictor.reference) goto done;
   for (unsigned i = 0; i < sizeof UNITS; i++) {
     if (UNITS[i] >= best.f.predictor.unit || UNITS[i] == FINER_UNIT[best.f.fold]) continue;
     candidate c = best;
     c.f.predictor.first_unit = UNITS[i];
-    c.bits = cost_of(&c.f, tuning, v, m, 1).bits;
+    c.bits = cost_of(&c.f, tuning, v, m, 0).bits;
     if (c.bits < best.bits) best = c;
   }
+done:
+  if (n) best.bits = cost_of(&best.f, tuning, v, m, 1).bits;
   return best;
 }
 
 size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_mask *mask,
                        const ac_tuning *tuning, ac_encode_scratch *s, uint8_t **bytes, size_t most, uint32_t *n_fine) {
   const room m = room_in(s, n);
+  const unsigned size = scale->type->size;
   for (uint32_t i = 0; i < n; i++) m.known[i] = mask->masked && mask->bits[i / 64] >> (i % 64) & 1 ? MASKED : 0;
-  /* tried on samples, in the places of corrections and of what is known of the values */
-  int32_t *const integers = (int32_t *)m.corrected;
-  uint8_t *const known = (uint8_t *)s->tokens;
+  /* tried on samples, which are where the whole will be; corrections go behind them */
   candidate some[FINALISTS], best = {.bits = 1e300};
-  unsigned n_some = 0, folded = 0;
-  for (unsigned fold = AC_FOLDS; fold-- > 0;) {
-    field f = {.fold = (uint8_t)fold};
-    if (fold && folded) continue; /* the finest that they are on */
-    if (ac_fold_limit(scale->type->dtype, fold) == 0 || !quantize_values(&f, scale, values, n, m.integers, m.known)) continue;
-    folded |= fold;
+  for (unsigned fold = AC_FOLDS, folded = 0; fold-- > 0;) {
+    unsigned n_some = 0;
+    if (ac_fold_limit(scale->type->dtype, fold) == 0 || (fold && folded)) continue; /* the finest that they are on */
     for (unsigned large = 0; large < 2; large++) {
-      sample v = {.integers = integers, .known = known};
-      v.n = take_sample(large ? SAMPLE : SMALL_SAMPLE, box, &v.box, m.integers, m.known, integers, known);
-      room around = m; /* corrections go where the sample is not */
-      around.corrected = (uint32_t *)integers + v.n;
-      if (2 * (uint64_t)v.n > n) around.corrected = s->index;
-      if (!large) n_some = 0;
+      field f = {.fold = (uint8_t)fold};
+      sample v = {.integers = m.integers, .known = s->tokens};
+      uint8_t *const some_values = (uint8_t *)s->wide;
+      v.n = take_sample(large ? SAMPLE : SMALL_SAMPLE, box, &v.box, size, values, m.known, some_values, s->tokens);
+      if (!quantize_values(&f, scale, some_values, v.n, m.integers, s->tokens)) break;
+      folded |= fold;
       if (!large) {
-        choose_some(tuning, &v, &around, fold, folded && !fold, some, &n_some);
+        choose_some(tuning, &v, &m, fold, folded > 1 && !fold, some, &n_some);
       } else {
-        const candidate c = choose_best(tuning, &v, &around, some, n_some);
+        const candidate c = choose_best(tuning, &v, &m, some, n_some);
         if (c.bits < best.bits) best = c;
       }
     }
@@ -736,8 +778,16 @@ size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *val
   if (!shape_predictor(&f, box, best.f.first, best.f.axes, best.f.predictor.reference, !best.f.predictor.pyramid.levels)) return 0;
   f.predictor.first_unit = best.f.predictor.first_unit;
   if (getenv("DBG")) fprintf(stderr, "first %d axes %d ref %d fold %d unit %d first %d levels %d\n", best.f.first, best.f.axes, best.f.predictor.reference, best.f.fold, best.f.predictor.unit, best.f.predictor.first_unit, best.f.predictor.pyramid.levels);
-  outcome o = cost_of(&f, tuning, &all, &m, 1);
-  if (!o.is_last) o = attempt(&f, tuning, n, &m, 1);
+  outcome o;
+  if (ac_level(tuning) < CHOOSES_ALL) {
+    if (f.predictor.pyramid.levels) take_rules(&best.f.predictor, &f.predictor);
+    o = try_with(&f, tuning, &all, &m);
+    if (f.predictor.pyramid.levels && ac_level(tuning) >= CHOOSES_AGAIN) o = improve(&f, o, tuning, n, &m);
+    if (!o.is_last) o = attempt(&f, tuning, n, &m, 1);
+  } else {
+    o = cost_of(&f, tuning, &all, &m, 1);
+    if (!o.is_last) o = attempt(&f, tuning, n, &m, 1);
+  }
   if (o.bits / 8 >= (double)most) return 0;
   f.contexts.lanes = tuning->lanes ? tuning->lanes : lanes_of_bytes(o.bits / 8);
   o.n_refused = find_refused(&f, scale, values, o.r, n, m.known, s->index);
@@ -748,8 +798,8 @@ size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *val
   *n_fine = find_apart(&f, scale, values, o.r, n, m.known, s->index, o.n_refused, s->events, m.tokens);
   if (*n_fine) ac_fine_write(&out, s->events, m.tokens, *n_fine);
   if (out.failed) return 0;
-  const size_t size = write_field(&f, scale, values, n, s, &m, &o, 1, out.p, (size_t)(out.end - out.p));
-  return size ? (size_t)(out.p - *bytes) + size : 0;
+  const size_t written = write_field(&f, scale, values, n, s, &m, &o, 1, out.p, (size_t)(out.end - out.p));
+  return written ? (size_t)(out.p - *bytes) + written : 0;
 }
 
 /* ---- decode ---- */

@@ -200,6 +200,10 @@ typedef struct {
   void (*sums)(int32_t *v, uint32_t n, uint32_t distance);
   /* Values of integers: r times a step, as ac_reconstruct_* has them.  By AC_OUT_F32 .. AC_OUT_BF16. */
   void (*scale[AC_INS])(const int32_t *r, double step, uint32_t n, void *out);
+  /* Nearest integers of values on a lattice, 0 where they are not below the limit: returns how many are not.  Of float32, of float64. */
+  uint32_t (*nearest[2])(const void *values, double step, double limit, uint32_t n, int32_t *r);
+  /* How many of n values are perhaps not within tol of what r stands for, or have an r that is not below the limit. */
+  uint32_t (*off[2])(const void *values, const int32_t *r, double step, double limit, double tol, uint32_t n);
   /* Which of some lattices values lie on, with integers below a limit: bit i for that of step[i].  Of float32, of float64. */
   void (*belongs[2])(const void *values, const double *step, const double *limit, unsigned lattices, uint32_t n, uint8_t *on);
 } ac_kernels;

@@ -271,7 +271,34 @@ DEFINE_SCALE(uint16_t, bf16)
 DEFINE_BELONGS(float, f32)
 DEFINE_BELONGS(double, f64)
 
+#define DEFINE_NEAREST(T, F)                                                                                             \
+  UNUSED static uint32_t nearest_##F(const void *values, double step, double limit, uint32_t n, int32_t *restrict r) {   \
+    const T *restrict const x = values;                                                                                  \
+    const double inv = 1 / step;                                                                                         \
+    uint32_t far = 0;                                                                                                    \
+    for (uint32_t j = 0; j < n; j++) {                                                                                   \
+      const double q = ac_rint((double)x[j] * inv);                                                                      \
+      const int near = fabs(q) < limit; /* NaN is not */                                                                 \
+      r[j] = (int32_t)(near ? q : 0);                                                                                    \
+      far += !near;                                                                                                      \
+    }                                                                                                                    \
+    return far;                                                                                                          \
+  }                                                                                                                      \
+  UNUSED static uint32_t off_##F(const void *values, const int32_t *restrict r, double step, double limit, double tol,   \
+                                 uint32_t n) {                                                                           \
+    const T *restrict const x = values;                                                                                  \
+    uint32_t off = 0;                                                                                                    \
+    for (uint32_t j = 0; j < n; j++) {                                                                                   \
+      const double error = (double)x[j] - (double)(T)((double)r[j] * step);                                              \
+      off += !((fabs(error) < tol) & (fabs((double)r[j]) < limit));                                                      \
+    }                                                                                                                    \
+    return off;                                                                                                          \
+  }
+DEFINE_NEAREST(float, f32)
+DEFINE_NEAREST(double, f64)
+
 #define ROW_KERNELS                                                                                                \
   midpoint, cubic, blend, refer, follow, accumulate, deal32, deal8, zip32, zip8, contexts, pop_residuals, magnitudes, \
-  by_units, price, advance, sums, {scale_f32, scale_f64, scale_f16, scale_bf16}, {belongs_f32, belongs_f64}
+  by_units, price, advance, sums, {scale_f32, scale_f64, scale_f16, scale_bf16}, {nearest_f32, nearest_f64}, \
+  {off_f32, off_f64}, {belongs_f32, belongs_f64}
 #endif
