@@ -21,9 +21,11 @@ static uint64_t length_of(const ac_array *a, unsigned i) { return a->shape[a->f_
  * last to be cut.  Where a hyperplane of an axis is too large for that, LEAST along this axis are what prediction needs to
  * see of it, and the next one is cut, too: the faster an axis, the longer are the pieces.  If there are so many axes that the later
  * ones could not have LEAST, the slowest get less.
- * Parts of an axis are made equally long, so that no box is much smaller than others; what that leaves is for the later axes. */
-void ac_box_choose(const ac_array *array, uint32_t most, uint32_t *extents) {
-  enum { LEAST = 16 };
+ * Parts of an axis are made equally long, so that no box is much smaller than others; what that leaves is for the later axes.
+ * The slowest axis is often time, or a level, with planes that are all alike: predictions gain by having many of them. */
+void ac_box_choose(const ac_array *array, uint32_t most, int predicts, unsigned apart, uint32_t *extents) {
+  enum { LEAST = 16, LEAST_PREDICTED = 32, FIRST_PREDICTED = 128 };
+  const uint64_t usual = predicts ? LEAST_PREDICTED : LEAST, first = predicts ? FIRST_PREDICTED : LEAST;
   const unsigned d = array->ndim;
   uint64_t rest[AC_MAX_NDIM], least[AC_MAX_NDIM]; /* elements of the later axes, and with LEAST of each: no more than `most` */
   for (uint64_t i = d, all = 1, some = 1; i-- > 0;) {
@@ -31,13 +33,15 @@ void ac_box_choose(const ac_array *array, uint32_t most, uint32_t *extents) {
     rest[i] = all;
     least[i] = some;
     all *= n;
-    some = smaller(some * smaller(n, LEAST), (uint64_t)most + 1);
+    some = smaller(some * smaller(n, usual), (uint64_t)most + 1);
   }
   uint64_t left = most;
   for (unsigned i = 0, whole = 0; i < d; i++) {
-    const uint64_t n = length_of(array, i), want = smaller(n, LEAST);
+    const uint64_t n = length_of(array, i), want = i < apart ? 1 : smaller(n, i > apart ? usual : first);
     uint64_t b = n;
-    if (!whole && left / rest[i] >= want) {
+    if (i < apart) {
+      b = 1;
+    } else if (!whole && left / rest[i] >= want) {
       b = smaller(n, left / rest[i]);
       whole = 1;
     } else if (!whole) {

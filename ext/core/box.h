@@ -58,8 +58,9 @@ typedef struct {
   uint64_t start[AC_MAX_NDIM], extent[AC_MAX_NDIM];
 } ac_part;
 
-/* The encoder's choice: extents in memory order of boxes of at most `most` elements, for an array that has more. */
-void ac_box_choose(const ac_array *array, uint32_t most, uint32_t *extents);
+/* The encoder's choice: extents in memory order of boxes of at most `most` elements, for an array that has more; if it
+ * predicts, boxes are longer along the slowest axis, and wider.  Along the `apart` slowest axes they have one index. */
+void ac_box_choose(const ac_array *array, uint32_t most, int predicts, unsigned apart, uint32_t *extents);
 
 void ac_cut_make(ac_cut *cut, const ac_info *info);
 

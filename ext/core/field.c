@@ -9,8 +9,6 @@
 #include "field.h"
 
 #include <string.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "lists.h"
 
@@ -755,14 +753,16 @@ size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *val
   candidate some[FINALISTS], best = {.bits = 1e300};
   for (unsigned fold = AC_FOLDS, folded = 0; fold-- > 0;) {
     unsigned n_some = 0;
+    field whole = {.fold = (uint8_t)fold};
     if (ac_fold_limit(scale->type->dtype, fold) == 0 || (fold && folded)) continue; /* the finest that they are on */
+    if (!quantize_values(&whole, scale, values, n, m.integers, m.known)) continue;
+    folded |= fold;
     for (unsigned large = 0; large < 2; large++) {
       field f = {.fold = (uint8_t)fold};
       sample v = {.integers = m.integers, .known = s->tokens};
       uint8_t *const some_values = (uint8_t *)s->wide;
       v.n = take_sample(large ? SAMPLE : SMALL_SAMPLE, box, &v.box, size, values, m.known, some_values, s->tokens);
-      if (!quantize_values(&f, scale, some_values, v.n, m.integers, s->tokens)) break;
-      folded |= fold;
+      quantize_values(&f, scale, some_values, v.n, m.integers, s->tokens);
       if (!large) {
         choose_some(tuning, &v, &m, fold, folded > 1 && !fold, some, &n_some);
       } else {
@@ -777,7 +777,6 @@ size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *val
   if (!quantize_values(&f, scale, values, n, m.integers, m.known)) return 0;
   if (!shape_predictor(&f, box, best.f.first, best.f.axes, best.f.predictor.reference, !best.f.predictor.pyramid.levels)) return 0;
   f.predictor.first_unit = best.f.predictor.first_unit;
-  if (getenv("DBG")) fprintf(stderr, "first %d axes %d ref %d fold %d unit %d first %d levels %d\n", best.f.first, best.f.axes, best.f.predictor.reference, best.f.fold, best.f.predictor.unit, best.f.predictor.first_unit, best.f.predictor.pyramid.levels);
   outcome o;
   if (ac_level(tuning) < CHOOSES_ALL) {
     if (f.predictor.pyramid.levels) take_rules(&best.f.predictor, &f.predictor);
