@@ -177,7 +177,7 @@ static int list_fine(encoding *e) {
     uint8_t on;
     ac_folds_find(scale, bits, 1, &on);
     index[e->n_fine] = index[i];
-    code[e->n_fine++] = ac_fine_code(scale, value, on, near);
+    if (!ac_fine_code(scale, value, on, near, &code[e->n_fine++])) return 0;
   }
   return 1;
 }

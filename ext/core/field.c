@@ -119,7 +119,8 @@ static int read_predictor(ac_reader *in, field *f, const ac_box *box) {
 
 /* ---- encode: residuals ---- */
 enum { MASKED = AC_SKIPPED, FIXED = 2, /* may have been put out before: comes back unchanged */
-       APART = 4 /* the same, but this lattice has not got it: listed */ };
+       APART = 4, /* the same, but this lattice has not got it: listed */
+       ROUNDED = 8 /* beyond the limits of this lattice: listed, on the uniform one */ };
 
 typedef struct {
   ac_walker walker; /* first, so that a pointer to it is one to this */
@@ -486,21 +487,14 @@ static size_t write_field(const field *f, const ac_scale *scale, const void *val
 /* ---- encode: lattices ---- */
 enum { PIECE = 1024 };
 
-/* Integers nearest on the lattice, and what is known of the values beside MASKED: 0 if this lattice is not for them. */
+/* Integers nearest on the lattice, and what is known of the values beside MASKED: 0 if this lattice is not for them.  Beyond
+ * its limits, where nobody would know values again, there may be some: they are rounded on the uniform lattice. */
 static int quantize_values(const field *f, const ac_scale *scale, const void *values, uint32_t n, int32_t *x, uint8_t *known) {
-  const int dtype = scale->type->dtype, is_wide = dtype == AC_FLOAT64;
+  enum { MOST = 1 << 29 };
+  const int dtype = scale->type->dtype, has_fine = ac_fold_limit(dtype, 1) > 0;
   const double step = ac_fold_step(scale, f->fold), limit = ac_fold_limit(dtype, f->fold);
+  const int32_t end = limit < MOST ? (int32_t)limit : MOST;
   uint32_t far = 0;
-  if (ac_fold_limit(dtype, 1) == 0) { /* 16-bit floats */
-    for (uint32_t i = 0; i < n; i++) {
-      const double q = ac_rint(ac_value_at(dtype, values, i) * (1 / step));
-      const int near = q < limit && q > -limit;
-      x[i] = near ? (int32_t)q : 0;
-      known[i] &= MASKED;
-      far += !near & !known[i];
-    }
-    return far <= n / 64;
-  }
   /* on another lattice, or on the uniform one, but not by this one's arithmetic: another mode may have put it out */
   uint8_t what[1 << AC_FOLDS], on[PIECE];
   for (unsigned i = 0; i < sizeof what; i++) what[i] = !i ? 0 : i >> f->fold & 1 ? FIXED : APART;
@@ -508,21 +502,38 @@ static int quantize_values(const field *f, const ac_scale *scale, const void *va
   for (uint32_t from = 0; from < n; from += PIECE) {
     const uint32_t m = n - from < PIECE ? n - from : PIECE;
     const uint8_t *const piece = (const uint8_t *)values + (size_t)from * scale->type->size;
+    uint32_t beyond = 0;
     ac_folds_find(scale, piece, m, on);
-    const uint32_t some = ac_active_kernels()->nearest[is_wide](piece, step, limit, m, x + from);
-    for (uint32_t j = 0; j < m; j++) known[from + j] = known[from + j] & MASKED ? MASKED : what[on[j]];
-    if (!some) continue;
+    if (has_fine) {
+      beyond = ac_active_kernels()->nearest[dtype == AC_FLOAT64](piece, step, MOST, m, x + from);
+    } else {
+      for (uint32_t j = 0; j < m; j++) {
+        const double q = ac_rint(ac_value_at(dtype, piece, j) * (1 / step));
+        const int near = fabs(q) < MOST;
+        x[from + j] = near ? (int32_t)q : 0;
+        beyond += !near;
+      }
+    }
     for (uint32_t j = 0; j < m; j++) {
-      const double value = ac_value_at(dtype, piece, j);
-      far += !(known[from + j] & MASKED) && !(fabs(ac_rint(value * (1 / step))) < limit);
+      const uint32_t i = from + j;
+      known[i] = known[i] & MASKED ? MASKED : what[on[j]];
+      far += (known[i] == 0) & ((x[i] >= end) | (x[i] <= -end));
+    }
+    for (uint32_t j = 0; j < m && beyond; j++) {
+      if (known[from + j] & MASKED) continue;
+      const double value = fabs(ac_value_at(dtype, piece, j));
+      const int here = !(ac_rint(value * (1 / step)) < MOST);
+      if (here && value * scale->lattice.inv <= AC_QMAX + 1.0) return 0; /* the mode uniform has it */
+      far += (uint32_t)here;
     }
   }
   return far <= n / 64;
 }
 
-/* Values that are stored bit for bit: those that reconstructions miss. */
+/* What reconstructions miss: values that the uniform lattice has are rounded to it, and listed (known as ROUNDED); all others
+ * are stored bit for bit.  Returns how many these are. */
 static uint32_t find_refused(const field *f, const ac_scale *scale, const void *values, const int32_t *r, uint32_t n,
-                             const uint8_t *known, uint32_t *index) {
+                             uint8_t *known, uint32_t *index) {
   const int dtype = scale->type->dtype, has_kernel = dtype == AC_FLOAT32 || dtype == AC_FLOAT64;
   const double step = ac_fold_step(scale, f->fold), limit = ac_fold_limit(dtype, f->fold), tol = scale->lattice.tol;
   uint32_t refused = 0;
@@ -531,32 +542,32 @@ static uint32_t find_refused(const field *f, const ac_scale *scale, const void *
     const uint8_t *const piece = (const uint8_t *)values + (size_t)from * scale->type->size;
     if (has_kernel && !ac_active_kernels()->off[dtype == AC_FLOAT64](piece, r + from, step, limit, tol, end - from)) continue;
     for (uint32_t i = from; i < end; i++) {
-      if (known[i] & MASKED) continue;
+      if (known[i] & (MASKED | APART)) continue;
+      const double value = ac_value_at(dtype, values, i), q = ac_rint(value * scale->lattice.inv);
       const int outside = r[i] >= limit || r[i] <= -limit; /* where nobody would know it again */
-      if (outside || !ac_within(ac_value_at(dtype, values, i), ac_reconstruct(dtype, r[i], step), tol)) index[refused++] = i;
+      if (!outside && ac_within(value, ac_reconstruct(dtype, r[i], step), tol)) continue;
+      if (has_kernel && f->fold && fabs(q) <= AC_QMAX && ac_within(value, ac_reconstruct(dtype, (int32_t)q, scale->lattice.delta), tol)) known[i] |= ROUNDED;
+      else index[refused++] = i;
     }
   }
   return refused;
 }
 
-/* Values that are listed because they lie on another lattice; of the refused ones, in `refused`, there are none. */
-static uint32_t find_apart(const field *f, const ac_scale *scale, const void *values, const int32_t *r, uint32_t n,
-                           const uint8_t *known, const uint32_t *refused, uint32_t n_refused, uint32_t *index, uint8_t *code) {
+/* Values that are listed because they are, or shall be, on another lattice; 0 if one of them cannot be. */
+static int find_apart(const field *f, const ac_scale *scale, const void *values, const int32_t *r, uint32_t n,
+                      const uint8_t *known, uint32_t *index, uint8_t *code, uint32_t *found) {
   const int dtype = scale->type->dtype;
   const unsigned size = scale->type->size;
-  uint32_t found = 0;
-  if (ac_fold_limit(dtype, 1) == 0) return 0;
-  for (uint32_t i = 0, j = 0; i < n; i++) {
-    if (!(known[i] & APART)) continue;
-    while (j < n_refused && refused[j] < i) j++;
-    if (j < n_refused && refused[j] == i) continue;
+  *found = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    if (!(known[i] & (APART | ROUNDED))) continue;
     const double value = ac_value_at(dtype, values, i);
-    uint8_t on;
-    ac_folds_find(scale, (const uint8_t *)values + (size_t)i * size, 1, &on);
-    index[found] = i;
-    code[found++] = ac_fine_code(scale, value, on, ac_reconstruct(dtype, r[i], ac_fold_step(scale, f->fold)));
+    uint8_t on = 1;
+    if (known[i] & APART) ac_folds_find(scale, (const uint8_t *)values + (size_t)i * size, 1, &on);
+    index[*found] = i;
+    if (!ac_fine_code(scale, value, on, ac_reconstruct(dtype, r[i], ac_fold_step(scale, f->fold)), &code[(*found)++])) return 0;
   }
-  return found;
+  return 1;
 }
 
 /* ---- encode: choice ---- */
@@ -794,7 +805,7 @@ size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *val
   *bytes = (uint8_t *)m.integers; /* nobody needs them any more */
   if (most > 4 * (size_t)n) most = 4 * (size_t)n;
   ac_writer out = {*bytes, *bytes + most, 0};
-  *n_fine = find_apart(&f, scale, values, o.r, n, m.known, s->index, o.n_refused, s->events, m.tokens);
+  if (!find_apart(&f, scale, values, o.r, n, m.known, s->events, m.tokens, n_fine)) return 0;
   if (*n_fine) ac_fine_write(&out, s->events, m.tokens, *n_fine);
   if (out.failed) return 0;
   const size_t written = write_field(&f, scale, values, n, s, &m, &o, 1, out.p, (size_t)(out.end - out.p));

@@ -67,11 +67,14 @@ uint32_t ac_fine_find(const ac_scale *scale, const void *values, uint32_t n, uin
 }
 
 /* ---- lists ---- */
-uint8_t ac_fine_code(const ac_scale *scale, double value, uint8_t on, double near) {
+int ac_fine_code(const ac_scale *scale, double value, uint8_t on, double near, uint8_t *code) {
   unsigned fold = 0;
   while (!(on >> fold & 1)) fold++;
-  const double inv = 1 / ac_fold_step(scale, fold);
-  return ac_shift_code(fold, (int)(ac_rint(value * inv) - ac_rint(near * inv)));
+  const double inv = 1 / ac_fold_step(scale, fold), shift = ac_rint(value * inv) - ac_rint(near * inv);
+  const int most = 1 << ac_shift_bits(fold) >> 1;
+  if (!(shift >= -most && shift < most)) return 0;
+  *code = ac_shift_code(fold, (int)shift);
+  return 1;
 }
 
 void ac_fine_write(ac_writer *out, const uint32_t *index, const uint8_t *code, uint32_t n) {

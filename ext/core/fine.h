@@ -24,8 +24,9 @@ void ac_folds_find(const ac_scale *scale, const void *values, uint32_t n, uint8_
 uint32_t ac_fine_find(const ac_scale *scale, const void *values, uint32_t n, uint32_t *index);
 
 /* ---- fine values by list: by how many steps of which lattice they differ from what was decoded in their place ---- */
-/* `on` is what ac_folds_find has of the value, `near` what its place has: within the bound of it. */
-uint8_t ac_fine_code(const ac_scale *scale, double value, uint8_t on, double near);
+/* `on` is what ac_folds_find has of the value (1: it is rounded to the uniform lattice), `near` what its place has.  0 if that is
+ * too far away. */
+int ac_fine_code(const ac_scale *scale, double value, uint8_t on, double near, uint8_t *code);
 
 /* One value as a double. */
 double ac_value_at(int dtype, const void *values, uint32_t i);

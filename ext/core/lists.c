@@ -146,7 +146,7 @@ void ac_corrections_write(ac_writer *out, const uint32_t *index, const int8_t *c
 enum { FOLD_BITS = 2 };
 static const uint8_t SHIFT_BITS[3] = {2, 3, 5};
 
-unsigned ac_shift_bits(unsigned fold) { return FOLD_BITS + SHIFT_BITS[fold]; }
+unsigned ac_shift_bits(unsigned fold) { return SHIFT_BITS[fold]; }
 
 void ac_shifts_write(ac_writer *out, const uint32_t *index, const uint8_t *code, uint32_t n) {
   const unsigned rice = best_rice(index, n);

@@ -27,7 +27,7 @@ void ac_corrections_write(ac_writer *out, const uint32_t *index, const int8_t *c
 enum { AC_SHIFT_MIDDLE = 16 };
 static inline uint8_t ac_shift_code(unsigned fold, int shift) { return (uint8_t)(fold << 5 | (unsigned)(shift + AC_SHIFT_MIDDLE)); }
 void ac_shifts_write(ac_writer *out, const uint32_t *index, const uint8_t *code, uint32_t n);
-unsigned ac_shift_bits(unsigned fold); /* without the gap */
+unsigned ac_shift_bits(unsigned fold); /* of the shift alone: half of its codes are negative */
 
 /* A list of positions and what is said of each, read from front to end as the positions come up. */
 typedef struct {
