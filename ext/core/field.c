@@ -41,7 +41,7 @@ static void to_values(const field *f, const ac_scale *scale, const int32_t *r, u
 }
 
 /* ---- stream: geometry and predictor ---- */
-enum { AXES_SHIFT = 2, FOLD_SHIFT = 4, REFERENCE_SHIFT = 6, ALONG_SHIFT = 4, WEIGHT_BITS = 5, TRUST_BITS = 3 };
+enum { AXES_SHIFT = 2, FOLD_SHIFT = 4, REFERENCE_SHIFT = 6, LINEAR = 1 /* in the place of a reference, where there are no levels */, ALONG_SHIFT = 4, WEIGHT_BITS = 5, TRUST_BITS = 3 };
 
 static unsigned axes_of(unsigned mask) { return (unsigned)__builtin_popcount(mask); }
 
@@ -58,8 +58,12 @@ static int same_rules(const ac_pyramid *p, unsigned level, const ac_rule *a, con
 static void write_predictor(ac_writer *out, const field *f) {
   const ac_predictor *p = &f->predictor;
   const ac_pyramid *g = &p->pyramid;
-  ac_write8(out, (uint8_t)(f->first | f->axes << AXES_SHIFT | f->fold << FOLD_SHIFT | p->reference << REFERENCE_SHIFT));
+  ac_write8(out, (uint8_t)(f->first | f->axes << AXES_SHIFT | f->fold << FOLD_SHIFT | (p->linear.order ? LINEAR : p->reference) << REFERENCE_SHIFT));
   ac_write8(out, (uint8_t)(g->levels | p->along << ALONG_SHIFT));
+  if (p->linear.order) {
+    ac_linear_write(out, &p->linear);
+    return;
+  }
   if (p->reference && f->fold) ac_write8(out, p->first_unit);
   ac_bitwriter bits = {out, 0, 0};
   for (unsigned level = g->levels; level-- > 0;) {
@@ -90,7 +94,15 @@ static int read_predictor(ac_reader *in, field *f, const ac_box *box) {
   g->levels = levels & 15;
   p->along = levels >> ALONG_SHIFT;
   p->reference = axes >> REFERENCE_SHIFT;
-  p->first_unit = p->reference && f->fold ? ac_read8(in) : p->unit;
+  p->linear.order = 0;
+  p->first_unit = p->unit;
+  if (!g->levels && p->reference) {
+    if (p->reference != LINEAR || p->along || !place_axes(f, box)) return 0;
+    p->reference = AC_NO_REFERENCE;
+    ac_linear_read(in, &p->linear);
+    return !in->failed;
+  }
+  if (p->reference && f->fold) p->first_unit = ac_read8(in);
   if (p->first_unit % 2 == 0 || p->first_unit > p->unit) return 0;
   if (in->failed || p->reference >= AC_REFERENCES || !place_axes(f, box)) return 0;
   ac_bitreader bits = {in, 0, 0};
@@ -196,6 +208,12 @@ static int predict_row(ac_walker *w, const ac_raster_row *row) {
   predicting *e = (predicting *)w;
   const unsigned unit = row->unit;
   int32_t *const r = w->s->r + row->at, *const v = e->v + row->at;
+  if (w->predictor->linear.order) {
+    for (uint32_t k = 0; k < row->n; k++)
+      r[k] = settle(e, row->at + k, ac_linear_predict(&w->predictor->linear, r, k, row->distance), unit, &v[k]);
+    w->kernels->magnitudes(v, row->n, e->shift, w->s->magnitude + row->at);
+    return 0;
+  }
   /* sums of residuals so far stand in r until the row is done */
   for (uint32_t k = 0; k < row->n; k++) {
     const uint32_t sum = row->distance && k >= row->distance ? (uint32_t)r[k - row->distance] : 0;
@@ -573,7 +591,7 @@ static int find_apart(const field *f, const ac_scale *scale, const void *values,
 /* ---- encode: choice ---- */
 /* Values of samples: of one on which all predictors are tried, and of one for the best of them. */
 enum { SMALL_SAMPLE = 1 << 14, SAMPLE = 1 << 15, FINALISTS = 2 };
-enum { CHOOSES_AGAIN = 5, CHOOSES_ALL = 7 }; /* from these levels on, rules are chosen by all values: once, or from the start */
+enum { LINEAR_LEVEL = 3, CHOOSES_AGAIN = 5, CHOOSES_ALL = 7 }; /* from these levels on, rules are chosen by all values: once, or from the start */
 
 /* A part of a block, of at most so many values, in its middle: values of `size` bytes, and what is known of them. */
 static uint32_t take_sample(uint32_t most, const ac_box *box, ac_box *part, unsigned size, const uint8_t *values, const uint8_t *known,
@@ -647,6 +665,7 @@ typedef struct {
 static void take_rules(const ac_predictor *part, ac_predictor *all) {
   for (unsigned level = 0; level < all->pyramid.levels; level++)
     for (unsigned mask = 1; mask < 8; mask++) {
+      if (!ac_pyramid_class(&all->pyramid, level, mask).size) continue; /* of which there are no rules in the stream */
       unsigned from = level < part->pyramid.levels ? level : part->pyramid.levels - 1u;
       while (from && !ac_pyramid_class(&part->pyramid, from, mask).size) from--;
       all->rules[level][mask] = part->rules[from][mask];
@@ -696,6 +715,29 @@ typedef struct {
   double bits;
 } candidate;
 
+/* Linear prediction along rows that are long enough: with every order the coefficients of least squares. */
+static void choose_linear(const ac_tuning *tuning, const sample *v, const room *m, unsigned fold, unsigned first, candidate *best) {
+  enum { LEAST = 256 };
+  static const uint8_t ORDERS[] = {2, 4, 8, 16, 24, 32};
+  field f = {.fold = (uint8_t)fold};
+  if (!shape_predictor(&f, &v->box, first, 1, AC_NO_REFERENCE, 1)) return;
+  const ac_pyramid *p = &f.predictor.pyramid;
+  const uint32_t length = p->axis[AC_AXES - 1], row = length * p->inner;
+  if (length < LEAST) return;
+  for (uint32_t i = 0; i < v->n; i++)
+    if (v->known[i] & MASKED) return;
+  ac_linear_fit fit;
+  memset(&fit, 0, sizeof fit);
+  for (uint32_t at = 0; at < v->n; at += row)
+    for (uint32_t i = 0; i < p->inner; i++) ac_linear_add(&fit, v->integers + at + i, length, p->inner);
+  f.predictor.along = 0;
+  for (unsigned i = 0; i < sizeof ORDERS; i++) {
+    if (!ac_linear_solve(&fit, ORDERS[i], f.predictor.unit, &f.predictor.linear)) return;
+    const double bits = try_with(&f, tuning, v, m).bits + ORDERS[i] * 20.0;
+    if (bits < best->bits) *best = (candidate){f, bits};
+  }
+}
+
 /* Into the list of the best, which is in ascending order. */
 static void consider(candidate *best, unsigned *n, const field *f, double bits) {
   unsigned at = *n;
@@ -724,6 +766,14 @@ static void choose_some(const ac_tuning *tuning, const sample *v, const room *m,
         }
         if (c.bits < 1e300) consider(best, n, &c.f, c.bits);
       }
+}
+
+/* Signals: linear prediction along the last axes, if the box is hardly more than rows. */
+static void choose_signal(const ac_tuning *tuning, const sample *v, const room *m, unsigned fold, candidate *best) {
+  if (tuning->predictor != AC_PREDICTOR_AUTO || ac_level(tuning) < LINEAR_LEVEL) return;
+  const unsigned last = v->box.ndim - 1;
+  choose_linear(tuning, v, m, fold, last, best);
+  if (last && v->box.extent[last] <= 4) choose_linear(tuning, v, m, fold, last - 1, best);
 }
 
 /* The best of them for a larger one, with all references, and finer first indices; its bits are 1e300 if there is none. */
@@ -779,6 +829,7 @@ size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *val
       } else {
         const candidate c = choose_best(tuning, &v, &m, some, n_some);
         if (c.bits < best.bits) best = c;
+        choose_signal(tuning, &v, &m, fold, &best);
       }
     }
   }
@@ -788,6 +839,8 @@ size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *val
   if (!quantize_values(&f, scale, values, n, m.integers, m.known)) return 0;
   if (!shape_predictor(&f, box, best.f.first, best.f.axes, best.f.predictor.reference, !best.f.predictor.pyramid.levels)) return 0;
   f.predictor.first_unit = best.f.predictor.first_unit;
+  f.predictor.linear = best.f.predictor.linear;
+  if (f.predictor.linear.order) f.predictor.along = 0;
   outcome o;
   if (ac_level(tuning) < CHOOSES_ALL) {
     if (f.predictor.pyramid.levels) take_rules(&best.f.predictor, &f.predictor);
@@ -885,8 +938,22 @@ static int decode_span(ac_walker *w, const ac_span *span) {
   return correct(d, span->at, span->n);
 }
 
+static int decode_linear(reading *d, const ac_raster_row *row) {
+  const ac_linear linear = d->walker.predictor->linear;
+  int32_t *const r = d->walker.s->r + row->at;
+  for (uint32_t k = 0; k < row->n;) {
+    const uint64_t next = d->corrections.at - row->at; /* large, if there is none */
+    const uint32_t end = next < row->n ? (uint32_t)next + 1 : row->n;
+    for (; k < end; k++)
+      r[k] = (int32_t)((uint32_t)ac_linear_predict(&linear, r, k, row->distance) + row->unit * (uint32_t)r[k]);
+    if (correct(d, row->at + end - 1, 1)) return 1;
+  }
+  return 0;
+}
+
 static int decode_row(ac_walker *w, const ac_raster_row *row) {
   int32_t *const r = w->s->r + row->at;
+  if (w->predictor->linear.order) return decode_linear((reading *)w, row);
   if (row->distance) w->kernels->sums(r, row->n, row->distance);
   if (row->before) w->kernels->advance(row->before, r, row->unit, row->n, r);
   else if (row->unit != 1)

@@ -309,7 +309,7 @@ static int raster(refining *f) {
   ac_walker *w = f->walker;
   const ac_pyramid *p = &w->predictor->pyramid;
   const ac_subgrid g = ac_pyramid_grid(p, p->levels);
-  const uint32_t distance = w->predictor->along & AC_ALONG_AXIS2 ? p->inner : 0;
+  const uint32_t distance = w->predictor->along & AC_ALONG_AXIS2 || w->predictor->linear.order ? p->inner : 0;
   uint32_t at = 0;
   for (uint32_t o = 0; o < p->outer; o++)
     for (uint32_t i0 = 0; i0 < g.extent[0]; i0++)

@@ -10,6 +10,7 @@
 #ifndef AC_PREDICT_H
 #define AC_PREDICT_H
 #include "../simd/kernels.h"
+#include "linear.h"
 #include "pyramid.h"
 
 /* How a class of a level is predicted. */
@@ -40,6 +41,7 @@ typedef struct {
   uint8_t unit;       /* residuals count in units of so many steps of the lattice: odd */
   uint8_t first_unit; /* those of the first outer index, where it is a reference */
   ac_rule rules[AC_MAX_REFINEMENTS][8]; /* by level and class */
+  ac_linear linear; /* of rows of the coarsest grid, instead of differences: where there are no other grids */
 } ac_predictor;
 
 enum { AC_SPAN = 256, AC_MAX_NEAR = 12 };
