@@ -91,7 +91,7 @@ int ac_linear_solve(const ac_linear_fit *fit, unsigned order, unsigned unit, ac_
   }
   /* as fine as makes the largest values differ by less than a unit or so */
   unsigned shift = 4;
-  while (shift < AC_MAX_TAP_SHIFT && (double)fit->largest * 2 > (double)unit * (double)(1u << shift)) shift++;
+  while (shift < AC_MAX_TAP_SHIFT && (double)fit->largest * 32 > (double)unit * (double)(1u << shift)) shift++;
   while (shift > 1 && largest * (double)(1u << shift) >= (double)(1 << (AC_MAX_TAP_BITS - 1))) shift--;
   if (!(largest * (double)(1u << shift) < (double)(1 << (AC_MAX_TAP_BITS - 1)))) return 0;
   memset(l, 0, sizeof *l);
