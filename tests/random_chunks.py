@@ -962,7 +962,9 @@ def put_corrections(rng, corrections):
 # ---- fine values ----
 def random_fine(rng, values, array):
     """A list of fine values for a block of these, and the values with them; nothing if there are none."""
-    x, r, out = numbers_of(values, array).astype("f8"), int(rng.choice([0, 17, rng.integers(18)])), Bits()
+    with np.errstate(invalid="ignore"):  # signalling NaN
+        x = numbers_of(values, array).astype("f8")
+    r, out = int(rng.choice([0, 17, rng.integers(18)])), Bits()
     values, next_at, often, n = list(values), 0, rng.choice([0.05, 0.5, 1]), 0
     limits = [2**30 + 1] + ([2**26] * 2 if array.type.m == 52 else [40960, 34816])
     for at in np.flatnonzero(rng.random(len(values)) < often).tolist():
