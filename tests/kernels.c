@@ -807,7 +807,9 @@ static void test_rows(uint32_t n) {
   const int32_t *const a = make_row(ROW, n), *const b = make_row(ROW + 1, n), *const c = make_row(ROW + 2, n);
   const int32_t *const d = make_row(ROW + 3, n);
   const size_t size = 4 * (size_t)n;
-  const unsigned to_q = below(17), to_s = below(17), trust = below(5), damping = below(5), weight = below(5), shift = below(5), unit = rnd() & 1 ? 1 : 17;
+  const unsigned to_q = below(17), to_s = below(17), trust = below(5), damping = below(5), weight = below(5), shift = below(5);
+  static const uint8_t units[] = {1, 3, 5, 9, 17};
+  const unsigned unit = units[below(sizeof units)];
   ON_EVERY_TABLE("midpoint", size, NULL, midpoint(a, b, n, out))
   ON_EVERY_TABLE("cubic", size, NULL, cubic(a, b, c, d, n, out))
   ON_EVERY_TABLE("blend of two", size, a, blend(out, b, NULL, to_q, 0, n))
@@ -818,6 +820,23 @@ static void test_rows(uint32_t n) {
   ON_EVERY_TABLE("difference", size, a, accumulate(out, b, -1, n))
   ON_EVERY_TABLE("advance", size, NULL, advance(a, b, unit, n, out))
   ON_EVERY_TABLE("advance in place", size, b, advance(a, out, unit, n, out))
+
+  DOING("units n=%u unit=%u", n, unit);
+  ON_EVERY_TABLE("units", 2 * size, NULL, by_units(a, b, unit, n, out, (int32_t *)out + n))
+  const int32_t *const v = (const int32_t *)(const void *)buffers[OUT][0].data, *const r = v + n;
+  for (uint32_t i = 0; i < n; i++) {
+    const int64_t left = (int32_t)((uint32_t)a[i] - (uint32_t)b[i]) - (int64_t)unit * v[i];
+    if (2 * (left < 0 ? -left : left) >= unit) fail("residual", i);
+    if ((uint32_t)r[i] != (uint32_t)b[i] + unit * (uint32_t)v[i]) fail("what a residual makes", i);
+  }
+  uint32_t price = 0;
+  for (unsigned t = 0; t < n_tables; t++) {
+    active = tables[t];
+    const uint32_t found = active->price(a, b, unit, n < 256 ? n : 256);
+    if (t) equal("price", price, found);
+    price = found;
+  }
+  add_to_hash(&price, sizeof price);
 
   const uint32_t distance = 1 + below(rnd() & 1 ? 5 : 70);
   DOING("sums n=%u distance=%u", n, distance);
@@ -846,6 +865,62 @@ static void test_scale(uint32_t n) {
     uint8_t value[8];
     reconstruct(out_type, r[i], step, value);
     if (memcmp(value, buffers[OUT][0].data + i * item, item)) fail("value", i);
+  }
+}
+
+/* Values on and beside lattices. */
+static uint64_t n_on_lattices;
+static void test_belongs(uint32_t n, int is_double) {
+  static const double limits[] = {0x1p30 + 1, 5 << 13, 17 << 11, 1 << 26}, folds[] = {1, 5, 17};
+  const unsigned lattices = 1 + below(3), item = is_double ? 8 : 4;
+  double step[3], limit[3], delta = (1 + 0.5 * uniform()) * power((int)below(120) - 90);
+  if (!is_double) delta = (double)(float)delta;
+  DOING("lattices %s n=%u of %u delta=%g", is_double ? "f64" : "f32", n, lattices, delta);
+  for (unsigned i = 0; i < 3; i++) {
+    step[i] = delta / folds[i];
+    limit[i] = limits[i && is_double ? 3 : i];
+  }
+  uint8_t *const x = take_row(VALUES, 0, (size_t)n * item, item);
+  for (uint32_t i = 0; i < n; i++) {
+    static const double rare[] = {0, -0.0, INFINITY, -INFINITY, NAN, 1e300, -1e-300, 0x1p51};
+    const unsigned which = below(3), places = below(32), kind = below(8);
+    const int32_t any = (int32_t)rnd() >> places, ends = (int32_t)limit[which] - 2 + (int32_t)below(4);
+    const double u = uniform();
+    double value = (kind == 1 ? ends : any) * step[which];
+    if (kind == 2) value += u * step[which];
+    if (kind == 3) value = rare[any & 7];
+    if (is_double) {
+      uint64_t bits;
+      memcpy(&bits, &value, 8);
+      bits += kind == 4 ? below(2) * 2 - 1ull : 0;
+      memcpy(x + (size_t)i * 8, &bits, 8);
+    } else {
+      const float single = (float)value;
+      uint32_t bits;
+      memcpy(&bits, &single, 4);
+      bits += kind == 4 ? below(2) * 2 - 1u : 0;
+      memcpy(x + (size_t)i * 4, &bits, 4);
+    }
+  }
+  ON_EVERY_TABLE("lattices", n, NULL, belongs[is_double](x, step, limit, lattices, n, out))
+  for (uint32_t i = 0; i < n; i++) {
+    unsigned expected = 0;
+    float single;
+    double value;
+    if (is_double) {
+      memcpy(&value, x + (size_t)i * 8, 8);
+    } else {
+      memcpy(&single, x + (size_t)i * 4, 4);
+      value = (double)single;
+    }
+    for (unsigned j = 0; j < lattices; j++) {
+      const double r = ac_rint(value * (1 / step[j]));
+      if (!(r < limit[j] && r > -limit[j])) continue;
+      const double on = is_double ? ac_reconstruct_f64((int32_t)r, step[j]) : (double)ac_reconstruct_f32((int32_t)r, step[j]);
+      expected |= (unsigned)(on == value) << j;
+    }
+    if (buffers[OUT][0].data[i] != expected) fail("lattices of a value", i);
+    n_on_lattices += expected > 1;
   }
 }
 
@@ -1286,10 +1361,13 @@ int main(int argc, char **argv) {
     const uint32_t n = i < 300 ? 1 + i : 1 + below(rnd() & 1 ? 300 : 70);
     test_rows(n);
     test_scale(n);
+    test_belongs(n, i & 1);
     test_halves(n, 4);
     test_halves(n, 1);
     test_contexts(n <= 256 ? n : n - 256);
   }
+
+  if (!n_on_lattices) fail("a case was not met", 0);
 
   for (unsigned lanes = 4; lanes <= AC_MAX_LANES; lanes *= 2)
     for (unsigned P = AC_MIN_PROB_BITS; P <= AC_MAX_PROB_BITS; P++)

@@ -672,6 +672,8 @@ def affine(rng, n, array):
 # Whole grids at once, as strided parts of arrays (outer, axis 0, 1, 2, inner); reference.py goes place by place.
 LEAST = [0, 1] + [round(8 * 2 ** (i / 2)) for i in range(22)]  # of the bins of neighbourhoods, 64 fold
 CLASS_ORDER = (4, 2, 1, 6, 5, 3, 7)
+FOLDS = (1, 5, 17)
+QUARTERS = [(i, 0) for i in range(5)] + [(4, 2), (4, 3), (4, 4)]  # of trust and damping
 Rule = namedtuple("Rule", "cubic weights trust")
 Context = namedtuple("Context", "k K lo table symbols")
 
@@ -721,7 +723,7 @@ def random_rules(rng, lengths, levels, has_trust):
             if is_same or not all(places):
                 continue
             weights = [int(rng.choice([0, 16, 8, rng.integers(17)])) for _ in odd_axes(k)[1:]]
-            rule = Rule(int(rng.integers(2)), weights, int(rng.integers(5)) if has_trust else 0)
+            rule = Rule(int(rng.integers(2)), weights, int(rng.integers(8)) if has_trust else 0)
             rules[level, k] = rule
             out.put(rule.cubic, 1)
             for weight in weights:
@@ -780,12 +782,13 @@ def by_rule(R, level, k, rule, shape):
 
 
 def reference_of(R, o, kind):
-    """The last outer index, or the mean of those before, 16 fold; and how many bits that is."""
+    """The last outer index, or a mean of those before, 16 fold; and how many bits that is."""
     if kind == 1:
         return R[o - 1], 0
     M = wrapped(16 * R[0])
-    for before in R[1:o]:
-        M = wrapped(M + (wrapped(16 * before - M) >> 2))
+    for i, before in enumerate(R[1:o]):  # halves, quarters, quarters, eighths ..., or quarters from the start
+        weight = 2 if kind == 2 else min(4, int(np.log2(i + 1)) + 1)
+        M = wrapped(M + (wrapped(16 * before - M) >> weight))
     return M, 4
 
 
@@ -843,17 +846,22 @@ class Residuals:
 def predicted(rng, bits, array):
     """All values of a block; those whose bits are set are masked, and what they become is of no use but to others."""
     first, c, lengths, levels = random_pyramid(rng, array)
-    fine = array.type.m in (23, 52) and chance(rng, 0.6)
-    unit, reference, along = 17 if fine and chance(rng, 0.7) else 1, int(rng.integers(3)), int(rng.integers(16))
+    fold = int(rng.integers(3)) if array.type.m in (23, 52) else 0
+    unit, reference, along = FOLDS[fold], int(rng.integers(4)), int(rng.integers(16))
     rules, rules_bytes = random_rules(rng, lengths, levels, reference > 0)
-    out = bytes([first | c << 2 | fine << 4 | (unit == 17) << 5 | reference << 6, levels | along << 4]) + rules_bytes
+    out = bytes([first | c << 2 | fold << 4 | reference << 6, levels | along << 4])
+    units = [unit] * lengths[0]
+    if fold and reference:
+        units[0] = int(rng.choice([1, unit, 2 * rng.integers((unit + 1) // 2) + 1]))
+        out += bytes([units[0]])
+    out += rules_bytes
     lanes_code, prob_code, m = int(rng.integers(5)), int(rng.integers(4)), int(rng.integers(4))
     number, own, shift = int(rng.choice([1, 2, 8, rng.integers(1, 9)])), chance(rng, 0.5), int(rng.integers(16))
     shift = int(rng.choice([0, shift]))
     first_bins = np.sort(rng.choice(np.arange(1, 24), number - 1, replace=False)).tolist()
     contexts, contexts_bytes = random_contexts(rng, number + own, 10 + prob_code, m)
     residuals = Residuals(rng, contexts, 4 << lanes_code, m, rng.choice([0, 0, 0.03]))
-    corrections, corrected = {}, rng.choice([0, 0.03]) if unit == 17 else 0
+    corrections, corrected = {}, rng.choice([0, 0.03]) if fold else 0
 
     R, magnitude = np.zeros(lengths, "i8"), np.zeros(lengths, "i8")
     masked = np.array(bits, bool).reshape(lengths)
@@ -888,7 +896,7 @@ def predicted(rng, bits, array):
     for o, i, j in np.ndindex(Rs.shape[:3]):
         v, more = one_row(rows_before(magnitudes, o, i, j), True, masks[o, i, j])
         S = np.cumsum(v, axis=0) if along & 4 else v
-        Rs[o, i, j] = wrapped(sum_before(Rs, o, i, j, along) + unit * wrapped(S) + more)
+        Rs[o, i, j] = wrapped(sum_before(Rs, o, i, j, along) + units[o] * wrapped(S) + more)
         magnitudes[o, i, j] = np.minimum(255, np.abs(v) >> shift)
     for level in reversed(range(levels)):
         for o in range(lengths[0]):
@@ -901,8 +909,10 @@ def predicted(rng, bits, array):
                 predictions = by_rule(R[o], level, k, rule, shape)
                 if reference and o and rule.trust:
                     M, g = reference_of(R, o, reference)
-                    differs = rule.trust * (M[own_places] - by_rule(M, level, k, rule, shape))
+                    expected, (trust, damping) = by_rule(M, level, k, rule, shape), QUARTERS[rule.trust]
+                    differs = trust * (M[own_places] - expected) + damping * (expected - predictions * 2**g)
                     predictions = wrapped(predictions + (wrapped(differs + (2 << g)) >> g + 2))
+                    array.seen.add(f"predicted trust {rule.trust} in {reference}")
                 parents = []
                 for axis in odd_axes(k):
                     grid = np.moveaxis(magnitude[o][class_slices(level, k & ~(1 << axis))], axis, 0)
@@ -911,7 +921,7 @@ def predicted(rng, bits, array):
                 for i, j in np.ndindex(shape[:2]):
                     near = [(6 // k.bit_count(), x[i, j]) for x in parents] + rows_before(magnitudes, o, i, j)
                     v, more = one_row(near, False, masks[o, i, j])
-                    Rs[o, i, j] = wrapped(predictions[i, j] + unit * v + more)
+                    Rs[o, i, j] = wrapped(predictions[i, j] + units[o] * v + more)
                     magnitudes[o, i, j] = np.minimum(255, np.abs(v) >> shift)
 
     refused_list, refused = random_refused(rng, len(bits), array.type.size)
@@ -930,11 +940,12 @@ def predicted(rng, bits, array):
         out += states + words
     named = {"outside": outside, "corrections": corrections, "refused": refused}
     array.seen |= {
-        f"predicted levels {min(levels, 4)}", f"predicted reference {reference}", f"predicted fine {bool(fine)} {unit}",
+        f"predicted levels {min(levels, 4)}", f"predicted reference {reference}",
+        f"predicted fold {fold}", f"predicted first unit {units[0]} of {unit}",
         f"predicted {c} of {len(array.axes)} axes", f"predicted m {m}", f"predicted tokens {bool(residuals.steps)}",
         *(f"predicted {name}" for name, some in named.items() if some),
     }  # fmt: skip
-    lattice = SimpleNamespace(type=array.type, delta=array.delta / 17 if fine else array.delta)
+    lattice = SimpleNamespace(type=array.type, delta=array.delta / unit)
     return out, placed(cut(multiples(R.ravel().tolist(), lattice)), refused)
 
 
@@ -946,6 +957,31 @@ def put_corrections(rng, corrections):
         out.put(x + 8 if x < 0 else x + 7, 4)
         before = at
     return bytes([r]) + out.bytes() if corrections else b""
+
+
+# ---- fine values ----
+def random_fine(rng, values, array):
+    """A list of fine values for a block of these, and the values with them; nothing if there are none."""
+    with np.errstate(invalid="ignore"):  # signalling NaN
+        x = numbers_of(values, array).astype("f8")
+    r, out = int(rng.choice([0, 17, rng.integers(18)])), Bits()
+    values, next_at, often, n = list(values), 0, rng.choice([0.05, 0.5, 1]), 0
+    limits = [2**30 + 1] + ([2**26] * 2 if array.type.m == 52 else [40960, 34816])
+    for at in np.flatnonzero(rng.random(len(values)) < often).tolist():
+        fold = int(rng.integers(3))
+        width, limit, step = (2, 3, 5)[fold], limits[fold], array.delta / FOLDS[fold]
+        b = int(rng.choice([0, 2**width - 1, rng.integers(2**width)]))
+        with np.errstate(all="ignore"):
+            R = np.rint(x[at] * (np.float64(1) / step)) + b - 2 ** (width - 1)
+        if not abs(R) < limit:
+            continue
+        put_gap(out, at - next_at, r)
+        out.put(fold | b << 2, 2 + width)
+        values[at] = multiples([R + 0.0], SimpleNamespace(type=array.type, delta=step)).tobytes()
+        array.seen |= {f"fine {fold} of {array.type.value}"} | ({"fine at the limit"} if limit - abs(R) < 99 else set())
+        next_at, n = at + 1, n + 1
+    lists = bytes([r]) + out.bytes()
+    return varint(n) + varint(len(lists)) + lists if n else b"", values
 
 
 # ---- masks ----
@@ -1079,9 +1115,13 @@ def random_block(rng, bits, array):
         rest, values = kind(rng, n, array, with_mask or places is not None)
     if places is not None:
         values = [values[i] for i in np.argsort(places).tolist()]
-    masked, values = iter(masked), iter(values)
-    head = bytes([mode | with_mask << 3 | (places is not None) << 4])
-    return head + out + rest, [next(masked if b else values) for b in bits]
+    masked, others, fine = iter(masked), iter(values), b""
+    values = [next(masked if b else others) for b in bits]
+    if mode in (2, 6) and array.type.m in (23, 52) and chance(rng, 0.4):
+        fine, values = random_fine(rng, values, array)
+        array.seen.add(f"fine in mode {mode}" + " masked" * with_mask + " in order" * (places is not None))
+    head = bytes([mode | with_mask << 3 | (places is not None) << 4 | bool(fine) << 5])
+    return head + out + fine + rest, values
 
 
 def random_shape(rng):
@@ -1223,8 +1263,12 @@ FEATURES = {
     *(f"affine {A} in {value}" for A in ("float32", "float64") for value in ("f4", "f8")), "affine wraps",
     *(f"affine parameter {i} {yes}" for i in range(4) for yes in (True, False)),
     *(f"boxes of {n} axes" for n in range(1, 5)), "short boxes",
-    *(f"predicted levels {n}" for n in range(5)), *(f"predicted reference {n}" for n in range(3)),
-    *(f"predicted fine {what}" for what in ("False 1", "True 1", "True 17")), *(f"predicted m {m}" for m in range(4)),
+    *(f"predicted levels {n}" for n in range(5)), *(f"predicted reference {n}" for n in range(4)),
+    *(f"predicted fold {n}" for n in range(3)), *(f"predicted m {m}" for m in range(4)),
+    *(f"predicted first unit {n} of {unit}" for unit in (1, 5, 17) for n in range(1, unit + 1, 2)),
+    *(f"predicted trust {code} in {n}" for n in range(1, 4) for code in range(1, 8)),
+    *(f"fine {fold} of {value}" for fold in range(3) for value in ("f4", "f8")), "fine at the limit",
+    "fine in mode 2", "fine in mode 2 masked", "fine in mode 2 in order", "fine in mode 6", "fine in mode 6 masked",
     *(f"predicted {c} of {n} axes" for n in range(1, 5) for c in range(1, min(n, 3) + 1)),
     *(f"predicted context {c}" for c in ("own", *range(8))), *(f"predicted tokens {yes}" for yes in (True, False)),
     "predicted outside", "predicted corrections", "predicted refused",

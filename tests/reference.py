@@ -350,13 +350,17 @@ def decode_block(r, count, array):
     """The values of a block, each as its bytes."""
     head, masked = r.u8(), {}
     mode = head & 7
-    require(head < 32 and mode <= 6, "reserved mode")
+    require(head < 64 and mode <= 6, "reserved mode")
     if head & 8:
         masked = mask(r, count, array)
     places = None
     if head & 16:
         require(not head & 8 and mode in (2, 3, 4, 5), "an order with a mask, or of what has none")
         places = order(r, count)
+    fine = []
+    if head & 32:
+        require(mode in (2, 6) and array.m in (23, 52), "fine values of what has none")
+        fine = fine_values(r, count)
     n = count - len(masked)
     require(n or mode == 0, "a mode of no values")
     if mode == 0:
@@ -375,8 +379,6 @@ def decode_block(r, count, array):
     elif mode == 6:
         require(array.delta and not array.rtol, "no uniform lattice")
         values = predicted(r, count, array, masked)
-        require(r.left() == 0, "bytes after the end of a block")
-        return [masked.get(i, value) for i, value in enumerate(values)]
     elif mode == 5:
         require(array.m in (23, 52) and not array.rtol, "no affine lattices")
         values = affine(r, n, array)
@@ -392,8 +394,13 @@ def decode_block(r, count, array):
     require(r.left() == 0, "bytes after the end of a block")
     if places:
         values = [value for _, value in sorted(zip(places, values, strict=True), key=lambda pair: pair[0])]
+    if mode == 6:  # masked values have a place among the others
+        values = [value for i, value in enumerate(values) if i not in masked]
     others = iter(values)
-    return [masked[i] if i in masked else next(others) for i in range(count)]
+    values = [masked[i] if i in masked else next(others) for i in range(count)]
+    for at, fold, shift in fine:
+        values[at] = fine_value(values[at], fold, shift, array)
+    return values
 
 
 def place(values, refused):
@@ -481,6 +488,39 @@ def order(r, n):
     else:
         places += [first + row * W + c for row in range(H) for c in minor]
     return places + list(range(first + H * W, n))
+
+
+# ---- Fine values ----
+FOLDS = [1, 5, 17]  # steps of the lattices to delta
+SHIFT_BITS = [2, 3, 5]
+
+
+def fine_values(r, count):
+    """(position, fold, shift) of every fine value."""
+    n, lists = r.varint(), Reader(r.bytes(r.varint()))
+    require(1 <= n <= count, "number of fine values")
+    parameter = lists.u8()
+    require(parameter <= 17, "parameter of fine values")
+    bits, found = Bits(lists), []
+    for at in positions(lambda: rice_gap(bits, parameter, count), n, count):
+        fold = bits.take(2)
+        require(fold < 3, "a fold beyond the last")
+        found.append((at, fold, bits.take(SHIFT_BITS[fold]) - 2 ** (SHIFT_BITS[fold] - 1)))
+    bits.end()
+    require(lists.left() == 0, "bytes after the end of a list")
+    return found
+
+
+def fine_value(value, fold, shift, array):
+    """What the value at the position of a fine one becomes."""
+    (x,) = struct.unpack("<f" if array.size == 4 else "<d", value)
+    step = array.delta / FOLDS[fold]
+    quotient = x * (1 / step)
+    require(math.isfinite(quotient), "a fine value beyond its lattice")
+    R = round(quotient) + shift
+    limits = [2**30 + 1, 5 * 2**13, 17 * 2**11] if array.size == 4 else [2**30 + 1, 2**26, 2**26]
+    require(abs(R) < limits[fold], "a fine value beyond its lattice")
+    return uniform([R], array._replace(delta=step))[0]
 
 
 # ---- Wide integers ----
@@ -591,7 +631,9 @@ def wrap(x):
 Rule = namedtuple("Rule", "cubic weights trust")
 Context = namedtuple("Context", "k K lo table")
 # What is known of a block of predicted values: extents (outer, three axes, inner), and what its first bytes say.
-Predictor = namedtuple("Predictor", "extents fine unit reference levels along rules")
+Predictor = namedtuple("Predictor", "extents fold first_unit reference levels along rules")
+# Quarters (trust, damping) of the codes of trust.
+TRUSTS = [(0, 0), (1, 0), (2, 0), (3, 0), (4, 0), (4, 2), (4, 3), (4, 4)]
 
 
 def predicted(r, count, array, masked):
@@ -607,7 +649,7 @@ def predicted(r, count, array, masked):
 
     numbers = [r.varint() for _ in range(3)] if layout & 128 else [0, 0, 0]
     require(any(numbers) or not layout & 128, "no exceptions where there should be some")
-    require(max(numbers) <= count and (p.unit > 1 or not numbers[1]), "numbers of exceptions")
+    require(max(numbers) <= count and (p.fold or not numbers[1]), "numbers of exceptions")
     outside, corrections, refused = (Reader(r.bytes(r.varint())) if n else Reader(b"") for n in numbers)
     outside_list = dict(outside_values(outside, numbers[0], count)) if numbers[0] else {}
     require(all(abs(v) <= 2**30 for v in outside_list.values()), "an outside value beyond 2^30")
@@ -640,7 +682,7 @@ def predicted(r, count, array, masked):
                 found.append(n_contexts if own and not mask_ else n_contexts - 1 if not weight else c)
             j = 0
             for x, c in zip(span, found, strict=True):
-                context, v = contexts[c], 0
+                context, v, unit = contexts[c], 0, FOLDS[p.fold] if x[0] else p.first_unit
                 if memory_index(p, x) not in masked:
                     token = 0
                     if context.table:
@@ -651,11 +693,11 @@ def predicted(r, count, array, masked):
                 v = outside_list.get(stream, v)
                 magnitude[x] = min(255, abs(v) >> shift)
                 if mask_:
-                    R[x] = wrap(interpolated(p, x, level, mask_, R) + p.unit * v)
+                    R[x] = wrap(interpolated(p, x, level, mask_, R) + unit * v)
                 else:
                     before, sums[x] = coarse(p, x, spacing, R, sums)
                     sums[x] = wrap(sums[x] + v)
-                    R[x] = wrap(before + p.unit * sums[x])
+                    R[x] = wrap(before + unit * sums[x])
                 R[x] = wrap(R[x] + correction_list.get(stream, 0))
                 stream += 1
     require(stream == count, "places")
@@ -663,17 +705,18 @@ def predicted(r, count, array, masked):
         coder.end()
     require(raw.left() == 0, "raw bits left over")
     in_memory = [value for _, value in sorted((memory_index(p, x), value) for x, value in R.items())]
-    values = uniform(in_memory, array._replace(delta=array.delta / 17 if p.fine else array.delta))
+    values = uniform(in_memory, array._replace(delta=array.delta / FOLDS[p.fold]))
     place(values, refused_list)
     return values
 
 
 def read_predictor(r, array):
     head, second = r.u8(), r.u8()
-    first, c, fine, reference = head & 3, head >> 2 & 3, head >> 4 & 1, head >> 6
-    require(1 <= c <= 3 and first + c <= len(array.box) and reference < 3, "the axes of a predictor")
-    require(fine or not head & 32, "the unit of a lattice that is not fine")
-    require(not fine or array.m in (23, 52), "a fine lattice of 16-bit floats")
+    first, c, fold, reference = head & 3, head >> 2 & 3, head >> 4 & 3, head >> 6
+    require(1 <= c <= 3 and first + c <= len(array.box), "the axes of a predictor")
+    require(fold < 3 and (fold == 0 or array.m in (23, 52)), "the lattice of a predictor")
+    first_unit = r.u8() if fold and reference else FOLDS[fold]
+    require(first_unit % 2 and first_unit <= FOLDS[fold], "the unit of the first outer index")
     axes = [1] * (3 - c) + list(array.box[first : first + c])
     extents = (math.prod(array.box[:first]), *axes, math.prod(array.box[first + c :]))
     levels, bits, rules = second & 15, Bits(r), {}
@@ -689,10 +732,10 @@ def read_predictor(r, array):
             cubic = bits.take(1)
             weights = [bits.take(5) for _ in range(k.bit_count() - 1)]
             trust = bits.take(3) if reference else 0
-            require(all(w <= 16 for w in weights) and trust <= 4, "a rule")
+            require(all(w <= 16 for w in weights), "a rule")
             rules[level, k] = Rule(cubic, weights, trust)
     bits.end()
-    return Predictor(extents, fine, 17 if head & 32 else 1, reference, levels, second >> 4, rules)
+    return Predictor(extents, fold, first_unit, reference, levels, second >> 4, rules)
 
 
 def read_contexts(r, n, prob_bits, m):
@@ -805,7 +848,8 @@ def interpolated(p, x, level, k, R):
     rule = p.rules[level, k]
     prediction = by_rule(p, x, level, k, rule, lambda y: R[y])
     if p.reference and x[0] and rule.trust:
-        g = 4 if p.reference == 2 else 0
+        g = 0 if p.reference == 1 else 4
+        trust, damping = TRUSTS[rule.trust]
         known = {}
 
         def reference(y):
@@ -814,13 +858,14 @@ def interpolated(p, x, level, k, R):
             if y not in known:
                 M = wrap(16 * R[0, *y[1:]])
                 for o in range(1, y[0]):
-                    M = wrap(M + (wrap(16 * R[o, *y[1:]] - M) >> 2))
+                    weight = 2 if p.reference == 2 else min(4, o.bit_length())
+                    M = wrap(M + (wrap(16 * R[o, *y[1:]] - M) >> weight))
                 known[y] = M
             return known[y]
 
         expected = by_rule(p, x, level, k, rule, reference)
-        differs = wrap(rule.trust * (reference(x) - expected) + (2 << g))
-        prediction = wrap(prediction + (differs >> (g + 2)))
+        differs = trust * (reference(x) - expected) + damping * (expected - (prediction << g))
+        prediction = wrap(prediction + (wrap(differs + (2 << g)) >> (g + 2)))
     return prediction
 
 

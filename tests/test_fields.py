@@ -108,3 +108,17 @@ def test_decoded_data_comes_back(level):
     for dtype in ("f4", "f8"):
         y = decode(encode(field((90, 120), noise=0.01).astype(dtype), tol=0.01, level=level, predictor=AUTO))
         assert np.array_equal(decode(encode(y, tol=0.01, level=level, predictor=AUTO)), y)
+
+
+@pytest.mark.parametrize(("dtype", "tol"), [("f8", 1e-6), ("f8", 1e-3), ("f4", 1e-3)])
+def test_decoded_data_comes_back_in_affine_blocks(dtype, tol):
+    """Beside packed values that are too large for the uniform lattice, on which the others lie."""
+    i, rng = np.arange(6400), np.random.default_rng(0)
+    y = decode(encode((np.sin(i * 0.01) + np.cos(i * 0.003)).astype(dtype), tol=tol, predictor=INTERPOLATION))
+    packed = (np.rint(rng.normal(size=20000) * 500) * (0.1 if dtype == "f8" else 0.5) + 1e7).astype(dtype)
+    x = np.concatenate([packed, y, packed[:3000]])
+    chunk = encode(x, tol=tol, predictor=AUTO)
+    assert inspect(chunk).blocks[0].mode == "affine" or dtype == "f4"  # exact is smaller there
+    decoded = decode(chunk)
+    assert verify(x, decoded, tol).violations == 0
+    assert np.array_equal(decoded[20000:26400], y)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from arrays import payload_nans, torture
 from handmade import RAW, crc32c, header, reseal
-from random_chunks import TYPES, predicted, random_mask, section, set_neighbours
+from random_chunks import TYPES, predicted, random_fine, random_mask, section, set_neighbours
 
 from arraycodec import (
     ChecksumError,
@@ -47,16 +47,18 @@ def images(rng, x):
 
 
 def with_all_lists(rng):
-    """A predicted block with a mask, outside values, corrections and refused values, as no encoder writes it."""
+    """A predicted block with a mask, outside, fine and refused values and corrections, as no encoder writes it."""
     shape, bits = (3, 6, 9), (rng.random(162) < 0.1).tolist()
     wanted = {f"predicted {name}" for name in ("outside", "corrections", "refused", "tokens True")}
     while True:
         array = SimpleNamespace(type=TYPES[1], delta=0.5, axes=list(shape), seen=set())
         set_neighbours(array, shape)
-        mask, _ = random_mask(rng, bits, array)
-        rest, _ = predicted(rng, bits, array)
-        if wanted <= array.seen and "predicted levels 0" not in array.seen:
-            return reseal(header(shape, 1, 4, None, 0.5, 0), bytes([6 | 8]) + mask + rest)
+        mask, masked = random_mask(rng, bits, array)
+        rest, values = predicted(rng, bits, array)
+        masked = iter(masked)
+        fine, _ = random_fine(rng, [next(masked) if b else x for b, x in zip(bits, values, strict=True)], array)
+        if fine and wanted <= array.seen and "predicted levels 0" not in array.seen:
+            return reseal(header(shape, 1, 4, None, 0.5, 0), bytes([6 | 8 | 32]) + mask + fine + rest)
 
 
 def chunks():
@@ -124,6 +126,7 @@ def chunks():
     again[10:14, 3:20] = waves[10:14, 3:20] * 1.1
     again[20, 5] = 1e30
     yield "predicted again", encode(again, 0.02, predictor="interpolation")
+    yield "uniform, fine values", encode(np.r_[normal[:80], again[2, :6]].astype("f4"), 0.02, predictor="auto")
     holes = np.where(rng.random(waves.shape) < 0.2, np.nan, waves + 0.3 * waves[::-1])
     yield "predicted, masked", encode(np.stack([holes, holes * 1.01, holes * 0.98]), 0.01, predictor="auto")
     yield "predicted, all lists", with_all_lists(np.random.default_rng(6))
@@ -148,6 +151,9 @@ def test_the_chunks_cover_every_path():
     assert all(found[name].mode == "predicted" for name in found if name.startswith("predicted"))
     assert found["predicted again"].blocks[0].raw_exceptions > 0
     assert found["predicted, masked"].masked > 300
+    with_fine = {name for name in found if found[name].blocks and CHUNKS[name][peek(CHUNKS[name]).header_size] & 32}
+    assert with_fine >= {"uniform, fine values", "predicted, all lists"}
+    assert found["uniform, fine values"].mode == "uniform"
     all_lists = found["predicted, all lists"]
     assert all_lists.masked and all_lists.blocks[0].window_exceptions and all_lists.blocks[0].raw_exceptions
     assert found["masked"].masked == found["fill value"].masked > 80

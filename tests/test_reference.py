@@ -533,7 +533,7 @@ BAD_BLOCKS |= {
     "affine, edges": b"\5" + b"\x41\0\0" + edges()[1:], "affine, too long": affine() + b"\0",
     "affine, lattices cut": affine(0x4F, LATTICE * 2)[:60],
     "affine of nothing masked": masked(8, bitmap=b"", rest=affine()),
-    "reserved bit of a block": b"\x22" + block()[1:],
+    "bit 6 of a block": b"\x42" + block()[1:], "bit 7 of a block": b"\x82" + block()[1:],
     "lattice without": b"\4" + integers()[1:],
     "mask of nothing": masked(0), "mask of 9": masked(9), "mask, no patterns": masked(4, []),
     "17 patterns": masked(4, [b"some"] * 17, b"\x30"), "pattern 2 of 2": masked(4, [b"some", b"more"], b"\x32"),
@@ -564,6 +564,69 @@ BAD_BLOCKS |= {
 }
 
 
+
+# ---- corners of fine values and of predicted ones ----
+def fine(*entries, n=None, r=0, size=0, rest=None, surplus=b""):
+    """A block with a list of fine values: gap, lattice, b; `rest` from the mode on, `size` what its length is off."""
+    rest, out = rest or block(), Bits()
+    for gap, fold, b in entries or [(0, 1, 6)]:
+        put_gap(out, gap, r)
+        out.put(fold | b << 2, (4, 5, 7, 7)[fold])
+    lists = bytes([r]) + out.bytes() + surplus
+    head = varint(max(1, len(entries)) if n is None else n) + varint(len(lists) + size)
+    return bytes([rest[0] | 32]) + head + lists + rest[1:]
+
+
+def predictions(fold=0, reference=0, unit=b"", levels=0, rules=b"", numbers=b"", context=b"\0\0\3", first=0):
+    """A block whose residuals are all 3, predicted along one axis."""
+    head = bytes([6, first | 1 << 2 | fold << 4 | reference << 6, levels]) + unit + rules
+    return head + bytes([0xA0 if numbers else 0x20, 0]) + context + numbers + b"\0"
+
+
+ONE_CORRECTION = b"\0\1\0\2\0\x0f"
+INFINITE = [f32(x) for x in (INFINITY, -INFINITY, NAN)]
+GOOD_BLOCKS |= {
+    "fine value": fine(), "fine values": fine((0, 0, 0), (3, 1, 0), (0, 1, 7), (0, 2, 31)),
+    "fine, all": fine(*[(0, 0, 2)] * 2, *[(2, 2, 0), (0, 2, 16)], (0, 1, 4)),
+    "fine, r of 17": fine((4, 2, 16), r=17), "fine, masked": masked(rest=fine((1, 2, 5))),
+    "fine instead of a masked one": masked(patterns=(b"\0\0\0\0",), rest=fine((2, 2, 31), (1, 0, 3))),
+    "fine, of an order": ordered(b"\2\0\1", fine((1, 1, 7))),
+    "fine and outside": fine((1, 1, 7), rest=block(lists=exceptions([(1, 0)]))),
+    "predicted": predictions(), "predicted, fifths": predictions(1), "predicted, seventeenths": predictions(2),
+    "predicted, fine": fine(rest=predictions(context=b"\0\0\0")),
+    "predicted, fine in fifths": fine((7, 2, 31), rest=predictions(1, context=b"\0\0\0")),
+    "predicted, corrected": predictions(1, numbers=ONE_CORRECTION),
+    "predicted, masked": masked(rest=predictions(1)),
+    **{f"predicted, reference {i}": predictions(0, i) for i in (1, 2, 3)},
+    **{f"predicted, first of 5: {i}": predictions(1, 3, bytes([i])) for i in (1, 3, 5)},
+    **{f"predicted, first of 17: {i}": predictions(2, 1, bytes([i])) for i in range(1, 18, 2)},
+    **{f"predicted, trust {i}": predictions(2, 2, b"\3", 1, pack((0, 1), (i, 3))) for i in range(8)},
+}
+BAD_BLOCKS |= {
+    "fine of raw": fine(rest=RAW), "fine of a constant": fine(rest=b"\1ones"), "fine of exact": fine(rest=integers()),
+    "fine of affine": fine(rest=affine()), "fine of mode 7": fine(rest=b"\7" + block()[1:]),
+    "fine, none": fine(n=0), "fine, 9": fine(*[(0, 0, 2)] * 8, n=9), "fine, 2^32 + 1": fine(n=2**32 + 1),
+    "fine, 1 of 2": fine((0, 0, 2), (0, 1, 1), n=1), "fine, 3 of 2": fine((0, 0, 2), (0, 0, 2), n=3),
+    "fine, lattice 3": fine((0, 3, 0)), "fine, lattice 3 later": fine((0, 2, 16), (0, 3, 0)),
+    "fine, a byte too many": fine(surplus=b"\0"), "fine, size too small": fine((0, 2, 9), (0, 2, 9), size=-1),
+    "fine, size too large": fine(size=1), "fine, size of nothing": fine(size=-2), "fine, cut": fine()[:4],
+    "fine, size of 2^63": fine(size=2**63), "fine, padding": fine(surplus=b"\1"),
+    "fine, bits behind": fine((0, 1, 6 | 8)), "fine, r of 18": fine(r=18), "fine, behind the block": fine((8, 1, 1)),
+    "fine, second behind the block": fine((7, 1, 1), (0, 1, 1)), "fine, no end": fine((200, 1, 1)),
+    "fine of a refused one": fine((1, 2, 16), rest=block(lists=exceptions([], [1]))),
+    **{f"fine of {x.hex()}": masked(patterns=(x,), rest=fine((0, fold, 1))) for x in INFINITE for fold in range(3)},
+    "predicted, fine of a lattice 3": fine((0, 3, 0), rest=predictions()),
+    "predicted, bit 6": b"\x46" + predictions()[1:], "predicted, order": ordered(b"\2\0\1", predictions()),
+    "predicted, lattice 3": predictions(3), "predicted, lattice 3, first": predictions(3, 1, b"\1"),
+    **{f"predicted, first of 5: {i}": predictions(1, 3, bytes([i])) for i in (0, 2, 4, 6, 7, 17, 255)},
+    **{f"predicted, first of 17: {i}": predictions(2, 1, bytes([i])) for i in (0, 2, 16, 18, 19, 254, 255)},
+    "predicted, first without reference": predictions(1, 0, b"\1"), "predicted, first of 1": predictions(0, 1, b"\1"),
+    "predicted, no first": predictions(1, 1), "predicted, corrected by 1": predictions(numbers=ONE_CORRECTION),
+    "predicted, two axes": b"\6\x08" + predictions()[2:], "predicted, axis 1": predictions(first=1),
+    "predicted, padding of rules": predictions(2, 2, b"\3", 1, b"\x10"),
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("name", GOOD_BLOCKS)
 def test_valid_corners(name):
     for delta in (0.7,) if "edges" in name else (2.0**-126, 1.0, float(np.finfo("f4").max)):
@@ -591,6 +654,52 @@ def test_where_affine_lattices_may_be():
         assert agree(reseal(header(dtype=code), affine())) is None
     for delta in (0.0, 1.0):
         assert agree(reseal(header(delta=delta, flags=8, rtol=0.5), affine())) is None
+
+
+@pytest.mark.parametrize(("code", "limits"), [(1, (2**30 + 1, 40960, 34816)), (2, (2**30 + 1, 2**26, 2**26))])
+def test_limits_of_fine_values(code, limits):
+    """The integers on their lattices below the limits, of values that lie beyond, too."""
+    for fold, (limit, steps) in enumerate(zip(limits, (1, 5, 17), strict=True)):
+        for R in (limit - 1, limit, 1 - limit, -limit):
+            found, v = [], round(R / steps)
+            for at in range(v - 1, v + 2):
+                b = R - at * steps + (2, 4, 16)[fold]
+                if 0 <= b < (4, 8, 32)[fold] and (code == 2 or int(np.float32(at)) == at):
+                    chunk = reseal(header((4,), code, block_len=4), fine((2, fold, b), rest=block(**constant(at))))
+                    found.append(agree(chunk))
+            assert found
+            for x in found:
+                assert (x is not None) == (abs(R) < limit)
+                assert x is None or x[2] == x.dtype.type(R * (1 / steps))
+
+
+def test_where_fine_values_may_be():
+    """Floats of 32 and 64 bits with an absolute tolerance alone have finer lattices."""
+    finer = [fine(), fine(rest=predictions(context=b"\0\0\0")), predictions(1), predictions(2, 1, b"\3")]
+    for made in finer:
+        for code, shape in ((1, (8,)), (2, (8,)), (5, (8,)), (6, (8,))):
+            valid(reseal(header(shape, code), made))
+        for code in (3, 4, 18, 24, 25):
+            assert agree(reseal(header(dtype=code), made)) is None
+        for delta in (0.0, 1.0):
+            assert agree(reseal(header(delta=delta, flags=8, rtol=0.5), made)) is None
+        assert agree(reseal(header(delta=0.0), made)) is None
+    valid(reseal(header(dtype=3), predictions()))
+
+
+@pytest.mark.parametrize("reference", [1, 2, 3])
+@pytest.mark.parametrize("fold", [0, 1, 2])
+def test_references(fold, reference):
+    """Many outer indices, each predicted from those before."""
+    rng = np.random.default_rng(fold)
+    table = [128] * 8
+    for trust in range(8):
+        unit = b"\3" if fold else b""
+        lanes = [0, 1] * 20 + [0] * 20 + [0, 1] * 20  # by level
+        states, words, _ = rans([(lane, table, int(rng.integers(8))) for lane in lanes], 4, 10)
+        rules = pack((1, 1), (trust, 3), (1, 1))
+        out = predictions(fold, reference, unit, 2, rules, context=b"\0\7\xfc" + packed_table(table), first=1)
+        valid(reseal(header((20, 5), block_len=100), out + states + words))
 
 
 F8 = {"dtype": 2, "shape": (4,)}

@@ -12,6 +12,7 @@
 #include "affine.h"
 
 #include "../arraycodec.h"
+#include "fine.h"
 #include "grid.h"
 #include "sequence.h"
 
@@ -110,6 +111,7 @@ typedef struct {
 typedef struct {
   const ac_scale *scale;
   const uint8_t *values;
+  int keeps_fine; /* values of finer lattices */
   uint32_t n, units;
   unsigned size, level;
   double least; /* no step may be smaller */
@@ -362,6 +364,20 @@ static double choose(finder *f) {
   return all;
 }
 
+/* Values of finer lattices (fine.h) are refused as well, in the places of their m values among index[first] .. index[n - 1]. */
+static uint32_t refuse_fine(const finder *f, uint32_t from, uint32_t m, uint32_t *index, uint32_t first, uint32_t n) {
+  uint32_t fine[UNIT];
+  const uint32_t found = ac_fine_find(f->scale, f->values + (size_t)from * f->size, m, fine);
+  for (uint32_t i = 0; i < found; i++) {
+    const uint32_t at = from + fine[i];
+    while (first < n && index[first] < at) first++;
+    if (first < n && index[first] == at) continue;
+    memmove(index + first + 1, index + first, (n++ - first) * sizeof *index);
+    index[first] = at;
+  }
+  return n;
+}
+
 /* Numbers of all values into s->q, and the positions of those refused into s->index. */
 static uint32_t quantize(const finder *f, ac_encode_scratch *s) {
   const ac_kernels *kernels = ac_active_kernels();
@@ -371,9 +387,14 @@ static uint32_t quantize(const finder *f, ac_encode_scratch *s) {
     for (end = u + 1; end < f->units && f->of_unit[end] == f->of_unit[u]; end++) {}
     const uint32_t from = u * UNIT, to = end < f->units ? end * UNIT : f->n;
     if (!f->of_unit[u] && f->scale->lattice.delta != 0) {
-      const uint32_t more = kernels->quantize[in](f->values + (size_t)from * f->size, to - from, &f->scale->lattice, UNIT,
-                                                 s->q + from, s->stats, s->index + n_refused);
-      for (uint32_t i = 0; i < more; i++, n_refused++) s->index[n_refused] = from + (s->index[n_refused] & ~(uint32_t)AC_EDGE);
+      const uint32_t piece = f->keeps_fine ? UNIT : to - from;
+      for (uint32_t at = from; at < to; at += piece) {
+        const uint32_t m = to - at < piece ? to - at : piece, first = n_refused;
+        n_refused += kernels->quantize[in](f->values + (size_t)at * f->size, m, &f->scale->lattice, UNIT, s->q + at, s->stats,
+                                           s->index + first);
+        for (uint32_t i = first; i < n_refused; i++) s->index[i] = at + (s->index[i] & ~(uint32_t)AC_EDGE);
+        if (f->keeps_fine) n_refused = refuse_fine(f, at, m, s->index, first, n_refused);
+      }
       continue;
     }
     const found *l = &f->found[f->of_unit[u] ? f->of_unit[u] - 1 : 0];
@@ -409,7 +430,7 @@ static void write_lattice(ac_writer *out, const ac_affine *l) {
 size_t ac_affine_encode(const ac_scale *scale, const uint8_t *values, uint32_t n, const ac_tuning *tuning,
                         ac_encode_scratch *s, uint8_t *dst, size_t room) {
   finder f = {.scale = scale, .values = values, .n = n, .units = ac_groups(n, UNIT), .size = scale->type->size,
-              .level = ac_level(tuning)};
+              .level = ac_level(tuning), .keeps_fine = tuning->predictor > AC_PREDICTOR_NONE};
   if (f.level <= NO_DETECTION || n < LEAST_VALUES || !ac_affine_permitted(scale)) return 0;
   find(&f);
   if (!f.n_found || choose(&f) <= 0) return 0;
