@@ -871,7 +871,7 @@ static void test_scale(uint32_t n) {
 /* Values on and beside lattices. */
 static uint64_t n_on_lattices;
 static void test_belongs(uint32_t n, int is_double) {
-  static const double limits[] = {0x1p30 + 1, 5 << 13, 17 << 11, 1 << 26}, folds[] = {1, 5, 17};
+  static const double limits[] = {0x1p30 + 1, 5 << 13, 17 << 11, 1 << 26}, folds[] = {1, 7, 17};
   const unsigned lattices = 1 + below(3), item = is_double ? 8 : 4;
   double step[3], limit[3], delta = (1 + 0.5 * uniform()) * power((int)below(120) - 90);
   if (!is_double) delta = (double)(float)delta;

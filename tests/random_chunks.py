@@ -672,7 +672,7 @@ def affine(rng, n, array):
 # Whole grids at once, as strided parts of arrays (outer, axis 0, 1, 2, inner); reference.py goes place by place.
 LEAST = [0, 1] + [round(8 * 2 ** (i / 2)) for i in range(22)]  # of the bins of neighbourhoods, 64 fold
 CLASS_ORDER = (4, 2, 1, 6, 5, 3, 7)
-FOLDS = (1, 5, 17)
+FOLDS = (1, 7, 17)
 QUARTERS = [(i, 0) for i in range(5)] + [(4, 2), (4, 3), (4, 4)]  # of trust and damping
 Rule = namedtuple("Rule", "cubic weights trust")
 Context = namedtuple("Context", "k K lo table symbols")
@@ -843,15 +843,30 @@ class Residuals:
         return v
 
 
+def random_taps(rng):
+    """Bytes, taps and shift of linear prediction."""
+    order, shift, width = int(rng.integers(1, 33)), int(rng.integers(1, 25)), int(rng.integers(2, 29))
+    taps = rng.integers(-(1 << width - 1), 1 << width - 1, order).tolist()
+    out = Bits()
+    for tap in taps:
+        out.put(tap % (1 << width), width)
+    return bytes([order - 1, shift, width]) + out.bytes(), taps, shift
+
+
 def predicted(rng, bits, array):
     """All values of a block; those whose bits are set are masked, and what they become is of no use but to others."""
     first, c, lengths, levels = random_pyramid(rng, array)
     fold = int(rng.integers(3)) if array.type.m in (23, 52) else 0
     unit, reference, along = FOLDS[fold], int(rng.integers(4)), int(rng.integers(16))
+    linear = reference > 0 and not levels
+    if linear:
+        reference, along = 1, 0
     rules, rules_bytes = random_rules(rng, lengths, levels, reference > 0)
     out = bytes([first | c << 2 | fold << 4 | reference << 6, levels | along << 4])
     units = [unit] * lengths[0]
-    if fold and reference:
+    if linear:
+        rules_bytes, taps, tap_shift = random_taps(rng)
+    elif fold and reference:
         units[0] = int(rng.choice([1, unit, 2 * rng.integers((unit + 1) // 2) + 1]))
         out += bytes([units[0]])
     out += rules_bytes
@@ -896,7 +911,11 @@ def predicted(rng, bits, array):
     for o, i, j in np.ndindex(Rs.shape[:3]):
         v, more = one_row(rows_before(magnitudes, o, i, j), True, masks[o, i, j])
         S = np.cumsum(v, axis=0) if along & 4 else v
-        Rs[o, i, j] = wrapped(sum_before(Rs, o, i, j, along) + units[o] * wrapped(S) + more)
+        for t in range(len(v)) if linear else ():
+            total = sum(tap * Rs[o, i, j, t - 1 - k] for k, tap in enumerate(taps[:t]))
+            Rs[o, i, j, t] = wrapped((total + (1 << tap_shift - 1) >> tap_shift) + unit * v[t] + more[t])
+        if not linear:
+            Rs[o, i, j] = wrapped(sum_before(Rs, o, i, j, along) + units[o] * wrapped(S) + more)
         magnitudes[o, i, j] = np.minimum(255, np.abs(v) >> shift)
     for level in reversed(range(levels)):
         for o in range(lengths[0]):
@@ -940,7 +959,7 @@ def predicted(rng, bits, array):
         out += states + words
     named = {"outside": outside, "corrections": corrections, "refused": refused}
     array.seen |= {
-        f"predicted levels {min(levels, 4)}", f"predicted reference {reference}",
+        f"predicted levels {min(levels, 4)}", "predicted linear" if linear else f"predicted reference {reference}",
         f"predicted fold {fold}", f"predicted first unit {units[0]} of {unit}",
         f"predicted {c} of {len(array.axes)} axes", f"predicted m {m}", f"predicted tokens {bool(residuals.steps)}",
         *(f"predicted {name}" for name, some in named.items() if some),
@@ -969,7 +988,7 @@ def random_fine(rng, values, array):
     limits = [2**30 + 1] + ([2**26] * 2 if array.type.m == 52 else [40960, 34816])
     for at in np.flatnonzero(rng.random(len(values)) < often).tolist():
         fold = int(rng.integers(3))
-        width, limit, step = (2, 3, 5)[fold], limits[fold], array.delta / FOLDS[fold]
+        width, limit, step = (2, 4, 5)[fold], limits[fold], array.delta / FOLDS[fold]
         b = int(rng.choice([0, 2**width - 1, rng.integers(2**width)]))
         with np.errstate(all="ignore"):
             R = np.rint(x[at] * (np.float64(1) / step)) + b - 2 ** (width - 1)
@@ -1263,7 +1282,7 @@ FEATURES = {
     *(f"affine {A} in {value}" for A in ("float32", "float64") for value in ("f4", "f8")), "affine wraps",
     *(f"affine parameter {i} {yes}" for i in range(4) for yes in (True, False)),
     *(f"boxes of {n} axes" for n in range(1, 5)), "short boxes",
-    *(f"predicted levels {n}" for n in range(5)), *(f"predicted reference {n}" for n in range(4)),
+    *(f"predicted levels {n}" for n in range(5)), *(f"predicted reference {n}" for n in range(4)), "predicted linear",
     *(f"predicted fold {n}" for n in range(3)), *(f"predicted m {m}" for m in range(4)),
     *(f"predicted first unit {n} of {unit}" for unit in (1, 5, 17) for n in range(1, unit + 1, 2)),
     *(f"predicted trust {code} in {n}" for n in range(1, 4) for code in range(1, 8)),

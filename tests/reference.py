@@ -491,8 +491,8 @@ def order(r, n):
 
 
 # ---- Fine values ----
-FOLDS = [1, 5, 17]  # steps of the lattices to delta
-SHIFT_BITS = [2, 3, 5]
+FOLDS = [1, 7, 17]  # steps of the lattices to delta
+SHIFT_BITS = [2, 4, 5]
 
 
 def fine_values(r, count):
@@ -518,7 +518,7 @@ def fine_value(value, fold, shift, array):
     quotient = x * (1 / step)
     require(math.isfinite(quotient), "a fine value beyond its lattice")
     R = round(quotient) + shift
-    limits = [2**30 + 1, 5 * 2**13, 17 * 2**11] if array.size == 4 else [2**30 + 1, 2**26, 2**26]
+    limits = [2**30 + 1, 40960, 17 * 2**11] if array.size == 4 else [2**30 + 1, 2**26, 2**26]
     require(abs(R) < limits[fold], "a fine value beyond its lattice")
     return uniform([R], array._replace(delta=step))[0]
 
@@ -631,7 +631,8 @@ def wrap(x):
 Rule = namedtuple("Rule", "cubic weights trust")
 Context = namedtuple("Context", "k K lo table")
 # What is known of a block of predicted values: extents (outer, three axes, inner), and what its first bytes say.
-Predictor = namedtuple("Predictor", "extents fold first_unit reference levels along rules")
+Predictor = namedtuple("Predictor", "extents fold first_unit reference levels along rules linear")
+Linear = namedtuple("Linear", "shift taps")
 # Quarters (trust, damping) of the codes of trust.
 TRUSTS = [(0, 0), (1, 0), (2, 0), (3, 0), (4, 0), (4, 2), (4, 3), (4, 4)]
 
@@ -692,7 +693,11 @@ def predicted(r, count, array, masked):
                     v = residual(context, context.lo + token, m, bits)
                 v = outside_list.get(stream, v)
                 magnitude[x] = min(255, abs(v) >> shift)
-                if mask_:
+                if p.linear:
+                    taps = zip(p.linear.taps, range(x[3]), strict=False)
+                    total = sum(tap * R[moved(x, 3, -1 - j)] for tap, j in taps)
+                    R[x] = wrap((total + (1 << p.linear.shift - 1) >> p.linear.shift) + unit * v)
+                elif mask_:
                     R[x] = wrap(interpolated(p, x, level, mask_, R) + unit * v)
                 else:
                     before, sums[x] = coarse(p, x, spacing, R, sums)
@@ -715,10 +720,13 @@ def read_predictor(r, array):
     first, c, fold, reference = head & 3, head >> 2 & 3, head >> 4 & 3, head >> 6
     require(1 <= c <= 3 and first + c <= len(array.box), "the axes of a predictor")
     require(fold < 3 and (fold == 0 or array.m in (23, 52)), "the lattice of a predictor")
-    first_unit = r.u8() if fold and reference else FOLDS[fold]
-    require(first_unit % 2 and first_unit <= FOLDS[fold], "the unit of the first outer index")
     axes = [1] * (3 - c) + list(array.box[first : first + c])
     extents = (math.prod(array.box[:first]), *axes, math.prod(array.box[first + c :]))
+    if reference and not second & 15:
+        require(reference == 1 and second == 0, "linear prediction")
+        return Predictor(extents, fold, FOLDS[fold], 0, 0, 0, {}, read_linear(r))
+    first_unit = r.u8() if fold and reference else FOLDS[fold]
+    require(first_unit % 2 and first_unit <= FOLDS[fold], "the unit of the first outer index")
     levels, bits, rules = second & 15, Bits(r), {}
     for level in reversed(range(levels)):
         same = level + 1 < levels and bits.take(1)
@@ -735,7 +743,16 @@ def read_predictor(r, array):
             require(all(w <= 16 for w in weights), "a rule")
             rules[level, k] = Rule(cubic, weights, trust)
     bits.end()
-    return Predictor(extents, fold, first_unit, reference, levels, second >> 4, rules)
+    return Predictor(extents, fold, first_unit, reference, levels, second >> 4, rules, None)
+
+
+def read_linear(r):
+    order, shift, width = r.u8() + 1, r.u8(), r.u8()
+    require(order <= 32 and 1 <= shift <= 24 and 2 <= width <= 28, "taps of linear prediction")
+    bits = Bits(r)
+    taps = [bits.take(width) for _ in range(order)]
+    bits.end()
+    return Linear(shift, [tap - (tap >> (width - 1) << width) for tap in taps])
 
 
 def read_contexts(r, n, prob_bits, m):

@@ -69,6 +69,21 @@ def test_special_values_among_smooth_ones(part):
     assert len(chunk) < 0.5 * len(encode(x, tol=1e-2))
 
 
+@pytest.mark.parametrize("shape", [(6000,), (5, 1000), (2000, 3)])
+@pytest.mark.parametrize("dtype", ["f4", "f8", "f2"])
+def test_signals(shape, dtype):
+    """Oscillations are predicted along rows, from as many values before as they need."""
+    rng, t = np.random.default_rng(5), np.arange(6000)
+    x = sum(np.sin(t * rate + rng.uniform(0, 6)) for rate in (0.4, 0.9, 1.7, 2.3)) + rng.normal(size=6000) * 1e-3
+    x = np.stack([np.roll(x, 100 * k)[: max(shape)] for k in range(np.prod(shape) // max(shape))])
+    x = (x.T if shape[-1] == 3 else x).reshape(shape).astype(dtype)
+    tol = 0.01 if dtype == "f2" else 0.003
+    chunk = encode(x, tol=tol, predictor=AUTO)
+    assert verify(x, decode(chunk), tol).violations == 0
+    assert {block.mode for block in inspect(chunk).blocks} == {"predicted"}
+    assert len(chunk) < (0.8 if dtype == "f2" else 0.5) * len(encode(x, tol=tol))
+
+
 def test_noise_stays_as_it_is():
     x = np.random.default_rng(1).normal(size=(100, 300)).astype("f4")
     assert len(encode(x, tol=1e-3, predictor=AUTO)) <= 1.02 * len(encode(x, tol=1e-3))

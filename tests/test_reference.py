@@ -571,7 +571,7 @@ def fine(*entries, n=None, r=0, size=0, rest=None, surplus=b""):
     rest, out = rest or block(), Bits()
     for gap, fold, b in entries or [(0, 1, 6)]:
         put_gap(out, gap, r)
-        out.put(fold | b << 2, (4, 5, 7, 7)[fold])
+        out.put(fold | b << 2, (4, 6, 7, 7)[fold])
     lists = bytes([r]) + out.bytes() + surplus
     head = varint(max(1, len(entries)) if n is None else n) + varint(len(lists) + size)
     return bytes([rest[0] | 32]) + head + lists + rest[1:]
@@ -583,6 +583,10 @@ def predictions(fold=0, reference=0, unit=b"", levels=0, rules=b"", numbers=b"",
     return head + bytes([0xA0 if numbers else 0x20, 0]) + context + numbers + b"\0"
 
 
+def linear(taps, order=1, shift=1, width=2, fold=0, reference=1, levels=0):
+    return predictions(fold, reference, bytes([order - 1, shift, width]), levels, taps)
+
+
 ONE_CORRECTION = b"\0\1\0\2\0\x0f"
 INFINITE = [f32(x) for x in (INFINITY, -INFINITY, NAN)]
 GOOD_BLOCKS |= {
@@ -592,14 +596,17 @@ GOOD_BLOCKS |= {
     "fine instead of a masked one": masked(patterns=(b"\0\0\0\0",), rest=fine((2, 2, 31), (1, 0, 3))),
     "fine, of an order": ordered(b"\2\0\1", fine((1, 1, 7))),
     "fine and outside": fine((1, 1, 7), rest=block(lists=exceptions([(1, 0)]))),
-    "predicted": predictions(), "predicted, fifths": predictions(1), "predicted, seventeenths": predictions(2),
+    "predicted": predictions(), "predicted, sevenths": predictions(1), "predicted, seventeenths": predictions(2),
     "predicted, fine": fine(rest=predictions(context=b"\0\0\0")),
-    "predicted, fine in fifths": fine((7, 2, 31), rest=predictions(1, context=b"\0\0\0")),
+    "predicted, fine in sevenths": fine((7, 2, 31), rest=predictions(1, context=b"\0\0\0")),
     "predicted, corrected": predictions(1, numbers=ONE_CORRECTION),
     "predicted, masked": masked(rest=predictions(1)),
-    **{f"predicted, reference {i}": predictions(0, i) for i in (1, 2, 3)},
-    **{f"predicted, first of 5: {i}": predictions(1, 3, bytes([i])) for i in (1, 3, 5)},
-    **{f"predicted, first of 17: {i}": predictions(2, 1, bytes([i])) for i in range(1, 18, 2)},
+    **{f"predicted, reference {i}": predictions(0, i, b"", 1, b"\0") for i in (1, 2, 3)},
+    **{f"predicted, first of 7: {i}": predictions(1, 3, bytes([i]), 1, b"\0") for i in (1, 3, 5, 7)},
+    **{f"predicted, first of 17: {i}": predictions(2, 1, bytes([i]), 1, b"\0") for i in range(1, 18, 2)},
+    "predicted, a tap": linear(pack((1, 2)), 1, 1, 2), "predicted, a wide tap": linear(pack((1 << 27, 28)), 1, 24, 28),
+    "predicted, 32 taps": linear(b"\x55" * 8, 32, 24, 2), "predicted, linear, sevenths": linear(b"\3", fold=1),
+    "predicted, linear, seventeenths": linear(b"\2", fold=2),
     **{f"predicted, trust {i}": predictions(2, 2, b"\3", 1, pack((0, 1), (i, 3))) for i in range(8)},
 }
 BAD_BLOCKS |= {
@@ -611,17 +618,24 @@ BAD_BLOCKS |= {
     "fine, a byte too many": fine(surplus=b"\0"), "fine, size too small": fine((0, 2, 9), (0, 2, 9), size=-1),
     "fine, size too large": fine(size=1), "fine, size of nothing": fine(size=-2), "fine, cut": fine()[:4],
     "fine, size of 2^63": fine(size=2**63), "fine, padding": fine(surplus=b"\1"),
-    "fine, bits behind": fine((0, 1, 6 | 8)), "fine, r of 18": fine(r=18), "fine, behind the block": fine((8, 1, 1)),
+    "fine, bits behind": fine((0, 1, 6 | 16)), "fine, r of 18": fine(r=18), "fine, behind the block": fine((8, 1, 1)),
     "fine, second behind the block": fine((7, 1, 1), (0, 1, 1)), "fine, no end": fine((200, 1, 1)),
     "fine of a refused one": fine((1, 2, 16), rest=block(lists=exceptions([], [1]))),
     **{f"fine of {x.hex()}": masked(patterns=(x,), rest=fine((0, fold, 1))) for x in INFINITE for fold in range(3)},
     "predicted, fine of a lattice 3": fine((0, 3, 0), rest=predictions()),
     "predicted, bit 6": b"\x46" + predictions()[1:], "predicted, order": ordered(b"\2\0\1", predictions()),
     "predicted, lattice 3": predictions(3), "predicted, lattice 3, first": predictions(3, 1, b"\1"),
-    **{f"predicted, first of 5: {i}": predictions(1, 3, bytes([i])) for i in (0, 2, 4, 6, 7, 17, 255)},
-    **{f"predicted, first of 17: {i}": predictions(2, 1, bytes([i])) for i in (0, 2, 16, 18, 19, 254, 255)},
-    "predicted, first without reference": predictions(1, 0, b"\1"), "predicted, first of 1": predictions(0, 1, b"\1"),
-    "predicted, no first": predictions(1, 1), "predicted, corrected by 1": predictions(numbers=ONE_CORRECTION),
+    **{f"predicted, first of 7: {i}": predictions(1, 3, bytes([i]), 1, b"\0") for i in (0, 2, 4, 6, 8, 9, 17, 255)},
+    **{f"predicted, first of 17: {i}": predictions(2, 1, bytes([i]), 1, b"\0") for i in (0, 2, 16, 18, 19, 254, 255)},
+    "predicted, first without reference": predictions(1, 0, b"\1", 1, b"\0"),
+    "predicted, first of 1": predictions(0, 1, b"\1", 1, b"\0"),
+    "predicted, no first": predictions(1, 1, b"", 1, b"\0"),
+    **{f"predicted, reference {i} without levels": linear(b"\1", reference=i) for i in (2, 3)},
+    "predicted, linear and differences": linear(b"\1", levels=0x40), "predicted, 33 taps": linear(b"\0" * 9, 33),
+    **{f"predicted, taps shifted by {i}": linear(b"\1", shift=i) for i in (0, 25, 255)},
+    **{f"predicted, taps of {i} bits": linear(b"\1" * 4, width=i) for i in (0, 1, 29, 32, 255)},
+    "predicted, taps cut": linear(b"", 32)[:5], "predicted, padding of taps": linear(b"\x41"),
+    "predicted, corrected by 1": predictions(numbers=ONE_CORRECTION),
     "predicted, two axes": b"\6\x08" + predictions()[2:], "predicted, axis 1": predictions(first=1),
     "predicted, padding of rules": predictions(2, 2, b"\3", 1, b"\x10"),
 }  # fmt: skip
@@ -659,12 +673,12 @@ def test_where_affine_lattices_may_be():
 @pytest.mark.parametrize(("code", "limits"), [(1, (2**30 + 1, 40960, 34816)), (2, (2**30 + 1, 2**26, 2**26))])
 def test_limits_of_fine_values(code, limits):
     """The integers on their lattices below the limits, of values that lie beyond, too."""
-    for fold, (limit, steps) in enumerate(zip(limits, (1, 5, 17), strict=True)):
+    for fold, (limit, steps) in enumerate(zip(limits, (1, 7, 17), strict=True)):
         for R in (limit - 1, limit, 1 - limit, -limit):
             found, v = [], round(R / steps)
             for at in range(v - 1, v + 2):
-                b = R - at * steps + (2, 4, 16)[fold]
-                if 0 <= b < (4, 8, 32)[fold] and (code == 2 or int(np.float32(at)) == at):
+                b = R - at * steps + (2, 8, 16)[fold]
+                if 0 <= b < (4, 16, 32)[fold] and (code == 2 or int(np.float32(at)) == at):
                     chunk = reseal(header((4,), code, block_len=4), fine((2, fold, b), rest=block(**constant(at))))
                     found.append(agree(chunk))
             assert found
@@ -675,7 +689,7 @@ def test_limits_of_fine_values(code, limits):
 
 def test_where_fine_values_may_be():
     """Floats of 32 and 64 bits with an absolute tolerance alone have finer lattices."""
-    finer = [fine(), fine(rest=predictions(context=b"\0\0\0")), predictions(1), predictions(2, 1, b"\3")]
+    finer = [fine(), fine(rest=predictions(context=b"\0\0\0")), predictions(1), predictions(2, 1, b"\3", 1, b"\0")]
     for made in finer:
         for code, shape in ((1, (8,)), (2, (8,)), (5, (8,)), (6, (8,))):
             valid(reseal(header(shape, code), made))

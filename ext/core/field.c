@@ -151,7 +151,7 @@ typedef struct {
 /* d / unit, to the nearest; by a constant if it is usual. */
 static inline int32_t by_unit(int32_t d, unsigned unit) {
   const uint64_t positive = (uint64_t)((int64_t)d + unit / 2 + ((int64_t)unit << 31));
-  const uint64_t quotient = unit == AC_LARGEST_FOLD ? positive / AC_LARGEST_FOLD : unit == 5 ? positive / 5 : positive / unit;
+  const uint64_t quotient = unit == AC_LARGEST_FOLD ? positive / AC_LARGEST_FOLD : unit == 7 ? positive / 7 : positive / unit;
   return (int32_t)((int64_t)quotient - (1ll << 31));
 }
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 double ac_fold_limit(int dtype, unsigned fold) {
-  static const double OF_FLOAT32[AC_FOLDS] = {AC_QMAX + 1.0, 5 << 13, AC_LARGEST_FOLD << 11};
+  static const double OF_FLOAT32[AC_FOLDS] = {AC_QMAX + 1.0, 5 << 13, 17 << 11};
   if (dtype == AC_FLOAT32 || !fold) return OF_FLOAT32[fold];
   return dtype == AC_FLOAT64 ? 1 << 26 : 0;
 }

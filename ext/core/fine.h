@@ -6,9 +6,9 @@
 #include "lists.h"
 
 /* Steps of a lattice to one of the uniform lattice.  Odd, so that rounding to so many steps is within half of them; primes other
- * than 2 and 3, so that lattices that data happen to lie on by nature, and they themselves, share the uniform lattice only. */
+ * than 2, 3 and 5, so that lattices that data happen to lie on by nature, and they themselves, share the uniform lattice only. */
 enum { AC_FOLDS = 3, AC_LARGEST_FOLD = 17 };
-static const uint8_t AC_FOLD[AC_FOLDS] = {1, 5, AC_LARGEST_FOLD};
+static const uint8_t AC_FOLD[AC_FOLDS] = {1, 7, AC_LARGEST_FOLD};
 
 /* Integers R on a lattice are below this, and above its negative; 0 if values of this dtype are never on it.  A value that was
  * never on a lattice lies on it by chance as often as there are values to a step of it: the limits keep that rare. */

@@ -144,7 +144,7 @@ void ac_corrections_write(ac_writer *out, const uint32_t *index, const int8_t *c
 
 /* ---- shifts ---- */
 enum { FOLD_BITS = 2 };
-static const uint8_t SHIFT_BITS[3] = {2, 3, 5};
+static const uint8_t SHIFT_BITS[3] = {2, 4, 5};
 
 unsigned ac_shift_bits(unsigned fold) { return SHIFT_BITS[fold]; }
 
