@@ -76,8 +76,8 @@ def _parser() -> argparse.ArgumentParser:
 
     level_help = "how hard the encoder looks: 1 (fast) to 9 (smallest); default 5"
     predictor_help = (
-        "what values are predicted from: none (default), auto, lorenzo or interpolation; what is written into the same "
-        "store later must keep to none, or to any of the others"
+        "what values are predicted from: none (default), auto, lorenzo, interpolation or linear; what is written into "
+        "the same store later must keep to none, or to any of the others"
     )
 
     def add(name: str, text: str) -> argparse.ArgumentParser:

@@ -71,12 +71,13 @@ def encode(
     level : int, optional
         How hard the encoder looks for the smallest chunk: 1 is fast, 9 the smallest; None is the default, 5.
         The bound is the same at every level, and so is the decoder.
-    predictor : {None, "none", "auto", "lorenzo", "interpolation"}
+    predictor : {None, "none", "auto", "lorenzo", "interpolation", "linear"}
         What floats with an absolute tolerance are predicted from: nothing, what is best of all, the values before
-        (Lorenzo), or coarser grids.  None is the default, for the time being the same as "none".  The bound is the
+        (Lorenzo), coarser grids, or many values before in a row.  None is the
+        default, for the time being the same as "none".  The bound is the
         same, and so is the decoder.  But chunks that may have been predicted hold values of a finer lattice: only
         encoders that may predict keep those unchanged when a chunk is written again, so a store keeps to one of
-        the two: to "none", or to any of the other three.
+        the two: to "none", or to any of the others.
     **tuning : int
         Encoder choices forced by tests: `block_len`, `box_len`, `group`, `lanes`, `prob_bits`.
 

@@ -48,9 +48,10 @@ class Config:
     level : int or None
         How hard the encoder looks: 1 is fast, 9 the smallest; None is the default, which may be another one in
         another version.  Decoders need not know it.
-    predictor : {None, "none", "auto", "lorenzo", "interpolation"}
+    predictor : {None, "none", "auto", "lorenzo", "interpolation", "linear"}
         What values with a tolerance on a uniform lattice are predicted from: nothing, what is best of all, the values
-        before, or coarser grids.  None is the default, for the time being the same as "none".  Decoders need not know
+        before, coarser grids, or many values before in a row.  None is the
+        default, for the time being the same as "none".  Decoders need not know
         it.  But chunks that may have been predicted hold values of a finer lattice: only encoders that may predict keep
         those unchanged when a chunk is written again, so a store keeps to one of the two.
     """

@@ -16,7 +16,8 @@ typed as a list of items, each a number and what belongs to it, in any order:
 ``9``                       uint16 elements are bfloat16
 ``14,level``                how hard the encoder looks: 1 (fast) to 9 (smallest)
 ``15,predictor``            what values are predicted from: 1 nothing, 2 what is best of all ("auto"), 3 the
-                            values before (Lorenzo), 4 coarser grids (interpolation)
+                            values before (Lorenzo), 4 coarser grids (interpolation), 5 many values before in
+                            a row (linear)
 ==========================  ========================================================================
 
 ::

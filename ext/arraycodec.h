@@ -113,12 +113,13 @@ typedef struct {
 #define AC_MAX_LEVEL 9
 
 /* What values are predicted from, where they have a tolerance on a uniform lattice: nothing, what is best of all, the
- * values before (Lorenzo), or coarser grids.  As the level, it is of the encoder alone: every decoder reads all of it.
+ * values before (Lorenzo), coarser grids, or many values before in a row (linear).  As the level, it is of the encoder alone: every decoder reads all of it.
  * But chunks that may have been predicted hold values of a finer lattice: only encoders that may predict keep those
  * unchanged when a chunk is written again, so a store keeps to one of the two. */
 enum {
   AC_PREDICTOR_DEFAULT, /* for the time being AC_PREDICTOR_NONE */
-  AC_PREDICTOR_NONE, AC_PREDICTOR_AUTO, AC_PREDICTOR_LORENZO, AC_PREDICTOR_INTERPOLATION, AC_PREDICTORS
+  AC_PREDICTOR_NONE, AC_PREDICTOR_AUTO, AC_PREDICTOR_LORENZO, AC_PREDICTOR_INTERPOLATION,
+  AC_PREDICTOR_LINEAR, AC_PREDICTORS
 };
 
 /* The level, the predictor, and encoder choices that tests force; 0 everywhere (or NULL) lets the encoder choose. */

@@ -330,13 +330,13 @@ def test_predictors_that_are_no_names(predictor):
 
 @pytest.mark.parametrize("predictor", ["", "Auto", "spline", "default"])
 def test_unknown_predictors(predictor):
-    message = f'predictor must be "none", "auto", "lorenzo" or "interpolation", not {predictor!r}$'
+    message = f'predictor must be "none", "auto", "lorenzo", "interpolation" or "linear", not {predictor!r}$'
     for call in (lambda: AnsQuant(tol=1, predictor=predictor), lambda: encode(np.ones(3), 1, predictor=predictor)):
         with pytest.raises(ParameterError, match=message):
             call()
 
 
-@pytest.mark.parametrize("code", [-1, 5, 255, 256])
+@pytest.mark.parametrize("code", [-1, 6, 255, 256])
 def test_unknown_codes_of_predictors(code):
     x = sample(100)
     assert _core.encode_plain(x, TOL, 1, 0, code) is None
@@ -368,7 +368,7 @@ def test_every_way_to_encode_takes_the_predictor():
         assert verify(x, decode(chunk), TOL)
         assert {block.mode for block in inspect(chunk).blocks} == {"uniform" if predictor == "none" else "predicted"}
         sizes[predictor] = len(chunk)
-    assert max(sizes["auto"], sizes["lorenzo"], sizes["interpolation"]) < 0.7 * sizes["none"]
+    assert max(sizes["auto"], sizes["lorenzo"], sizes["interpolation"], sizes["linear"]) < 0.7 * sizes["none"]
     assert sizes["auto"] <= 1.01 * min(sizes.values())
 
 

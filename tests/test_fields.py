@@ -5,7 +5,7 @@ import pytest
 
 from arraycodec import decode, encode, inspect, verify
 
-PREDICTING = AUTO, LORENZO, INTERPOLATION = "auto", "lorenzo", "interpolation"
+PREDICTING = AUTO, LORENZO, INTERPOLATION, LINEAR = "auto", "lorenzo", "interpolation", "linear"
 
 
 def field(shape, seed=0, noise=1e-3):

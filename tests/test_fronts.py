@@ -262,7 +262,7 @@ def test_predictors(front, tmp_path, dtype):
 
 
 def test_unknown_predictors_are_refused(front, tmp_path):
-    with pytest.raises(ValueError, match="predictor must be .* or \"interpolation\", not 'spline'"):
+    with pytest.raises(ValueError, match="predictor must be .* or \"linear\", not 'spline'"):
         front.write(tmp_path / "store", np.ones((4, 4), "f4"), (4, 4), AnsQuant(tol=TOL, predictor="spline"))
     with pytest.raises(TypeError, match="predictor must be a name, not 2"):
         front.write(tmp_path / "store", np.ones((4, 4), "f4"), (4, 4), AnsQuant(tol=TOL, predictor=2))

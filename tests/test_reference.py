@@ -112,7 +112,7 @@ def test_predicted(seed):
     if seed % 4 == 0:
         x = np.asfortranarray(np.where(np.abs(x) < 0.5, 0, x).astype(x.dtype))
     tol, choice = 10 ** rng.uniform(-5, -0.5), {"level": int(rng.integers(1, 10))}
-    choice["predictor"] = ("auto", "lorenzo", "interpolation")[rng.integers(3)]
+    choice["predictor"] = ("auto", "lorenzo", "interpolation", "linear")[rng.integers(4)]
     if seed % 7 < 3:  # several blocks
         choice["block_len" if ndim == 1 or seed % 7 == 0 else "box_len"] = max(1, x.size // 3)
     for _ in range(3):

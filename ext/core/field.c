@@ -717,13 +717,13 @@ typedef struct {
 
 /* Linear prediction along rows that are long enough: with every order the coefficients of least squares. */
 static void choose_linear(const ac_tuning *tuning, const sample *v, const room *m, unsigned fold, unsigned first, candidate *best) {
-  enum { LEAST = 256 };
+  const unsigned least = tuning->predictor == AC_PREDICTOR_LINEAR ? 3 * AC_MAX_TAPS : 8 * AC_MAX_TAPS;
   static const uint8_t ORDERS[] = {2, 4, 8, 16, 24, 32};
   field f = {.fold = (uint8_t)fold};
   if (!shape_predictor(&f, &v->box, first, 1, AC_NO_REFERENCE, 1)) return;
   const ac_pyramid *p = &f.predictor.pyramid;
   const uint32_t length = p->axis[AC_AXES - 1], row = length * p->inner;
-  if (length < LEAST) return;
+  if (length < least) return;
   for (uint32_t i = 0; i < v->n; i++)
     if (v->known[i] & MASKED) return;
   ac_linear_fit fit;
@@ -751,8 +751,9 @@ static void consider(candidate *best, unsigned *n, const field *f, double bits) 
 /* The best axes for a small sample, with a reference or without. */
 static void choose_some(const ac_tuning *tuning, const sample *v, const room *m, unsigned fold, int raster_only, candidate *best, unsigned *n) {
   static const uint8_t REFERENCES[] = {AC_NO_REFERENCE, AC_LONG_MEAN, AC_LAST};
-  const int permits[2] = {tuning->predictor != AC_PREDICTOR_LORENZO && ac_level(tuning) > 1 && !raster_only,
-                          tuning->predictor != AC_PREDICTOR_INTERPOLATION && !fold};
+  const int any = tuning->predictor == AC_PREDICTOR_AUTO;
+  const int permits[2] = {(any || tuning->predictor == AC_PREDICTOR_INTERPOLATION) && ac_level(tuning) > 1 && !raster_only,
+                          (any || tuning->predictor == AC_PREDICTOR_LORENZO) && !fold};
   for (unsigned raster = 0; raster < 2; raster++)
     for (unsigned first = 0; first < v->box.ndim && permits[raster]; first++)
       for (unsigned axes = 1; axes <= AC_AXES && first + axes <= v->box.ndim; axes++) {
@@ -770,10 +771,12 @@ static void choose_some(const ac_tuning *tuning, const sample *v, const room *m,
 
 /* Signals: linear prediction along the last axes, if the box is hardly more than rows. */
 static void choose_signal(const ac_tuning *tuning, const sample *v, const room *m, unsigned fold, candidate *best) {
-  if (tuning->predictor != AC_PREDICTOR_AUTO || ac_level(tuning) < LINEAR_LEVEL) return;
+  enum { FEW = 4 }; /* parts of a vector, along the last axis */
+  const int named = tuning->predictor == AC_PREDICTOR_LINEAR;
   const unsigned last = v->box.ndim - 1;
-  choose_linear(tuning, v, m, fold, last, best);
-  if (last && v->box.extent[last] <= 4) choose_linear(tuning, v, m, fold, last - 1, best);
+  if (!named && (tuning->predictor != AC_PREDICTOR_AUTO || ac_level(tuning) < LINEAR_LEVEL)) return;
+  for (unsigned first = 0; first <= last; first++)
+    if (named || first == last || (first + 1 == last && v->box.extent[last] <= FEW)) choose_linear(tuning, v, m, fold, first, best);
 }
 
 /* The best of them for a larger one, with all references, and finer first indices; its bits are 1e300 if there is none. */

@@ -143,9 +143,9 @@ static h5_error read_item(unsigned tag, const unsigned *operands, h5_items *item
       return 0;
     case ITEM_PREDICTOR:
       if (operands[0] < AC_PREDICTOR_NONE || operands[0] >= AC_PREDICTORS)
-        return h5_refuse(problem, "the predictor must be %d (none), %d (auto), %d (Lorenzo) or %d (interpolation), not %u",
+        return h5_refuse(problem, "the predictor must be %d (none), %d (auto), %d (Lorenzo), %d (interpolation) or %d (linear), not %u",
                          AC_PREDICTOR_NONE, AC_PREDICTOR_AUTO, AC_PREDICTOR_LORENZO, AC_PREDICTOR_INTERPOLATION,
-                         operands[0]);
+                         AC_PREDICTOR_LINEAR, operands[0]);
       items->predictor = operands[0];
       return 0;
     case ITEM_TYPE:

@@ -19,7 +19,7 @@
  *   9                  uint16 elements are bfloat16
  *   14, level          how hard the encoder looks: 1 (fast) to 9 (smallest); without it the default
  *   15, predictor      what values are predicted from: 1 nothing, 2 what is best of all, 3 the values before (Lorenzo),
- *                      4 coarser grids (interpolation); without it the default
+ *                      4 coarser grids (interpolation), 5 many values before in a row (linear); without it the default
  * One of the tolerances has to be there.  set_local stores with the dataset (the canonical form):
  *   1, low, high, [5, low, high,] [8, n, n words,] [9,] [14, level,] [15, predictor,]
  *   10, type, rank, dim 0 low, dim 0 high, ... [, multiple]

@@ -35,7 +35,7 @@ MAX_LEVEL = AC_MAX_LEVEL
 #: Codes of predictors, by their names; 0 is the default.
 PREDICTORS = {
     "none": AC_PREDICTOR_NONE, "auto": AC_PREDICTOR_AUTO, "lorenzo": AC_PREDICTOR_LORENZO,
-    "interpolation": AC_PREDICTOR_INTERPOLATION,
+    "interpolation": AC_PREDICTOR_INTERPOLATION, "linear": AC_PREDICTOR_LINEAR,
 }
 #: Codes of element types, by the name of the NumPy dtype (less the unit of a date).
 DTYPES = {

@@ -16,6 +16,7 @@ cdef extern from "arraycodec.h" nogil:
         AC_PREDICTOR_NONE
         AC_PREDICTOR_AUTO
         AC_PREDICTOR_LORENZO
+        AC_PREDICTOR_LINEAR
         AC_PREDICTOR_INTERPOLATION
         AC_PREDICTORS
     enum:

@@ -172,7 +172,7 @@ typedef struct {
    * by from that; both references are 2^shift fold. */
   void (*refer)(int32_t *p, const int32_t *reference, const int32_t *expected, unsigned trust, unsigned damping, unsigned shift,
                 uint32_t n);
-  /* A mean of r, which is 2^shift fold, moves a quarter of the way to it. */
+  /* A mean of r, which is 2^shift fold, moves 2^-weight of the way to it. */
   void (*follow)(int32_t *mean, const int32_t *r, unsigned weight, unsigned shift, uint32_t n);
   /* sum += sign * row */
   void (*accumulate)(int32_t *sum, const int32_t *row, int sign, uint32_t n);
