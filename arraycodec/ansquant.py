@@ -51,8 +51,9 @@ class AnsQuant(Codec, _Frozen):
         What floats with an absolute tolerance are predicted from: nothing, what is best of all, the values before
         (Lorenzo), coarser grids, or many values before in a row.  None is the default, for the time
         being the same as "none".  As the level, it is of the encoder alone: the bound does not depend on it, and
-        every decoder reads all of it.  But chunks that may have been predicted hold values of a finer lattice: only encoders that may predict keep those unchanged when
-        a chunk is written again, so a store keeps to one of the two: to "none", or to any of the others.
+        every decoder reads all of it.  But chunks that may have been predicted hold values of a finer lattice: only
+        encoders that may predict keep those unchanged when a chunk is written again, so a store keeps to one of the
+        two: to "none", or to any of the others.
     threads : int, optional
         How many threads this object may use for one chunk, the calling one included; see
         `arraycodec.encode`.  It belongs to this object and its pickles, never to what is stored: no
