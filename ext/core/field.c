@@ -590,8 +590,8 @@ static int find_apart(const field *f, const ac_scale *scale, const void *values,
 
 /* ---- encode: choice ---- */
 /* Values of samples: of one on which all predictors are tried, and of one for the best of them. */
-enum { SMALL_SAMPLE = 1 << 14, SAMPLE = 1 << 15, FINALISTS = 2 };
-enum { LINEAR_LEVEL = 3, CHOOSES_AGAIN = 5, CHOOSES_ALL = 7 }; /* from these levels on, rules are chosen by all values: once, or from the start */
+enum { SMALL_SAMPLE = 1 << 14, SAMPLE = 1 << 15, FINALISTS = 2, MOST_FINALISTS = 6 };
+enum { LINEAR_LEVEL = 3, CHOOSES_AGAIN = 5, CHOOSES_ALL = 7 }; /* from these levels on, rules are chosen by all values: once more, or also from the start */
 
 /* A part of a block, of at most so many values, in its middle: values of `size` bytes, and what is known of them. */
 static uint32_t take_sample(uint32_t most, const ac_box *box, ac_box *part, unsigned size, const uint8_t *values, const uint8_t *known,
@@ -739,10 +739,10 @@ static void choose_linear(const ac_tuning *tuning, const sample *v, const room *
 }
 
 /* Into the list of the best, which is in ascending order. */
-static void consider(candidate *best, unsigned *n, const field *f, double bits) {
+static void consider(candidate *best, unsigned *n, unsigned most, const field *f, double bits) {
   unsigned at = *n;
-  if (at == FINALISTS && bits >= best[at - 1].bits) return;
-  if (at < FINALISTS) (*n)++;
+  if (at == most && bits >= best[at - 1].bits) return;
+  if (at < most) (*n)++;
   else at--;
   for (; at && best[at - 1].bits > bits; at--) best[at] = best[at - 1];
   best[at] = (candidate){*f, bits};
@@ -765,7 +765,7 @@ static void choose_some(const ac_tuning *tuning, const sample *v, const room *m,
           const double bits = cost_of(&f, tuning, v, m, 0).bits;
           if (bits < c.bits) c = (candidate){f, bits};
         }
-        if (c.bits < 1e300) consider(best, n, &c.f, c.bits);
+        if (c.bits < 1e300) consider(best, n, ac_level(tuning) < AC_MAX_LEVEL ? FINALISTS : MOST_FINALISTS, &c.f, c.bits);
       }
 }
 
@@ -814,7 +814,7 @@ size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *val
   const unsigned size = scale->type->size;
   for (uint32_t i = 0; i < n; i++) m.known[i] = mask->masked && mask->bits[i / 64] >> (i % 64) & 1 ? MASKED : 0;
   /* tried on samples, which are where the whole will be; corrections go behind them */
-  candidate some[FINALISTS], best = {.bits = 1e300};
+  candidate some[MOST_FINALISTS], best = {.bits = 1e300};
   for (unsigned fold = AC_FOLDS, folded = 0; fold-- > 0;) {
     unsigned n_some = 0;
     field whole = {.fold = (uint8_t)fold};
@@ -844,16 +844,20 @@ size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *val
   f.predictor.first_unit = best.f.predictor.first_unit;
   f.predictor.linear = best.f.predictor.linear;
   if (f.predictor.linear.order) f.predictor.along = 0;
-  outcome o;
-  if (ac_level(tuning) < CHOOSES_ALL) {
-    if (f.predictor.pyramid.levels) take_rules(&best.f.predictor, &f.predictor);
-    o = try_with(&f, tuning, &all, &m);
-    if (f.predictor.pyramid.levels && ac_level(tuning) >= CHOOSES_AGAIN) o = improve(&f, o, tuning, n, &m);
-    if (!o.is_last) o = attempt(&f, tuning, n, &m, 1);
-  } else {
-    o = cost_of(&f, tuning, &all, &m, 1);
-    if (!o.is_last) o = attempt(&f, tuning, n, &m, 1);
+  field other = f;
+  if (f.predictor.pyramid.levels) take_rules(&best.f.predictor, &f.predictor);
+  outcome o = try_with(&f, tuning, &all, &m);
+  if (f.predictor.pyramid.levels && ac_level(tuning) >= CHOOSES_AGAIN) o = improve(&f, o, tuning, n, &m);
+  if (f.predictor.pyramid.levels && ac_level(tuning) >= CHOOSES_ALL) {
+    for (unsigned i = 0; i < 2 && o.is_last; i++) o = improve(&f, o, tuning, n, &m);
+    const outcome second = cost_of(&other, tuning, &all, &m, 1);
+    o.is_last = 0;
+    if (second.bits < o.bits) {
+      o = second;
+      f = other;
+    }
   }
+  if (!o.is_last) o = attempt(&f, tuning, n, &m, 1);
   if (o.bits / 8 >= (double)most) return 0;
   f.contexts.lanes = tuning->lanes ? tuning->lanes : lanes_of_bytes(o.bits / 8);
   o.n_refused = find_refused(&f, scale, values, o.r, n, m.known, s->index);
