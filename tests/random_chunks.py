@@ -845,7 +845,7 @@ class Residuals:
 
 def random_taps(rng):
     """Bytes, taps and shift of linear prediction."""
-    order, shift, width = int(rng.integers(1, 33)), int(rng.integers(1, 25)), int(rng.integers(2, 29))
+    order, shift, width = int(rng.integers(1, 33)), int(rng.integers(1, 25)), int(rng.integers(2, 28))
     taps = rng.integers(-(1 << width - 1), 1 << width - 1, order).tolist()
     out = Bits()
     for tap in taps:

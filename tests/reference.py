@@ -748,7 +748,7 @@ def read_predictor(r, array):
 
 def read_linear(r):
     order, shift, width = r.u8() + 1, r.u8(), r.u8()
-    require(order <= 32 and 1 <= shift <= 24 and 2 <= width <= 28, "taps of linear prediction")
+    require(order <= 32 and 1 <= shift <= 24 and 2 <= width <= 27, "taps of linear prediction")
     bits = Bits(r)
     taps = [bits.take(width) for _ in range(order)]
     bits.end()

@@ -4,7 +4,7 @@
 #define AC_LINEAR_H
 #include "bytes.h"
 
-enum { AC_MAX_TAPS = 32, AC_MAX_TAP_SHIFT = 24, AC_MAX_TAP_BITS = 28 };
+enum { AC_MAX_TAPS = 32, AC_MAX_TAP_SHIFT = 24, AC_MAX_TAP_BITS = 27 };
 
 typedef struct {
   uint8_t order; /* 1 .. AC_MAX_TAPS; 0: there is no such prediction */
@@ -15,7 +15,7 @@ typedef struct {
 /* What value k of a row is predicted as; values are `distance` apart, and there are zeros before the first ones.  No sum
  * overflows: taps have AC_MAX_TAP_BITS, values 32. */
 static inline int32_t ac_linear_predict(const ac_linear *l, const int32_t *row, uint32_t k, uint32_t distance) {
-  const uint32_t before = k / distance, taps = before < l->order ? before : l->order;
+  const uint32_t before = distance == 1 ? k : k / distance, taps = before < l->order ? before : l->order;
   const int32_t *at = row + k;
   int64_t sum = (int64_t)1 << (l->shift - 1);
   if (distance == 1)
