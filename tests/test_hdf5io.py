@@ -786,7 +786,7 @@ def test_an_unreadable_tolerance(tmp_path):
         (1, 0, 0x3FE00000, 10, 0x201, 1, 32, 0),  # of an enumeration
         (1, 0, 0x7FF80000, 10, 1, 1, 32, 0),  # NaN
         (1, 0, 0x3FE00000, 14, 10, 10, 1, 1, 32, 0),  # no such level
-        (1, 0, 0x3FE00000, 15, 5, 10, 1, 1, 32, 0),  # no such predictor
+        (1, 0, 0x3FE00000, 15, 6, 10, 1, 1, 32, 0),  # no such predictor
         (1, 0, 0x3FE00000),
     ],
 )
