@@ -113,7 +113,8 @@ typedef struct {
 #define AC_MAX_LEVEL 9
 
 /* What values are predicted from, where they have a tolerance on a uniform lattice: nothing, what is best of all, the
- * values before (Lorenzo), coarser grids, or many values before in a row (linear).  As the level, it is of the encoder alone: every decoder reads all of it.
+ * values before (Lorenzo), coarser grids, or many values before in a row (linear).  As the level, it is of the
+ * encoder alone: every decoder reads all of it.
  * But chunks that may have been predicted hold values of a finer lattice: only encoders that may predict keep those
  * unchanged when a chunk is written again, so a store keeps to one of the two. */
 enum {

@@ -9,6 +9,9 @@
  *     exact     wide integers, bit for bit
  *     lattice   wide integers: integers with a tolerance, floats with a relative bound
  *     affine    windows section of the integers that packed floats were made of
+ *     predicted residuals of predictions on a lattice (field.c); its mask leaves all places where they are
+ *
+ * Between mask or order and the values of uniform and predicted blocks a list of fine values may stand (fine.h).
  *
  * Invariants: an encoded block is never larger than a raw one (one byte more than its values); the decoder
  * checks every length before it reads, and every value of a block is written.

@@ -298,16 +298,15 @@ static void try_rules(ac_walker *w, const ac_trial *t) {
   }
 }
 
-/* Returns the cost of what was looked at. */
-static uint64_t choose_rules(field *f, const int32_t *x, const int32_t *r, const uint8_t *flags, const ac_walk_scratch *scratch) {
+/* For x, from r. */
+static void choose_rules(field *f, const int32_t *x, const int32_t *r, const uint8_t *flags, const ac_walk_scratch *scratch) {
   ac_walk_scratch walk = *scratch;
   walk.r = (int32_t *)r; /* which weighing does not change */
   trying e = {.x = x, .walker = {.predictor = &f->predictor, .s = &walk, .weigh = try_rules}, .flags = flags, .unit = f->predictor.unit};
-  uint64_t sum = 0;
   for (e.trusting = 0; e.trusting < (f->predictor.reference ? 2u : 1u); e.trusting++) {
     memset(e.cost, 0, sizeof e.cost);
-    const int32_t *r;
-    ac_walk(&e.walker, &r);
+    const int32_t *all;
+    ac_walk(&e.walker, &all);
     for (unsigned level = 0; level < f->predictor.pyramid.levels; level++)
       for (unsigned mask = 1; mask < 8; mask++) {
         if (!ac_pyramid_class(&f->predictor.pyramid, level, mask).size) continue;
@@ -315,22 +314,14 @@ static uint64_t choose_rules(field *f, const int32_t *x, const int32_t *r, const
         unsigned best = 0;
         for (unsigned i = 1; i < n; i++)
           if (e.cost[level][mask][i] < e.cost[level][mask][best]) best = i;
-        sum += e.cost[level][mask][best];
         ac_rule *const rule = &f->predictor.rules[level][mask];
         if (e.trusting) rule->trust = (uint8_t)best;
         else *rule = RULES[axes - 1][best];
       }
   }
-  return sum;
 }
 
 /* ---- encode: stream ---- */
-typedef struct {
-  const field *f;
-  const int32_t *v;
-  const uint8_t *context, *flags;
-} coding;
-
 /* Room for the parts of an encoding: what the scratch of a block has no other use for, and s->field. */
 typedef struct {
   ac_walk_scratch walk;
@@ -378,22 +369,21 @@ typedef struct {
 /* Predict, and choose contexts. */
 enum { CORRECTION_COST = 14, APART_COST = 16 }; /* bits, about */
 
-static outcome attempt(field *f, const ac_tuning *tuning, uint32_t n, const room *m, int any_flags) {
+static outcome attempt(field *f, const ac_tuning *tuning, uint32_t n, const room *m) {
   outcome o;
   ac_walk_scratch walk = m->walk;
-  predicting e = {.walker = {.predictor = &f->predictor, .s = &walk, .span = predict_span, .row = predict_row}, .x = m->x, .flags = any_flags ? m->flags : NULL,
+  predicting e = {.walker = {.predictor = &f->predictor, .s = &walk, .span = predict_span, .row = predict_row}, .x = m->x, .flags = m->flags,
                   .v = m->v, .bin = m->bin, .corrected = m->corrected, .correction = m->correction, .shift = f->contexts.shift,
                   .own = f->contexts.own, .spans = m->spans};
   ac_walk(&e.walker, &o.r);
   ac_residual_counts counts;
   const unsigned mantissa = 1, k = 0;
-  ac_residuals_count(m->v, m->bin, any_flags ? m->flags : NULL, n, k, mantissa, &counts);
+  ac_residuals_count(m->v, m->bin, m->flags, n, k, mantissa, &counts);
   uint8_t context_of_bin[AC_BINS + 1];
   const unsigned level = ac_level(tuning);
   o.bits = ac_contexts_choose(&counts, k, mantissa, level, tuning->prob_bits ? tuning->prob_bits : AC_MAX_PROB_BITS, &f->contexts, context_of_bin);
   o.bits += e.n_corrected * CORRECTION_COST;
-  if (any_flags)
-    for (uint32_t i = 0; i < n; i++) o.bits += m->flags[i] & APART ? APART_COST : 0;
+  for (uint32_t i = 0; i < n; i++) o.bits += m->flags[i] & APART ? APART_COST : 0;
   o.n_corrected = e.n_corrected;
   o.n_spans = e.n_spans;
   o.n_refused = 0;
@@ -409,7 +399,7 @@ static uint8_t lanes_of_bytes(double bytes) {
 }
 
 static size_t write_field(const field *f, const ac_scale *scale, const void *values, uint32_t n, ac_encode_scratch *s,
-                          const room *m, const outcome *o, int any_flags, uint8_t *dst, size_t capacity) {
+                          const room *m, const outcome *o, uint8_t *dst, size_t capacity) {
   const ac_contexts *c = &f->contexts;
   const unsigned P = c->prob_bits, L = c->lanes;
   ac_writer out = {dst, dst + capacity, 0};
@@ -429,7 +419,7 @@ static size_t write_field(const field *f, const ac_scale *scale, const void *val
   for (uint32_t span = 0; span < o->n_spans; span++) {
     uint32_t here = 0;
     for (uint32_t j = 0; j < m->spans[span]; j++, at++) {
-      if (any_flags && m->flags[at] & MASKED) continue;
+      if (m->flags[at] & MASKED) continue;
       const ac_context *x = &c->of[m->bin[at]];
       ac_residual r = ac_residual_of(m->v[at], x->k, c->mantissa);
       int32_t t = r.bin - x->lo;
@@ -680,14 +670,14 @@ static void split(const field *f, const sample *v, const room *m) {
 /* With the rules that it has. */
 static outcome try_with(field *f, const ac_tuning *tuning, const sample *v, const room *m) {
   split(f, v, m);
-  return attempt(f, tuning, v->n, m, 1);
+  return attempt(f, tuning, v->n, m);
 }
 
 /* Rules chosen again, by what decoders will have in the place of values, if that is better than what was tried last. */
 static outcome improve(field *f, outcome o, const ac_tuning *tuning, uint32_t n, const room *m) {
   field other = *f;
   choose_rules(&other, m->x, m->walk.r, m->flags, &m->walk);
-  const outcome second = attempt(&other, tuning, n, m, 1);
+  const outcome second = attempt(&other, tuning, n, m);
   if (second.bits <= o.bits) {
     *f = other;
     return second;
@@ -700,9 +690,9 @@ static outcome improve(field *f, outcome o, const ac_tuning *tuning, uint32_t n,
  * what decoders will have in its place.  The rest is left as it was tried last. */
 static outcome cost_of(field *f, const ac_tuning *tuning, const sample *v, const room *m, int again) {
   split(f, v, m);
-  if (!f->predictor.pyramid.levels) return attempt(f, tuning, v->n, m, 1);
+  if (!f->predictor.pyramid.levels) return attempt(f, tuning, v->n, m);
   choose_rules(f, m->x, m->x, m->flags, &m->walk);
-  const outcome o = attempt(f, tuning, v->n, m, 1);
+  const outcome o = attempt(f, tuning, v->n, m);
   if (!again) return o;
   return improve(f, o, tuning, v->n, m);
 }
@@ -795,15 +785,13 @@ static candidate choose_best(const ac_tuning *tuning, const sample *v, const roo
         if (c.bits < best.bits) best = c;
       }
   }
-  if (!best.f.predictor.reference) goto done;
-  for (unsigned i = 0; i < sizeof UNITS; i++) {
+  for (unsigned i = 0; i < sizeof UNITS && best.f.predictor.reference; i++) {
     if (UNITS[i] >= best.f.predictor.unit || UNITS[i] == FINER_UNIT[best.f.fold]) continue;
     candidate c = best;
     c.f.predictor.first_unit = UNITS[i];
     c.bits = cost_of(&c.f, tuning, v, m, 0).bits;
     if (c.bits < best.bits) best = c;
   }
-done:
   if (n) best.bits = cost_of(&best.f, tuning, v, m, 1).bits;
   return best;
 }
@@ -857,7 +845,7 @@ size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *val
       f = other;
     }
   }
-  if (!o.is_last) o = attempt(&f, tuning, n, &m, 1);
+  if (!o.is_last) o = attempt(&f, tuning, n, &m);
   if (o.bits / 8 >= (double)most) return 0;
   f.contexts.lanes = tuning->lanes ? tuning->lanes : lanes_of_bytes(o.bits / 8);
   o.n_refused = find_refused(&f, scale, values, o.r, n, m.known, s->index);
@@ -868,7 +856,7 @@ size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *val
   if (!find_apart(&f, scale, values, o.r, n, m.known, s->events, m.tokens, n_fine)) return 0;
   if (*n_fine) ac_fine_write(&out, s->events, m.tokens, *n_fine);
   if (out.failed) return 0;
-  const size_t written = write_field(&f, scale, values, n, s, &m, &o, 1, out.p, (size_t)(out.end - out.p));
+  const size_t written = write_field(&f, scale, values, n, s, &m, &o, out.p, (size_t)(out.end - out.p));
   return written ? (size_t)(out.p - *bytes) + written : 0;
 }
 
