@@ -180,27 +180,32 @@ static int any_flags(const predicting *e, uint32_t at, uint32_t n) {
   return any != 0;
 }
 
-static int predict_span(ac_walker *w, const ac_span *span) {
+static int predict_piece(ac_walker *w, const ac_piece *piece) {
   predicting *e = (predicting *)w;
-  e->spans[e->n_spans++] = span->n;
-  if (span->raster && e->own) {
-    memset(e->bin + span->at, AC_BINS, span->n);
-  } else if (!span->weights) {
-    memset(e->bin + span->at, AC_BINS - 1, span->n);
+  const uint32_t n = piece->row * piece->rows;
+  for (uint32_t i = 0; i < piece->rows; i++)
+    for (uint32_t j = 0; j < piece->row; j += AC_SPAN) e->spans[e->n_spans++] = piece->row - j < AC_SPAN ? piece->row - j : AC_SPAN;
+  if (piece->raster && e->own) {
+    memset(e->bin + piece->at, AC_BINS, n);
+  } else if (!piece->weights) {
+    memset(e->bin + piece->at, AC_BINS - 1, n);
   } else {
-    if (e->weights != span->weights) {
-      e->weights = span->weights;
-      for (unsigned i = 1; i < AC_BINS; i++) e->limits[i] = ac_bin_limit(i, span->weights);
+    if (e->weights != piece->weights) {
+      e->weights = piece->weights;
+      for (unsigned i = 1; i < AC_BINS; i++) e->limits[i] = ac_bin_limit(i, piece->weights);
     }
-    w->kernels->contexts(span->near, span->weight, span->n_near, e->limits + 1, AC_BINS - 1, span->n, e->bin + span->at);
+    /* magnitudes of this piece are there only behind its predictions, those of a raster not at all */
   }
-  if (span->raster) return 0;
-  int32_t *const v = e->v + span->at, *const r = w->s->r + span->at;
-  w->kernels->by_units(e->x + span->at, span->predicted, span->unit, span->n, v, r);
-  if (any_flags(e, span->at, span->n))
-    for (uint32_t j = 0; j < span->n; j++)
-      if (e->flags[span->at + j]) r[j] = settle(e, span->at + j, span->predicted[j], span->unit, &v[j]);
-  w->kernels->magnitudes(e->v + span->at, span->n, e->shift, w->s->magnitude + span->at);
+  if (!piece->raster) {
+    int32_t *const v = e->v + piece->at, *const r = w->s->r + piece->at;
+    w->kernels->by_units(e->x + piece->at, piece->predicted, piece->unit, n, v, r);
+    if (any_flags(e, piece->at, n))
+      for (uint32_t j = 0; j < n; j++)
+        if (e->flags[piece->at + j]) r[j] = settle(e, piece->at + j, piece->predicted[j], piece->unit, &v[j]);
+    w->kernels->magnitudes(v, n, e->shift, w->s->magnitude + piece->at);
+  }
+  if (piece->weights && !(piece->raster && e->own))
+    ac_piece_contexts(w->kernels, piece, w->predictor->pyramid.inner, 0, piece->rows, e->limits + 1, AC_BINS - 1, e->bin + piece->at);
   return 0;
 }
 
@@ -258,7 +263,7 @@ static uint32_t pick(const trying *e, uint32_t at, const int32_t *v, uint32_t n,
 }
 
 static uint32_t price_of(const trying *e, const ac_trial *t, const int32_t *x, const int32_t *p, int masked) {
-  int32_t some_x[AC_SPAN], some_p[AC_SPAN];
+  int32_t some_x[AC_PIECE], some_p[AC_PIECE];
   if (!masked) return e->walker.kernels->price(x, p, e->unit, t->n);
   pick(e, t->at, x, t->n, some_x);
   return e->walker.kernels->price(some_x, some_p, e->unit, pick(e, t->at, p, t->n, some_p));
@@ -277,7 +282,7 @@ static void try_rules(ac_walker *w, const ac_trial *t) {
   uint64_t *const cost = e->cost[t->level][t->mask];
   const ac_rule *const chosen = &w->predictor->rules[t->level][t->mask];
   const int32_t *const x = e->x + t->at;
-  int32_t p[AC_SPAN], expected[AC_SPAN];
+  int32_t p[AC_PIECE], expected[AC_PIECE];
   if (e->trusting && !t->reference) return;
   unsigned flags = 0;
   for (uint32_t j = 0; e->flags && j < t->n; j++) flags |= e->flags[t->at + j];
@@ -372,7 +377,7 @@ enum { CORRECTION_COST = 14, APART_COST = 16 }; /* bits, about */
 static outcome attempt(field *f, const ac_tuning *tuning, uint32_t n, const room *m) {
   outcome o;
   ac_walk_scratch walk = m->walk;
-  predicting e = {.walker = {.predictor = &f->predictor, .s = &walk, .span = predict_span, .row = predict_row}, .x = m->x, .flags = m->flags,
+  predicting e = {.walker = {.predictor = &f->predictor, .s = &walk, .piece = predict_piece, .row = predict_row}, .x = m->x, .flags = m->flags,
                   .v = m->v, .bin = m->bin, .corrected = m->corrected, .correction = m->correction, .shift = f->contexts.shift,
                   .own = f->contexts.own, .spans = m->spans};
   ac_walk(&e.walker, &o.r);
@@ -875,43 +880,52 @@ typedef struct {
   unsigned weights;
 } reading;
 
-static int read_residuals(reading *d, const ac_span *span, int32_t *v) {
+/* A span of values of which some have no tokens. */
+static int pop_some(reading *d, const uint8_t *context, uint32_t at, uint32_t n, int32_t *v) {
+  uint8_t some[AC_SPAN];
+  int32_t popped[AC_SPAN];
+  uint32_t m = 0;
+  for (uint32_t j = 0; j < n; j++) {
+    some[m] = context[j];
+    m += d->has_tokens[context[j]] & !(d->flags && d->flags[at + j]);
+  }
+  for (uint32_t j = 0; j < m; j += AC_POP_MOST)
+    if (d->walker.kernels->pop(&d->popping, &d->at, some + j, m - j < AC_POP_MOST ? m - j : AC_POP_MOST, popped + j)) return AC_E_FORMAT;
+  m = 0;
+  for (uint32_t j = 0; j < n; j++) {
+    const int masked = d->flags && d->flags[at + j];
+    v[j] = masked ? 0 : d->has_tokens[context[j]] ? popped[m] : d->constant[context[j]];
+    m += d->has_tokens[context[j]] & !masked;
+  }
+  return 0;
+}
+
+/* Rows of a piece, one after the other. */
+static int read_row(reading *d, const ac_piece *piece, uint32_t i, int32_t *v) {
   const ac_kernels *kernels = d->walker.kernels;
   const ac_contexts *c = &d->f->contexts;
-  uint8_t context[AC_SPAN];
-  if (span->raster && c->own) {
-    memset(context, c->n_contexts, span->n);
-  } else if (!span->weights) {
-    memset(context, c->n_contexts - 1, span->n);
+  const uint32_t n = piece->row, at = piece->at + i * n;
+  uint8_t context[AC_PIECE];
+  if (piece->raster && c->own) {
+    memset(context, c->n_contexts, n);
+  } else if (!piece->weights) {
+    memset(context, c->n_contexts - 1, n);
   } else {
-    if (d->weights != span->weights) {
-      d->weights = span->weights;
-      for (unsigned i = 1; i < c->n_contexts; i++) d->limits[i] = ac_bin_limit(c->first_bin[i], span->weights);
+    if (d->weights != piece->weights) {
+      d->weights = piece->weights;
+      for (unsigned j = 1; j < c->n_contexts; j++) d->limits[j] = ac_bin_limit(c->first_bin[j], piece->weights);
     }
-    kernels->contexts(span->near, span->weight, span->n_near, d->limits + 1, c->n_contexts - 1u, span->n, context);
+    ac_piece_contexts(kernels, piece, d->walker.predictor->pyramid.inner, i, 1, d->limits + 1, c->n_contexts - 1u, context);
   }
   if (!d->sparse) {
-    for (uint32_t j = 0; j < span->n; j += AC_POP_MOST)
-      if (kernels->pop(&d->popping, &d->at, context + j, span->n - j < AC_POP_MOST ? span->n - j : AC_POP_MOST, v + j)) return AC_E_FORMAT;
-  } else {
-    uint8_t some[AC_SPAN];
-    int32_t popped[AC_SPAN];
-    uint32_t n = 0;
-    for (uint32_t j = 0; j < span->n; j++) {
-      some[n] = context[j];
-      n += d->has_tokens[context[j]] & !(d->flags && d->flags[span->at + j]);
-    }
     for (uint32_t j = 0; j < n; j += AC_POP_MOST)
-      if (kernels->pop(&d->popping, &d->at, some + j, n - j < AC_POP_MOST ? n - j : AC_POP_MOST, popped + j)) return AC_E_FORMAT;
-    n = 0;
-    for (uint32_t j = 0; j < span->n; j++) {
-      const int masked = d->flags && d->flags[span->at + j];
-      v[j] = masked ? 0 : d->has_tokens[context[j]] ? popped[n] : d->constant[context[j]];
-      n += d->has_tokens[context[j]] & !masked;
-    }
+      if (kernels->pop(&d->popping, &d->at, context + j, n - j < AC_POP_MOST ? n - j : AC_POP_MOST, v + j)) return AC_E_FORMAT;
+  } else {
+    for (uint32_t j = 0; j < n; j += AC_SPAN)
+      if (pop_some(d, context + j, at + j, n - j < AC_SPAN ? n - j : AC_SPAN, v + j)) return AC_E_FORMAT;
   }
-  for (; d->outside.at < (uint64_t)span->at + span->n; ac_list_next(&d->outside)) v[d->outside.at - span->at] = d->outside.value;
-  kernels->magnitudes(v, span->n, c->shift, d->walker.s->magnitude + span->at);
+  for (; d->outside.at < (uint64_t)at + n; ac_list_next(&d->outside)) v[d->outside.at - at] = d->outside.value;
+  kernels->magnitudes(v, n, c->shift, d->walker.s->magnitude + at);
   return d->outside.bits.bytes->failed;
 }
 
@@ -923,14 +937,17 @@ static int correct(reading *d, uint32_t at, uint32_t n) {
   return d->corrections.bits.bytes->failed;
 }
 
-static int decode_span(ac_walker *w, const ac_span *span) {
+static int decode_piece(ac_walker *w, const ac_piece *piece) {
   reading *d = (reading *)w;
-  if (span->raster) return read_residuals(d, span, w->s->r + span->at);
-  int32_t v[AC_SPAN];
-  const int error = read_residuals(d, span, v);
-  if (error) return error;
-  w->kernels->advance(span->predicted, v, span->unit, span->n, w->s->r + span->at);
-  return correct(d, span->at, span->n);
+  if (piece->raster) return read_row(d, piece, 0, w->s->r + piece->at);
+  const uint32_t n = piece->row * piece->rows;
+  int32_t v[AC_PIECE];
+  for (uint32_t i = 0; i < piece->rows; i++) {
+    const int error = read_row(d, piece, i, v + i * piece->row);
+    if (error) return error;
+  }
+  w->kernels->advance(piece->predicted, v, piece->unit, n, w->s->r + piece->at);
+  return correct(d, piece->at, n);
 }
 
 static int decode_linear(reading *d, const ac_raster_row *row) {
@@ -1041,7 +1058,7 @@ int ac_field_read(ac_reader *in, const ac_scale *scale, const ac_box *box, uint3
   const ac_contexts *c = &b.f.contexts;
   ac_walk_scratch walk = {.r = s->high, .grids = {(int32_t *)s->wide, (int32_t *)s->wide + n}, .row = s->row, .mean = s->row,
                           .magnitude = s->low, .magnitudes = {s->low + n, s->low + 2 * (size_t)n}};
-  reading d = {.walker = {.predictor = &b.f.predictor, .s = &walk, .span = decode_span, .row = decode_row}, .f = &b.f};
+  reading d = {.walker = {.predictor = &b.f.predictor, .s = &walk, .piece = decode_piece, .row = decode_row}, .f = &b.f};
   d.at.raw = b.raw;
   d.at.bits = 8 * b.raw_size;
   ac_outside_open(&d.outside, &b.outside, b.n_outside, n);

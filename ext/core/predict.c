@@ -14,87 +14,123 @@ typedef struct {
   ac_subgrid grid;
 } layer;
 
+/* A row of scratch for a piece. */
+typedef int32_t values_row[AC_PIECE + AC_PIECE_SLACK];
+
 typedef struct {
   ac_walker *walker;
   const ac_kernels *kernels;
   layer of[8]; /* by class; 0: the coarse grid */
   unsigned shift; /* references are 2^shift fold */
-  int32_t spare[AC_AXES][3][AC_SPAN], predicted[2][AC_AXES][AC_SPAN], expected[2][AC_AXES][AC_SPAN];
-  uint8_t beside[AC_MAX_NEAR][AC_SPAN];
-  unsigned n_beside;
+  values_row spare[3], predicted[2][AC_AXES], expected[2][AC_AXES];
+  uint8_t parents[3][AC_PIECE]; /* magnitudes that do not stand together as a piece does */
 } refining;
+
+/* Where a piece is: rows from (i0, i1) of its class on, values from k on. */
+typedef struct {
+  uint32_t i0, i1, k, row, rows, n, inner;
+} place;
+
+static inline uint32_t least_of(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
 static inline int32_t sub2(int32_t a, int32_t b) { return (int32_t)(2 * (uint32_t)a - (uint32_t)b); }
 
-/* ---- neighbours along an axis: n values from value k of a row on ---- */
-/* b and c are half a step before and behind, a and d the next ones; where the grid ends, a line goes on. */
-typedef struct {
-  const int32_t *a, *b, *c, *d;
-} four;
-
-/* Those of another row: rows i - 1, i, i + 1, i + 2 of `extent`, which are `distance` apart. */
-static four four_rows(const int32_t *b, uint32_t i, uint32_t extent, size_t distance, uint32_t n, int32_t (*spare)[AC_SPAN]) {
-  four v = {i ? b - distance : NULL, b, i + 1 < extent ? b + distance : NULL, i + 2 < extent ? b + 2 * distance : NULL};
-  if (!v.c) {
-    if (v.a) {
-      for (uint32_t j = 0; j < n; j++) spare[1][j] = sub2(b[j], v.a[j]);
-      v.c = spare[1];
-    } else {
-      v.c = b;
-    }
+/* ---- interpolation: between places b and c, and a before and d behind them; where the grid ends, a line goes on ---- */
+/* Other rows of the grid: a, b, c, d are `distance` apart, and b is index i of `extent` along an axis. */
+static void between_rows(const ac_kernels *kernels, const int32_t *b, uint32_t i, uint32_t extent, size_t distance, uint32_t n, int cubic,
+                         values_row *spare, int32_t *p) {
+  const int32_t *a = i ? b - distance : NULL, *c = i + 1 < extent ? b + distance : NULL, *d = i + 2 < extent ? b + 2 * distance : NULL;
+  if (!c && !a) {
+    c = b;
+  } else if (!c) {
+    for (uint32_t j = 0; j < n; j++) spare[1][j] = sub2(b[j], a[j]);
+    c = spare[1];
   }
-  if (!v.a) {
-    for (uint32_t j = 0; j < n; j++) spare[0][j] = sub2(b[j], v.c[j]);
-    v.a = spare[0];
+  if (!cubic) {
+    kernels->midpoint(b, c, n, p);
+    return;
   }
-  if (!v.d) {
-    for (uint32_t j = 0; j < n; j++) spare[2][j] = sub2(v.c[j], b[j]);
-    v.d = spare[2];
+  if (!a) {
+    for (uint32_t j = 0; j < n; j++) spare[0][j] = sub2(b[j], c[j]);
+    a = spare[0];
   }
-  return v;
+  if (!d) {
+    for (uint32_t j = 0; j < n; j++) spare[2][j] = sub2(c[j], b[j]);
+    d = spare[2];
+  }
+  kernels->cubic(a, b, c, d, n, p);
 }
 
-/* Those of the same row, of `length` values: in place, but where the row ends in this span. */
-static four four_places(const int32_t *row, uint32_t k, uint32_t length, uint32_t inner, uint32_t n, int32_t (*spare)[AC_SPAN]) {
-  const int32_t *const b = row + k;
-  four v = {b - inner, b, b + inner, b + 2 * (size_t)inner};
-  const uint32_t behind = length - k; /* values from k on */
-  if (n + inner > behind) {
-    const uint32_t there = behind > inner ? behind - inner : 0;
-    memcpy(spare[1], b + inner, there * sizeof *b);
-    for (uint32_t j = there; j < n; j++) spare[1][j] = k + j >= inner ? sub2(b[j], b[(ptrdiff_t)j - (ptrdiff_t)inner]) : b[j];
-    v.c = spare[1];
+/* The next rows of a plane, for some rows of it: all between the ends of the grid at once. */
+static void between_next_rows(const ac_kernels *kernels, const int32_t *b, const ac_subgrid *h, const place *at, int cubic, values_row *spare, int32_t *p) {
+  const uint32_t extent = h->extent[1], part = at->n / at->rows;
+  for (uint32_t i = at->i1, end = i + at->rows; i < end;) {
+    const uint32_t inside = extent > 2 ? extent - 2 : 0, last = inside < end ? inside : end;
+    const uint32_t together = i && i < last ? last - i : 1;
+    between_rows(kernels, b, i, extent, h->row, together * part, cubic, spare, p);
+    i += together;
+    b += (size_t)together * part;
+    p += (size_t)together * part;
   }
-  if (k < inner) {
-    const uint32_t missing = inner - k < n ? inner - k : n;
-    for (uint32_t j = 0; j < missing; j++) spare[0][j] = sub2(b[j], v.c[j]);
-    memcpy(spare[0] + missing, b - (inner - missing), (n - missing) * sizeof *b);
-    v.a = spare[0];
-  }
-  if (n + 2 * (uint64_t)inner > behind) {
-    const uint32_t there = behind > 2 * (uint64_t)inner ? behind - 2 * inner : 0;
-    memcpy(spare[2], b + 2 * (size_t)inner, there * sizeof *b);
-    for (uint32_t j = there; j < n; j++) spare[2][j] = sub2(v.c[j], b[j]);
-    v.d = spare[2];
-  }
-  return v;
+}
+
+/* By values of the same row, which has `length` of them. */
+static int32_t between_places(const int32_t *row, uint32_t k, uint32_t length, uint32_t inner, int cubic) {
+  const int32_t b = row[k];
+  const int has_a = k >= inner;
+  const int32_t c = k + inner < length ? row[k + inner] : has_a ? sub2(b, row[k - inner]) : b;
+  if (!cubic) return (int32_t)((uint32_t)b + (uint32_t)((int32_t)((uint32_t)c - (uint32_t)b + 1) >> 1));
+  const int32_t a = has_a ? row[k - inner] : sub2(b, c), d = k + 2 * (uint64_t)inner < length ? row[k + 2 * (size_t)inner] : sub2(c, b);
+  const uint32_t rise = (uint32_t)c - (uint32_t)b, bend = (uint32_t)b - (uint32_t)a + (uint32_t)c - (uint32_t)d;
+  return (int32_t)((uint32_t)b + (uint32_t)((int32_t)(8 * rise + bend + 8) >> 4));
+}
+
+static void along_row(const ac_kernels *kernels, const int32_t *row, uint32_t length, uint32_t k, uint32_t n, uint32_t inner, int cubic, int32_t *p) {
+  /* between `from` and `to` all are there; a few more are read and written, as the vectors end */
+  const uint64_t ahead = (cubic ? 2 : 1) * (uint64_t)inner;
+  const uint32_t from = cubic && k < inner ? least_of(inner - k, n) : 0;
+  uint32_t to = length < ahead || length - ahead < k ? 0 : least_of((uint32_t)(length - ahead) - k, n);
+  if (to < from) to = from;
+  const int32_t *const b = row + k + from;
+  const uint32_t some = (to - from + AC_PIECE_SLACK - 1) / AC_PIECE_SLACK * AC_PIECE_SLACK;
+  if (to > from && cubic) kernels->cubic(b - inner, b, b + inner, b + 2 * (size_t)inner, some, p + from);
+  else if (to > from) kernels->midpoint(b, b + inner, some, p + from);
+  for (uint32_t j = 0; j < from; j++) p[j] = between_places(row, k + j, length, inner, cubic);
+  for (uint32_t j = to; j < n; j++) p[j] = between_places(row, k + j, length, inner, cubic);
+}
+
+/* Along an axis, from the values r of grid h. */
+static void interpolate(refining *f, unsigned axis, const int32_t *r, const ac_subgrid *h, const place *at, int cubic, int32_t *p) {
+  const int32_t *const row = r + ((size_t)at->i0 * h->extent[1] + at->i1) * h->row;
+  if (axis == 0) between_rows(f->kernels, row + at->k, at->i0, h->extent[0], (size_t)h->extent[1] * h->row, at->n, cubic, f->spare, p);
+  if (axis == 1) between_next_rows(f->kernels, row + at->k, h, at, cubic, f->spare, p);
+  if (axis == 2)
+    for (uint32_t i = 0; i < at->rows; i++)
+      along_row(f->kernels, row + (size_t)i * h->row, h->row, at->k, at->n / at->rows, at->inner, cubic, p + (size_t)i * at->row);
+}
+
+static void blend(const ac_kernels *kernels, values_row *p, unsigned axes, const ac_rule *rule, uint32_t n) {
+  if (axes == 2) kernels->blend(p[0], p[1], NULL, rule->weight[0], 0, n);
+  if (axes == 3) kernels->blend(p[0], p[1], p[2], rule->weight[0], rule->weight[1], n);
 }
 
 /* ---- neighbourhoods ---- */
-/* Its places of neighbours stay as they are: there are many spans, and few have all of them. */
-static void start_span(ac_span *span, uint32_t at, uint32_t left, uint8_t unit, int raster) {
-  span->at = at;
-  span->n = left < AC_SPAN ? left : AC_SPAN;
-  span->raster = raster;
-  span->unit = unit;
-  span->predicted = NULL;
-  span->n_near = span->weights = 0;
+/* Its places of neighbours stay as they are: there are many pieces, and few have all of them. */
+static void start_piece(ac_piece *piece, uint32_t at, uint32_t row, uint32_t rows, uint8_t unit, int raster) {
+  piece->at = at;
+  piece->row = row;
+  piece->rows = rows;
+  piece->raster = raster;
+  piece->unit = unit;
+  piece->predicted = NULL;
+  piece->before = NULL;
+  piece->n_near = piece->weights = 0;
 }
 
-static void add_near(ac_span *span, const uint8_t *magnitude, unsigned weight) {
-  span->near[span->n_near] = magnitude;
-  span->weight[span->n_near++] = (uint8_t)weight;
-  span->weights += weight;
+static void add_near(ac_piece *piece, const uint8_t *magnitude, unsigned weight) {
+  piece->near[piece->n_near] = magnitude;
+  piece->weight[piece->n_near++] = (uint8_t)weight;
+  piece->weights += weight;
 }
 
 /* Magnitudes `shift` values behind (or before) value k of a row; where the row ends, those of the places themselves. */
@@ -108,123 +144,175 @@ static const uint8_t *shifted(const uint8_t *row, uint32_t k, uint32_t length, p
   return spare;
 }
 
+/* The same of whole rows that stand one after the other, `inner` values behind or before. */
+static void shift_rows(const uint8_t *rows, uint32_t row, uint32_t n_rows, uint32_t inner, int behind, uint8_t *to) {
+  const uint32_t n = row * n_rows, most = least_of(inner, row);
+  if (behind) memcpy(to, rows + most, n - most);
+  else memcpy(to + most, rows, n - most);
+  for (uint32_t at = behind ? row - most : 0; at < n; at += row)
+    for (uint32_t j = 0; j < most; j++) to[at + j] = rows[at + j];
+}
+
 /* What parents have together, the row before, its sides, and a plane before. */
 enum { OF_PARENTS = 12, OF_ROW = 6, OF_ROW_BESIDE = 3, OF_PLANE = 6 };
 
 /* Rows of the same grid that came before: the one before it, with both sides; the one of the plane before, and of
  * the outer index before. */
-static void add_rows(refining *f, ac_span *span, const uint8_t *row, const ac_subgrid *g, uint32_t i0, uint32_t i1, uint32_t k,
-                     uint32_t outer, size_t outer_size) {
-  const uint32_t inner = f->walker->predictor->pyramid.inner, n = span->n;
-  if (i1) {
-    const uint8_t *const before = row - g->row;
-    add_near(span, before + k, OF_ROW);
-    add_near(span, shifted(before, k, g->row, -(ptrdiff_t)inner, n, f->beside[f->n_beside++]), OF_ROW_BESIDE);
-    add_near(span, shifted(before, k, g->row, inner, n, f->beside[f->n_beside++]), OF_ROW_BESIDE);
+static void add_rows(ac_piece *piece, const uint8_t *row, const ac_subgrid *g, const place *at, uint32_t outer, size_t outer_size) {
+  if (at->i0) add_near(piece, row - (size_t)g->extent[1] * g->row + at->k, OF_PLANE);
+  if (outer) add_near(piece, row - outer_size + at->k, OF_PLANE);
+  if (!at->i1) return;
+  piece->before = row - g->row;
+  piece->k = at->k;
+  piece->length = g->row;
+  piece->weights += OF_ROW + 2 * OF_ROW_BESIDE;
+}
+
+/* The parents along an axis: the magnitudes of grid h. */
+static void add_parents(refining *f, ac_piece *piece, unsigned axis, const uint8_t *magnitude, const ac_subgrid *h, const place *at, unsigned weight) {
+  const uint8_t *const row = magnitude + ((size_t)at->i0 * h->extent[1] + at->i1) * h->row;
+  if (axis == 0) {
+    add_near(piece, row + at->k, weight);
+    add_near(piece, row + at->k + (at->i0 + 1 < h->extent[0] ? (size_t)h->extent[1] * h->row : 0), weight);
+  } else if (axis == 1) {
+    add_near(piece, row + at->k, weight);
+    if (at->i1 + at->rows < h->extent[1]) {
+      add_near(piece, row + at->k + h->row, weight);
+    } else {
+      const uint32_t whole = at->n - at->n / at->rows; /* all but the last row, which has none behind it */
+      memcpy(f->parents[0], row + at->k + h->row, whole);
+      memcpy(f->parents[0] + whole, row + at->k + whole, at->n - whole);
+      add_near(piece, f->parents[0], weight);
+    }
+  } else if (at->rows == 1) {
+    add_near(piece, row + at->k, weight);
+    add_near(piece, shifted(row, at->k, h->row, at->inner, at->n, f->parents[1]), weight);
+  } else if (h->row == at->row) {
+    add_near(piece, row, weight);
+    shift_rows(row, at->row, at->rows, at->inner, 1, f->parents[1]);
+    add_near(piece, f->parents[1], weight);
+  } else { /* the grid has one place more a row */
+    for (uint32_t i = 0; i < at->rows; i++) {
+      memcpy(f->parents[1] + i * at->row, row + (size_t)i * h->row, at->row);
+      memcpy(f->parents[2] + i * at->row, row + (size_t)i * h->row + at->inner, at->row);
+    }
+    add_near(piece, f->parents[1], weight);
+    add_near(piece, f->parents[2], weight);
   }
-  if (i0) add_near(span, row - (size_t)g->extent[1] * g->row + k, OF_PLANE);
-  if (outer) add_near(span, row - outer_size + k, OF_PLANE);
+}
+
+void ac_piece_contexts(const ac_kernels *kernels, const ac_piece *piece, uint32_t inner, uint32_t first, uint32_t rows,
+                       const uint16_t *limit, unsigned limits, uint8_t *context) {
+  const uint32_t n = piece->row * rows;
+  const size_t skip = (size_t)first * piece->row;
+  const uint8_t *near[AC_MAX_NEAR];
+  uint8_t weight[AC_MAX_NEAR], sides[2][AC_PIECE];
+  unsigned n_near = piece->n_near;
+  for (unsigned i = 0; i < n_near; i++) {
+    near[i] = piece->near[i] + skip;
+    weight[i] = piece->weight[i];
+  }
+  if (piece->before) {
+    const uint8_t *const before = piece->before + skip;
+    near[n_near] = before + piece->k;
+    if (rows == 1) {
+      near[n_near + 1] = shifted(before, piece->k, piece->length, -(ptrdiff_t)inner, n, sides[0]);
+      near[n_near + 2] = shifted(before, piece->k, piece->length, inner, n, sides[1]);
+    } else {
+      shift_rows(before, piece->row, rows, inner, 0, sides[0]);
+      shift_rows(before, piece->row, rows, inner, 1, sides[1]);
+      near[n_near + 1] = sides[0];
+      near[n_near + 2] = sides[1];
+    }
+    weight[n_near] = OF_ROW;
+    weight[n_near + 1] = weight[n_near + 2] = OF_ROW_BESIDE;
+    n_near += 3;
+  }
+  kernels->contexts(near, weight, n_near, limit, limits, n, context);
 }
 
 /* ---- refinement ---- */
-/* Values `at` a row and k of it, of grid h: their neighbours along an axis. */
-static four four_along(unsigned axis, const int32_t *r, const ac_subgrid *h, uint32_t i0, uint32_t i1, uint32_t k, uint32_t inner,
-                       uint32_t n, int32_t (*spare)[AC_SPAN]) {
-  const int32_t *const row = r + ((size_t)i0 * h->extent[1] + i1) * h->row;
-  if (axis == 2) return four_places(row, k, h->row, inner, n, spare);
-  return four_rows(row + k, axis ? i1 : i0, h->extent[axis], axis ? h->row : (size_t)h->extent[1] * h->row, n, spare);
-}
-
-static void interpolate(const ac_kernels *kernels, const four *v, int cubic, uint32_t n, int32_t *p) {
-  if (cubic) kernels->cubic(v->a, v->b, v->c, v->d, n, p);
-  else kernels->midpoint(v->b, v->c, n, p);
-}
-
-static void blend(const ac_kernels *kernels, int32_t (*p)[AC_SPAN], unsigned axes, const ac_rule *rule, uint32_t n) {
-  if (axes == 2) kernels->blend(p[0], p[1], NULL, rule->weight[0], 0, n);
-  if (axes == 3) kernels->blend(p[0], p[1], p[2], rule->weight[0], rule->weight[1], n);
-}
-
-static void try_row(refining *f, unsigned level, unsigned mask, uint32_t i0, uint32_t i1) {
-  ac_walker *w = f->walker;
-  const uint32_t inner = w->predictor->pyramid.inner;
-  const layer *own = &f->of[mask];
-  const size_t row_at = ((size_t)i0 * own->grid.extent[1] + i1) * own->grid.row;
-  for (uint32_t k = 0; k < own->grid.row; k += AC_SPAN) {
-    const uint32_t n = own->grid.row - k < AC_SPAN ? own->grid.row - k : AC_SPAN;
-    ac_trial t;
-    t.level = level;
-    t.mask = mask;
-    t.axes = 0;
-    t.at = (uint32_t)(own->r + row_at + k - w->s->r);
-    t.n = n;
-    t.shift = f->shift;
-    for (unsigned a = AC_AXES; a-- > 0;) {
-      if (!(mask >> a & 1)) continue;
-      const layer *from = &f->of[mask ^ 1u << a];
-      for (unsigned of_reference = 0; of_reference < (own->reference ? 2u : 1u); of_reference++) {
-        const four v = four_along(a, of_reference ? from->reference : from->r, &from->grid, i0, i1, k, inner, n, f->spare[t.axes]);
-        int32_t(*const p)[AC_AXES][AC_SPAN] = of_reference ? f->expected : f->predicted;
-        for (unsigned cubic = 0; cubic < 2; cubic++) interpolate(f->kernels, &v, (int)cubic, n, p[cubic][t.axes]);
-      }
-      t.line[t.axes] = f->predicted[0][t.axes];
-      t.cubic[t.axes] = f->predicted[1][t.axes];
-      t.reference_line[t.axes] = f->expected[0][t.axes];
-      t.reference_cubic[t.axes] = f->expected[1][t.axes];
-      t.axes++;
-    }
-    t.reference = own->reference ? own->reference + row_at + k : NULL;
-    w->weigh(w, &t);
-  }
-}
-
 static uint8_t unit_of(const ac_walker *w, uint32_t outer) {
   return outer ? w->predictor->unit : w->predictor->first_unit;
 }
 
-static int refine_row(refining *f, unsigned level, unsigned mask, uint32_t outer, size_t outer_size, uint32_t i0, uint32_t i1) {
+static void try_piece(refining *f, unsigned level, unsigned mask, const place *at) {
   ac_walker *w = f->walker;
-  const uint32_t inner = w->predictor->pyramid.inner;
   const layer *own = &f->of[mask];
-  const ac_subgrid *g = &own->grid;
-  const ac_rule *rule = &w->predictor->rules[level][mask];
-  const size_t row_at = ((size_t)i0 * g->extent[1] + i1) * g->row;
-  const unsigned of_parent = OF_PARENTS / 2 / (unsigned)__builtin_popcount(mask);
-  for (uint32_t k = 0; k < g->row; k += AC_SPAN) {
-    ac_span span;
-    start_span(&span, (uint32_t)(own->r + row_at + k - w->s->r), g->row - k, unit_of(w, outer), 0);
-    unsigned axes = 0;
-    f->n_beside = 0;
-    for (unsigned a = AC_AXES; a-- > 0;) {
-      if (!(mask >> a & 1)) continue;
-      const layer *from = &f->of[mask ^ 1u << a];
-      const ac_subgrid *h = &from->grid;
-      const four v = four_along(a, from->r, h, i0, i1, k, inner, span.n, f->spare[axes]);
-      interpolate(f->kernels, &v, rule->cubic, span.n, f->predicted[0][axes]);
-      if (rule->trust && own->reference) {
-        const four m = four_along(a, from->reference, h, i0, i1, k, inner, span.n, f->spare[axes]);
-        interpolate(f->kernels, &m, rule->cubic, span.n, f->expected[0][axes]);
-      }
-      axes++;
-      const uint8_t *const magnitude = from->magnitude + ((size_t)i0 * h->extent[1] + i1) * h->row;
-      add_near(&span, magnitude + k, of_parent);
-      if (a == 2) {
-        add_near(&span, shifted(magnitude, k, h->row, inner, span.n, f->beside[f->n_beside++]), of_parent);
-      } else {
-        const size_t distance = a ? h->row : (size_t)h->extent[1] * h->row;
-        add_near(&span, magnitude + k + ((a ? i1 : i0) + 1 < h->extent[a] ? distance : 0), of_parent);
-      }
+  const size_t from = ((size_t)at->i0 * own->grid.extent[1] + at->i1) * own->grid.row + at->k;
+  ac_trial t;
+  t.level = level;
+  t.mask = mask;
+  t.axes = 0;
+  t.at = (uint32_t)(own->r + from - w->s->r);
+  t.n = at->n;
+  t.shift = f->shift;
+  for (unsigned a = AC_AXES; a-- > 0;) {
+    if (!(mask >> a & 1)) continue;
+    const layer *parents = &f->of[mask ^ 1u << a];
+    for (int cubic = 0; cubic < 2; cubic++) {
+      interpolate(f, a, parents->r, &parents->grid, at, cubic, f->predicted[cubic][t.axes]);
+      if (own->reference) interpolate(f, a, parents->reference, &parents->grid, at, cubic, f->expected[cubic][t.axes]);
     }
-    blend(f->kernels, f->predicted[0], axes, rule, span.n);
-    if (rule->trust && own->reference) {
-      blend(f->kernels, f->expected[0], axes, rule, span.n);
-      f->kernels->refer(f->predicted[0][0], own->reference + row_at + k, f->expected[0][0], AC_TRUST[rule->trust].trust, AC_TRUST[rule->trust].damping, f->shift, span.n);
-    }
-    span.predicted = f->predicted[0][0];
-    add_rows(f, &span, own->magnitude + row_at, g, i0, i1, k, outer, outer_size);
-    const int error = w->span(w, &span);
-    if (error) return error;
+    t.line[t.axes] = f->predicted[0][t.axes];
+    t.cubic[t.axes] = f->predicted[1][t.axes];
+    t.reference_line[t.axes] = f->expected[0][t.axes];
+    t.reference_cubic[t.axes] = f->expected[1][t.axes];
+    t.axes++;
   }
+  t.reference = own->reference ? own->reference + from : NULL;
+  w->weigh(w, &t);
+}
+
+static int refine_piece(refining *f, unsigned level, unsigned mask, uint32_t outer, size_t outer_size, const place *at) {
+  ac_walker *w = f->walker;
+  const layer *own = &f->of[mask];
+  const ac_rule *rule = &w->predictor->rules[level][mask];
+  const size_t row_at = ((size_t)at->i0 * own->grid.extent[1] + at->i1) * own->grid.row;
+  const unsigned of_parent = OF_PARENTS / 2 / (unsigned)__builtin_popcount(mask);
+  const int refers = rule->trust && own->reference;
+  ac_piece piece;
+  start_piece(&piece, (uint32_t)(own->r + row_at + at->k - w->s->r), at->n / at->rows, at->rows, unit_of(w, outer), 0);
+  unsigned axes = 0;
+  for (unsigned a = AC_AXES; a-- > 0;) {
+    if (!(mask >> a & 1)) continue;
+    const layer *parents = &f->of[mask ^ 1u << a];
+    interpolate(f, a, parents->r, &parents->grid, at, rule->cubic, f->predicted[0][axes]);
+    if (refers) interpolate(f, a, parents->reference, &parents->grid, at, rule->cubic, f->expected[0][axes]);
+    add_parents(f, &piece, a, parents->magnitude, &parents->grid, at, of_parent);
+    axes++;
+  }
+  blend(f->kernels, f->predicted[0], axes, rule, at->n);
+  if (refers) {
+    blend(f->kernels, f->expected[0], axes, rule, at->n);
+    f->kernels->refer(f->predicted[0][0], own->reference + row_at + at->k, f->expected[0][0], AC_TRUST[rule->trust].trust, AC_TRUST[rule->trust].damping, f->shift, at->n);
+  }
+  piece.predicted = f->predicted[0][0];
+  add_rows(&piece, own->magnitude + row_at, &own->grid, at, outer, outer_size);
+  return w->piece(w, &piece);
+}
+
+/* A class of one outer index, piece by piece: rows of a plane together, but for its first, which has none before it. */
+static int refine_class(refining *f, unsigned level, unsigned mask, uint32_t outer, size_t outer_size) {
+  const ac_subgrid *g = &f->of[mask].grid;
+  const int weighs = f->walker->weigh != NULL;
+  const uint32_t stride = level > 2 ? 1 : 8u >> level; /* of the rows that are weighed */
+  place at = {.row = g->row, .inner = f->walker->predictor->pyramid.inner};
+  for (at.i0 = 0; at.i0 < g->extent[0]; at.i0++)
+    for (at.i1 = 0; at.i1 < g->extent[1]; at.i1 += at.rows) {
+      at.rows = !at.i1 || weighs || g->row > AC_PIECE ? 1 : least_of(AC_PIECE / g->row, g->extent[1] - at.i1);
+      if (weighs && (at.i0 * g->extent[1] + at.i1 + outer) % stride) continue;
+      for (at.k = 0; at.k < g->row; at.k += at.n) {
+        at.n = at.rows > 1 ? at.rows * g->row : least_of(AC_PIECE, g->row - at.k);
+        if (weighs) {
+          try_piece(f, level, mask, &at);
+          continue;
+        }
+        const int error = refine_piece(f, level, mask, outer, outer_size, &at);
+        if (error) return error;
+        if (at.rows > 1) break;
+      }
+    }
   return 0;
 }
 
@@ -271,15 +359,8 @@ static int refine(refining *f, unsigned level, const int32_t *coarse, const uint
       own->magnitude = w->s->magnitude + start + o * outer_size + at;
       at += own->grid.size;
       if (!own->grid.row) continue;
-      for (uint32_t i0 = 0; i0 < own->grid.extent[0]; i0++)
-        for (uint32_t i1 = 0; i1 < own->grid.extent[1]; i1++) {
-          if (w->weigh) {
-            if ((i0 * own->grid.extent[1] + i1 + o) % (level > 2 ? 1 : 8u >> level) == 0) try_row(f, level, mask, i0, i1);
-            continue;
-          }
-          const int error = refine_row(f, level, mask, o, outer_size, i0, i1);
-          if (error) return error;
-        }
+      const int error = refine_class(f, level, mask, o, outer_size);
+      if (error) return error;
     }
   }
   return 0;
@@ -314,12 +395,12 @@ static int raster(refining *f) {
   for (uint32_t o = 0; o < p->outer; o++)
     for (uint32_t i0 = 0; i0 < g.extent[0]; i0++)
       for (uint32_t i1 = 0; i1 < g.extent[1]; i1++, at += g.row) {
-        for (uint32_t k = 0; k < g.row; k += AC_SPAN) {
-          ac_span span;
-          start_span(&span, at + k, g.row - k, unit_of(w, o), 1);
-          f->n_beside = 0;
-          add_rows(f, &span, w->s->magnitude + at, &g, i0, i1, k, o, g.size);
-          const int error = w->span(w, &span);
+        for (uint32_t k = 0; k < g.row; k += AC_PIECE) {
+          const place here = {.i0 = i0, .i1 = i1, .k = k};
+          ac_piece piece;
+          start_piece(&piece, at + k, least_of(AC_PIECE, g.row - k), 1, unit_of(w, o), 1);
+          add_rows(&piece, w->s->magnitude + at, &g, &here, o, g.size);
+          const int error = w->piece(w, &piece);
           if (error) return error;
         }
         const ac_raster_row row = {at, g.row, distance, unit_of(w, o), rows_before(f->kernels, w, &g, w->s->r + at, o, i0, i1)};

@@ -44,19 +44,26 @@ typedef struct {
   ac_linear linear; /* of rows of the coarsest grid, instead of differences: where there are no other grids */
 } ac_predictor;
 
-enum { AC_SPAN = 256, AC_MAX_NEAR = 12 };
+/* Values that are predicted together, and what rows of theirs may be longer by, so that vectors end where they like. */
+enum { AC_PIECE = 1024, AC_PIECE_SLACK = 16, AC_MAX_NEAR = 12 };
 
-/* Some consecutive values of a row. */
+/* Values of a row whose tokens are dealt to the lanes from the first one on. */
+enum { AC_SPAN = 256 };
+
+/* Some consecutive values: whole rows of a grid's plane, or a part of one row. */
 typedef struct {
-  uint32_t at, n;       /* in the stream; 1 .. AC_SPAN */
-  int raster;           /* of the coarsest grid: predicted when the row is complete */
+  uint32_t at, row, rows;   /* in the stream; values of a row, and rows: 1 .. AC_PIECE values */
+  int raster;               /* of the coarsest grid: predicted when the row is complete */
   uint8_t unit;
-  const int32_t *predicted; /* n predictions, unless it is */
-  /* their neighbourhood: magnitudes of residuals, and the weights they count with */
-  unsigned n_near, weights;
+  const int32_t *predicted; /* row * rows predictions, unless it is */
+  /* Their neighbourhood: magnitudes of residuals, and the weights they count with.  Those of the row before count with
+   * both sides, and may be values of this piece. */
+  unsigned n_near, weights; /* all weights together */
   const uint8_t *near[AC_MAX_NEAR];
   uint8_t weight[AC_MAX_NEAR];
-} ac_span;
+  const uint8_t *before;    /* or NULL: its part beside this one, which begins at value k of `length` */
+  uint32_t k, length;
+} ac_piece;
 
 /* A row of the coarsest grid: R = before + unit * (sum of residuals along the row so far). */
 typedef struct {
@@ -75,6 +82,8 @@ typedef struct {
   int32_t *mean;          /* values of one outer index */
 } ac_walk_scratch;
 
+/* What could be predicted of some values: along every odd axis, by a line and by a cubic, and the same for the reference
+ * (which NULL is not there), whose values are 2^shift fold. */
 typedef struct {
   unsigned level, mask, axes;
   uint32_t at, n;
@@ -88,14 +97,17 @@ struct ac_walker {
   const ac_predictor *predictor;
   ac_walk_scratch *s;
   const ac_kernels *kernels; /* set by ac_walk */
-  /* Both return 0, or an error that ends the walk.  `span` sets r (but in a raster) and magnitude of its values, or
+  /* Both return 0, or an error that ends the walk.  `piece` sets r (but in a raster) and magnitude of its values, or
    * magnitude only; `row` then sets r. */
-  int (*span)(ac_walker *walker, const ac_span *span);
+  int (*piece)(ac_walker *walker, const ac_piece *piece);
   int (*row)(ac_walker *walker, const ac_raster_row *row);
-  /* Instead, if it is there: r has all values already, and this is told what could be predicted: along every odd axis,
-   * by a line and by a cubic, and the same for the reference (which NULL is not there), whose values are 2^shift fold. */
+  /* Instead, if it is there: r has all values already. */
   void (*weigh)(ac_walker *walker, const ac_trial *trial);
 };
+
+/* The neighbourhoods of `rows` rows of a piece, from `first` on, by ascending limits of the weighted sums. */
+void ac_piece_contexts(const ac_kernels *kernels, const ac_piece *piece, uint32_t inner, uint32_t first, uint32_t rows,
+                       const uint16_t *limit, unsigned limits, uint8_t *context);
 
 /* From the first value to the last.  *values receives all R in memory order (in scratch). */
 int ac_walk(ac_walker *walker, const int32_t **values);
