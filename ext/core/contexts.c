@@ -20,26 +20,58 @@ static unsigned bin_at(int32_t v, unsigned k, unsigned m) {
   return at < 0 ? 0 : at >= AC_TOKEN_SPAN ? AC_TOKEN_SPAN - 1 : (unsigned)at;
 }
 
+/* The same, from a table of those of small residuals. */
+enum { NEAR = 256 };
+static inline unsigned bin_of(const uint8_t *bin, int32_t v, unsigned k, unsigned m) {
+  const uint32_t near = (uint32_t)v + NEAR;
+  return near < 2 * NEAR ? bin[near] : bin_at(v, k, m);
+}
+
 void ac_residuals_count(const int32_t *v, const uint8_t *neighbourhood, const uint8_t *flags, uint32_t n, unsigned k,
                         unsigned m, ac_residual_counts *counts) {
-  enum { NEAR = 256 };
   uint8_t bin[2 * NEAR];
   memset(counts, 0, sizeof *counts);
   for (int32_t i = 0; i < 2 * NEAR; i++) bin[i] = (uint8_t)bin_at(i - NEAR, k, m);
-  for (uint32_t i = 0; i < n; i++) {
-    if (flags && flags[i] & AC_SKIPPED) continue;
-    const uint32_t near = (uint32_t)v[i] + NEAR;
-    counts->count[neighbourhood[i]][near < 2 * NEAR ? bin[near] : bin_at(v[i], k, m)]++;
+  if (flags) {
+    for (uint32_t i = 0; i < n; i++)
+      if (!(flags[i] & AC_SKIPPED)) counts->count[neighbourhood[i]][bin_of(bin, v[i], k, m)]++;
+    return;
   }
+  /* by turns in two, since increments of the same count wait for each other */
+  ac_residual_counts others;
+  memset(&others, 0, sizeof others);
+  uint32_t i = 0;
+  for (; i + 1 < n; i += 2) {
+    counts->count[neighbourhood[i]][bin_of(bin, v[i], k, m)]++;
+    others.count[neighbourhood[i + 1]][bin_of(bin, v[i + 1], k, m)]++;
+  }
+  if (i < n) counts->count[neighbourhood[i]][bin_of(bin, v[i], k, m)]++;
+  for (unsigned b = 0; b <= AC_BINS; b++)
+    for (unsigned t = 0; t < AC_TOKEN_SPAN; t++) counts->count[b][t] += others.count[b][t];
 }
 
 enum { OUTSIDE_BITS = 26, CONTEXT_BITS = 28, TABLE_BITS_A_TOKEN = 5, IN_TABLE = 6 /* tokens between others cost a table as much as one outside saves */ };
 
+/* Tokens from `first` to before `end`: all that were seen are among them. */
+typedef struct {
+  unsigned first, end;
+} seen;
+
+static seen seen_of(const ac_residual_counts *counts) {
+  uint32_t any[AC_TOKEN_SPAN] = {0};
+  for (unsigned b = 0; b <= AC_BINS; b++)
+    for (unsigned t = 0; t < AC_TOKEN_SPAN; t++) any[t] |= counts->count[b][t];
+  seen s = {0, AC_TOKEN_SPAN};
+  while (s.first < s.end && !any[s.first]) s.first++;
+  while (s.end > s.first && !any[s.end - 1]) s.end--;
+  return s;
+}
+
 /* About the bits of so many counts with a table of their own: integers of 2^-16 bits. */
-static uint64_t about(const uint32_t *count) {
+static uint64_t about(const uint32_t *count, seen s) {
   uint64_t n = 0, sum = 0;
   unsigned kinds = 0;
-  for (unsigned t = 0; t < AC_TOKEN_SPAN; t++) {
+  for (unsigned t = s.first; t < s.end; t++) {
     if (!count[t]) continue;
     n += count[t];
     kinds++;
@@ -102,42 +134,64 @@ static double choose_table(const uint32_t *count, unsigned k, unsigned m, unsign
   return bits + table_bits + CONTEXT_BITS + (double)raw + (double)(n - inside) * OUTSIDE_BITS;
 }
 
-double ac_contexts_choose(const ac_residual_counts *counts, unsigned k, unsigned m, unsigned level, unsigned prob_bits,
-                          ac_contexts *contexts, uint8_t *context_of_bin) {
-  /* The cheapest cuts of the bins into at most 8 runs: cost[c][b] is that of bins below b in c contexts. */
-  static const uint64_t NEVER = UINT64_MAX / 2;
-  const unsigned most = level > 1 ? AC_MAX_CONTEXTS : 1;
+/* The cheapest cuts of the bins into at most 8 runs: cost[c][b] is that of bins below b in c contexts, the last of which
+ * begins with from[c][b].  Returns how many contexts there are. */
+typedef struct {
   uint64_t cost[AC_MAX_CONTEXTS + 1][AC_BINS + 1];
   uint8_t from[AC_MAX_CONTEXTS + 1][AC_BINS + 1];
+} cuts;
+
+static unsigned cut(const ac_residual_counts *counts, seen s, unsigned level, cuts *best) {
+  static const uint64_t NEVER = UINT64_MAX / 2;
+  const unsigned most = level > 1 ? AC_MAX_CONTEXTS : 1;
   for (unsigned c = 0; c <= AC_MAX_CONTEXTS; c++)
-    for (unsigned b = 0; b <= AC_BINS; b++) cost[c][b] = c || b ? NEVER : 0;
-  for (unsigned first = 0; first < AC_BINS; first++) {
+    for (unsigned b = 0; b <= AC_BINS; b++) best->cost[c][b] = c || b ? NEVER : 0;
+  unsigned has[AC_BINS];
+  for (unsigned b = 0; b < AC_BINS; b++) {
+    has[b] = 0;
+    for (unsigned t = s.first; t < s.end; t++) has[b] |= counts->count[b][t];
+  }
+  for (unsigned first = 0; first < AC_BINS && (first == 0 || most > 1); first++) {
     uint32_t sum[AC_TOKEN_SPAN] = {0};
     for (unsigned b = first; b < AC_BINS; b++) {
-      if (most == 1 && first) break;
-      unsigned any = 0;
-      for (unsigned t = 0; t < AC_TOKEN_SPAN; t++) {
-        sum[t] += counts->count[b][t];
-        any |= counts->count[b][t];
-      }
-      if (b + 1 < AC_BINS && !any && most > 1) continue; /* a run ends with a bin that has something, or the last */
-      const uint64_t bits = about(sum);
+      for (unsigned t = s.first; t < s.end; t++) sum[t] += counts->count[b][t];
+      if (b + 1 < AC_BINS && (!has[b] || most == 1)) continue; /* a run ends with a bin that has something, or the last */
+      const uint64_t bits = about(sum, s);
       for (unsigned c = 0; c < most; c++)
-        if (cost[c][first] < NEVER && cost[c][first] + bits < cost[c + 1][b + 1]) {
-          cost[c + 1][b + 1] = cost[c][first] + bits;
-          from[c + 1][b + 1] = (uint8_t)first;
+        if (best->cost[c][first] < NEVER && best->cost[c][first] + bits < best->cost[c + 1][b + 1]) {
+          best->cost[c + 1][b + 1] = best->cost[c][first] + bits;
+          best->from[c + 1][b + 1] = (uint8_t)first;
         }
     }
   }
   unsigned n = 1;
   for (unsigned c = 2; c <= most; c++)
-    if (cost[c][AC_BINS] < cost[n][AC_BINS]) n = c;
+    if (best->cost[c][AC_BINS] < best->cost[n][AC_BINS]) n = c;
+  return n;
+}
+
+double ac_contexts_cost(const ac_residual_counts *counts, unsigned k, unsigned m, unsigned level) {
+  const seen s = seen_of(counts);
+  uint64_t raw = 0, bits = about(counts->count[AC_BINS], s);
+  for (unsigned b = 0; b <= AC_BINS; b++)
+    for (unsigned t = s.first; t < s.end; t++)
+      if (counts->count[b][t]) raw += (uint64_t)counts->count[b][t] * (ac_residual_bits((int32_t)t - AC_TOKEN_MIDDLE, m) + k);
+  cuts best;
+  const unsigned n = cut(counts, s, level, &best);
+  bits += best.cost[n][AC_BINS];
+  return (double)bits / 65536 + (double)raw;
+}
+
+double ac_contexts_choose(const ac_residual_counts *counts, unsigned k, unsigned m, unsigned level, unsigned prob_bits,
+                          ac_contexts *contexts, uint8_t *context_of_bin) {
+  cuts best;
+  const unsigned n = cut(counts, seen_of(counts), level, &best);
   contexts->n_contexts = (uint8_t)n;
   contexts->prob_bits = (uint8_t)prob_bits;
   contexts->mantissa = (uint8_t)m;
   double bits = 0;
   for (unsigned c = n, end = AC_BINS; c-- > 0;) {
-    const unsigned first = from[c + 1][end];
+    const unsigned first = best.from[c + 1][end];
     uint32_t sum[AC_TOKEN_SPAN] = {0};
     for (unsigned b = first; b < end; b++) {
       context_of_bin[b] = (uint8_t)c;

@@ -75,6 +75,9 @@ void ac_residuals_count(const int32_t *v, const uint8_t *neighbourhood, const ui
 double ac_contexts_choose(const ac_residual_counts *counts, unsigned k, unsigned m, unsigned level, unsigned prob_bits,
                           ac_contexts *contexts, uint8_t *context_of_bin);
 
+/* About the same, without choosing tables. */
+double ac_contexts_cost(const ac_residual_counts *counts, unsigned k, unsigned m, unsigned level);
+
 /* ---- stream ---- */
 void ac_contexts_write(ac_writer *out, const ac_contexts *contexts);
 void ac_contexts_read(ac_reader *in, ac_contexts *contexts); /* sets in->failed on anything invalid */

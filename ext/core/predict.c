@@ -295,25 +295,43 @@ static int refine_piece(refining *f, unsigned level, unsigned mask, uint32_t out
 /* A class of one outer index, piece by piece: rows of a plane together, but for its first, which has none before it. */
 static int refine_class(refining *f, unsigned level, unsigned mask, uint32_t outer, size_t outer_size) {
   const ac_subgrid *g = &f->of[mask].grid;
-  const int weighs = f->walker->weigh != NULL;
-  const uint32_t stride = level > 2 ? 1 : 8u >> level; /* of the rows that are weighed */
   place at = {.row = g->row, .inner = f->walker->predictor->pyramid.inner};
   for (at.i0 = 0; at.i0 < g->extent[0]; at.i0++)
     for (at.i1 = 0; at.i1 < g->extent[1]; at.i1 += at.rows) {
-      at.rows = !at.i1 || weighs || g->row > AC_PIECE ? 1 : least_of(AC_PIECE / g->row, g->extent[1] - at.i1);
-      if (weighs && (at.i0 * g->extent[1] + at.i1 + outer) % stride) continue;
+      at.rows = !at.i1 || g->row > AC_PIECE ? 1 : least_of(AC_PIECE / g->row, g->extent[1] - at.i1);
       for (at.k = 0; at.k < g->row; at.k += at.n) {
         at.n = at.rows > 1 ? at.rows * g->row : least_of(AC_PIECE, g->row - at.k);
-        if (weighs) {
-          try_piece(f, level, mask, &at);
-          continue;
-        }
         const int error = refine_piece(f, level, mask, outer, outer_size, &at);
         if (error) return error;
         if (at.rows > 1) break;
       }
     }
   return 0;
+}
+
+/* Of pieces with about so many values each every so manyth is weighed. */
+enum { WEIGHED_TOGETHER = 256, MOST_STRIDE = 8 };
+
+static uint32_t stride_of(const ac_walker *w, uint64_t values) {
+  const uint64_t stride = values / w->weighed;
+  return stride < 1 ? 1 : stride > MOST_STRIDE ? MOST_STRIDE : (uint32_t)stride;
+}
+
+static void weigh_class(refining *f, unsigned level, unsigned mask, uint32_t outer) {
+  const ac_pyramid *p = &f->walker->predictor->pyramid;
+  const ac_subgrid *g = &f->of[mask].grid;
+  const uint32_t stride = stride_of(f->walker, (uint64_t)p->outer * g->size);
+  uint32_t piece = outer;
+  place at = {.row = g->row, .inner = p->inner};
+  for (at.i0 = 0; at.i0 < g->extent[0]; at.i0++)
+    for (at.i1 = 0; at.i1 < g->extent[1]; at.i1 += at.rows) {
+      at.rows = g->row > WEIGHED_TOGETHER ? 1 : least_of(WEIGHED_TOGETHER / g->row, g->extent[1] - at.i1);
+      for (at.k = 0; at.k < g->row; at.k += at.n) {
+        at.n = at.rows > 1 ? at.rows * g->row : least_of(WEIGHED_TOGETHER, g->row - at.k);
+        if (piece++ % stride == 0) try_piece(f, level, mask, &at);
+        if (at.rows > 1) break;
+      }
+    }
 }
 
 enum { MEAN_SHIFT = 4 };
@@ -334,7 +352,7 @@ static int refine(refining *f, unsigned level, const int32_t *coarse, const uint
   const uint32_t start = ac_pyramid_start(p, level);
   const ac_subgrid coarse_grid = ac_pyramid_grid(p, level + 1);
   const size_t outer_size = ac_pyramid_grid(p, level).size - (size_t)coarse_grid.size;
-  const unsigned reference = w->predictor->reference;
+  const unsigned reference = w->pass == AC_WEIGH_RULES ? AC_NO_REFERENCE : w->predictor->reference;
   f->shift = reference > AC_LAST ? MEAN_SHIFT : 0;
   for (unsigned mask = 1; mask < 8; mask++) f->of[mask].grid = ac_pyramid_class(p, level, mask);
   for (uint32_t o = 0; o < p->outer; o++) {
@@ -359,6 +377,10 @@ static int refine(refining *f, unsigned level, const int32_t *coarse, const uint
       own->magnitude = w->s->magnitude + start + o * outer_size + at;
       at += own->grid.size;
       if (!own->grid.row) continue;
+      if (w->pass != AC_CODE) {
+        weigh_class(f, level, mask, o);
+        continue;
+      }
       const int error = refine_class(f, level, mask, o, outer_size);
       if (error) return error;
     }
@@ -386,28 +408,71 @@ static const int32_t *rows_before(const ac_kernels *kernels, const ac_walker *w,
   return sum;
 }
 
+static uint32_t distance_of(const ac_predictor *p) { return p->along & AC_ALONG_AXIS2 || p->linear.order ? p->pyramid.inner : 0; }
+
+static int raster_row(refining *f, const ac_subgrid *g, uint32_t at, uint32_t o, uint32_t i0, uint32_t i1) {
+  ac_walker *w = f->walker;
+  for (uint32_t k = 0; k < g->row; k += AC_PIECE) {
+    const place here = {.i0 = i0, .i1 = i1, .k = k};
+    ac_piece piece;
+    start_piece(&piece, at + k, least_of(AC_PIECE, g->row - k), 1, unit_of(w, o), 1);
+    add_rows(&piece, w->s->magnitude + at, g, &here, o, g->size);
+    const int error = w->piece(w, &piece);
+    if (error) return error;
+  }
+  const ac_raster_row row = {at, g->row, distance_of(w->predictor), unit_of(w, o), rows_before(f->kernels, w, g, w->s->r + at, o, i0, i1)};
+  return w->row(w, &row);
+}
+
+/* What differences say of a row, from the values that are there. */
+static void weigh_raster_row(refining *f, const ac_subgrid *g, uint32_t at, uint32_t o, uint32_t i0, uint32_t i1) {
+  ac_walker *w = f->walker;
+  const uint32_t distance = distance_of(w->predictor);
+  const int32_t *const r = w->s->r + at, *const before = rows_before(f->kernels, w, g, r, o, i0, i1);
+  int32_t *const p = f->predicted[0][0];
+  ac_trial t = {.level = w->predictor->pyramid.levels, .line = {p}};
+  for (uint32_t k = 0; k < g->row; k += t.n) {
+    t.n = least_of(AC_PIECE, g->row - k);
+    t.at = at + k;
+    for (uint32_t j = 0; j < t.n; j++) {
+      const uint32_t i = k + j;
+      uint32_t sum = before ? (uint32_t)before[i] : 0;
+      if (distance && i >= distance) sum += (uint32_t)r[i - distance] - (before ? (uint32_t)before[i - distance] : 0);
+      p[j] = (int32_t)sum;
+    }
+    w->weigh(w, &t);
+  }
+}
+
 static int raster(refining *f) {
   ac_walker *w = f->walker;
   const ac_pyramid *p = &w->predictor->pyramid;
   const ac_subgrid g = ac_pyramid_grid(p, p->levels);
-  const uint32_t distance = w->predictor->along & AC_ALONG_AXIS2 || w->predictor->linear.order ? p->inner : 0;
+  const uint32_t stride = w->pass != AC_CODE ? stride_of(w, (uint64_t)p->outer * g.size) : 1;
   uint32_t at = 0;
   for (uint32_t o = 0; o < p->outer; o++)
     for (uint32_t i0 = 0; i0 < g.extent[0]; i0++)
       for (uint32_t i1 = 0; i1 < g.extent[1]; i1++, at += g.row) {
-        for (uint32_t k = 0; k < g.row; k += AC_PIECE) {
-          const place here = {.i0 = i0, .i1 = i1, .k = k};
-          ac_piece piece;
-          start_piece(&piece, at + k, least_of(AC_PIECE, g.row - k), 1, unit_of(w, o), 1);
-          add_rows(&piece, w->s->magnitude + at, &g, &here, o, g.size);
-          const int error = w->piece(w, &piece);
-          if (error) return error;
+        if (w->pass != AC_CODE) {
+          if ((o + i0 + i1) % stride == 0) weigh_raster_row(f, &g, at, o, i0, i1);
+          continue;
         }
-        const ac_raster_row row = {at, g.row, distance, unit_of(w, o), rows_before(f->kernels, w, &g, w->s->r + at, o, i0, i1)};
-        const int error = w->row(w, &row);
+        const int error = raster_row(f, &g, at, o, i0, i1);
         if (error) return error;
       }
   return 0;
+}
+
+/* What is weighed of a level, or of the coarsest grid. */
+static void weigh_level(refining *f, unsigned level, const int32_t *coarse) {
+  ac_walker *w = f->walker;
+  for (w->pass = AC_WEIGH_RULES; w->pass <= AC_WEIGH_TRUST; w->pass++) {
+    if (w->pass == AC_WEIGH_RULES ? !w->weighs_rules : !w->weighs_trust || !w->predictor->reference) continue;
+    if (level < w->predictor->pyramid.levels) refine(f, level, coarse, w->s->magnitude);
+    else if (w->pass == AC_WEIGH_RULES) raster(f);
+    w->decide(w, level);
+  }
+  w->pass = AC_CODE;
 }
 
 int ac_walk(ac_walker *w, const int32_t **values) {
@@ -415,11 +480,14 @@ int ac_walk(ac_walker *w, const int32_t **values) {
   refining f;
   f.walker = w;
   f.kernels = w->kernels = ac_active_kernels();
+  w->pass = AC_CODE;
+  if (w->weigh) weigh_level(&f, p->levels, NULL);
   int error = w->weigh ? 0 : raster(&f);
   const int32_t *r = w->s->r;
   const uint8_t *magnitudes = w->s->magnitude;
   for (unsigned level = p->levels; level-- > 0 && !error;) {
-    error = refine(&f, level, r, magnitudes);
+    if (w->weigh) weigh_level(&f, level, r);
+    else error = refine(&f, level, r, magnitudes);
     if (error) break;
     ac_pyramid_merge(p, level, 4, r, w->s->r, w->s->grids[level % 2]);
     if (level && !w->weigh) ac_pyramid_merge(p, level, 1, magnitudes, w->s->magnitude, w->s->magnitudes[level % 2]);

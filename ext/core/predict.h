@@ -83,7 +83,8 @@ typedef struct {
 } ac_walk_scratch;
 
 /* What could be predicted of some values: along every odd axis, by a line and by a cubic, and the same for the reference
- * (which NULL is not there), whose values are 2^shift fold. */
+ * (which NULL is not there), whose values are 2^shift fold.  Of the coarsest grid, whose level is that behind the others and
+ * which has no odd axes, line[0] is what differences say. */
 typedef struct {
   unsigned level, mask, axes;
   uint32_t at, n;
@@ -92,17 +93,24 @@ typedef struct {
   unsigned shift;
 } ac_trial;
 
+enum { AC_CODE, AC_WEIGH_RULES, AC_WEIGH_TRUST };
+
 typedef struct ac_walker ac_walker;
 struct ac_walker {
-  const ac_predictor *predictor;
+  ac_predictor *predictor;
   ac_walk_scratch *s;
   const ac_kernels *kernels; /* set by ac_walk */
   /* Both return 0, or an error that ends the walk.  `piece` sets r (but in a raster) and magnitude of its values, or
    * magnitude only; `row` then sets r. */
   int (*piece)(ac_walker *walker, const ac_piece *piece);
   int (*row)(ac_walker *walker, const ac_raster_row *row);
-  /* Instead, if it is there: r has all values already. */
+  /* Instead of them: r has all values already.  About `weighed` of every class are weighed, without and with a reference;
+   * each time `decide` then sets the rules of the level. */
   void (*weigh)(ac_walker *walker, const ac_trial *trial);
+  void (*decide)(ac_walker *walker, unsigned level);
+  uint32_t weighed;
+  uint8_t weighs_rules, weighs_trust; /* are these? */
+  uint8_t pass; /* AC_CODE or what is weighed: set by ac_walk */
 };
 
 /* The neighbourhoods of `rows` rows of a piece, from `first` on, by ascending limits of the weighted sums. */

@@ -1,0 +1,106 @@
+/* field_values.c: see field_values.h.  Between values and the encoder of predicted blocks.
+ *
+ * Invariant: a value that a decoder may have put out before, for the same tolerance, is known as such (docs/guarantee.md),
+ * and every value is within the bound or refused.
+ */
+#include "field_values.h"
+
+enum { PIECE = 1024 };
+
+/* What is known of m values; returns how many others have an integer that is not below `end`. */
+static uint32_t look_at(const uint8_t *on, const uint8_t *what, uint32_t m, const int32_t *x, int32_t end, uint8_t *known) {
+  unsigned any = 0;
+  int32_t least = 0, most = 0;
+  for (uint32_t j = 0; j < m; j++) any |= on[j];
+  for (uint32_t j = 0; j < m; j++) {
+    least = x[j] < least ? x[j] : least;
+    most = x[j] > most ? x[j] : most;
+  }
+  if (any)
+    for (uint32_t j = 0; j < m; j++) known[j] = known[j] & AC_MASKED ? AC_MASKED : what[on[j]];
+  else
+    for (uint32_t j = 0; j < m; j++) known[j] &= AC_MASKED;
+  if (most < end && least > -end) return 0;
+  uint32_t far = 0;
+  for (uint32_t j = 0; j < m; j++) far += (known[j] == 0) & ((x[j] >= end) | (x[j] <= -end));
+  return far;
+}
+
+int ac_field_quantize(unsigned fold, const ac_scale *scale, const void *values, uint32_t n, int32_t *x, uint8_t *known) {
+  enum { MOST = 1 << 29 };
+  const int dtype = scale->type->dtype, has_fine = ac_fold_limit(dtype, 1) > 0;
+  const double step = ac_fold_step(scale, fold), limit = ac_fold_limit(dtype, fold);
+  const int32_t end = limit < MOST ? (int32_t)limit : MOST;
+  uint32_t far = 0;
+  /* on another lattice, or on the uniform one, but not by this one's arithmetic: another mode may have put it out */
+  uint8_t what[1 << AC_FOLDS], on[PIECE];
+  what[0] = 0;
+  for (unsigned i = 1; i < sizeof what; i++) what[i] = i >> fold & 1 ? AC_FIXED : AC_APART;
+  if (!fold) what[1] = 0;
+  for (uint32_t from = 0; from < n; from += PIECE) {
+    const uint32_t m = n - from < PIECE ? n - from : PIECE;
+    const uint8_t *const piece = (const uint8_t *)values + (size_t)from * scale->type->size;
+    uint32_t beyond = 0;
+    ac_folds_find(scale, piece, m, on);
+    if (has_fine) {
+      beyond = ac_active_kernels()->nearest[dtype == AC_FLOAT64](piece, step, MOST, m, x + from);
+    } else {
+      for (uint32_t j = 0; j < m; j++) {
+        const double q = ac_rint(ac_value_at(dtype, piece, j) * (1 / step));
+        const int near = fabs(q) < MOST;
+        x[from + j] = near ? (int32_t)q : 0;
+        beyond += !near;
+      }
+    }
+    far += look_at(on, what, m, x + from, end, known + from);
+    for (uint32_t j = 0; j < m && beyond; j++) {
+      if (known[from + j] & AC_MASKED) continue;
+      const double value = fabs(ac_value_at(dtype, piece, j));
+      const int here = !(ac_rint(value * (1 / step)) < MOST);
+      if (here && value * scale->lattice.inv <= AC_QMAX + 1.0) return 0; /* the mode uniform has it */
+      far += (uint32_t)here;
+    }
+  }
+  return far <= n / 64;
+}
+
+uint32_t ac_field_refuse(unsigned fold, const ac_scale *scale, const void *values, const int32_t *r, uint32_t n, uint8_t *known,
+                         uint32_t *index) {
+  const int dtype = scale->type->dtype, has_kernel = dtype == AC_FLOAT32 || dtype == AC_FLOAT64;
+  const double step = ac_fold_step(scale, fold), limit = ac_fold_limit(dtype, fold), tol = scale->lattice.tol;
+  uint32_t refused = 0;
+  for (uint32_t from = 0; from < n; from += PIECE) {
+    const uint32_t end = n - from < PIECE ? n : from + PIECE;
+    const uint8_t *const piece = (const uint8_t *)values + (size_t)from * scale->type->size;
+    if (has_kernel && !ac_active_kernels()->off[dtype == AC_FLOAT64](piece, r + from, step, limit, tol, end - from)) continue;
+    for (uint32_t i = from; i < end; i++) {
+      if (known[i] & (AC_MASKED | AC_APART)) continue;
+      const double value = ac_value_at(dtype, values, i), q = ac_rint(value * scale->lattice.inv);
+      const int outside = r[i] >= limit || r[i] <= -limit; /* where nobody would know it again */
+      if (!outside && ac_within(value, ac_reconstruct(dtype, r[i], step), tol)) continue;
+      if (has_kernel && fold && fabs(q) <= AC_QMAX && ac_within(value, ac_reconstruct(dtype, (int32_t)q, scale->lattice.delta), tol)) known[i] |= AC_ROUNDED;
+      else index[refused++] = i;
+    }
+  }
+  return refused;
+}
+
+int ac_field_list(unsigned fold, const ac_scale *scale, const void *values, const int32_t *r, uint32_t n, const uint8_t *known,
+                  uint32_t *index, uint8_t *code, uint32_t *listed) {
+  const int dtype = scale->type->dtype;
+  const unsigned size = scale->type->size;
+  *listed = 0;
+  unsigned any = 0;
+  for (uint32_t i = 0; i < n; i++) any |= known[i];
+  if (!(any & (AC_APART | AC_ROUNDED))) return 1;
+  for (uint32_t i = 0; i < n; i++) {
+    if (!(known[i] & (AC_APART | AC_ROUNDED))) continue;
+    const double value = ac_value_at(dtype, values, i);
+    uint8_t on = 1;
+    if (known[i] & AC_APART) ac_folds_find(scale, (const uint8_t *)values + (size_t)i * size, 1, &on);
+    index[*listed] = i;
+    if (!ac_fine_code(scale, value, on, ac_reconstruct(dtype, r[i], ac_fold_step(scale, fold)), &code[(*listed)++])) return 0;
+  }
+  return 1;
+}
+
