@@ -72,8 +72,8 @@ static inline int32_t settle(predicting *e, uint32_t at, int32_t predicted, unsi
 }
 
 static int any_flags(const uint8_t *flags, uint32_t n) {
-  unsigned any = 0;
-  for (uint32_t j = 0; flags && j < n; j++) any |= flags[j];
+  uint8_t any = 0; /* a byte: vectors have many of them */
+  for (uint32_t j = 0; j < n; j++) any |= flags[j];
   return any != 0;
 }
 
@@ -110,6 +110,19 @@ static int predict_piece(ac_walker *w, const ac_piece *piece) {
   return 0;
 }
 
+/* Differences of a row from what its rows before say, and of these along the row. */
+static void differences(const int32_t *x, const int32_t *before, uint32_t distance, uint32_t n, int32_t *v) {
+  const uint32_t first = distance && distance < n ? distance : n;
+  if (!before) {
+    memcpy(v, x, first * sizeof *v);
+    for (uint32_t k = first; k < n; k++) v[k] = (int32_t)((uint32_t)x[k] - (uint32_t)x[k - distance]);
+    return;
+  }
+  for (uint32_t k = 0; k < first; k++) v[k] = (int32_t)((uint32_t)x[k] - (uint32_t)before[k]);
+  for (uint32_t k = first; k < n; k++)
+    v[k] = (int32_t)((uint32_t)x[k] - (uint32_t)before[k] - ((uint32_t)x[k - distance] - (uint32_t)before[k - distance]));
+}
+
 static int predict_row(ac_walker *w, const ac_raster_row *row) {
   predicting *e = (predicting *)w;
   const unsigned unit = row->unit;
@@ -118,6 +131,12 @@ static int predict_row(ac_walker *w, const ac_raster_row *row) {
     for (uint32_t k = 0; k < row->n; k++)
       r[k] = settle(e, row->at + k, ac_linear_predict(&w->predictor->linear, r, k, row->distance), unit, &v[k]);
     w->kernels->magnitudes(v, row->n, e->shift, w->s->magnitude + row->at);
+    return 0;
+  }
+  if (unit == 1 && !e->flags) { /* all values are met: what is before them is known */
+    differences(e->x + row->at, row->before, row->distance, row->n, v);
+    memcpy(r, e->x + row->at, row->n * sizeof *r);
+    if (!e->values_only) w->kernels->magnitudes(v, row->n, e->shift, w->s->magnitude + row->at);
     return 0;
   }
   /* sums of residuals so far stand in r until the row is done */

@@ -377,41 +377,58 @@ static ac_box value_box(const ac_geometry *geometry, const ac_type *type) {
   return box;
 }
 
-/* Predicted values if that makes the block smaller, which has `written` bytes now: with the mask of these that rule makes. */
-static size_t predicted_by(encoding *e, const ac_mask_rule *rule, size_t written) {
+/* Predicted values if that makes the block smaller, which has `written` bytes now: with a mask of e->s->bitmap. */
+static size_t predicted_by(encoding *e, const ac_mask_rule *rule, const ac_mask *mask, size_t written) {
   const ac_box box = value_box(e->geometry, e->scale->type);
-  ac_mask mask = e->mask;
-  mask.bits = e->s->bitmap;
-  ac_mask_find(rule, e->src, e->n, &mask);
-  if (mask.masked == e->n || written < 3) return written;
+  if (mask->masked == e->n || written < 3) return written;
   uint8_t *bytes;
   uint32_t n_fine;
-  const size_t size = ac_field_encode(e->scale, &box, e->src, e->n, &mask, e->tuning, e->s, &bytes, written - 2, &n_fine);
+  const size_t size = ac_field_encode(e->scale, &box, e->src, e->n, mask, e->tuning, e->s, &bytes, written - 2, &n_fine);
   if (!size) return written;
   ac_writer out = {(uint8_t *)e->s->wide, (uint8_t *)e->s->wide + (written - 2 - size), 0}; /* nobody needs it any more */
-  if (mask.masked) ac_mask_write(&out, &mask, rule->size, e->src, &e->geometry->strides, (uint8_t *)e->s->events);
+  if (mask->masked) ac_mask_write(&out, mask, rule->size, e->src, &e->geometry->strides, (uint8_t *)e->s->events);
   if (out.failed) return written;
   const size_t head = (size_t)(out.p - (uint8_t *)e->s->wide);
-  e->dst[0] = (uint8_t)(AC_MODE_PREDICTED | (mask.masked ? HAS_MASK : 0) | (n_fine ? HAS_FINE : 0));
+  e->dst[0] = (uint8_t)(AC_MODE_PREDICTED | (mask->masked ? HAS_MASK : 0) | (n_fine ? HAS_FINE : 0));
   memcpy(e->dst + 1, e->s->wide, head);
   memcpy(e->dst + 1 + head, bytes, size);
   return 1 + head + size;
 }
 
+static ac_mask mask_of(encoding *e, const ac_mask_rule *rule) {
+  ac_mask mask = e->mask;
+  mask.bits = e->s->bitmap;
+  ac_mask_find(rule, e->src, e->n, &mask);
+  return mask;
+}
+
 /* Special values are masked, however few: else they would spoil the predictions beside them.  So is the commonest value if
- * that is smaller. */
+ * that is smaller, which it is if there is much of it. */
 static size_t predicted_if_smaller(encoding *e, size_t written) {
+  enum { MUCH = 5 /* one of so many */, LITTLE = 32, TRIES_BOTH = 7 /* from this level on, however much */ };
   const int mode = e->dst[0] & MODE;
   if (e->tuning->predictor <= AC_PREDICTOR_NONE || !written || !e->left) return written;
   if (e->scale->type->kind != AC_KIND_FLOAT || e->scale->lattice.delta == 0 || e->scale->relative) return written;
   if (mode != AC_MODE_UNIFORM && mode != AC_MODE_EXACT) return written; /* decoded values may leave no other choice than exact */
-  ac_mask_rule rule = special_values(e->scale);
-  written = predicted_by(e, &rule, written);
+  const ac_mask_rule special = special_values(e->scale);
+  ac_mask_rule rule = special;
+  uint32_t common = 0;
+  ac_mask mask = mask_of(e, &special);
   if (rule.n_fixed < 2 && common_value(e->src, e->n, e->scale->type, &rule.fixed[rule.n_fixed])) {
     rule.n_fixed++;
-    written = predicted_by(e, &rule, written);
+    common = mask_of(e, &rule).masked - mask.masked;
   }
-  return written;
+  const int both = ac_level(e->tuning) >= TRIES_BOTH;
+  if (common > e->n / MUCH && !both) {
+    mask = mask_of(e, &rule);
+    const size_t smaller = predicted_by(e, &rule, &mask, written);
+    if (smaller < written) return smaller;
+  }
+  mask = mask_of(e, &special);
+  written = predicted_by(e, &special, &mask, written);
+  if (!common || (!both && (common > e->n / MUCH || common < e->n / LITTLE))) return written;
+  mask = mask_of(e, &rule);
+  return predicted_by(e, &rule, &mask, written);
 }
 
 size_t ac_block_encode(const ac_scale *scale, const ac_geometry *geometry, const void *src, const ac_tuning *tuning,

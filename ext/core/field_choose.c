@@ -63,7 +63,7 @@ static uint32_t take_sample(uint32_t most, const ac_box *box, int masked, ac_box
   while (n > most) {
     unsigned longest = 0;
     for (unsigned d = 1; d < box->ndim; d++)
-      if (part->extent[d] >= part->extent[longest]) longest = d;
+      if (part->extent[d] >> (d + 1 == box->ndim) >= part->extent[longest]) longest = d;
     n /= part->extent[longest];
     part->extent[longest] = (part->extent[longest] + 1) / 2;
     n *= part->extent[longest];
@@ -189,25 +189,31 @@ static void split_blurred(const sample *v, const ac_field *f, int finer) {
   ac_pyramid_split(p, 4, v->finer, v->room->walk.grids[0], v->there);
 }
 
-/* With the reference that saves most, if any does, perhaps with a finer unit of the first outer index. */
-static void weigh_references(const sample *v, candidate *c) {
-  static const uint8_t REFERENCES[] = {AC_LONG_MEAN, AC_LAST, AC_MEAN};
+/* With a reference, if that saves anything. */
+static void weigh_reference(const sample *v, const candidate *without, unsigned reference, int finer, candidate *best) {
   const ac_room *m = v->room;
-  const ac_field without = c->f;
-  const double plain = c->bits;
-  const uint8_t unit = without.predictor.unit, finer = FINER_UNIT[v->fold];
-  const double once = (double)v->n / without.predictor.pyramid.outer * ((double)ac_log2(unit) - (double)ac_log2(finer)) / 65536;
-  for (unsigned fine = 0; fine < (finer < unit ? 2u : 1u); fine++) {
-    if (fine) split_blurred(v, &without, 1);
-    for (unsigned i = 0; i < sizeof REFERENCES; i++) {
-      ac_field f = without;
-      f.predictor.reference = REFERENCES[i];
-      if (fine) f.predictor.first_unit = finer;
-      const double saved = -(double)ac_weigh(&f.predictor, AC_TRUST_ALONE, m->x, v->there, m->flags, WEIGHED, &m->walk) / 65536;
-      const double bits = plain - saved + (fine ? once : 0);
-      if (bits < c->bits) *c = (candidate){f, bits};
-    }
+  candidate c = *without;
+  ac_predictor *p = &c.f.predictor;
+  p->reference = (uint8_t)reference;
+  if (finer) { /* the first outer index takes more */
+    p->first_unit = FINER_UNIT[v->fold];
+    c.bits += (double)v->n / p->pyramid.outer * ((double)ac_log2(p->unit) - (double)ac_log2(p->first_unit)) / 65536;
   }
+  c.bits += (double)ac_weigh(p, AC_TRUST_ALONE, m->x, v->there, m->flags, WEIGHED, &m->walk) / 65536;
+  if (c.bits < best->bits) *best = c;
+}
+
+/* With the reference that saves most, perhaps with a finer unit of the first outer index.  If the long mean saves next to
+ * nothing, others are not worth a look. */
+static void weigh_references(const sample *v, candidate *best) {
+  const candidate without = *best;
+  weigh_reference(v, &without, AC_LONG_MEAN, 0, best);
+  if (without.bits - best->bits < v->n / 64.0) return;
+  weigh_reference(v, &without, AC_LAST, 0, best);
+  weigh_reference(v, &without, AC_MEAN, 0, best);
+  if (FINER_UNIT[v->fold] == without.f.predictor.unit) return;
+  split_blurred(v, &without.f, 1);
+  weigh_reference(v, &without, best->f.predictor.reference, 1, best);
 }
 
 /* Every predictor of a kind that may be tried: the best for some axes into the list. */
@@ -317,13 +323,14 @@ int ac_field_choose(const ac_scale *scale, const ac_box *box, const void *values
   static const uint8_t CANDIDATES[AC_MAX_LEVEL + 1] = {0, 1, 1, 1, 2, 2, 2, 4, 8, MOST_CANDIDATES};
   const unsigned level = ac_level(tuning), any = tuning->predictor == AC_PREDICTOR_AUTO;
   const unsigned size = scale->type->size, most = CANDIDATES[level];
-  const uint32_t of_sample = level < LONG_LEVEL ? SAMPLE : LARGE_SAMPLE;
+  const uint32_t of_sample = level < LONG_LEVEL ? (n / 16 > SAMPLE / 4 ? n / 16 : SAMPLE / 4) : LARGE_SAMPLE;
   /* samples are where the whole will be; residuals have no use for their room while predictors are weighed */
   sample v = {.tuning = tuning, .room = m, .integers = m->integers, .known = s->tokens, .blurred = (int32_t *)m->spans, .finer = (int32_t *)m->corrected, .there = m->v};
   uint8_t *const some = (uint8_t *)s->wide;
   candidate best = {.bits = 1e300};
-  unsigned finest = 0, masked = 0;
-  for (uint32_t i = 0; i < n; i++) masked |= m->known[i] & AC_MASKED;
+  unsigned finest = 0;
+  uint8_t masked = 0;
+  for (uint32_t i = 0; i < n; i++) masked |= m->known[i];
   for (unsigned fold = folds; fold-- > 0;) {
     if (ac_fold_limit(scale->type->dtype, fold) == 0 || (fold && finest)) continue; /* the finest that they are on */
     v.fold = fold;

@@ -22,25 +22,31 @@ typedef struct {
   const uint32_t *outside_at, *of_span; /* positions; tokens of every span */
 } coded;
 
-/* A bin and its raw bits, for small residuals. */
+/* What a small residual is in a context; more tokens than there are if it is outside. */
+enum { NEAR = 256, OUTSIDE = 255 };
 typedef struct {
-  int8_t bin;
-  uint8_t raw_bits;
+  uint8_t token, raw_bits;
 } short_residual;
 
+static void shorten(const ac_contexts *c, short_residual (*of)[2 * NEAR]) {
+  for (unsigned i = 0; i < c->n_contexts + (c->own ? 1u : 0u); i++)
+    for (int32_t v = -NEAR; v < NEAR; v++) {
+      const ac_context *x = &c->of[i];
+      const ac_residual r = ac_residual_of(v, x->k, c->mantissa);
+      const uint32_t token = (uint32_t)(r.bin - x->lo);
+      of[i][v + NEAR] = (short_residual){token < x->n_tokens ? (uint8_t)token : OUTSIDE, (uint8_t)(r.raw_bits + x->k)};
+    }
+}
+
 /* Tokens to room->tokens, and the contexts they have to room->bin; raw bits where nobody needs the values any more. */
-static coded code_residuals(const ac_contexts *c, uint32_t n_spans, const ac_room *m, uint32_t n) {
-  enum { NEAR = 256 };
-  short_residual near[2 * NEAR];
-  for (int32_t v = -NEAR; v < NEAR; v++) {
-    const ac_residual r = ac_residual_of(v, 0, c->mantissa);
-    near[v + NEAR] = (short_residual){(int8_t)r.bin, r.raw_bits};
-  }
+static coded code_residuals(const ac_contexts *c, uint32_t n_spans, const ac_room *m) {
+  short_residual near[AC_ALL_CONTEXTS][2 * NEAR];
+  shorten(c, near);
   uint8_t *const raw = (uint8_t *)m->walk.grids[0];
+  uint8_t *to = raw;
+  uint64_t bits = 0; /* `filled` of them are not written yet */
+  unsigned filled = 0;
   uint32_t *const outside = (uint32_t *)m->x, *const of_span = (uint32_t *)m->walk.r;
-  const ac_writer room = {raw, raw + 8 * (size_t)n, 0};
-  ac_writer out = room;
-  ac_bitwriter bits = {&out, 0, 0};
   uint32_t n_outside = 0, at = 0, token = 0;
   for (uint32_t span = 0; span < n_spans; span++) {
     const uint32_t start = token;
@@ -50,34 +56,36 @@ static coded code_residuals(const ac_contexts *c, uint32_t n_spans, const ac_roo
       const ac_context *x = &c->of[context];
       const int32_t v = m->v[at];
       const uint32_t place = (uint32_t)v + NEAR, sign = 0u - (uint32_t)(v < 0);
-      int32_t t;
-      unsigned raw_bits;
-      uint32_t raw_value;
-      if (place < 2 * NEAR && !x->k) {
-        t = near[place].bin - x->lo;
-        raw_bits = near[place].raw_bits;
-        raw_value = ((uint32_t)v ^ sign) & ((1u << raw_bits) - 1);
+      uint32_t t = OUTSIDE, raw_bits = 0;
+      if (place < 2 * NEAR) {
+        t = near[context][place].token;
+        raw_bits = near[context][place].raw_bits;
       } else {
         const ac_residual r = ac_residual_of(v, x->k, c->mantissa);
-        t = r.bin - x->lo;
         raw_bits = r.raw_bits + x->k;
-        raw_value = r.raw;
+        if ((uint32_t)(r.bin - x->lo) < x->n_tokens && raw_bits <= AC_MAX_RAW_BITS) t = (uint32_t)(r.bin - x->lo);
       }
-      if ((uint32_t)t >= x->n_tokens || raw_bits > AC_MAX_RAW_BITS) {
+      uint32_t value = ((uint32_t)v ^ sign) & ((1u << raw_bits) - 1);
+      if (t == OUTSIDE) {
         outside[n_outside++] = at;
         t = x->filler;
-        raw_value = 0;
-        raw_bits = ac_residual_bits(x->lo + t, c->mantissa) + x->k;
+        value = 0;
+        raw_bits = ac_residual_bits(x->lo + (int32_t)t, c->mantissa) + x->k;
       }
       if (x->n_tokens < 2) continue;
-      ac_write_bits(&bits, raw_value, raw_bits);
+      bits |= (uint64_t)value << filled;
+      filled += raw_bits;
+      ac_store64(to, bits);
+      to += filled / 8;
+      bits >>= filled & ~7u;
+      filled &= 7;
       m->tokens[token] = (uint8_t)t;
       m->bin[token++] = context; /* token <= at */
     }
     of_span[span] = token - start;
   }
-  ac_flush_bits(&bits);
-  return (coded){raw, (size_t)(out.p - raw), token, n_outside, outside, of_span};
+  to += filled > 0;
+  return (coded){raw, (size_t)(to - raw), token, n_outside, outside, of_span};
 }
 
 static void write_words(ac_writer *out, const ac_contexts *c, const coded *k, uint32_t n_spans, ac_encode_scratch *s, const ac_room *m) {
@@ -93,12 +101,10 @@ static void write_words(ac_writer *out, const ac_contexts *c, const coded *k, ui
       token--;
       const ac_symbol *symbol = &s->symbols[m->bin[token]][m->tokens[token]];
       uint32_t *const state = &x[j & (L - 1)];
-      if (*state > symbol->limit) {
-        words -= 2;
-        ac_store16(words, (uint16_t)*state);
-        *state >>= 16;
-      }
-      *state = ac_symbol_push(symbol, *state, P);
+      const uint32_t more = *state > symbol->limit; /* random: no branch */
+      ac_store16(words - 2, (uint16_t)*state);
+      words -= 2 * more;
+      *state = ac_symbol_push(symbol, *state >> 16 * more, P);
     }
   words -= 4 * (size_t)L;
   memcpy(words, x, 4 * (size_t)L);
@@ -107,9 +113,9 @@ static void write_words(ac_writer *out, const ac_contexts *c, const coded *k, ui
   if (to) memcpy(to, words, length);
 }
 
-static size_t write_field(const ac_field *f, const ac_scale *scale, const void *values, uint32_t n, ac_encode_scratch *s,
+static size_t write_field(const ac_field *f, const ac_scale *scale, const void *values, ac_encode_scratch *s,
                           const ac_room *m, const ac_outcome *o, uint32_t n_refused, uint8_t *dst, size_t capacity) {
-  const coded k = code_residuals(&f->contexts, o->n_spans, m, n);
+  const coded k = code_residuals(&f->contexts, o->n_spans, m);
   const int exceptions = k.outside + n_refused + o->n_corrected > 0;
   ac_writer out = {dst, dst + capacity, 0};
   ac_field_write_head(&out, f, exceptions);
@@ -151,7 +157,8 @@ enum { IMPROVE_LEVEL = 7, IMPROVEMENTS = 3 };
 size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_mask *mask,
                        const ac_tuning *tuning, ac_encode_scratch *s, uint8_t **bytes, size_t most, uint32_t *n_fine) {
   const ac_room m = ac_room_in(s, n);
-  for (uint32_t i = 0; i < n; i++) m.known[i] = mask->masked && mask->bits[i / 64] >> (i % 64) & 1 ? AC_MASKED : 0;
+  memset(m.known, 0, n);
+  for (uint32_t i = 0; i < n && mask->masked; i++) m.known[i] = mask->bits[i / 64] >> (i % 64) & 1 ? AC_MASKED : 0;
   ac_field f;
   for (unsigned folds = AC_FOLDS;;) {
     if (!ac_field_choose(scale, box, values, n, tuning, folds, s, &m, &f)) return 0;
@@ -174,6 +181,6 @@ size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *val
   if (!ac_field_list(f.fold, scale, values, o.r, n, m.known, s->events, m.tokens, n_fine)) return 0;
   if (*n_fine) ac_fine_write(&out, s->events, m.tokens, *n_fine);
   if (out.failed) return 0;
-  const size_t written = write_field(&f, scale, values, n, s, &m, &o, n_refused, out.p, (size_t)(out.end - out.p));
+  const size_t written = write_field(&f, scale, values, s, &m, &o, n_refused, out.p, (size_t)(out.end - out.p));
   return written ? (size_t)(out.p - *bytes) + written : 0;
 }

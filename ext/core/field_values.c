@@ -9,7 +9,7 @@ enum { PIECE = 1024 };
 
 /* What is known of m values; returns how many others have an integer that is not below `end`. */
 static uint32_t look_at(const uint8_t *on, const uint8_t *what, uint32_t m, const int32_t *x, int32_t end, uint8_t *known) {
-  unsigned any = 0;
+  uint8_t any = 0;
   int32_t least = 0, most = 0;
   for (uint32_t j = 0; j < m; j++) any |= on[j];
   for (uint32_t j = 0; j < m; j++) {
@@ -90,7 +90,7 @@ int ac_field_list(unsigned fold, const ac_scale *scale, const void *values, cons
   const int dtype = scale->type->dtype;
   const unsigned size = scale->type->size;
   *listed = 0;
-  unsigned any = 0;
+  uint8_t any = 0;
   for (uint32_t i = 0; i < n; i++) any |= known[i];
   if (!(any & (AC_APART | AC_ROUNDED))) return 1;
   for (uint32_t i = 0; i < n; i++) {

@@ -55,8 +55,8 @@ uint32_t ac_fine_find(const ac_scale *scale, const void *values, uint32_t n, uin
   for (uint32_t from = 0; from < n; from += PIECE) {
     const uint32_t m = n - from < PIECE ? n - from : PIECE;
     ac_folds_find(scale, (const uint8_t *)values + (size_t)from * scale->type->size, m, on);
-    uint32_t any = 0;
-    for (uint32_t j = 0; j < m; j++) any += on[j] > 1 && !(on[j] & 1);
+    uint8_t any = 0;
+    for (uint32_t j = 0; j < m; j++) any |= on[j] & (uint8_t)((on[j] & 1) - 1);
     if (!any) continue;
     for (uint32_t j = 0; j < m; j++) {
       index[found] = from + j; /* found <= from + j */

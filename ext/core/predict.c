@@ -12,6 +12,7 @@ typedef struct {
   const int32_t *r, *reference;
   const uint8_t *magnitude;
   ac_subgrid grid;
+  uint32_t together; /* so many rows make a piece */
 } layer;
 
 /* A row of scratch for a piece. */
@@ -26,9 +27,9 @@ typedef struct {
   uint8_t parents[3][AC_PIECE]; /* magnitudes that do not stand together as a piece does */
 } refining;
 
-/* Where a piece is: rows from (i0, i1) of its class on, values from k on. */
+/* Where a piece is: rows from (i0, i1) of its class on, of each `part` values from value k on: n in all. */
 typedef struct {
-  uint32_t i0, i1, k, row, rows, n, inner;
+  uint32_t i0, i1, k, row, rows, part, n, inner;
 } place;
 
 static inline uint32_t least_of(uint32_t a, uint32_t b) { return a < b ? a : b; }
@@ -63,7 +64,7 @@ static void between_rows(const ac_kernels *kernels, const int32_t *b, uint32_t i
 
 /* The next rows of a plane, for some rows of it: all between the ends of the grid at once. */
 static void between_next_rows(const ac_kernels *kernels, const int32_t *b, const ac_subgrid *h, const place *at, int cubic, values_row *spare, int32_t *p) {
-  const uint32_t extent = h->extent[1], part = at->n / at->rows;
+  const uint32_t extent = h->extent[1], part = at->part;
   for (uint32_t i = at->i1, end = i + at->rows; i < end;) {
     const uint32_t inside = extent > 2 ? extent - 2 : 0, last = inside < end ? inside : end;
     const uint32_t together = i && i < last ? last - i : 1;
@@ -106,7 +107,7 @@ static void interpolate(refining *f, unsigned axis, const int32_t *r, const ac_s
   if (axis == 1) between_next_rows(f->kernels, row + at->k, h, at, cubic, f->spare, p);
   if (axis == 2)
     for (uint32_t i = 0; i < at->rows; i++)
-      along_row(f->kernels, row + (size_t)i * h->row, h->row, at->k, at->n / at->rows, at->inner, cubic, p + (size_t)i * at->row);
+      along_row(f->kernels, row + (size_t)i * h->row, h->row, at->k, at->part, at->inner, cubic, p + (size_t)i * at->part);
 }
 
 static void blend(const ac_kernels *kernels, values_row *p, unsigned axes, const ac_rule *rule, uint32_t n) {
@@ -179,7 +180,7 @@ static void add_parents(refining *f, ac_piece *piece, unsigned axis, const uint8
     if (at->i1 + at->rows < h->extent[1]) {
       add_near(piece, row + at->k + h->row, weight);
     } else {
-      const uint32_t whole = at->n - at->n / at->rows; /* all but the last row, which has none behind it */
+      const uint32_t whole = at->n - at->part; /* all but the last row, which has none behind it */
       memcpy(f->parents[0], row + at->k + h->row, whole);
       memcpy(f->parents[0] + whole, row + at->k + whole, at->n - whole);
       add_near(piece, f->parents[0], weight);
@@ -272,7 +273,7 @@ static int refine_piece(refining *f, unsigned level, unsigned mask, uint32_t out
   const unsigned of_parent = OF_PARENTS / 2 / (unsigned)__builtin_popcount(mask);
   const int refers = rule->trust && own->reference;
   ac_piece piece;
-  start_piece(&piece, (uint32_t)(own->r + row_at + at->k - w->s->r), at->n / at->rows, at->rows, unit_of(w, outer), 0);
+  start_piece(&piece, (uint32_t)(own->r + row_at + at->k - w->s->r), at->part, at->rows, unit_of(w, outer), 0);
   unsigned axes = 0;
   for (unsigned a = AC_AXES; a-- > 0;) {
     if (!(mask >> a & 1)) continue;
@@ -292,19 +293,35 @@ static int refine_piece(refining *f, unsigned level, unsigned mask, uint32_t out
   return w->piece(w, &piece);
 }
 
+/* How many rows of so many values, from i1 on, make a piece of at most `most` values. */
+static void start_rows(place *at, const ac_subgrid *g, uint32_t most, uint32_t together) {
+  at->rows = least_of(together, g->extent[1] - at->i1);
+  at->part = least_of(most, g->row);
+  at->k = 0;
+}
+
+/* The next part of long rows. */
+static int next_part(place *at, const ac_subgrid *g) {
+  at->k += at->part;
+  at->part = least_of(at->part, g->row - at->k);
+  return at->k < g->row;
+}
+
+static uint32_t rows_together(const ac_subgrid *g, uint32_t most) { return g->row < most ? most / g->row : 1; }
+
 /* A class of one outer index, piece by piece: rows of a plane together, but for its first, which has none before it. */
 static int refine_class(refining *f, unsigned level, unsigned mask, uint32_t outer, size_t outer_size) {
-  const ac_subgrid *g = &f->of[mask].grid;
+  const layer *own = &f->of[mask];
+  const ac_subgrid *g = &own->grid;
   place at = {.row = g->row, .inner = f->walker->predictor->pyramid.inner};
   for (at.i0 = 0; at.i0 < g->extent[0]; at.i0++)
     for (at.i1 = 0; at.i1 < g->extent[1]; at.i1 += at.rows) {
-      at.rows = !at.i1 || g->row > AC_PIECE ? 1 : least_of(AC_PIECE / g->row, g->extent[1] - at.i1);
-      for (at.k = 0; at.k < g->row; at.k += at.n) {
-        at.n = at.rows > 1 ? at.rows * g->row : least_of(AC_PIECE, g->row - at.k);
+      start_rows(&at, g, AC_PIECE, at.i1 ? own->together : 1);
+      do {
+        at.n = at.part * at.rows;
         const int error = refine_piece(f, level, mask, outer, outer_size, &at);
         if (error) return error;
-        if (at.rows > 1) break;
-      }
+      } while (next_part(&at, g));
     }
   return 0;
 }
@@ -312,25 +329,23 @@ static int refine_class(refining *f, unsigned level, unsigned mask, uint32_t out
 /* Of pieces with about so many values each every so manyth is weighed. */
 enum { WEIGHED_TOGETHER = 256, MOST_STRIDE = 8 };
 
-static uint32_t stride_of(const ac_walker *w, uint64_t values) {
-  const uint64_t stride = values / w->weighed;
+static uint32_t stride_of(const ac_walker *w, uint64_t values, unsigned classes) {
+  const uint64_t stride = values / ((uint64_t)w->weighed * classes);
   return stride < 1 ? 1 : stride > MOST_STRIDE ? MOST_STRIDE : (uint32_t)stride;
 }
 
-static void weigh_class(refining *f, unsigned level, unsigned mask, uint32_t outer) {
-  const ac_pyramid *p = &f->walker->predictor->pyramid;
-  const ac_subgrid *g = &f->of[mask].grid;
-  const uint32_t stride = stride_of(f->walker, (uint64_t)p->outer * g->size);
+static void weigh_class(refining *f, unsigned level, unsigned mask, uint32_t outer, uint32_t stride) {
+  const layer *own = &f->of[mask];
+  const ac_subgrid *g = &own->grid;
   uint32_t piece = outer;
-  place at = {.row = g->row, .inner = p->inner};
+  place at = {.row = g->row, .inner = f->walker->predictor->pyramid.inner};
   for (at.i0 = 0; at.i0 < g->extent[0]; at.i0++)
     for (at.i1 = 0; at.i1 < g->extent[1]; at.i1 += at.rows) {
-      at.rows = g->row > WEIGHED_TOGETHER ? 1 : least_of(WEIGHED_TOGETHER / g->row, g->extent[1] - at.i1);
-      for (at.k = 0; at.k < g->row; at.k += at.n) {
-        at.n = at.rows > 1 ? at.rows * g->row : least_of(WEIGHED_TOGETHER, g->row - at.k);
+      start_rows(&at, g, WEIGHED_TOGETHER, own->together);
+      do {
+        at.n = at.part * at.rows;
         if (piece++ % stride == 0) try_piece(f, level, mask, &at);
-        if (at.rows > 1) break;
-      }
+      } while (next_part(&at, g));
     }
 }
 
@@ -354,31 +369,41 @@ static int refine(refining *f, unsigned level, const int32_t *coarse, const uint
   const size_t outer_size = ac_pyramid_grid(p, level).size - (size_t)coarse_grid.size;
   const unsigned reference = w->pass == AC_WEIGH_RULES ? AC_NO_REFERENCE : w->predictor->reference;
   f->shift = reference > AC_LAST ? MEAN_SHIFT : 0;
-  for (unsigned mask = 1; mask < 8; mask++) f->of[mask].grid = ac_pyramid_class(p, level, mask);
+  unsigned classes[AC_CELL_CLASSES], n_classes = 0; /* that have values */
+  for (unsigned i = 0; i < AC_CELL_CLASSES; i++) {
+    layer *own = &f->of[AC_CLASS_ORDER[i]];
+    own->grid = ac_pyramid_class(p, level, AC_CLASS_ORDER[i]);
+    if (!own->grid.size) continue;
+    own->together = rows_together(&own->grid, w->pass == AC_CODE ? AC_PIECE : WEIGHED_TOGETHER);
+    classes[n_classes++] = AC_CLASS_ORDER[i];
+  }
+  /* of many outer indices some are weighed, of few some pieces */
+  const uint32_t stride = w->pass == AC_CODE ? 1 : stride_of(w, (uint64_t)p->outer * outer_size, n_classes);
+  const uint32_t outer_stride = p->outer >= 16 * stride ? stride : 1;
   for (uint32_t o = 0; o < p->outer; o++) {
-    const int32_t *const classes = w->s->r + start + o * outer_size;
-    f->of[0] = (layer){coarse + (size_t)o * coarse_grid.size, NULL, magnitudes + (size_t)o * coarse_grid.size, coarse_grid};
+    const int32_t *const classes_at = w->s->r + start + o * outer_size;
+    f->of[0] = (layer){coarse + (size_t)o * coarse_grid.size, NULL, magnitudes + (size_t)o * coarse_grid.size, coarse_grid, 0};
     const int32_t *before = NULL; /* the reference of the classes */
     if (o && reference == AC_LAST) {
       f->of[0].reference = f->of[0].r - coarse_grid.size;
-      before = classes - outer_size;
+      before = classes_at - outer_size;
     } else if (o && reference > AC_LAST) {
       follow(f->kernels, w->s->mean, f->of[0].r - coarse_grid.size, reference, o, coarse_grid.size);
-      follow(f->kernels, w->s->mean + coarse_grid.size, classes - outer_size, reference, o, (uint32_t)outer_size);
+      follow(f->kernels, w->s->mean + coarse_grid.size, classes_at - outer_size, reference, o, (uint32_t)outer_size);
       f->of[0].reference = w->s->mean;
       before = w->s->mean + coarse_grid.size;
     }
+    if (outer_stride > 1 && o % outer_stride != outer_stride / 2) continue;
     size_t at = 0;
-    for (unsigned i = 0; i < AC_CELL_CLASSES; i++) {
-      const unsigned mask = AC_CLASS_ORDER[i];
+    for (unsigned i = 0; i < n_classes; i++) {
+      const unsigned mask = classes[i];
       layer *own = &f->of[mask];
-      own->r = classes + at;
+      own->r = classes_at + at;
       own->reference = before ? before + at : NULL;
       own->magnitude = w->s->magnitude + start + o * outer_size + at;
       at += own->grid.size;
-      if (!own->grid.row) continue;
       if (w->pass != AC_CODE) {
-        weigh_class(f, level, mask, o);
+        weigh_class(f, level, mask, o, outer_stride > 1 ? 1 : stride);
         continue;
       }
       const int error = refine_class(f, level, mask, o, outer_size);
@@ -448,7 +473,7 @@ static int raster(refining *f) {
   ac_walker *w = f->walker;
   const ac_pyramid *p = &w->predictor->pyramid;
   const ac_subgrid g = ac_pyramid_grid(p, p->levels);
-  const uint32_t stride = w->pass != AC_CODE ? stride_of(w, (uint64_t)p->outer * g.size) : 1;
+  const uint32_t stride = w->pass != AC_CODE ? stride_of(w, (uint64_t)p->outer * g.size, 1) : 1;
   uint32_t at = 0;
   for (uint32_t o = 0; o < p->outer; o++)
     for (uint32_t i0 = 0; i0 < g.extent[0]; i0++)

@@ -26,24 +26,15 @@ typedef struct {
   int64_t bits; /* of all levels */
 } weighing;
 
-/* Values that count, moved together: returns how many. */
-static uint32_t pick(const weighing *e, uint32_t at, const int32_t *v, uint32_t n, int32_t *to) {
-  uint32_t m = 0;
-  for (uint32_t j = 0; j < n; j++) {
-    to[m] = v[j];
-    m += !(e->flags[at + j] & AC_SKIPPED);
-  }
-  return m;
-}
-
+/* Values that do not count are predicted as they are: all rules have that in common. */
 static uint32_t price_of(const weighing *e, const ac_trial *t, const int32_t *p, int masked) {
-  const ac_walker *w = &e->walker;
   const int32_t *const x = e->x + t->at;
-  const unsigned unit = w->predictor->unit;
-  int32_t some_x[AC_PIECE], some_p[AC_PIECE];
-  if (!masked) return w->kernels->price(x, p, unit, t->n);
-  pick(e, t->at, x, t->n, some_x);
-  return w->kernels->price(some_x, some_p, unit, pick(e, t->at, p, t->n, some_p));
+  const uint8_t *const flags = e->flags + t->at;
+  const unsigned unit = e->walker.predictor->unit;
+  int32_t some[AC_PIECE];
+  if (!masked) return e->walker.kernels->price(x, p, unit, t->n);
+  for (uint32_t j = 0; j < t->n; j++) some[j] = flags[j] & AC_SKIPPED ? x[j] : p[j];
+  return e->walker.kernels->price(x, some, unit, t->n);
 }
 
 /* What a rule makes of the predictions along each axis: in `to`, or one of them. */
@@ -60,7 +51,7 @@ static void weigh_some(ac_walker *w, const ac_trial *t) {
   int32_t p[AC_PIECE], expected[AC_PIECE];
   const int trusting = w->pass == AC_WEIGH_TRUST;
   if (trusting && !t->reference) return;
-  unsigned flags = 0;
+  uint8_t flags = 0;
   for (uint32_t j = 0; e->flags && j < t->n; j++) flags |= e->flags[t->at + j];
   const int masked = (flags & AC_SKIPPED) != 0;
   e->n[t->mask] += t->n;
