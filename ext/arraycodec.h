@@ -118,7 +118,7 @@ typedef struct {
  * But chunks that may have been predicted hold values of a finer lattice: only encoders that may predict keep those
  * unchanged when a chunk is written again, so a store keeps to one of the two. */
 enum {
-  AC_PREDICTOR_DEFAULT, /* for the time being AC_PREDICTOR_NONE */
+  AC_PREDICTOR_DEFAULT, /* AC_PREDICTOR_AUTO */
   AC_PREDICTOR_NONE, AC_PREDICTOR_AUTO, AC_PREDICTOR_LORENZO, AC_PREDICTOR_INTERPOLATION,
   AC_PREDICTOR_LINEAR, AC_PREDICTORS
 };

@@ -922,6 +922,32 @@ static void test_belongs(uint32_t n, int is_double) {
     if (buffers[OUT][0].data[i] != expected) fail("lattices of a value", i);
     n_on_lattices += expected > 1;
   }
+  /* a glance at one of them misses none */
+  const unsigned one = lattices - 1;
+  const uint8_t *first = NULL;
+  if (!one || step[one] < 0x1p-96) return;
+  for (unsigned t = 0; t < n_tables; t++) {
+    uint8_t *const suspect = take_row(OUT, t > 0, n, 1);
+    memset(suspect, 0, n);
+    const uint32_t found = tables[t]->suspects[is_double](x, step[one], n, suspect);
+    check_margin(OUT, t > 0);
+    uint32_t all = 0;
+    for (uint32_t i = 0; i < n; i++) all += suspect[i];
+    if (all != found) fail("number of suspects", found);
+    if (t) same("suspects", first, suspect, n);
+    else first = suspect;
+    for (uint32_t i = 0; i < n; i++) {
+      double value;
+      float single;
+      memcpy(&value, x + (size_t)i * item, item);
+      memcpy(&single, x + (size_t)i * item, 4);
+      if (!is_double) value = (double)single;
+      const double r = ac_rint(value * (1 / step[one]));
+      if (!(r < limit[one] && r > -limit[one]) || value == 0) continue;
+      const double on = is_double ? ac_reconstruct_f64((int32_t)r, step[one]) : (double)ac_reconstruct_f32((int32_t)r, step[one]);
+      if (on == value && !suspect[i]) fail("not a suspect", i);
+    }
+  }
 }
 
 /* To halves and back. */

@@ -430,7 +430,7 @@ static void write_lattice(ac_writer *out, const ac_affine *l) {
 size_t ac_affine_encode(const ac_scale *scale, const uint8_t *values, uint32_t n, const ac_tuning *tuning,
                         ac_encode_scratch *s, uint8_t *dst, size_t room) {
   finder f = {.scale = scale, .values = values, .n = n, .units = ac_groups(n, UNIT), .size = scale->type->size,
-              .level = ac_level(tuning), .keeps_fine = tuning->predictor > AC_PREDICTOR_NONE};
+              .level = ac_level(tuning), .keeps_fine = ac_keeps_fine(tuning)};
   if (f.level <= NO_DETECTION || n < LEAST_VALUES || !ac_affine_permitted(scale)) return 0;
   find(&f);
   if (!f.n_found || choose(&f) <= 0) return 0;

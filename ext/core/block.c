@@ -85,7 +85,7 @@ typedef struct {
   /* what is left of them */
   const uint8_t *values;
   uint32_t left;
-  uint8_t *body; /* where mask, order and list end */
+  uint8_t *body, *list; /* where mask, order and list end; where the list begins */
   uint32_t n_fine; /* values of the block on finer lattices, listed in s->field */
   ac_writer out;
 } encoding;
@@ -194,6 +194,7 @@ static uint32_t quantize(encoding *e) {
 
 static size_t write_uniform(encoding *e, uint32_t n_refused) {
   e->dst[0] |= AC_MODE_UNIFORM | (e->n_fine ? HAS_FINE : 0);
+  e->list = e->out.p;
   if (e->n_fine) ac_fine_write(&e->out, (uint32_t *)e->s->field, (uint8_t *)((uint32_t *)e->s->field + e->n), e->n_fine);
   if (e->out.failed) return 0;
   e->body = e->out.p;
@@ -223,7 +224,7 @@ static size_t write_in_order(encoding *e, const ac_order_choice *choice, int qua
 
 static size_t encode_uniform(encoding *e) {
   const ac_mask_rule rule = special_values(e->scale);
-  if (e->tuning->predictor > AC_PREDICTOR_NONE && !list_fine(e)) return 0;
+  if (ac_keeps_fine(e->tuning) && !list_fine(e)) return 0;
   if (!e->scale->n_fill) keep_all(e);
   else if (!mask_by(e, &rule)) return 0;
   size_t size = write_trivial(e);
@@ -350,16 +351,17 @@ static int exact_is_smaller(encoding *e, size_t written) {
 /* Values of an affine lattice, with the mask of what was written, if that makes it smaller. */
 static size_t affine_if_smaller(encoding *e, size_t written) {
   const ac_mask_rule rule = special_values(e->scale);
-  if (!ac_affine_permitted(e->scale) || e->dst[0] & HAS_FINE) return written;
+  if (!ac_affine_permitted(e->scale)) return written;
   if (!written && !mask_by(e, &rule)) return 0; /* of which no mask is left */
   const int mode = e->dst[0] & MODE;
   if (written && mode != AC_MODE_UNIFORM && mode != AC_MODE_EXACT) return written;
   /* s->wide has room for raw values, and nobody needs it any more */
-  const size_t head = (size_t)(e->body - e->dst), most = written ? written - 1 : (size_t)(e->end - e->dst);
+  uint8_t *const body = e->dst[0] & HAS_FINE ? e->list : e->body; /* fine values are refused there, not listed */
+  const size_t head = (size_t)(body - e->dst), most = written ? written - 1 : (size_t)(e->end - e->dst);
   if (!e->left || most <= head) return written;
   const size_t size = ac_affine_encode(e->scale, e->values, e->left, e->tuning, e->s, (uint8_t *)e->s->wide, most - head);
   if (!size) return written;
-  memcpy(e->body, e->s->wide, size);
+  memcpy(body, e->s->wide, size);
   e->dst[0] = (uint8_t)((e->dst[0] & (HAS_MASK | HAS_ORDER)) | AC_MODE_AFFINE);
   return head + size;
 }
@@ -407,7 +409,7 @@ static ac_mask mask_of(encoding *e, const ac_mask_rule *rule) {
 static size_t predicted_if_smaller(encoding *e, size_t written) {
   enum { MUCH = 5 /* one of so many */, LITTLE = 32, TRIES_BOTH = 7 /* from this level on, however much */ };
   const int mode = e->dst[0] & MODE;
-  if (e->tuning->predictor <= AC_PREDICTOR_NONE || !written || !e->left) return written;
+  if (!ac_predicts(e->tuning) || !written || !e->left) return written;
   if (e->scale->type->kind != AC_KIND_FLOAT || e->scale->lattice.delta == 0 || e->scale->relative) return written;
   if (mode != AC_MODE_UNIFORM && mode != AC_MODE_EXACT) return written; /* decoded values may leave no other choice than exact */
   const ac_mask_rule special = special_values(e->scale);

@@ -14,9 +14,11 @@
 #include "fine.h"
 #include "fpenv.h"
 #include "frame.h"
+#include "glance.h"
 #include "parallel.h"
 #include "quantize.h"
 #include "scratch.h"
+#include "section.h"
 
 /* What the integers of a chunk mean; `table` is for a relative bound. */
 static ac_scale scale_of(const ac_info *info, ac_relative *table) {
@@ -50,7 +52,7 @@ static int describe(const ac_array *array, const ac_tolerance *tolerance, const 
   if (tuning->group && tuning->group != 64 && tuning->group != 128) return AC_E_PARAM;
   if (tuning->lanes && (tuning->lanes < 4 || tuning->lanes > 64 || (tuning->lanes & (tuning->lanes - 1)))) return AC_E_PARAM;
   if (tuning->prob_bits && (tuning->prob_bits < AC_MIN_PROB_BITS || tuning->prob_bits > AC_MAX_PROB_BITS)) return AC_E_PARAM;
-  if (tuning->level > AC_MAX_LEVEL || tuning->predictor >= AC_PREDICTORS) return AC_E_PARAM;
+  if (tuning->level > AC_MAX_LEVEL || tuning->predictor > AC_PREDICTOR_IDLE) return AC_E_PARAM;
   const int is_float = type->kind == AC_KIND_FLOAT;
   info->array = *array;
   info->tol = type->lossless ? 0 : tol;
@@ -67,7 +69,7 @@ static int describe(const ac_array *array, const ac_tolerance *tolerance, const 
     ac_frame_set_runs(info, tuning->block_len ? tuning->block_len : ac_max_block(type));
     return AC_OK;
   }
-  ac_box_choose(array, largest, tuning->predictor > AC_PREDICTOR_NONE, apart, info->box);
+  ac_box_choose(array, largest, ac_predicts(tuning) && info->delta != 0 && !info->rtol, apart, info->box);
   return ac_frame_set_boxes(info);
 }
 
@@ -89,61 +91,50 @@ static int bound_for(const ac_info *info, size_t *bound) {
   return AC_OK;
 }
 
-static const ac_tuning AUTOMATIC = {0};
+/* With what is chosen where it is left to the encoder, but for the level and what stands for all blocks. */
+static ac_tuning resolve(const ac_tuning *tuning) {
+  ac_tuning t = {0};
+  if (tuning) t = *tuning;
+  if (t.predictor >= AC_PREDICTORS) t.predictor = UINT8_MAX; /* which is none */
+  if (t.predictor == AC_PREDICTOR_DEFAULT) t.predictor = AC_PREDICTOR_AUTO;
+  return t;
+}
+
+/* A tolerance with which there may be predictions. */
+static const ac_tolerance SOME = {1, 0, NULL};
 
 int ac_describe(const ac_array *array, const ac_tuning *tuning, ac_info *info) {
-  const ac_tolerance lossless = {0, 0, NULL};
-  return describe(array, &lossless, tuning ? tuning : &AUTOMATIC, 0, info);
+  const ac_tuning t = resolve(tuning);
+  return describe(array, &SOME, &t, 0, info);
 }
 
 /* Could it be better to have a block for every index of the slowest axis? */
 static int may_be_apart(const ac_info *info, const ac_tuning *tuning) {
   enum { LEAST = 1 << 15 };
   const ac_array *a = &info->array;
-  if (!info->boxed || tuning->box_len || tuning->predictor <= AC_PREDICTOR_NONE || a->ndim < 3) return 0;
+  if (!info->boxed || tuning->box_len || !ac_predicts(tuning) || a->ndim < 3) return 0;
   const uint64_t n = a->shape[a->f_order ? a->ndim - 1 : 0];
   return n > 1 && info->count / n >= LEAST && ac_type_of(a->dtype)->kind == AC_KIND_FLOAT;
 }
 
+/* Boxes depend on what is predicted, and that on the values: room for any of them. */
 int ac_bound(const ac_array *array, const ac_tuning *tuning, size_t *bound) {
-  static const ac_tolerance LOSSLESS = {0, 0, NULL};
-  ac_info info;
-  if (!tuning) tuning = &AUTOMATIC;
-  int error = describe(array, &LOSSLESS, tuning, 0, &info);
-  if (!error) error = bound_for(&info, bound);
-  if (error || !may_be_apart(&info, tuning)) return error;
-  size_t other;
-  error = describe(array, &LOSSLESS, tuning, 1, &info);
-  if (!error) error = bound_for(&info, &other);
-  if (!error && other > *bound) *bound = other;
-  return error;
-}
-
-/* Are values of neighbours along the slowest axis unrelated, as different variables are?  So they are if the differences along
- * the fastest axis are not alike there: of unrelated ones the differences are larger than these themselves, by the root of 2. */
-static int is_apart(const ac_info *info, const uint8_t *src) {
-  enum { SAMPLE = 1024 };
-  const ac_array *a = &info->array;
-  const ac_type *type = ac_type_of(a->dtype);
-  const uint64_t n = info->count * type->values, plane = n / a->shape[a->f_order ? a->ndim - 1 : 0];
-  double differences = 0, both = 0;
-  for (uint32_t i = 0; i < SAMPLE; i++) { /* golden-section multiples, as in ac_histogram_takes */
-    const uint64_t at = (uint64_t)((double)(i * 0x9e3779b9u) * 0x1p-32 * (double)(n - plane - type->values));
-    double x[4];
-    for (unsigned j = 0; j < 4; j++) {
-      const uint64_t place = at + (j & 1) * type->values + (j >> 1) * plane;
-      uint64_t bits = ac_load_bits(src + place * type->size, type->size);
-      if (a->big_endian) bits = __builtin_bswap64(bits) >> (64 - 8 * type->size);
-      uint8_t native[8];
-      memcpy(native, &bits, sizeof native);
-      x[j] = ac_value_at(type->dtype, native, 0);
+  ac_tuning t = resolve(tuning);
+  *bound = 0;
+  for (unsigned way = 0; way < 3; way++) { /* predicted, so with every index of the slowest axis apart, not predicted */
+    ac_info info;
+    size_t room;
+    int error = describe(array, &SOME, &t, way == 1, &info);
+    if (!error) error = bound_for(&info, &room);
+    if (error) return error;
+    if (room > *bound) *bound = room;
+    if (way == 0 && !may_be_apart(&info, &t)) way++;
+    if (way == 1) {
+      if (!ac_predicts(&t)) break;
+      t.predictor = AC_PREDICTOR_IDLE;
     }
-    const double first = fabs(x[1] - x[0]), second = fabs(x[3] - x[2]), other = fabs((x[3] - x[2]) - (x[1] - x[0]));
-    if (!(first + second + other <= DBL_MAX)) continue; /* special values */
-    differences += other;
-    both += (first + second) / 2;
   }
-  return differences > 1.3 * both;
+  return AC_OK;
 }
 
 /* One call of ac_encode, shared by its threads.
@@ -293,14 +284,18 @@ static int encode(const ac_info *info, const ac_tolerance *tolerance, const ac_t
 int ac_encode(const ac_array *array, const ac_tolerance *tolerance, const ac_tuning *tuning, unsigned threads,
               const void *src, size_t src_size, void *dst, size_t capacity, size_t *size) {
   ac_info info;
-  if (!tuning) tuning = &AUTOMATIC;
+  ac_tuning t = resolve(tuning);
   if (!ac_active_kernels()) return AC_E_ISA;
   const ac_fpenv saved = ac_fpenv_enter();
-  int error = describe(array, tolerance, tuning, 0, &info);
+  int error = describe(array, tolerance, &t, 0, &info);
   if (!error && src_size != info.count * ac_element_size(array->dtype)) error = AC_E_PARAM;
-  if (!error && may_be_apart(&info, tuning) && is_apart(&info, src)) error = describe(array, tolerance, tuning, 1, &info);
+  if (!error && t.predictor == AC_PREDICTOR_AUTO && info.delta != 0 && !info.rtol && !ac_glance_predictable(&info, src)) {
+    t.predictor = AC_PREDICTOR_IDLE;
+    error = describe(array, tolerance, &t, 0, &info);
+  }
+  if (!error && may_be_apart(&info, &t) && ac_glance_apart(&info, src)) error = describe(array, tolerance, &t, 1, &info);
   if (!error && !(info.header_size = ac_frame_write_header(dst, capacity, &info))) error = AC_E_DST_SIZE;
-  if (!error) error = encode(&info, tolerance, tuning, threads, src, dst, capacity, size);
+  if (!error) error = encode(&info, tolerance, &t, threads, src, dst, capacity, size);
   ac_fpenv_leave(saved);
   return error;
 }

@@ -7,8 +7,6 @@
  * tolerance, comes back unchanged (docs/guarantee.md).
  */
 #include <string.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "field.h"
 #include "field_choose.h"
@@ -167,10 +165,6 @@ size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *val
     if (!folds) return 0;
   }
   const ac_outcome o = ac_field_attempt(&f, box, tuning, n, &m);
-  if (getenv("DBG")) { /* DBG */
-    fprintf(stderr, "n %u masked %u fold %u first %u axes %u levels %u ref %u unit %u first_unit %u lin %u ctx %u bits %.4f corr %u\n", n, mask->masked, f.fold, f.first, f.axes, f.predictor.pyramid.levels, f.predictor.reference, f.predictor.unit, f.predictor.first_unit, f.predictor.linear.order, f.contexts.n_contexts, o.bits / n, o.n_corrected);
-    for (int l = 0; l < f.predictor.pyramid.levels && l < 2; l++) for (int k = 1; k < 8; k++) if (ac_pyramid_class(&f.predictor.pyramid, l, k).size) fprintf(stderr, " %d/%d:%s w%d,%d t%d", l, k, f.predictor.rules[l][k].cubic ? "C" : "L", f.predictor.rules[l][k].weight[0], f.predictor.rules[l][k].weight[1], f.predictor.rules[l][k].trust);
-    fprintf(stderr, "\n"); }
   if (o.bits / 8 >= (double)most) return 0;
   f.contexts.lanes = tuning->lanes ? tuning->lanes : lanes_of_bytes(o.bits / 8);
   const uint32_t n_refused = ac_field_refuse(f.fold, scale, values, o.r, n, m.known, s->index);

@@ -32,6 +32,15 @@ double ac_reconstruct(int dtype, int32_t r, double step) {
   }
 }
 
+/* Returns the finest step. */
+static double lattices_of(const ac_scale *scale, double *step, double *limit) {
+  for (unsigned f = 0; f < AC_FOLDS; f++) {
+    step[f] = ac_fold_step(scale, f);
+    limit[f] = ac_fold_limit(scale->type->dtype, f);
+  }
+  return step[AC_FOLDS - 1];
+}
+
 void ac_folds_find(const ac_scale *scale, const void *values, uint32_t n, uint8_t *on) {
   const int dtype = scale->type->dtype;
   if (dtype != AC_FLOAT32 && dtype != AC_FLOAT64) {
@@ -39,28 +48,38 @@ void ac_folds_find(const ac_scale *scale, const void *values, uint32_t n, uint8_
     return;
   }
   double step[AC_FOLDS], limit[AC_FOLDS];
-  for (unsigned f = 0; f < AC_FOLDS; f++) {
-    step[f] = ac_fold_step(scale, f);
-    limit[f] = ac_fold_limit(dtype, f);
-  }
+  lattices_of(scale, step, limit);
   ac_active_kernels()->belongs[dtype == AC_FLOAT64](values, step, limit, AC_FOLDS, n, on);
 }
 
 enum { PIECE = 1024 };
 
+/* Values are looked at one by one only if a glance does not exclude them: most arrays never were on a finer lattice. */
 uint32_t ac_fine_find(const ac_scale *scale, const void *values, uint32_t n, uint32_t *index) {
-  uint8_t on[PIECE];
+  const int dtype = scale->type->dtype, is_double = dtype == AC_FLOAT64;
+  const double least = 0x1p-96;
+  const ac_kernels *kernels = ac_active_kernels();
+  double step[AC_FOLDS], limit[AC_FOLDS];
   uint32_t found = 0;
-  if (ac_fold_limit(scale->type->dtype, 1) == 0) return 0;
+  if (ac_fold_limit(dtype, 1) == 0) return 0;
+  const int all = lattices_of(scale, step, limit) < least;
   for (uint32_t from = 0; from < n; from += PIECE) {
     const uint32_t m = n - from < PIECE ? n - from : PIECE;
-    ac_folds_find(scale, (const uint8_t *)values + (size_t)from * scale->type->size, m, on);
-    uint8_t any = 0;
-    for (uint32_t j = 0; j < m; j++) any |= on[j] & (uint8_t)((on[j] & 1) - 1);
-    if (!any) continue;
+    const uint8_t *const piece = (const uint8_t *)values + (size_t)from * scale->type->size;
+    uint8_t suspect[PIECE] = {0};
+    uint32_t any = 0;
+    for (unsigned f = 1; f < AC_FOLDS && !all; f++) any += kernels->suspects[is_double](piece, step[f], m, suspect);
+    if (!any && !all) continue;
     for (uint32_t j = 0; j < m; j++) {
+      uint8_t on;
+      if (!all) {
+        while (j + 8 <= m && !ac_load64(suspect + j)) j += 8;
+        while (j < m && !suspect[j]) j++;
+        if (j == m) break;
+      }
+      kernels->belongs[is_double](piece + (size_t)j * scale->type->size, step, limit, AC_FOLDS, 1, &on);
       index[found] = from + j; /* found <= from + j */
-      found += on[j] > 1 && !(on[j] & 1);
+      found += on > 1 && !(on & 1);
     }
   }
   return found;

@@ -206,6 +206,9 @@ typedef struct {
   uint32_t (*off[2])(const void *values, const int32_t *r, double step, double limit, double tol, uint32_t n);
   /* Which of some lattices values lie on, with integers below a limit: bit i for that of step[i].  Of float32, of float64. */
   void (*belongs[2])(const void *values, const double *step, const double *limit, unsigned lattices, uint32_t n, uint8_t *on);
+  /* Values but zeros that may lie on a lattice, with integers below 2^20 (of float32) or 2^26, and a step of 2^-96 at least: set in
+   * suspect[].  All that do, and few others; returns how many.  Of float32, of float64. */
+  uint32_t (*suspects[2])(const void *values, double step, uint32_t n, uint8_t *suspect);
 } ac_kernels;
 
 extern const ac_kernels ac_kernels_scalar;

@@ -271,6 +271,23 @@ DEFINE_SCALE(uint16_t, bf16)
 DEFINE_BELONGS(float, f32)
 DEFINE_BELONGS(double, f64)
 
+/* x / step is computed with an error below three units of the type; BIAS rounds to integers what is below a quarter of it. */
+#define DEFINE_SUSPECTS(T, F, BIAS, ERROR, ABS)                                                                            \
+  UNUSED static uint32_t suspects_##F(const void *values, double step, uint32_t n, uint8_t *restrict suspect) {           \
+    const T *restrict const x = values;                                                                                   \
+    const T inv = (T)(1 / step);                                                                                          \
+    uint32_t found = 0;                                                                                                   \
+    for (uint32_t j = 0; j < n; j++) {                                                                                    \
+      const T r = x[j] * inv, off = r - ((r + BIAS) - BIAS);                                                              \
+      const uint8_t here = ABS(off) < ABS(r) * ERROR;                                                                     \
+      suspect[j] |= here;                                                                                                 \
+      found += here;                                                                                                      \
+    }                                                                                                                     \
+    return found;                                                                                                         \
+  }
+DEFINE_SUSPECTS(float, f32, 0x1.8p23f, 0x1p-22f, fabsf)
+DEFINE_SUSPECTS(double, f64, 0x1.8p52, 0x1p-51, fabs)
+
 #define DEFINE_NEAREST(T, F)                                                                                             \
   UNUSED static uint32_t nearest_##F(const void *values, double step, double limit, uint32_t n, int32_t *restrict r) {   \
     const T *restrict const x = values;                                                                                  \
@@ -300,5 +317,5 @@ DEFINE_NEAREST(double, f64)
 #define ROW_KERNELS                                                                                                \
   midpoint, cubic, blend, refer, follow, accumulate, deal32, deal8, zip32, zip8, contexts, pop_residuals, magnitudes, \
   by_units, price, advance, sums, {scale_f32, scale_f64, scale_f16, scale_bf16}, {nearest_f32, nearest_f64}, \
-  {off_f32, off_f64}, {belongs_f32, belongs_f64}
+  {off_f32, off_f64}, {belongs_f32, belongs_f64}, {suspects_f32, suspects_f64}
 #endif
