@@ -49,11 +49,9 @@ class AnsQuant(Codec, _Frozen):
         The bound does not depend on it, every decoder reads all levels, and rewrites at another one move nothing.
     predictor : {None, "none", "auto", "lorenzo", "interpolation", "linear"}
         What floats with an absolute tolerance are predicted from: nothing, what is best of all, the values before
-        (Lorenzo), coarser grids, or many values before in a row.  None is the default, for the time
-        being the same as "none".  As the level, it is of the encoder alone: the bound does not depend on it, and
-        every decoder reads all of it.  But chunks that may have been predicted hold values of a finer lattice: only
-        encoders that may predict keep those unchanged when a chunk is written again, so a store keeps to one of the
-        two: to "none", or to any of the others.
+        (Lorenzo), coarser grids, or many values before in a row.  None is the default, "auto".  As the level, it
+        is of the encoder alone: the bound does not depend on it, every decoder reads all of it, and rewrites with
+        another one move nothing.
     threads : int, optional
         How many threads this object may use for one chunk, the calling one included; see
         `arraycodec.encode`.  It belongs to this object and its pickles, never to what is stored: no
@@ -77,7 +75,7 @@ class AnsQuant(Codec, _Frozen):
     Notes
     -----
     Zarr and HDF5 rewrite whole chunks when a part of one is assigned; values that were decoded and
-    encoded again do not move, as long as a store keeps to predictors or to none.
+    encoded again do not move.
     """
 
     codec_id = "ansquant"

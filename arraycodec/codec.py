@@ -73,11 +73,8 @@ def encode(
         The bound is the same at every level, and so is the decoder.
     predictor : {None, "none", "auto", "lorenzo", "interpolation", "linear"}
         What floats with an absolute tolerance are predicted from: nothing, what is best of all, the values before
-        (Lorenzo), coarser grids, or many values before in a row.  None is the
-        default, for the time being the same as "none".  The bound is the
-        same, and so is the decoder.  But chunks that may have been predicted hold values of a finer lattice: only
-        encoders that may predict keep those unchanged when a chunk is written again, so a store keeps to one of
-        the two: to "none", or to any of the others.
+        (Lorenzo), coarser grids, or many values before in a row.  None is the default, "auto".  The bound is the
+        same with all of them, and so is the decoder.
     **tuning : int
         Encoder choices forced by tests: `block_len`, `box_len`, `group`, `lanes`, `prob_bits`.
 

@@ -50,10 +50,8 @@ class Config:
         another version.  Decoders need not know it.
     predictor : {None, "none", "auto", "lorenzo", "interpolation", "linear"}
         What values with a tolerance on a uniform lattice are predicted from: nothing, what is best of all, the values
-        before, coarser grids, or many values before in a row.  None is the
-        default, for the time being the same as "none".  Decoders need not know
-        it.  But chunks that may have been predicted hold values of a finer lattice: only encoders that may predict keep
-        those unchanged when a chunk is written again, so a store keeps to one of the two.
+        before, coarser grids, or many values before in a row.  None is the default, which may be another one in
+        another version.  Decoders need not know it.
     """
 
     tol: float | None = None

@@ -114,9 +114,7 @@ typedef struct {
 
 /* What values are predicted from, where they have a tolerance on a uniform lattice: nothing, what is best of all, the
  * values before (Lorenzo), coarser grids, or many values before in a row (linear).  As the level, it is of the
- * encoder alone: every decoder reads all of it.
- * But chunks that may have been predicted hold values of a finer lattice: only encoders that may predict keep those
- * unchanged when a chunk is written again, so a store keeps to one of the two. */
+ * encoder alone: every decoder reads all of it, and every encoder keeps what another one's chunks were decoded to. */
 enum {
   AC_PREDICTOR_DEFAULT, /* AC_PREDICTOR_AUTO */
   AC_PREDICTOR_NONE, AC_PREDICTOR_AUTO, AC_PREDICTOR_LORENZO, AC_PREDICTOR_INTERPOLATION,

@@ -832,7 +832,7 @@ static void test_rows(uint32_t n) {
   uint32_t price = 0;
   for (unsigned t = 0; t < n_tables; t++) {
     active = tables[t];
-    const uint32_t found = active->price(a, b, unit, n < 256 ? n : 256);
+    const uint32_t found = active->price(a, b, unit, n);
     if (t) equal("price", price, found);
     price = found;
   }
@@ -851,6 +851,41 @@ static void test_rows(uint32_t n) {
   for (uint32_t i = 0; i < n; i++) {
     const uint64_t magnitude = (uint64_t)(a[i] < 0 ? -(int64_t)a[i] : a[i]) >> places;
     if (buffers[OUT][0].data[i] != (magnitude < 255 ? magnitude : 255)) fail("magnitude", i);
+  }
+}
+
+/* Contexts of which some are left out, and values back between zeros. */
+static void test_pack(uint32_t n) {
+  const unsigned set = below(1 << 16), flagged = below(3), rare = below(4) ? 8 : 1;
+  DOING("pack n=%u set=%x flagged=%u", n, set, flagged);
+  uint8_t *const context = take_row(HIGH, 0, n, 1), *const flags = take_row(LOW, 0, n, 1);
+  for (uint32_t i = 0; i < n; i++) {
+    context[i] = (uint8_t)below(16);
+    flags[i] = !below(rare);
+  }
+  const size_t size = n + AC_PACK_SLACK;
+  uint64_t keep[2][AC_PACK_MOST / 64];
+  uint32_t found = 0;
+  for (unsigned t = 0; t < n_tables; t++) {
+    active = tables[t];
+    uint8_t *const some = take(OUT, t > 0, size);
+    found = active->pack(context, flagged ? flags : NULL, set, n, some, keep[t > 0]);
+    check_margin(OUT, t > 0);
+    for (uint32_t i = 0, m = 0; i < n; i++) {
+      const int here = (set >> context[i] & 1) && !(flagged && flags[i]);
+      if ((keep[t > 0][i / 64] >> (i & 63) & 1) != (unsigned)here) fail("kept", i);
+      if (here && some[m++] != context[i]) fail("packed", i);
+      if (i + 1 == n && m != found) fail("number of packed", m);
+    }
+  }
+  if (n & 63 && keep[0][n / 64] >> (n & 63)) fail("kept beyond the end", n);
+  int32_t *const values = make_row(ROW, n + AC_PACK_SLACK);
+  ON_EVERY_TABLE("unpacked", 4 * (size_t)n, NULL, unpack(values, keep[0], n, out))
+  const int32_t *const v = (const int32_t *)(const void *)buffers[OUT][0].data;
+  for (uint32_t i = 0, m = 0; i < n; i++) {
+    const int here = (int)(keep[0][i / 64] >> (i & 63) & 1);
+    if (v[i] != (here ? values[m] : 0)) fail("unpacked", i);
+    m += (uint32_t)here;
   }
 }
 
@@ -1391,6 +1426,7 @@ int main(int argc, char **argv) {
     test_halves(n, 4);
     test_halves(n, 1);
     test_contexts(n <= 256 ? n : n - 256);
+    test_pack(n <= AC_PACK_MOST ? n : n - AC_PACK_MOST);
   }
 
   if (!n_on_lattices) fail("a case was not met", 0);
@@ -1436,13 +1472,14 @@ int main(int argc, char **argv) {
           if (rnd() & 1) tuning.lanes = (uint8_t)(4 << below(5));
           if (rnd() & 1) tuning.prob_bits = (uint8_t)(AC_MIN_PROB_BITS + below(4));
           tuning.level = (uint8_t)below(AC_MAX_LEVEL + 1);
+          tuning.predictor = (uint8_t)below(AC_PREDICTORS);
           const double tol = tolerances[rnd() & 1 ? below(2) : below(N_TOLERANCES)], whole = wholes[below(8)];
           const double rtol = relatives[below(7)];
           const ac_tolerance bounds = {bound & ABSOLUTE ? (t->kind == AC_KIND_FLOAT ? tol : whole) : 0,
                                        bound & RELATIVE ? rtol : 0, NULL};
           test_codec(ALL_TYPES[type], n, kind, &bounds, !below(3), &tuning);
         }
-  if (modes != (2u << AC_MODE_AFFINE) - 1) fail("a mode was not met", modes);
+  if (modes != (2u << AC_MODE_PREDICTED) - 1) fail("a mode was not met", modes);
 
   printf("tables:");
   for (unsigned t = 0; t < n_tables; t++) printf(" %s", tables[t]->name);

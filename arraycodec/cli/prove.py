@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--level", type=int, metavar="N", help="level of the encoder, 1 to 9 (default 5)")
     parser.add_argument(
         "--predictor", choices=PREDICTORS, metavar="NAME",
-        help="predictor of the encoder: none (default), auto, lorenzo, interpolation or linear",
+        help="predictor of the encoder: auto (default), none, lorenzo, interpolation or linear",
     )  # fmt: skip
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="chunks at once (default 1)")
     parser.add_argument("--json", action="store_true", help="as JSON")

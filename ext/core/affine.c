@@ -111,7 +111,6 @@ typedef struct {
 typedef struct {
   const ac_scale *scale;
   const uint8_t *values;
-  int keeps_fine; /* values of finer lattices */
   uint32_t n, units;
   unsigned size, level;
   double least; /* no step may be smaller */
@@ -387,13 +386,12 @@ static uint32_t quantize(const finder *f, ac_encode_scratch *s) {
     for (end = u + 1; end < f->units && f->of_unit[end] == f->of_unit[u]; end++) {}
     const uint32_t from = u * UNIT, to = end < f->units ? end * UNIT : f->n;
     if (!f->of_unit[u] && f->scale->lattice.delta != 0) {
-      const uint32_t piece = f->keeps_fine ? UNIT : to - from;
-      for (uint32_t at = from; at < to; at += piece) {
-        const uint32_t m = to - at < piece ? to - at : piece, first = n_refused;
+      for (uint32_t at = from; at < to; at += UNIT) {
+        const uint32_t m = to - at < UNIT ? to - at : UNIT, first = n_refused;
         n_refused += kernels->quantize[in](f->values + (size_t)at * f->size, m, &f->scale->lattice, UNIT, s->q + at, s->stats,
                                            s->index + first);
         for (uint32_t i = first; i < n_refused; i++) s->index[i] = at + (s->index[i] & ~(uint32_t)AC_EDGE);
-        if (f->keeps_fine) n_refused = refuse_fine(f, at, m, s->index, first, n_refused);
+        n_refused = refuse_fine(f, at, m, s->index, first, n_refused);
       }
       continue;
     }
@@ -430,7 +428,7 @@ static void write_lattice(ac_writer *out, const ac_affine *l) {
 size_t ac_affine_encode(const ac_scale *scale, const uint8_t *values, uint32_t n, const ac_tuning *tuning,
                         ac_encode_scratch *s, uint8_t *dst, size_t room) {
   finder f = {.scale = scale, .values = values, .n = n, .units = ac_groups(n, UNIT), .size = scale->type->size,
-              .level = ac_level(tuning), .keeps_fine = ac_keeps_fine(tuning)};
+              .level = ac_level(tuning)};
   if (f.level <= NO_DETECTION || n < LEAST_VALUES || !ac_affine_permitted(scale)) return 0;
   find(&f);
   if (!f.n_found || choose(&f) <= 0) return 0;

@@ -95,7 +95,7 @@ static int predict_piece(ac_walker *w, const ac_piece *piece) {
   for (uint32_t i = 0; i < piece->rows; i++)
     for (uint32_t j = 0; j < piece->row; j += AC_SPAN) e->spans[e->n_spans++] = piece->row - j < AC_SPAN ? piece->row - j : AC_SPAN;
   /* contexts of all rows at once: the magnitudes of those before are there, even if they are of this piece */
-  if (!piece->raster) w->kernels->magnitudes(e->v + at, n, e->shift, w->s->magnitude + at);
+  if (!piece->raster && !w->blind) w->kernels->magnitudes(e->v + at, n, e->shift, w->s->magnitude + at);
   if (piece->raster && e->own) {
     memset(e->bin + at, AC_BINS, n);
   } else if (!piece->weights) {
@@ -130,13 +130,13 @@ static int predict_row(ac_walker *w, const ac_raster_row *row) {
   if (w->predictor->linear.order) {
     for (uint32_t k = 0; k < row->n; k++)
       r[k] = settle(e, row->at + k, ac_linear_predict(&w->predictor->linear, r, k, row->distance), unit, &v[k]);
-    w->kernels->magnitudes(v, row->n, e->shift, w->s->magnitude + row->at);
+    if (!w->blind) w->kernels->magnitudes(v, row->n, e->shift, w->s->magnitude + row->at);
     return 0;
   }
   if (unit == 1 && !e->flags) { /* all values are met: what is before them is known */
     differences(e->x + row->at, row->before, row->distance, row->n, v);
     memcpy(r, e->x + row->at, row->n * sizeof *r);
-    if (!e->values_only) w->kernels->magnitudes(v, row->n, e->shift, w->s->magnitude + row->at);
+    if (!w->blind) w->kernels->magnitudes(v, row->n, e->shift, w->s->magnitude + row->at);
     return 0;
   }
   /* sums of residuals so far stand in r until the row is done */
@@ -149,7 +149,7 @@ static int predict_row(ac_walker *w, const ac_raster_row *row) {
   for (uint32_t k = 0; k < row->n; k++)
     r[k] = (int32_t)((row->before ? (uint32_t)row->before[k] : 0) + unit * (uint32_t)r[k]);
   for (uint32_t i = e->n_corrected; i-- > 0 && e->corrected[i] >= row->at;) w->s->r[e->corrected[i]] = e->x[e->corrected[i]];
-  w->kernels->magnitudes(v, row->n, e->shift, w->s->magnitude + row->at);
+  if (!w->blind) w->kernels->magnitudes(v, row->n, e->shift, w->s->magnitude + row->at);
   return 0;
 }
 
@@ -160,7 +160,8 @@ ac_outcome ac_attempt(ac_field *f, const ac_tuning *tuning, uint32_t n, const ac
   ac_outcome o;
   ac_walk_scratch walk = m->walk;
   const uint8_t *const flags = any_flags(m->flags, n) ? m->flags : NULL;
-  predicting e = {.walker = {.predictor = &f->predictor, .s = &walk, .piece = predict_piece, .row = predict_row}, .x = m->x, .flags = flags,
+  predicting e = {.walker = {.predictor = &f->predictor, .s = &walk, .piece = predict_piece, .row = predict_row,
+                             .blind = what == AC_ATTEMPT_VALUES || ac_level(tuning) == AC_MIN_LEVEL}, .x = m->x, .flags = flags,
                   .v = m->v, .bin = m->bin, .corrected = m->corrected, .correction = m->correction, .shift = f->contexts.shift,
                   .own = f->contexts.own, .spans = m->spans, .values_only = what == AC_ATTEMPT_VALUES};
   ac_walk(&e.walker, &o.r);

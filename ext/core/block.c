@@ -224,7 +224,7 @@ static size_t write_in_order(encoding *e, const ac_order_choice *choice, int qua
 
 static size_t encode_uniform(encoding *e) {
   const ac_mask_rule rule = special_values(e->scale);
-  if (ac_keeps_fine(e->tuning) && !list_fine(e)) return 0;
+  if (!list_fine(e)) return 0;
   if (!e->scale->n_fill) keep_all(e);
   else if (!mask_by(e, &rule)) return 0;
   size_t size = write_trivial(e);
@@ -411,7 +411,7 @@ static size_t predicted_if_smaller(encoding *e, size_t written) {
   const int mode = e->dst[0] & MODE;
   if (!ac_predicts(e->tuning) || !written || !e->left) return written;
   if (e->scale->type->kind != AC_KIND_FLOAT || e->scale->lattice.delta == 0 || e->scale->relative) return written;
-  if (mode != AC_MODE_UNIFORM && mode != AC_MODE_EXACT) return written; /* decoded values may leave no other choice than exact */
+  if (mode != AC_MODE_UNIFORM && mode != AC_MODE_EXACT && mode != AC_MODE_AFFINE) return written;
   const ac_mask_rule special = special_values(e->scale);
   ac_mask_rule rule = special;
   uint32_t common = 0;
@@ -450,8 +450,8 @@ size_t ac_block_encode(const ac_scale *scale, const ac_geometry *geometry, const
     written = exact && exact < written ? exact : encode_uniform(&e);
   }
   if (!written && mode != AC_MODE_EXACT) written = encode_integers(&e, AC_MODE_EXACT);
-  written = predicted_if_smaller(&e, written);
   written = affine_if_smaller(&e, written);
+  written = predicted_if_smaller(&e, written);
   if (written) return written;
   dst[0] = AC_MODE_RAW;
   memcpy(dst + 1, src, n * size);

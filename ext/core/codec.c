@@ -52,7 +52,7 @@ static int describe(const ac_array *array, const ac_tolerance *tolerance, const 
   if (tuning->group && tuning->group != 64 && tuning->group != 128) return AC_E_PARAM;
   if (tuning->lanes && (tuning->lanes < 4 || tuning->lanes > 64 || (tuning->lanes & (tuning->lanes - 1)))) return AC_E_PARAM;
   if (tuning->prob_bits && (tuning->prob_bits < AC_MIN_PROB_BITS || tuning->prob_bits > AC_MAX_PROB_BITS)) return AC_E_PARAM;
-  if (tuning->level > AC_MAX_LEVEL || tuning->predictor > AC_PREDICTOR_IDLE) return AC_E_PARAM;
+  if (tuning->level > AC_MAX_LEVEL || tuning->predictor >= AC_PREDICTORS) return AC_E_PARAM;
   const int is_float = type->kind == AC_KIND_FLOAT;
   info->array = *array;
   info->tol = type->lossless ? 0 : tol;
@@ -95,7 +95,6 @@ static int bound_for(const ac_info *info, size_t *bound) {
 static ac_tuning resolve(const ac_tuning *tuning) {
   ac_tuning t = {0};
   if (tuning) t = *tuning;
-  if (t.predictor >= AC_PREDICTORS) t.predictor = UINT8_MAX; /* which is none */
   if (t.predictor == AC_PREDICTOR_DEFAULT) t.predictor = AC_PREDICTOR_AUTO;
   return t;
 }
@@ -131,7 +130,7 @@ int ac_bound(const ac_array *array, const ac_tuning *tuning, size_t *bound) {
     if (way == 0 && !may_be_apart(&info, &t)) way++;
     if (way == 1) {
       if (!ac_predicts(&t)) break;
-      t.predictor = AC_PREDICTOR_IDLE;
+      t.predictor = AC_PREDICTOR_NONE;
     }
   }
   return AC_OK;
@@ -290,7 +289,7 @@ int ac_encode(const ac_array *array, const ac_tolerance *tolerance, const ac_tun
   int error = describe(array, tolerance, &t, 0, &info);
   if (!error && src_size != info.count * ac_element_size(array->dtype)) error = AC_E_PARAM;
   if (!error && t.predictor == AC_PREDICTOR_AUTO && info.delta != 0 && !info.rtol && !ac_glance_predictable(&info, src)) {
-    t.predictor = AC_PREDICTOR_IDLE;
+    t.predictor = AC_PREDICTOR_NONE;
     error = describe(array, tolerance, &t, 0, &info);
   }
   if (!error && may_be_apart(&info, &t) && ac_glance_apart(&info, src)) error = describe(array, tolerance, &t, 1, &info);

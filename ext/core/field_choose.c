@@ -314,7 +314,7 @@ ac_outcome ac_field_attempt(ac_field *f, const ac_box *box, const ac_tuning *tun
   }
   split_values(f, m->integers, m->known, m);
   if (f->rules == AC_RULES_OF_DECODED) ac_attempt(f, tuning, n, m, AC_ATTEMPT_VALUES);
-  if (f->rules) ac_weigh(p, AC_RULES_AND_TRUST, m->x, there, m->flags, n / 64, &m->walk);
+  if (f->rules) ac_weigh(p, AC_RULES_AND_TRUST, m->x, there, m->flags, n / 64 + 1, &m->walk);
   return ac_attempt(f, tuning, n, m, AC_ATTEMPT_CONTEXTS);
 }
 

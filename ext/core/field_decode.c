@@ -19,7 +19,8 @@ typedef struct {
   ac_pop_cursor at;
   ac_list outside, corrections;
   uint8_t sparse;                  /* are there values without tokens? */
-  uint8_t has_tokens[AC_ALL_CONTEXTS];
+  uint8_t has_constants;           /* are any of these not 0? */
+  unsigned has_tokens;             /* contexts: a set of bits */
   int32_t constant[AC_ALL_CONTEXTS];
   uint16_t limits[AC_MAX_CONTEXTS];
   unsigned weights;
@@ -27,21 +28,17 @@ typedef struct {
 
 /* A span of values of which some have no tokens. */
 static int pop_some(reading *d, const uint8_t *context, uint32_t at, uint32_t n, int32_t *v) {
-  uint8_t some[AC_SPAN];
-  int32_t popped[AC_SPAN];
-  uint32_t m = 0;
-  for (uint32_t j = 0; j < n; j++) {
-    some[m] = context[j];
-    m += d->has_tokens[context[j]] & !(d->flags && d->flags[at + j]);
-  }
+  const ac_kernels *kernels = d->walker.kernels;
+  const uint8_t *const flags = d->flags ? d->flags + at : NULL;
+  uint8_t some[AC_SPAN + AC_PACK_SLACK];
+  int32_t popped[AC_SPAN + AC_PACK_SLACK];
+  uint64_t keep[AC_SPAN / 64];
+  const uint32_t m = kernels->pack(context, flags, d->has_tokens, n, some, keep);
   for (uint32_t j = 0; j < m; j += AC_POP_MOST)
-    if (d->walker.kernels->pop(&d->popping, &d->at, some + j, m - j < AC_POP_MOST ? m - j : AC_POP_MOST, popped + j)) return AC_E_FORMAT;
-  m = 0;
-  for (uint32_t j = 0; j < n; j++) {
-    const int masked = d->flags && d->flags[at + j];
-    v[j] = masked ? 0 : d->has_tokens[context[j]] ? popped[m] : d->constant[context[j]];
-    m += d->has_tokens[context[j]] & !masked;
-  }
+    if (kernels->pop(&d->popping, &d->at, some + j, m - j < AC_POP_MOST ? m - j : AC_POP_MOST, popped + j)) return AC_E_FORMAT;
+  kernels->unpack(popped, keep, n, v);
+  for (uint32_t j = 0; d->has_constants && j < n; j++)
+    if (!(keep[j / 64] >> (j & 63) & 1) && !(flags && flags[j])) v[j] = d->constant[context[j]];
   return 0;
 }
 
@@ -70,7 +67,7 @@ static int read_row(reading *d, const ac_piece *piece, uint32_t i, int32_t *v) {
       if (pop_some(d, context + j, at + j, n - j < AC_SPAN ? n - j : AC_SPAN, v + j)) return AC_E_FORMAT;
   }
   for (; d->outside.at < (uint64_t)at + n; ac_list_next(&d->outside)) v[d->outside.at - at] = d->outside.value;
-  kernels->magnitudes(v, n, c->shift, d->walker.s->magnitude + at);
+  if (!d->walker.blind) kernels->magnitudes(v, n, c->shift, d->walker.s->magnitude + at);
   return d->outside.bits.bytes->failed;
 }
 
@@ -173,9 +170,10 @@ static int read_parts(ac_reader *in, const ac_scale *scale, const ac_box *box, u
 static void prepare_popping(reading *d, const ac_contexts *c, uint32_t *tables) {
   for (unsigned i = 0; i < c->n_contexts + (c->own ? 1u : 0u); i++) {
     const ac_context *x = &c->of[i];
-    d->has_tokens[i] = x->n_tokens > 1;
+    d->has_tokens |= (x->n_tokens > 1 ? 1u : 0u) << i;
     d->sparse |= x->n_tokens < 2;
     d->constant[i] = ac_residual_value(x->lo, 0, 0, c->mantissa);
+    d->has_constants |= x->n_tokens < 2 && d->constant[i] != 0;
     d->popping.lo[i] = x->lo;
     d->popping.k[i] = x->k;
     if (x->n_tokens > 1) ac_model_decoder(x->freq, x->n_tokens, c->prob_bits, tables + ((size_t)i << c->prob_bits));
@@ -201,7 +199,7 @@ int ac_field_read(ac_reader *in, const ac_scale *scale, const ac_box *box, uint3
   const ac_contexts *c = &b.f.contexts;
   ac_walk_scratch walk = {.r = s->high, .grids = {(int32_t *)s->wide, (int32_t *)s->wide + n}, .row = s->row, .mean = s->row,
                           .magnitude = s->low, .magnitudes = {s->low + n, s->low + 2 * (size_t)n}};
-  reading d = {.walker = {.predictor = &b.f.predictor, .s = &walk, .piece = decode_piece, .row = decode_row}, .f = &b.f};
+  reading d = {.walker = {.predictor = &b.f.predictor, .s = &walk, .piece = decode_piece, .row = decode_row, .blind = c->n_contexts == 1}, .f = &b.f};
   d.at.raw = b.raw;
   d.at.bits = 8 * b.raw_size;
   ac_outside_open(&d.outside, &b.outside, b.n_outside, n);
@@ -214,7 +212,7 @@ int ac_field_read(ac_reader *in, const ac_scale *scale, const ac_box *box, uint3
   if (ac_cursor_open(&coded, &d.at.words)) return AC_E_FORMAT;
   if (mask->masked) {
     uint8_t *const flags = s->low + 3 * (size_t)n, *const in_memory = s->low + 4 * (size_t)n;
-    for (uint32_t i = 0; i < n; i++) in_memory[i] = mask->bits[i / 64] >> (i % 64) & 1;
+    ac_mask_bytes(mask, in_memory);
     ac_pyramid_split(&b.f.predictor.pyramid, 1, in_memory, s->wide, flags);
     d.flags = flags;
     d.sparse = 1;

@@ -155,8 +155,8 @@ enum { IMPROVE_LEVEL = 7, IMPROVEMENTS = 3 };
 size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_mask *mask,
                        const ac_tuning *tuning, ac_encode_scratch *s, uint8_t **bytes, size_t most, uint32_t *n_fine) {
   const ac_room m = ac_room_in(s, n);
-  memset(m.known, 0, n);
-  for (uint32_t i = 0; i < n && mask->masked; i++) m.known[i] = mask->bits[i / 64] >> (i % 64) & 1 ? AC_MASKED : 0;
+  if (mask->masked) ac_mask_bytes(mask, m.known); /* 1: AC_MASKED */
+  else memset(m.known, 0, n);
   ac_field f;
   for (unsigned folds = AC_FOLDS;;) {
     if (!ac_field_choose(scale, box, values, n, tuning, folds, s, &m, &f)) return 0;

@@ -173,6 +173,15 @@ void ac_mask_expand(const ac_mask *mask, unsigned size, const uint8_t *which, vo
   }
 }
 
+void ac_mask_bytes(const ac_mask *mask, uint8_t *bytes) {
+  /* bit i of eight into byte i, where it then is all that can be there */
+  const uint64_t ones = 0x0101010101010101u, diagonal = 0x8040201008040201u, below_top = 0x7f7f7f7f7f7f7f7fu;
+  uint32_t i = 0;
+  for (; i + 8 <= mask->n; i += 8)
+    ac_store64(bytes + i, (((mask->bits[i / 64] >> (i % 64) & 255) * ones & diagonal) + below_top) >> 7 & ones);
+  for (; i < mask->n; i++) bytes[i] = mask->bits[i / 64] >> (i % 64) & 1;
+}
+
 /* ---- contexts ---- */
 enum { P = 12, WORD_CONTEXTS = 27, BIT_CONTEXTS = 32 };
 enum { ZEROS = 0, ONES = 1, MIXED = 2 };

@@ -49,4 +49,7 @@ static inline size_t ac_mask_scratch(uint32_t n) { return 4 * ((size_t)n + 2 * a
 /* Reads it; mask->n must be set, mask->bits and which (one byte a value) have room.  Sets in->failed on
  * anything invalid. */
 void ac_mask_read(ac_reader *in, ac_mask *mask, unsigned size, const ac_strides *strides, uint8_t *which);
+
+/* Its bits as bytes: 1 for what is masked. */
+void ac_mask_bytes(const ac_mask *mask, uint8_t *bytes);
 #endif

@@ -280,7 +280,7 @@ static int refine_piece(refining *f, unsigned level, unsigned mask, uint32_t out
     const layer *parents = &f->of[mask ^ 1u << a];
     interpolate(f, a, parents->r, &parents->grid, at, rule->cubic, f->predicted[0][axes]);
     if (refers) interpolate(f, a, parents->reference, &parents->grid, at, rule->cubic, f->expected[0][axes]);
-    add_parents(f, &piece, a, parents->magnitude, &parents->grid, at, of_parent);
+    if (!w->blind) add_parents(f, &piece, a, parents->magnitude, &parents->grid, at, of_parent);
     axes++;
   }
   blend(f->kernels, f->predicted[0], axes, rule, at->n);
@@ -289,7 +289,7 @@ static int refine_piece(refining *f, unsigned level, unsigned mask, uint32_t out
     f->kernels->refer(f->predicted[0][0], own->reference + row_at + at->k, f->expected[0][0], AC_TRUST[rule->trust].trust, AC_TRUST[rule->trust].damping, f->shift, at->n);
   }
   piece.predicted = f->predicted[0][0];
-  add_rows(&piece, own->magnitude + row_at, &own->grid, at, outer, outer_size);
+  if (!w->blind) add_rows(&piece, own->magnitude + row_at, &own->grid, at, outer, outer_size);
   return w->piece(w, &piece);
 }
 
@@ -441,7 +441,7 @@ static int raster_row(refining *f, const ac_subgrid *g, uint32_t at, uint32_t o,
     const place here = {.i0 = i0, .i1 = i1, .k = k};
     ac_piece piece;
     start_piece(&piece, at + k, least_of(AC_PIECE, g->row - k), 1, unit_of(w, o), 1);
-    add_rows(&piece, w->s->magnitude + at, g, &here, o, g->size);
+    if (!w->blind) add_rows(&piece, w->s->magnitude + at, g, &here, o, g->size);
     const int error = w->piece(w, &piece);
     if (error) return error;
   }
@@ -515,7 +515,7 @@ int ac_walk(ac_walker *w, const int32_t **values) {
     else error = refine(&f, level, r, magnitudes);
     if (error) break;
     ac_pyramid_merge(p, level, 4, r, w->s->r, w->s->grids[level % 2]);
-    if (level && !w->weigh) ac_pyramid_merge(p, level, 1, magnitudes, w->s->magnitude, w->s->magnitudes[level % 2]);
+    if (level && !w->weigh && !w->blind) ac_pyramid_merge(p, level, 1, magnitudes, w->s->magnitude, w->s->magnitudes[level % 2]);
     r = w->s->grids[level % 2];
     magnitudes = w->s->magnitudes[level % 2];
   }

@@ -111,6 +111,7 @@ struct ac_walker {
   uint32_t weighed;
   uint8_t weighs_rules, weighs_trust; /* are these? */
   uint8_t pass; /* AC_CODE or what is weighed: set by ac_walk */
+  uint8_t blind; /* there is one context only: pieces come without neighbourhoods, and nobody sets magnitudes */
 };
 
 /* The neighbourhoods of `rows` rows of a piece, from `first` on, by ascending limits of the weighted sums. */

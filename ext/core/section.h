@@ -39,12 +39,7 @@ int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_enc
 
 static inline unsigned ac_level(const ac_tuning *tuning) { return tuning->level ? tuning->level : AC_DEFAULT_LEVEL; }
 
-/* What AC_PREDICTOR_AUTO comes to where there is nothing to predict: fine values are kept all the same. */
-enum { AC_PREDICTOR_IDLE = AC_PREDICTORS };
-static inline int ac_predicts(const ac_tuning *tuning) {
-  return tuning->predictor > AC_PREDICTOR_NONE && tuning->predictor != AC_PREDICTOR_IDLE;
-}
-static inline int ac_keeps_fine(const ac_tuning *tuning) { return tuning->predictor > AC_PREDICTOR_NONE; }
+static inline int ac_predicts(const ac_tuning *tuning) { return tuning->predictor > AC_PREDICTOR_NONE; }
 
 /* Groups are of this size; 0: of the one that costs less. */
 enum { AC_LEVEL_GROUPS = 3 /* the first level that chooses */ };

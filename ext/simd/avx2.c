@@ -777,11 +777,48 @@ static int pop_avx2(const ac_popping *p, ac_pop_cursor *at, const uint8_t *conte
   return AC_OK;
 }
 
+/* ---- contexts of which some are left out ---- */
+static uint32_t pack_avx2(const uint8_t *context, const uint8_t *flags, unsigned set, uint32_t n, uint8_t *some, uint64_t *keep) {
+  const uint64_t ones = 0x0101010101010101u;
+  uint8_t has[16];
+  uint32_t found = 0;
+  for (unsigned i = 0; i < 16; i++) has[i] = (uint8_t)(0u - (set >> i & 1));
+  const __m256i table = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)has)), none = _mm256_setzero_si256();
+  for (uint32_t i = 0; i < n; i += 64) keep[i / 64] = 0;
+  for (uint32_t j = 0; j < n; j += 32) {
+    const uint32_t m = n - j < 32 ? n - j : 32;
+    const __m256i c = get_bytes(context + j, m);
+    __m256i kept = _mm256_shuffle_epi8(table, c);
+    if (flags) kept = _mm256_and_si256(kept, _mm256_cmpeq_epi8(get_bytes(flags + j, m), none));
+    const uint32_t here = _bzhi_u32((uint32_t)_mm256_movemask_epi8(kept), m);
+    keep[j / 64] |= (uint64_t)here << (j & 63);
+    for (uint32_t i = 0; i < m; i += 8) {
+      const uint64_t bytes = get_few_bytes(context + j + i, m - i), of_eight = here >> i & 255;
+      ac_store64(some + found, _pext_u64(bytes, _pdep_u64(of_eight, ones) * 255));
+      found += (uint32_t)__builtin_popcountll(of_eight);
+    }
+  }
+  return found;
+}
+
+static void unpack_avx2(const int32_t *some, const uint64_t *keep, uint32_t n, int32_t *v) {
+  const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+  for (uint32_t j = 0; j < n; j += WIDTH) {
+    const unsigned here = keep[j / 64] >> (j & 63) & 255;
+    const __m256i rank = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)&RANK_BYTES[here]));
+    const __m256i set = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int)here), bit), bit);
+    const __m256i x = _mm256_and_si256(set, _mm256_permutevar8x32_epi32(load8(some), rank));
+    some += __builtin_popcount(here);
+    if (n - j >= WIDTH) store8(v + j, x);
+    else _mm256_maskstore_epi32((int *)v + j, first8(n - j), x);
+  }
+}
+
 const ac_kernels ac_kernels_avx2 = {
     "avx2", {quantize_f32_avx2, quantize_f64, quantize_f16_avx2, quantize_bf16_avx2}, statistics, to_wide, from_wide,
     extent, divide, join, count_avx2, weigh, significands, to_image, split_avx2, encode_avx2,
     {decode_f32_avx2, decode_f64_avx2, decode_f16_avx2, decode_bf16_avx2, decode_i32_avx2}, crc32c_sse42, affine,
-    midpoint, cubic, blend, refer, follow, accumulate, deal32, deal8, zip32, zip8, contexts_avx2, pop_avx2, magnitudes_avx2,
+    midpoint, cubic, blend, refer, follow, accumulate, deal32, deal8, zip32, zip8, contexts_avx2, pop_avx2, pack_avx2, unpack_avx2, magnitudes_avx2,
     by_units, price, advance, sums_avx2, {scale_f32, scale_f64, scale_f16_avx2, scale_bf16}, {nearest_f32, nearest_f64},
     {off_f32, off_f64}, {belongs_f32, belongs_f64}, {suspects_f32, suspects_f64}};
 

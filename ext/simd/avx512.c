@@ -818,12 +818,43 @@ static uint32_t crc32c_avx512(const void *data, size_t size) {
   return ~(uint32_t)crc_bytes(crc_bytes(0, rest, 64), p, size);
 }
 
+/* ---- contexts of which some are left out ---- */
+static uint32_t pack_avx512(const uint8_t *context, const uint8_t *flags, unsigned set, uint32_t n, uint8_t *some, uint64_t *keep) {
+  uint8_t has[16];
+  uint32_t found = 0;
+  for (unsigned i = 0; i < 16; i++) has[i] = (uint8_t)(0u - (set >> i & 1));
+  const __m512i table = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)has));
+  for (uint32_t j = 0; j < n; j += 64) {
+    const uint32_t m = n - j < 64 ? n - j : 64;
+    const __m512i c = get_bytes(context + j, m);
+    __mmask64 here = _mm512_movepi8_mask(_mm512_shuffle_epi8(table, c)) & first64(m);
+    if (flags) {
+      const __m512i f = get_bytes(flags + j, m);
+      here &= _mm512_testn_epi8_mask(f, f);
+    }
+    keep[j / 64] = here;
+    _mm512_storeu_si512(some + found, _mm512_maskz_compress_epi8(here, c));
+    found += (uint32_t)__builtin_popcountll(here);
+  }
+  return found;
+}
+
+static void unpack_avx512(const int32_t *some, const uint64_t *keep, uint32_t n, int32_t *v) {
+  for (uint32_t j = 0; j < n; j += WIDTH) {
+    const __mmask16 here = (__mmask16)(keep[j / 64] >> (j & 63));
+    const __m512i x = _mm512_maskz_expand_epi32(here, _mm512_loadu_si512(some));
+    some += __builtin_popcount(here);
+    if (n - j >= WIDTH) _mm512_storeu_si512(v + j, x);
+    else _mm512_mask_storeu_epi32(v + j, first16(n - j), x);
+  }
+}
+
 const ac_kernels ac_kernels_avx512 = {
     "avx512", {quantize_f32_avx512, quantize_f64, quantize_f16_avx512, quantize_bf16_avx512}, statistics, to_wide,
     from_wide, extent, divide, join, count_avx512, weigh, significands, to_image, split_avx512, encode_avx512,
     {decode_f32_avx512, decode_f64_avx512, decode_f16_avx512, decode_bf16_avx512, decode_i32_avx512}, crc32c_avx512, affine,
     midpoint, cubic, blend, refer, follow, accumulate, deal32, deal8_avx512, zip32, zip8_avx512, contexts_avx512, pop_avx512,
-    magnitudes_avx512, by_units, price, advance, sums_avx512, {scale_f32, scale_f64, scale_f16_avx512, scale_bf16}, {nearest_f32, nearest_f64},
+    pack_avx512, unpack_avx512, magnitudes_avx512, by_units, price, advance, sums_avx512, {scale_f32, scale_f64, scale_f16_avx512, scale_bf16}, {nearest_f32, nearest_f64},
     {off_f32, off_f64}, {belongs_f32, belongs_f64}, {suspects_f32, suspects_f64}};
 
 #if defined(__clang__)

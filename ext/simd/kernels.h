@@ -61,6 +61,7 @@ static inline int ac_cursor_close(const ac_coded *in, const ac_cursor *at) {
   return AC_OK;
 }
 
+enum { AC_PACK_MOST = 256, AC_PACK_SLACK = 64 };
 enum { AC_NEAR_MOST = 12, AC_LIMITS_MOST = 31 };
 
 /* Residuals under contexts (../core/contexts.h): what a decoder needs to know of them. */
@@ -182,17 +183,23 @@ typedef struct {
   void (*zip32)(const int32_t *even, const int32_t *odd, uint32_t n, int32_t *row);
   void (*zip8)(const uint8_t *even, const uint8_t *odd, uint32_t n, uint8_t *row);
   /* How many of `limits` <= AC_LIMITS_MOST ascending limits the weighted sum of magnitudes of n_near <= AC_NEAR_MOST rows
-   * reaches, for each of n <= 256 values.  Weights are below 2^7, sums below 2^15, so that vectors may take them as signed. */
+   * reaches, for each of n <= 1024 values.  Weights are below 2^7, sums below 2^15, so that vectors may take them as signed. */
   void (*contexts)(const uint8_t *const *near, const uint8_t *weights, unsigned n_near, const uint16_t *limit,
                    unsigned limits, uint32_t n, uint8_t *context);
   /* n <= AC_POP_MOST residuals of these contexts, all of which have tokens.  0, or AC_E_FORMAT if words or raw bits
    * run short. */
   int (*pop)(const ac_popping *popping, ac_pop_cursor *at, const uint8_t *context, uint32_t n, int32_t *v);
+  /* Contexts, below 16, of n <= AC_PACK_MOST values of which some are left out: those whose context is not in the set, and, if
+   * flags are not NULL, whose flag is not 0.  They come to stand together, in `some`, and keep[] has a bit for each that is
+   * there; returns how many.  And back: values that belong to these bits, zeros between them.  Both write, and read, up to
+   * AC_PACK_SLACK items more of `some`. */
+  uint32_t (*pack)(const uint8_t *context, const uint8_t *flags, unsigned set, uint32_t n, uint8_t *some, uint64_t *keep);
+  void (*unpack)(const int32_t *some, const uint64_t *keep, uint32_t n, int32_t *v);
   /* Magnitudes of residuals as neighbourhoods have them. */
   void (*magnitudes)(const int32_t *v, uint32_t n, unsigned shift, uint8_t *magnitude);
   /* Residuals of x in units, to the nearest, and what they make of the predictions: r = p + unit * v.  For odd units up to 17. */
   void (*by_units)(const int32_t *x, const int32_t *p, unsigned unit, uint32_t n, int32_t *v, int32_t *r);
-  /* About the bits of n <= 256 residuals, in units of 2^-16 and up to a constant for each. */
+  /* About the bits of n <= 1024 residuals, in units of 2^-16 and up to a constant for each. */
   uint32_t (*price)(const int32_t *x, const int32_t *p, unsigned unit, uint32_t n);
   /* r = p + unit * v */
   void (*advance)(const int32_t *p, const int32_t *v, unsigned unit, uint32_t n, int32_t *r);

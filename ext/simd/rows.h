@@ -237,6 +237,30 @@ UNUSED static int pop_residuals(const ac_popping *p, ac_pop_cursor *at, const ui
   return AC_OK;
 }
 
+UNUSED static uint32_t pack(const uint8_t *context, const uint8_t *flags, unsigned set, uint32_t n, uint8_t *restrict some,
+                            uint64_t *restrict keep) {
+  uint32_t m = 0;
+  for (uint32_t j = 0; j < n; j += 64) {
+    uint64_t bits = 0;
+    for (uint32_t i = j; i < n && i < j + 64; i++) {
+      const uint64_t here = (set >> context[i] & 1) & (!flags || !flags[i]);
+      bits |= here << (i - j);
+      some[m] = context[i];
+      m += (uint32_t)here;
+    }
+    keep[j / 64] = bits;
+  }
+  return m;
+}
+
+UNUSED static void unpack(const int32_t *restrict some, const uint64_t *restrict keep, uint32_t n, int32_t *restrict v) {
+  for (uint32_t j = 0, m = 0; j < n; j++) {
+    const uint32_t here = (uint32_t)(keep[j / 64] >> (j & 63) & 1);
+    v[j] = some[m] & (int32_t)(0u - here);
+    m += here;
+  }
+}
+
 UNUSED static void magnitudes(const int32_t *restrict v, uint32_t n, unsigned shift, uint8_t *restrict magnitude) {
   for (uint32_t j = 0; j < n; j++) {
     const uint32_t a = (uint32_t)(v[j] < 0 ? 0u - (uint32_t)v[j] : (uint32_t)v[j]) >> shift;
@@ -315,7 +339,7 @@ DEFINE_NEAREST(float, f32)
 DEFINE_NEAREST(double, f64)
 
 #define ROW_KERNELS                                                                                                \
-  midpoint, cubic, blend, refer, follow, accumulate, deal32, deal8, zip32, zip8, contexts, pop_residuals, magnitudes, \
+  midpoint, cubic, blend, refer, follow, accumulate, deal32, deal8, zip32, zip8, contexts, pop_residuals, pack, unpack, magnitudes, \
   by_units, price, advance, sums, {scale_f32, scale_f64, scale_f16, scale_bf16}, {nearest_f32, nearest_f64}, \
   {off_f32, off_f64}, {belongs_f32, belongs_f64}, {suspects_f32, suspects_f64}
 #endif

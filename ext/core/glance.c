@@ -1,0 +1,90 @@
+/* glance.c: see glance.h.  Between the array and codec.c, which has it cut and encoded: some values at places that are
+ * spread evenly, with few of their neighbours.
+ *
+ * Invariant: every array gets an answer that depends on its values only; a wrong one costs bytes or time.
+ */
+#include "glance.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "fine.h"
+
+enum { SAMPLE = 1024 };
+
+/* Place i of the sample, among n values: golden-section multiples, as in ac_histogram_takes. */
+static uint64_t place_of(uint32_t i, uint64_t n) { return (uint64_t)((double)(i * 0x9e3779b9u) * 0x1p-32 * (double)n); }
+
+static double value_at(const ac_info *info, const ac_type *type, const uint8_t *src, uint64_t place) {
+  uint64_t bits = ac_load_bits(src + place * type->size, type->size);
+  if (info->array.big_endian) bits = __builtin_bswap64(bits) >> (64 - 8 * type->size);
+  uint8_t native[8];
+  memcpy(native, &bits, sizeof native);
+  return ac_value_at(type->dtype, native, 0);
+}
+
+static uint64_t length_of(const ac_array *a, unsigned i) { return a->shape[a->f_order ? a->ndim - 1 - i : i]; }
+
+/* They are if the differences along the fastest axis are not alike there: of unrelated ones the differences are larger than
+ * these themselves, by the root of 2. */
+int ac_glance_apart(const ac_info *info, const void *src) {
+  const ac_type *type = ac_type_of(info->array.dtype);
+  const uint64_t n = info->count * type->values, plane = n / length_of(&info->array, 0);
+  double differences = 0, both = 0;
+  for (uint32_t i = 0; i < SAMPLE; i++) {
+    const uint64_t at = place_of(i, n - plane - type->values);
+    double x[4];
+    for (unsigned j = 0; j < 4; j++) x[j] = value_at(info, type, src, at + (j & 1) * type->values + (j >> 1) * plane);
+    const double first = fabs(x[1] - x[0]), second = fabs(x[3] - x[2]), other = fabs((x[3] - x[2]) - (x[1] - x[0]));
+    if (!(first + second + other <= DBL_MAX)) continue; /* special values */
+    differences += other;
+    both += (first + second) / 2;
+  }
+  return differences > 1.3 * both;
+}
+
+/* The mean logarithm of differences, in tolerances and beside one, between values that are `distance` apart.  Negative if nearly
+ * all of them are special. */
+static double mean_bits(const ac_info *info, const ac_type *type, const uint8_t *src, uint64_t n, uint64_t distance) {
+  uint64_t sum = 0;
+  uint32_t found = 0;
+  for (uint32_t i = 0; i < SAMPLE; i++) {
+    const uint64_t at = place_of(i, n - distance);
+    const double d = fabs(value_at(info, type, src, at) - value_at(info, type, src, at + distance)) / info->tol;
+    if (!(d <= DBL_MAX)) continue;
+    sum += ac_log2(d < 0x1p24 ? (uint32_t)(d * 16) + 16 : 1u << 28);
+    found++;
+  }
+  return found < SAMPLE / 16 ? -1 : (double)sum / 65536 / found - 4;
+}
+
+/* Next ones are compared with some that are not so near, but where values may be as large: arrays of which parts are larger than
+ * others have neighbours that are alike, and are no more predictable for that. */
+int ac_glance_predictable(const ac_info *info, const void *src) {
+  enum { NEAR = 8, LONG_ROW = 256 };
+  static const uint64_t FAR[] = {13, 29};
+  const ac_array *a = &info->array;
+  const ac_type *type = ac_type_of(a->dtype);
+  const uint64_t n = info->count * type->values;
+  if (n < 2 * SAMPLE) return 1;
+  uint64_t distance = type->values;
+  for (unsigned i = a->ndim; i-- > 0; distance *= length_of(a, i)) {
+    const uint64_t length = length_of(a, i);
+    double others = -1;
+    if (length < 4) continue;
+    for (unsigned j = 0; j < sizeof FAR / sizeof *FAR; j++) {
+      const double bits = mean_bits(info, type, src, n, distance * (FAR[j] < length ? FAR[j] : length / 2));
+      if (bits > others) others = bits;
+    }
+    if (others < 0) return 1;
+    const double enough = others - (others < 3 ? others / 10 : 0.3);
+    /* signals may be likest to what is some places before */
+    for (unsigned lag = 1; lag <= (a->ndim == 1 && length >= LONG_ROW ? NEAR : 1u); lag++) {
+      const double bits = mean_bits(info, type, src, n, lag * distance);
+      if (bits >= 0 && bits < enough) return 1;
+    }
+  }
+  return 0;
+}
