@@ -294,15 +294,16 @@ def same_elements(of_chunk: np.dtype, dtype: np.dtype) -> bool:
 
 
 def cut_of(shape: tuple[int, ...], dtype: np.dtype) -> Cut:
-    """How `encode` cuts an array in C order into blocks."""
+    """How `encode` cuts an array in C order into blocks, if it can be predicted."""
     box, block_len, _ = _core.blocks(describe(dtype)[0], False, shape)
     return Cut(shape, "C", box, block_len)
 
 
-def index_bound(cut: Cut) -> int:
-    """Bytes that hold header and block index of any chunk that `encode` makes of an array that is cut so."""
+def index_bound(shape: tuple[int, ...], dtype: np.dtype) -> int:
+    """Bytes that hold header and block index of any chunk that `encode` makes of such an array in C order."""
     fixed, unit, tolerances, varint, extent = 8, 6, 34, 10, 3
-    return fixed + unit + tolerances + varint + (varint + extent) * len(cut.shape) + 8 * cut.n_blocks + 4
+    n_blocks = _core.most_blocks(describe(dtype)[0], shape)
+    return fixed + unit + tolerances + varint + (varint + extent) * len(shape) + 8 * n_blocks + 4
 
 
 def block_offsets(buf: Any, header: Header) -> np.ndarray:

@@ -105,10 +105,11 @@ def from_rmse(x: Any, rmse: float, *, fill_value: Any = None, worst_case: bool =
     Notes
     -----
     The promise is for these values, encoded by this package with this tolerance alone (no relative
-    one), however the array is cut into chunks: every value comes back as the nearest point of a
-    lattice that depends on the tolerance and the dtype only, or exactly, and the error measured is
-    that to the lattice.  Other codecs with the same tolerance, and values written later, have other
-    errors.  The mean is over the finite values, and over real and imaginary parts of complex ones.
+    one) and ``predictor="none"``, however the array is cut into chunks: every value comes back as the
+    nearest point of a lattice that depends on the tolerance and the dtype only, or exactly, and the error
+    measured is that to the lattice.  Predicted values have errors that are much the same on average, but
+    depend on their neighbours; other codecs with the same tolerance, and values written later, have
+    other errors.  The mean is over the finite values, and over real and imaginary parts of complex ones.
 
     Examples
     --------

@@ -232,7 +232,7 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, Arr
         The decoder wants a whole chunk, but looks at nothing else of it.  The memory in between is
         never touched, so it costs next to nothing.
         """
-        (prefix,) = yield [RangeByteRequest(0, codec.index_bound(part.cut))]
+        (prefix,) = yield [RangeByteRequest(0, part.index_bound)]
         if prefix is None:
             return None
         prefix = prefix.as_numpy_array()
@@ -302,12 +302,15 @@ class _Part:
     index : tuple
         What selects the part from the values of `box`.
     cut : Cut
-        Of a chunk that `encode` makes.
+        Of a chunk that `encode` makes of what can be predicted.
+    index_bound : int
+        Bytes in which the header and the index of any chunk are.
     """
 
     box: tuple[Axis, ...]
     index: tuple[Any, ...]
     cut: Cut
+    index_bound: int
 
     @classmethod
     def of(cls, selection: Any, shape: tuple[int, ...], dtype: np.dtype) -> _Part | None:
@@ -336,7 +339,7 @@ class _Part:
                 for i, axis in enumerate(box)
             )
             box = tuple(range(axis, axis + 1) if isinstance(axis, int) else axis for axis in box)
-        return cls(box, index, codec.cut_of(shape, dtype))
+        return cls(box, index, codec.cut_of(shape, dtype), codec.index_bound(shape, dtype))
 
     def is_worth_ranges(self) -> bool:
         """Whether requests for its blocks are likely to cost less than one for the whole chunk."""

@@ -149,7 +149,11 @@ typedef struct {
  * needs less than that, as each of them has the room of a whole one. */
 int ac_bound(const ac_array *array, const ac_tuning *tuning, size_t *bound);
 
-/* How ac_encode cuts this array (tuning as there): fills in what *info says of elements and blocks. */
+/* Likewise the largest number of blocks. */
+int ac_most_blocks(const ac_array *array, const ac_tuning *tuning, uint64_t *blocks);
+
+/* How ac_encode cuts this array (tuning as there), if it is one that can be predicted: fills in what *info says of elements
+ * and blocks. */
 int ac_describe(const ac_array *array, const ac_tuning *tuning, ac_info *info);
 
 /* Encode `array->shape` elements at `src` (src_size bytes, aligned to the element) into dst.

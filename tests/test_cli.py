@@ -947,7 +947,7 @@ def test_inspect(sources, tmp_path, capsys, kind):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(ARRAYS)
     line = next(text for text in lines if text.startswith("temp: "))
-    assert "5x20x30, chunks 2x20x15" in line and "tol 0.000976562" in line and "uniform:6" in line
+    assert "5x20x30, chunks 2x20x15" in line and "tol 0.000976562" in line and "predicted:6" in line
     assert run("inspect", out, "--json", "--chunks") == 0
     entries = {e["name"]: e for e in json.loads(capsys.readouterr().out)}
     assert set(entries) == set(ARRAYS)
@@ -955,7 +955,7 @@ def test_inspect(sources, tmp_path, capsys, kind):
     assert temp["n_chunks"] == 6 and temp["bytes"] == sum(c["bytes"] for c in temp["chunks"])
     assert temp["bits_per_value"] == pytest.approx(8 * temp["bytes"] / 3000)
     assert temp["ratio"] == pytest.approx(12000 / temp["bytes"])
-    assert temp["chunks"][1] | {"corner": [0, 0, 15], "shape": [2, 20, 15], "mode": "uniform"} == temp["chunks"][1]
+    assert temp["chunks"][1] | {"corner": [0, 0, 15], "shape": [2, 20, 15], "mode": "predicted"} == temp["chunks"][1]
     assert "tol" not in entries["text"] and entries["text"]["codec"]
     assert entries["sub/deep/ints"]["tol"] == [0.0] and entries["sub/deep/ints"]["n_chunks"] == 4
     assert run("inspect", out, "--chunks") == 0
@@ -1040,7 +1040,7 @@ def test_inspect_through_other_codecs(tmp_path, capsys):
         assert run("inspect", tmp_path / name, "--json") == 0
         report = json.loads(capsys.readouterr().out)
         sizes[name] = report[-1]["bytes"]
-        assert report[-1]["tol"] == [TOL] and report[-1]["modes"] == {"uniform": 2}
+        assert report[-1]["tol"] == [TOL] and report[-1]["modes"] == {"predicted": 2}
         if name == "h5":
             assert report[0]["modes"] == {"uniform": 1, "uncoded": 1}
     assert min(sizes.values()) > 0

@@ -421,7 +421,7 @@ def test_the_chunk_cache_does_not_hide_what_is_written(f, threads):
         d[...]  # cached
         d[5] = 1  # and changed there
         hdf5.write(d, NORMAL + i, threads=threads)
-        assert np.array_equal(d[...], arraycodec.decode(encode(NORMAL + i, TOL)))
+        assert arraycodec.verify((NORMAL + i).astype("f4"), d[...], TOL)
         hdf5.write(d, -i, np.s_[3:20, 7], threads)
         assert (d[3:20, 7] == -i).all()
         d[40:, :3] = 5

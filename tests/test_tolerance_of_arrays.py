@@ -25,7 +25,7 @@ def mean_square(x, tol, pieces=1):
     errors = []
     for part in np.array_split(x.ravel(), pieces):
         finite = np.isfinite(part)
-        back = decode(encode(part, tol))
+        back = decode(encode(part, tol, predictor="none"))
         errors += [Fraction(a) - Fraction(b) for a, b in zip(part[finite].tolist(), back[finite].tolist(), strict=True)]
     return sum(e * e for e in errors) / max(1, len(errors))
 

@@ -245,7 +245,7 @@ class _Worker:
         for block in info.blocks:
             part = inside[first : first + block.count]
             first += block.count
-            if block.mode in ("uniform", "lattice"):
+            if block.mode in ("uniform", "lattice", "predicted"):
                 counts.needless += block.edges
                 if block.raw_exceptions:  # masked values may be in range: then this is too many
                     outside = block.count - int(np.count_nonzero(part)) - block.masked

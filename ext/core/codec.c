@@ -116,10 +116,10 @@ static int may_be_apart(const ac_info *info, const ac_tuning *tuning) {
   return n > 1 && info->count / n >= LEAST && ac_type_of(a->dtype)->kind == AC_KIND_FLOAT;
 }
 
-/* Boxes depend on what is predicted, and that on the values: room for any of them. */
-int ac_bound(const ac_array *array, const ac_tuning *tuning, size_t *bound) {
+/* Boxes depend on what is predicted, and that on the values: what any of them may need. */
+static int bounds(const ac_array *array, const ac_tuning *tuning, size_t *bound, uint64_t *blocks) {
   ac_tuning t = resolve(tuning);
-  *bound = 0;
+  *bound = *blocks = 0;
   for (unsigned way = 0; way < 3; way++) { /* predicted, so with every index of the slowest axis apart, not predicted */
     ac_info info;
     size_t room;
@@ -127,6 +127,7 @@ int ac_bound(const ac_array *array, const ac_tuning *tuning, size_t *bound) {
     if (!error) error = bound_for(&info, &room);
     if (error) return error;
     if (room > *bound) *bound = room;
+    if (info.n_blocks > *blocks) *blocks = info.n_blocks;
     if (way == 0 && !may_be_apart(&info, &t)) way++;
     if (way == 1) {
       if (!ac_predicts(&t)) break;
@@ -134,6 +135,16 @@ int ac_bound(const ac_array *array, const ac_tuning *tuning, size_t *bound) {
     }
   }
   return AC_OK;
+}
+
+int ac_bound(const ac_array *array, const ac_tuning *tuning, size_t *bound) {
+  uint64_t blocks;
+  return bounds(array, tuning, bound, &blocks);
+}
+
+int ac_most_blocks(const ac_array *array, const ac_tuning *tuning, uint64_t *blocks) {
+  size_t bound;
+  return bounds(array, tuning, &bound, blocks);
 }
 
 /* One call of ac_encode, shared by its threads.

@@ -53,8 +53,9 @@ static void take_part(const ac_box *box, const ac_box *part, uint32_t from, unsi
 }
 
 /* A part of a block, of at most so many values: values of `size` bytes, and what is known of them.  It is in the middle, but
- * where something is masked: there it is the one of some that has least of it. */
-static uint32_t take_sample(uint32_t most, const ac_box *box, int masked, ac_box *part, unsigned size, const uint8_t *values,
+ * where something is masked: there it is the one of some that has least of it.  Its rows are longer than other extents by a
+ * factor of 2^long_rows. */
+static uint32_t take_sample(uint32_t most, const ac_box *box, int masked, unsigned long_rows, ac_box *part, unsigned size, const uint8_t *values,
                             const uint8_t *known, uint8_t *to, uint8_t *known_to) {
   enum { STEPS = 4, PLACES = 1 << 2 * AC_BOX_NDIM };
   uint64_t n = 1;
@@ -63,7 +64,7 @@ static uint32_t take_sample(uint32_t most, const ac_box *box, int masked, ac_box
   while (n > most) {
     unsigned longest = 0;
     for (unsigned d = 1; d < box->ndim; d++)
-      if (part->extent[d] >> (d + 1 == box->ndim) >= part->extent[longest]) longest = d;
+      if (part->extent[d] >> (d + 1 == box->ndim ? long_rows : 0) >= part->extent[longest]) longest = d;
     n /= part->extent[longest];
     part->extent[longest] = (part->extent[longest] + 1) / 2;
     n *= part->extent[longest];
@@ -328,13 +329,14 @@ int ac_field_choose(const ac_scale *scale, const ac_box *box, const void *values
   sample v = {.tuning = tuning, .room = m, .integers = m->integers, .known = s->tokens, .blurred = (int32_t *)m->spans, .finer = (int32_t *)m->corrected, .there = m->v};
   uint8_t *const some = (uint8_t *)s->wide;
   candidate best = {.bits = 1e300};
+  const unsigned long_rows = tuning->predictor == AC_PREDICTOR_LINEAR ? 8 : 1;
   unsigned finest = 0;
   uint8_t masked = 0;
   for (uint32_t i = 0; i < n; i++) masked |= m->known[i];
   for (unsigned fold = folds; fold-- > 0;) {
     if (ac_fold_limit(scale->type->dtype, fold) == 0 || (fold && finest)) continue; /* the finest that they are on */
     v.fold = fold;
-    v.n = take_sample(of_sample, box, masked, &v.box, size, values, m->known, some, s->tokens);
+    v.n = take_sample(of_sample, box, masked, long_rows, &v.box, size, values, m->known, some, s->tokens);
     if (!ac_field_quantize(fold, scale, some, v.n, m->integers, s->tokens)) continue;
     if (fold > finest) finest = fold;
     candidate list[MOST_CANDIDATES];

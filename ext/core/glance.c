@@ -47,44 +47,73 @@ int ac_glance_apart(const ac_info *info, const void *src) {
 
 /* The mean logarithm of differences, in tolerances and beside one, between values that are `distance` apart.  Negative if nearly
  * all of them are special. */
-static double mean_bits(const ac_info *info, const ac_type *type, const uint8_t *src, uint64_t n, uint64_t distance) {
+static double mean_bits(const ac_info *info, const ac_type *type, const uint8_t *src, uint64_t n, uint64_t distance, uint32_t places) {
   uint64_t sum = 0;
   uint32_t found = 0;
-  for (uint32_t i = 0; i < SAMPLE; i++) {
+  for (uint32_t i = 0; i < places; i++) {
     const uint64_t at = place_of(i, n - distance);
     const double d = fabs(value_at(info, type, src, at) - value_at(info, type, src, at + distance)) / info->tol;
     if (!(d <= DBL_MAX)) continue;
     sum += ac_log2(d < 0x1p24 ? (uint32_t)(d * 16) + 16 : 1u << 28);
     found++;
   }
-  return found < SAMPLE / 16 ? -1 : (double)sum / 65536 / found - 4;
+  return found < places / 16 + 1 ? -1 : (double)sum / 65536 / found - 4;
+}
+
+/* Is a row of values a signal, which those before each tell more of than the last one alone?  By the error that linear
+ * prediction leaves (N. Levinson, J. Math. Phys. 25 (1947) 261) in a few pieces. */
+static int is_signal(const ac_info *info, const ac_type *type, const uint8_t *src, uint64_t first, uint64_t length, uint64_t distance) {
+  enum { PIECES = 4, PIECE = 256, ORDER = 12 };
+  double r[ORDER + 1] = {0};
+  if (length < PIECE) return 0;
+  for (unsigned piece = 0; piece < PIECES; piece++) {
+    const uint64_t from = (length - PIECE) / (PIECES - 1) * piece;
+    double x[PIECE], mean = 0;
+    for (unsigned i = 0; i < PIECE; i++) {
+      x[i] = value_at(info, type, src, first + (from + i) * distance) / info->tol;
+      mean += x[i] / PIECE;
+    }
+    if (!(fabs(mean) < 0x1p60)) return 1; /* special values, and what is far beyond any lattice */
+    for (unsigned lag = 0; lag <= ORDER; lag++)
+      for (unsigned i = lag; i < PIECE; i++) r[lag] += (x[i] - mean) * (x[i - lag] - mean);
+  }
+  double a[ORDER + 1] = {1}, error = r[0];
+  for (unsigned i = 1; i <= ORDER && error > 0; i++) {
+    double sum = 0, next[ORDER + 1];
+    for (unsigned j = 0; j < i; j++) sum += a[j] * r[i - j];
+    const double k = -sum / error;
+    for (unsigned j = 0; j <= i; j++) next[j] = (j < i ? a[j] : 0) + k * (j ? a[i - j] : 0);
+    memcpy(a, next, (i + 1) * sizeof *a);
+    error *= 1 - k * k;
+  }
+  return error < r[0] / 2;
 }
 
 /* Next ones are compared with some that are not so near, but where values may be as large: arrays of which parts are larger than
  * others have neighbours that are alike, and are no more predictable for that. */
 int ac_glance_predictable(const ac_info *info, const void *src) {
-  enum { NEAR = 8, LONG_ROW = 256 };
+  enum { LEAST = 64, FEW = 4 };
   static const uint64_t FAR[] = {13, 29};
   const ac_array *a = &info->array;
   const ac_type *type = ac_type_of(a->dtype);
   const uint64_t n = info->count * type->values;
-  if (n < 2 * SAMPLE) return 1;
+  if (n < LEAST) return 0; /* what it would take to say how */
+  const uint32_t places = n < 2 * SAMPLE ? (uint32_t)(n / 2) : SAMPLE;
+  const double scatter = sqrt((double)SAMPLE / places);
   uint64_t distance = type->values;
   for (unsigned i = a->ndim; i-- > 0; distance *= length_of(a, i)) {
     const uint64_t length = length_of(a, i);
     double others = -1;
     if (length < 4) continue;
     for (unsigned j = 0; j < sizeof FAR / sizeof *FAR; j++) {
-      const double bits = mean_bits(info, type, src, n, distance * (FAR[j] < length ? FAR[j] : length / 2));
+      const double bits = mean_bits(info, type, src, n, distance * (FAR[j] < length ? FAR[j] : length / 2), places);
       if (bits > others) others = bits;
     }
     if (others < 0) return 1;
-    const double enough = others - (others < 3 ? others / 10 : 0.3);
-    /* signals may be likest to what is some places before */
-    for (unsigned lag = 1; lag <= (a->ndim == 1 && length >= LONG_ROW ? NEAR : 1u); lag++) {
-      const double bits = mean_bits(info, type, src, n, lag * distance);
-      if (bits >= 0 && bits < enough) return 1;
-    }
+    const double bits = mean_bits(info, type, src, n, distance, places);
+    if (bits >= 0 && bits < others - (others > 3 ? 0.3 : others > 0.8 ? others / 10 : 0.08) * scatter) return 1;
+    /* rows, or rows of vectors */
+    if (distance <= FEW * type->values && is_signal(info, type, src, n / 2 / (length * distance) * length * distance, length, distance)) return 1;
   }
   return 0;
 }

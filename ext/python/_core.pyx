@@ -113,7 +113,7 @@ cdef tuple blocks_of(const ac_info *info):
 
 
 def blocks(int dtype, bint f_order, tuple shape):
-    """How `encode` cuts an array of this dtype code, order and shape: see `Chunk.blocks`."""
+    """How `encode` cuts an array of this dtype code, order and shape, if it can be predicted: see `Chunk.blocks`."""
     cdef ac_array array
     cdef ac_info info
     describe(&array, dtype, False, f_order, shape)
@@ -121,6 +121,17 @@ def blocks(int dtype, bint f_order, tuple shape):
         array.multiple = 1
     check(ac_describe(&array, NULL, &info))
     return blocks_of(&info)
+
+
+def most_blocks(int dtype, tuple shape):
+    """The largest number of blocks that `encode` may make of an array in C order of this dtype code and shape."""
+    cdef ac_array array
+    cdef uint64_t n = 0
+    describe(&array, dtype, False, False, shape)
+    if dtype == AC_DATETIME64 or dtype == AC_TIMEDELTA64:
+        array.multiple = 1
+    check(ac_most_blocks(&array, NULL, &n))
+    return n
 
 
 cdef bytes encode_memory(const ac_array *array, const ac_tolerance *tolerance, const ac_tuning *tuning,

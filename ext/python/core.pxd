@@ -118,6 +118,7 @@ cdef extern from "arraycodec.h" nogil:
         uint64_t step
         ptrdiff_t stride
     int ac_bound(const ac_array *array, const ac_tuning *tuning, size_t *bound)
+    int ac_most_blocks(const ac_array *array, const ac_tuning *tuning, uint64_t *blocks)
     int ac_describe(const ac_array *array, const ac_tuning *tuning, ac_info *info)
     int ac_encode(const ac_array *array, const ac_tolerance *tolerance, const ac_tuning *tuning, unsigned threads,
                   const void *src, size_t src_size, void *dst, size_t capacity, size_t *size)
