@@ -1042,7 +1042,7 @@ def test_inspect_through_other_codecs(tmp_path, capsys):
         sizes[name] = report[-1]["bytes"]
         assert report[-1]["tol"] == [TOL] and report[-1]["modes"] == {"predicted": 2}
         if name == "h5":
-            assert report[0]["modes"] == {"uniform": 1, "uncoded": 1}
+            assert report[0]["modes"] == {"predicted": 1, "uncoded": 1}
     assert min(sizes.values()) > 0
 
 

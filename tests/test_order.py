@@ -15,11 +15,12 @@ CODES = {"f2": 3, "f4": 1, "f8": 2, "c8": 5, "c16": 6}
 
 
 def at_level(x, tol, level, **tuning):
-    """A chunk of an array in its own byte order and memory order, without a predictor, which would have other values."""
+    """A chunk of an array in its own byte order and memory order; without a predictor, so that all have the same values."""
     fortran = x.flags.f_contiguous and not x.flags.c_contiguous
     big = x.dtype.newbyteorder("=") != x.dtype
     data = np.frombuffer(x.tobytes("A"), "u1")
-    return _core.encode(data, CODES[x.dtype.str[1:]], big, fortran, x.shape, tol, level=level, predictor=_core.PREDICTORS["none"], **tuning)
+    tuning |= {"level": level, "predictor": _core.PREDICTORS["none"]}
+    return _core.encode(data, CODES[x.dtype.str[1:]], big, fortran, x.shape, tol, **tuning)
 
 
 def matrix(rows, columns, dtype="f4", seed=0, axis=1, spread=1.0):

@@ -11,11 +11,14 @@
 
 #include "weigh.h"
 
-/* Values of a sample; of each class of them that are weighed. */
-enum { SAMPLE = 1 << 14, LARGE_SAMPLE = 1 << 15, WEIGHED = 1 << 10 };
-/* From these levels on: signals; more predictors are attempted; the sample is large, and predictors are attempted at length. */
-enum { LINEAR_LEVEL = 3, IMPROVE_LEVEL = 5, ATTEMPT_LEVEL = 4, LONG_LEVEL = 7 };
+/* Values of a sample: a part of those of the block, or, from LONG_LEVEL on, so many; of each class of them that are weighed. */
+enum { PART = 16, LEAST_SAMPLE = 1 << 12, LARGE_SAMPLE = 1 << 15, WEIGHED = 1 << 10 };
+/* Level 1 has differences only, the others interpolation, too.  From these levels on there is also: linear prediction along
+ * rows; rules chosen again, by all values and what decoders have; a large sample, and more units of the first index. */
+enum { LINEAR_LEVEL = 3, IMPROVE_LEVEL = 5, LONG_LEVEL = 7 };
+/* How many predictors are attempted, by level. */
 enum { MOST_CANDIDATES = 12 };
+static const uint8_t CANDIDATES[AC_MAX_LEVEL + 1] = {0, 1, 1, 1, 2, 2, 2, 4, 8, MOST_CANDIDATES};
 
 typedef struct {
   ac_field f;
@@ -303,7 +306,8 @@ static void attempt_signal(const sample *v, candidate *best) {
 }
 
 /* ---- choice ---- */
-ac_outcome ac_field_attempt(ac_field *f, const ac_box *box, const ac_tuning *tuning, uint32_t n, const ac_room *m) {
+/* Attempt all values, which are split, with rules that are chosen again by what f->rules says. */
+static ac_outcome attempt_with(ac_field *f, const ac_box *box, const ac_tuning *tuning, uint32_t n, const ac_room *m) {
   ac_predictor *p = &f->predictor;
   int32_t *there = m->walk.r;
   if (f->rules == AC_RULES_OF_BLURRED) {
@@ -313,28 +317,47 @@ ac_outcome ac_field_attempt(ac_field *f, const ac_box *box, const ac_tuning *tun
     blur(&v, n, AC_FOLD[f->fold], v.blurred);
     split_blurred(&v, f, p->first_unit < p->unit);
   }
-  split_values(f, m->integers, m->known, m);
   if (f->rules == AC_RULES_OF_DECODED) ac_attempt(f, tuning, n, m, AC_ATTEMPT_VALUES);
   if (f->rules) ac_weigh(p, AC_RULES_AND_TRUST, m->x, there, m->flags, n / 64 + 1, &m->walk);
   return ac_attempt(f, tuning, n, m, AC_ATTEMPT_CONTEXTS);
 }
 
+ac_outcome ac_field_attempt(ac_field *f, const ac_box *box, const ac_tuning *tuning, uint32_t n, const ac_room *m) {
+  static const uint8_t WAYS[] = {AC_RULES_OF_SAMPLE, AC_RULES_OF_DECODED, AC_RULES_OF_DECODED, AC_RULES_OF_BLURRED, AC_RULES_OF_DECODED};
+  split_values(f, m->integers, m->known, m);
+  if (ac_level(tuning) < LONG_LEVEL || !f->predictor.pyramid.levels) return attempt_with(f, box, tuning, n, m);
+  /* each with the rules that the one before it had, and the best once more */
+  ac_field next = *f;
+  double least = 1e300;
+  for (unsigned i = 0; i < sizeof WAYS; i++) {
+    next.rules = WAYS[i];
+    const ac_outcome o = attempt_with(&next, box, tuning, n, m);
+    if (o.bits >= least) continue;
+    least = o.bits;
+    *f = next;
+  }
+  f->rules = AC_RULES_OF_SAMPLE;
+  return attempt_with(f, box, tuning, n, m);
+}
+
 int ac_field_choose(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_tuning *tuning,
                     unsigned folds, const ac_encode_scratch *s, const ac_room *m, ac_field *field) {
-  static const uint8_t CANDIDATES[AC_MAX_LEVEL + 1] = {0, 1, 1, 1, 2, 2, 2, 4, 8, MOST_CANDIDATES};
+  enum { FEW_BITS = 5 /* values to a bit */ };
   const unsigned level = ac_level(tuning), any = tuning->predictor == AC_PREDICTOR_AUTO;
   const unsigned size = scale->type->size, most = CANDIDATES[level];
-  const uint32_t of_sample = level < LONG_LEVEL ? (n / 16 > SAMPLE / 4 ? n / 16 : SAMPLE / 4) : LARGE_SAMPLE;
+  const uint32_t of_sample = level >= LONG_LEVEL ? LARGE_SAMPLE : n / PART > LEAST_SAMPLE ? n / PART : LEAST_SAMPLE;
   /* samples are where the whole will be; residuals have no use for their room while predictors are weighed */
-  sample v = {.tuning = tuning, .room = m, .integers = m->integers, .known = s->tokens, .blurred = (int32_t *)m->spans, .finer = (int32_t *)m->corrected, .there = m->v};
+  sample v = {.tuning = tuning, .room = m, .integers = m->integers, .known = s->tokens,
+              .blurred = (int32_t *)m->spans, .finer = (int32_t *)m->corrected, .there = m->v};
   uint8_t *const some = (uint8_t *)s->wide;
   candidate best = {.bits = 1e300};
   const unsigned long_rows = tuning->predictor == AC_PREDICTOR_LINEAR ? 8 : 1;
+  const int fine = level > AC_MIN_LEVEL || tuning->predictor == AC_PREDICTOR_LINEAR;
   unsigned finest = 0;
   uint8_t masked = 0;
   for (uint32_t i = 0; i < n; i++) masked |= m->known[i];
   for (unsigned fold = folds; fold-- > 0;) {
-    if (ac_fold_limit(scale->type->dtype, fold) == 0 || (fold && finest)) continue; /* the finest that they are on */
+    if (ac_fold_limit(scale->type->dtype, fold) == 0 || (fold && (finest || !fine))) continue; /* the finest that they are on */
     v.fold = fold;
     v.n = take_sample(of_sample, box, masked, long_rows, &v.box, size, values, m->known, some, s->tokens);
     if (!ac_field_quantize(fold, scale, some, v.n, m->integers, s->tokens)) continue;
@@ -347,6 +370,9 @@ int ac_field_choose(const ac_scale *scale, const ac_box *box, const void *values
     attempt_all(&v, list, n_list, &best);
     attempt_signal(&v, &best);
   }
-  if (best.bits < 1e300 && best.f.predictor.pyramid.levels && !best.f.rules && best.bits > 0.2 * v.n) best.f.rules = AC_RULES_OF_BLURRED;
-  return best.bits < 1e300 && for_whole(&best.f, box, field);
+  if (best.bits == 1e300) return 0;
+  /* where there are so few bits, what is blurred is too far from what decoders have */
+  if (level >= IMPROVE_LEVEL && best.f.predictor.pyramid.levels && best.f.rules == AC_RULES_OF_SAMPLE && FEW_BITS * best.bits > v.n)
+    best.f.rules = AC_RULES_OF_BLURRED;
+  return for_whole(&best.f, box, field);
 }

@@ -99,7 +99,8 @@ int ac_glance_predictable(const ac_info *info, const void *src) {
   const uint64_t n = info->count * type->values;
   if (n < LEAST) return 0; /* what it would take to say how */
   const uint32_t places = n < 2 * SAMPLE ? (uint32_t)(n / 2) : SAMPLE;
-  const double scatter = sqrt((double)SAMPLE / places);
+  double scatter = 1; /* means of fewer differ by more: no function of libm says by how much */
+  for (uint32_t p = places; p < SAMPLE; p *= 4) scatter *= 2;
   uint64_t distance = type->values;
   for (unsigned i = a->ndim; i-- > 0; distance *= length_of(a, i)) {
     const uint64_t length = length_of(a, i);
