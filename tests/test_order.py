@@ -15,7 +15,7 @@ CODES = {"f2": 3, "f4": 1, "f8": 2, "c8": 5, "c16": 6}
 
 
 def at_level(x, tol, level, **tuning):
-    """A chunk of an array in its own byte order and memory order; without a predictor, so that all have the same values."""
+    """A chunk of an array in its own byte order and memory order; without a predictor: with, values are other ones."""
     fortran = x.flags.f_contiguous and not x.flags.c_contiguous
     big = x.dtype.newbyteorder("=") != x.dtype
     data = np.frombuffer(x.tobytes("A"), "u1")

@@ -52,7 +52,7 @@ void ac_folds_find(const ac_scale *scale, const void *values, uint32_t n, uint8_
   ac_active_kernels()->belongs[dtype == AC_FLOAT64](values, step, limit, AC_FOLDS, n, on);
 }
 
-enum { PIECE = 1024 };
+enum { PIECE = 1024, MANY = 32 };
 
 /* Values are looked at one by one only if a glance does not exclude them: most arrays never were on a finer lattice. */
 uint32_t ac_fine_find(const ac_scale *scale, const void *values, uint32_t n, uint32_t *index) {
@@ -66,19 +66,29 @@ uint32_t ac_fine_find(const ac_scale *scale, const void *values, uint32_t n, uin
   for (uint32_t from = 0; from < n; from += PIECE) {
     const uint32_t m = n - from < PIECE ? n - from : PIECE;
     const uint8_t *const piece = (const uint8_t *)values + (size_t)from * scale->type->size;
-    uint8_t suspect[PIECE] = {0};
+    uint8_t suspect[PIECE];
+    memset(suspect, 0, m);
     uint32_t any = 0;
     for (unsigned f = 1; f < AC_FOLDS && !all; f++) any += kernels->suspects[is_double](piece, step[f], m, suspect);
     if (!any && !all) continue;
+    if (all || any > m / MANY) { /* as those on the uniform lattice are */
+      uint8_t on[PIECE];
+      uint8_t fine = 0;
+      kernels->belongs[is_double](piece, step, limit, AC_FOLDS, m, on);
+      for (uint32_t j = 0; j < m; j++) fine |= on[j] & (uint8_t)((on[j] & 1) - 1);
+      for (uint32_t j = 0; j < m && fine; j++) {
+        index[found] = from + j; /* found <= from + j */
+        found += on[j] > 1 && !(on[j] & 1);
+      }
+      continue;
+    }
     for (uint32_t j = 0; j < m; j++) {
       uint8_t on;
-      if (!all) {
-        while (j + 8 <= m && !ac_load64(suspect + j)) j += 8;
-        while (j < m && !suspect[j]) j++;
-        if (j == m) break;
-      }
+      while (j + 8 <= m && !ac_load64(suspect + j)) j += 8;
+      while (j < m && !suspect[j]) j++;
+      if (j == m) break;
       kernels->belongs[is_double](piece + (size_t)j * scale->type->size, step, limit, AC_FOLDS, 1, &on);
-      index[found] = from + j; /* found <= from + j */
+      index[found] = from + j;
       found += on > 1 && !(on & 1);
     }
   }
