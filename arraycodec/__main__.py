@@ -75,10 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     rtol_help = "relative tolerance, below 1, of each value; with --tol the larger of both applies"
 
     level_help = "how hard the encoder looks: 1 (fast) to 9 (smallest); default 5"
-    predictor_help = (
-        "what values are predicted from: none (default), auto, lorenzo, interpolation or linear; what is written into "
-        "the same store later must keep to none, or to any of the others"
-    )
+    predictor_help = "what values are predicted from: auto (default), none, lorenzo, interpolation or linear"
 
     def add(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text)

@@ -6,6 +6,7 @@ import pytest
 from arraycodec import decode, encode, inspect, verify
 
 PREDICTING = AUTO, LORENZO, INTERPOLATION, LINEAR = "auto", "lorenzo", "interpolation", "linear"
+PREDICTORS = ("none", *PREDICTING)
 
 
 def field(shape, seed=0, noise=1e-3):
@@ -87,6 +88,30 @@ def test_signals(shape, dtype):
 def test_noise_stays_as_it_is():
     x = np.random.default_rng(1).normal(size=(100, 300)).astype("f4")
     assert len(encode(x, tol=1e-3, predictor=AUTO)) <= 1.02 * len(encode(x, tol=1e-3, predictor="none"))
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_nothing_to_predict_is_left_alone(dtype):
+    """Weights: parts of one array that are larger than others, sparse ones, few bits; as without a predictor."""
+    rng = np.random.default_rng(7)
+    scales = np.repeat(np.exp(rng.normal(size=60)), 1500)
+    noise = (rng.normal(size=scales.size) * scales).astype(dtype)
+    sparse = np.where(rng.random(noise.size) < 0.05, noise, 0).astype(dtype)
+    for x in (noise, noise.reshape(300, 300), sparse, np.rint(noise), rng.normal(size=50).astype(dtype)):
+        assert encode(x, tol=1e-3, predictor=AUTO) == encode(x, tol=1e-3, predictor="none")
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "f2"])
+def test_predictors_mix_in_a_store(dtype):
+    """What one of them makes of values, the others keep; only what came back as it was may still be rounded."""
+    x = field((30, 40, 25)).astype(dtype)
+    x[3:9, 10:20] = 0
+    for tol in (0.05, 1e-3):
+        for before in PREDICTORS:
+            y = decode(encode(x, tol=tol, predictor=before))
+            for after in PREDICTORS:
+                z = decode(encode(y, tol=tol, predictor=after, level=int(np.random.default_rng(1).integers(1, 10))))
+                assert not ((y != z) & (y != x)).any() and verify(x, z, tol)
 
 
 def test_boxes_and_threads():

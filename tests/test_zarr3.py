@@ -11,6 +11,7 @@ from arrays import assert_within, check_rewrites, payload_nans
 from reference import crc32c
 
 from arraycodec import AnsQuant, ArraycodecError, _core, decode, encode, peek, verify
+from arraycodec.codec import cut_of
 
 zarr = pytest.importorskip("zarr")
 if int(zarr.__version__.split(".")[0]) < 3:
@@ -315,6 +316,18 @@ def test_boxes_are_fetched_by_ranges(tmp_path, selection, requests, share):
     expected = decode(chunk)
     assert np.array_equal(z[selection], expected[selection])
     assert store.requests == requests and store.bytes <= share * len(chunk)
+
+
+def test_more_boxes_than_expected(tmp_path):
+    """Unrelated planes have a box each: the index is longer than that of the boxes of a smooth array."""
+    i, j = np.indices((200, 170))
+    planes = [np.sin(i / (9 + k)) * np.cos(j / (5 + k)) * 10.0 ** (k % 3) * (-1) ** k for k in range(40)]
+    x = np.stack(planes).astype("f4")
+    create(tmp_path / "a", x, x.shape)
+    chunk = encode(x, TOL)
+    assert peek(chunk).n_blocks > 3 * cut_of(x.shape, x.dtype).n_blocks
+    z = zarr.open_array(str(tmp_path / "a"), mode="r")
+    assert np.array_equal(z[5, :3, 9], decode(chunk)[5, :3, 9])
 
 
 def test_arrays_of_indices_beside_single_ones(tmp_path):
