@@ -144,7 +144,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     against.add_argument(
         "--predictor", choices=PREDICTORS, action="append", default=[], metavar="NAME",
-        help="predictor of this package, auto (default), none, lorenzo, interpolation, linear; repeated: a row for each",
+        help="predictor of this package, default auto; repeated: a row for each",
     )  # fmt: skip
     against.add_argument(
         "--threads", type=_number(1, 1024), action="append", metavar="N",
