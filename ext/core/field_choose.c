@@ -17,7 +17,7 @@ enum { PART = 16, LEAST_SAMPLE = 1 << 12, LARGE_SAMPLE = 1 << 15, WEIGHED = 1 <<
  * rows; rules chosen again, by all values and what decoders have; a large sample, and more units of the first index. */
 enum { LINEAR_LEVEL = 3, IMPROVE_LEVEL = 5, LONG_LEVEL = 7 };
 /* How many predictors are attempted, by level. */
-enum { MOST_CANDIDATES = 12 };
+enum { MOST_CANDIDATES = 20 };
 static const uint8_t CANDIDATES[AC_MAX_LEVEL + 1] = {0, 1, 1, 1, 2, 2, 2, 4, 8, MOST_CANDIDATES};
 
 typedef struct {
@@ -220,7 +220,19 @@ static void weigh_references(const sample *v, candidate *best) {
   weigh_reference(v, &without, best->f.predictor.reference, 1, best);
 }
 
-/* Every predictor of a kind that may be tried: the best for some axes into the list. */
+/* With each of them, whatever it saves, into the list. */
+static void list_references(const sample *v, const candidate *without, candidate *best, unsigned *n, unsigned most) {
+  for (int finer = 0; finer < (FINER_UNIT[v->fold] == without->f.predictor.unit ? 1 : 2); finer++) {
+    split_blurred(v, &without->f, finer);
+    for (unsigned reference = 1; reference < AC_REFERENCES; reference++) {
+      candidate c = {.bits = 1e300};
+      weigh_reference(v, without, reference, finer, &c);
+      consider(best, n, most, &c);
+    }
+  }
+}
+
+/* Every predictor of a kind that may be tried: the best for some axes into the list, at the highest level all. */
 static void weigh_all(const sample *v, int raster, candidate *best, unsigned *n, unsigned most) {
   const ac_room *m = v->room;
   for (unsigned first = 0; first < v->box.ndim; first++)
@@ -231,7 +243,9 @@ static void weigh_all(const sample *v, int raster, candidate *best, unsigned *n,
       split_blurred(v, &c.f, 0);
       c.bits = (double)ac_weigh(&c.f.predictor, AC_RULES, m->x, v->there, m->flags, WEIGHED, &m->walk) / 65536 -
                v->n * (double)ac_log2(c.f.predictor.unit) / 65536;
-      if (!raster && c.f.predictor.pyramid.outer > 1) weigh_references(v, &c);
+      const int refers = !raster && c.f.predictor.pyramid.outer > 1, each = ac_level(v->tuning) == AC_MAX_LEVEL;
+      if (refers && each) list_references(v, &c, best, n, most);
+      else if (refers) weigh_references(v, &c);
       consider(best, n, most, &c);
     }
 }
