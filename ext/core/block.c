@@ -9,7 +9,7 @@
  *     exact     wide integers, bit for bit
  *     lattice   wide integers: integers with a tolerance, floats with a relative bound
  *     affine    windows section of the integers that packed floats were made of
- *     predicted residuals of predictions on a lattice (field.c); its mask leaves all places where they are
+ *     predicted residuals of predictions on a lattice (field.h); its mask leaves all places where they are
  *
  * Between mask or order and the values of uniform and predicted blocks a list of fine values may stand (fine.h).
  *

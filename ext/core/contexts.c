@@ -1,4 +1,4 @@
-/* contexts.c: see contexts.h.  Between the residuals of a block (field.c) and rANS: which tables there are, and how
+/* contexts.c: see contexts.h.  Between the residuals of a block (attempt.c, field_decode.c) and rANS: which tables there are, and how
  * they stand in the stream.
  *
  * Invariants: a context of one token has no raw bits; no token has more than AC_MAX_RAW_BITS of them, k included.

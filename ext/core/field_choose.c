@@ -97,7 +97,8 @@ static uint32_t take_sample(uint32_t most, const ac_box *box, int masked, unsign
   return (uint32_t)n;
 }
 
-/* Values as decoders will have them, about: what residuals in units make of predictions, which here are from both sides: the first ones. */
+/* The first values as decoders will have them, about: what residuals in units make of predictions, which here are from both
+ * sides. */
 static void blur(const sample *v, uint32_t first, unsigned unit, int32_t *blurred) {
   const ac_kernels *kernels = ac_active_kernels();
   const int32_t *const x = v->integers;

@@ -149,9 +149,6 @@ static uint8_t lanes_of_bytes(double bytes) {
   return bytes > 24 << 10 ? 64 : bytes > 6 << 10 ? 32 : bytes > 2 << 10 ? 16 : bytes > 512 ? 8 : 4;
 }
 
-/* From this level on, rules are chosen again by all values. */
-enum { IMPROVE_LEVEL = 7, IMPROVEMENTS = 3 };
-
 size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_mask *mask,
                        const ac_tuning *tuning, ac_encode_scratch *s, uint8_t **bytes, size_t most, uint32_t *n_fine) {
   const ac_room m = ac_room_in(s, n);

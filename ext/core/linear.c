@@ -1,4 +1,4 @@
-/* linear.c: see linear.h.  Between the integers of a block (field.c) and their residuals, where rows are signals.
+/* linear.c: see linear.h.  Between the integers of a block (attempt.c, field_decode.c) and their residuals, where rows are signals.
  *
  * Invariant: doubles choose coefficients, integers predict: no machine decodes anything else.
  */

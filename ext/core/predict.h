@@ -72,7 +72,7 @@ typedef struct {
   const int32_t *before;    /* what its rows before say, or NULL for zeros */
 } ac_raster_row;
 
-/* Scratch: for n values. */
+/* Scratch: for n values, behind each of which (but magnitudes and `row`) AC_PIECE_SLACK more can be read, whatever they are. */
 typedef struct {
   int32_t *r;             /* reconstructions, in the order of the stream */
   uint8_t *magnitude;     /* of residuals, in the same order */

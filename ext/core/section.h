@@ -23,7 +23,7 @@ typedef struct {
   uint8_t *values;    /* without what is masked */
   int64_t *wide;      /* integers of 64 bits */
   uint8_t *low;       /* their low bytes, plane by plane */
-  int32_t *field;     /* of predicted values: see field.c, which lays it out */
+  int32_t *field;     /* of predicted values: see attempt.c, which lays it out */
   ac_stopwatch *watch; /* or NULL */
 } ac_encode_scratch;
 
