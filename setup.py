@@ -1,4 +1,4 @@
-"""Build: one C core, compiled once into the Cython module and once into the HDF5 filter plugin.
+"""Build: one C core, compiled once, in parallel, and linked into the Cython module and into the HDF5 filter plugin.
 
 Metadata is in pyproject.toml.  The plugin is a plain shared library without Python symbols and
 without a link to libhdf5; HDF5 finds it by its name (lib*.so) in arraycodec/plugins.
@@ -6,6 +6,7 @@ without a link to libhdf5; HDF5 finds it by its name (lib*.so) in arraycodec/plu
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from glob import glob
 
 from Cython.Build import cythonize
@@ -23,7 +24,10 @@ CFLAGS = [
     *("-fno-fast-math", "-fno-finite-math-only", "-fsigned-zeros", "-fno-associative-math", "-fno-reciprocal-math"),
     # elements are moved as integers of their size, whatever they are
     *("-fno-math-errno", "-fno-trapping-math", "-fno-strict-aliasing", "-pthread"),
+    *("-Wall", "-Wextra"),
 ]
+# of what Cython makes, where no time is spent
+WRAPPER_CFLAGS = ["-std=gnu11", "-O1", "-fvisibility=hidden", "-pthread"]
 
 # HDF5 unloads its plugins.  Ours stays mapped: its threads keep scratch (ext/core/scratch.c).  Apple's
 # linker has no such option.
@@ -33,30 +37,50 @@ PLUGIN = "libh5arraycodec"
 
 core = Extension(
     "arraycodec._core",
-    ["ext/python/_core.pyx", *CORE],
+    ["ext/python/_core.pyx"],
     include_dirs=["ext", "ext/python"],
-    depends=HEADERS,
-    extra_compile_args=CFLAGS,
+    depends=[*HEADERS, *CORE],
+    extra_compile_args=WRAPPER_CFLAGS,
     extra_link_args=["-pthread"],
 )
 plugin = Extension(
     f"arraycodec.plugins.{PLUGIN}",
-    [*sorted(glob("ext/hdf5/*.c")), *CORE],
+    sorted(glob("ext/hdf5/*.c")),
     include_dirs=["ext"],
-    depends=HEADERS,
-    extra_compile_args=[*CFLAGS, "-Wall", "-Wextra"],
+    depends=[*HEADERS, *CORE],
+    extra_compile_args=CFLAGS,
     extra_link_args=["-pthread", *NEVER_UNLOADED],
     libraries=["dl"] if sys.platform.startswith("linux") else [],
 )
 
 
 class BuildExt(build_ext):
-    """Gives the plugin the name HDF5 looks for, and no Python entry point."""
+    """Compiles the core for both, and gives the plugin the name HDF5 looks for, and no Python entry point."""
+
+    def finalize_options(self):
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count() or 1
 
     def run(self):
         if self.inplace:  # also an editable install; setuptools copies into it without making it
             os.makedirs("arraycodec/plugins", exist_ok=True)
         super().run()
+
+    def build_extensions(self):
+        with ThreadPoolExecutor(int(self.parallel)) as threads:
+            largest_first = sorted(CORE, key=os.path.getsize, reverse=True)
+            objects = sorted(threads.map(self.compile_core, largest_first))
+        for extension in self.extensions:
+            extension.extra_objects = objects
+        super().build_extensions()
+
+    def compile_core(self, source):
+        """The object of a file of the core; what stands there, if it is newer than all that it is made of."""
+        [target] = self.compiler.object_filenames([source], output_dir=self.build_temp)
+        made_of = [source, __file__, *HEADERS]
+        if self.force or not os.path.exists(target) or max(map(os.path.getmtime, made_of)) >= os.path.getmtime(target):
+            self.compiler.compile([source], self.build_temp, include_dirs=["ext"], extra_postargs=CFLAGS)
+        return target
 
     def get_ext_filename(self, fullname):
         filename = super().get_ext_filename(fullname)
