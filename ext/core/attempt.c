@@ -123,32 +123,58 @@ static void differences(const int32_t *x, const int32_t *before, uint32_t distan
     v[k] = (int32_t)((uint32_t)x[k] - (uint32_t)before[k] - ((uint32_t)x[k - distance] - (uint32_t)before[k - distance]));
 }
 
+/* What is known of a row keeps its place: sums go on where values are masked, and what must be met is corrected. */
+static void keep_known(const predicting *e, const ac_raster_row *row, int32_t *sums) {
+  const uint8_t *const flags = e->flags + row->at;
+  for (uint32_t k = 0; k < row->n; k++)
+    if (flags[k] & AC_MASKED) sums[k] = row->distance && k >= row->distance ? sums[k - row->distance] : 0;
+}
+
+static void correct_known(predicting *e, const ac_raster_row *row, int32_t *r) {
+  const uint8_t *const flags = e->flags + row->at;
+  const int32_t *const x = e->x + row->at;
+  for (uint32_t k = 0; k < row->n; k++) {
+    if (!(flags[k] & AC_FIXED) || flags[k] & AC_MASKED || r[k] == x[k]) continue;
+    e->corrected[e->n_corrected] = row->at + k;
+    e->correction[e->n_corrected++] = (int8_t)(x[k] - r[k]);
+    r[k] = x[k];
+  }
+}
+
+/* The sum S of residuals up to a place leaves less than a unit of x - before there: it is (x - before) / unit, to the
+ * nearest, whatever the residuals before were. */
+static void difference_row(predicting *e, const ac_raster_row *row) {
+  static const int32_t ZEROS[AC_PIECE];
+  const unsigned unit = row->unit;
+  const int32_t *const x = e->x + row->at, *const before = row->before;
+  int32_t *const r = e->walker.s->r + row->at, *const v = e->v + row->at;
+  const int known = e->flags && any_flags(e->flags + row->at, row->n);
+  for (uint32_t k = 0; k < row->n; k += AC_PIECE) {
+    const uint32_t n = row->n - k < AC_PIECE ? row->n - k : AC_PIECE;
+    e->walker.kernels->by_units(x + k, before ? before + k : ZEROS, unit, n, v + k, r + k);
+  }
+  if (known) keep_known(e, row, v);
+  differences(v, NULL, row->distance, row->n, r);
+  for (uint32_t k = 0; k < row->n; k++) { /* sums and residuals change places */
+    const uint32_t sum = (uint32_t)v[k];
+    v[k] = r[k];
+    r[k] = (int32_t)((before ? (uint32_t)before[k] : 0) + unit * sum);
+  }
+  if (known) correct_known(e, row, r);
+}
+
 static int predict_row(ac_walker *w, const ac_raster_row *row) {
   predicting *e = (predicting *)w;
-  const unsigned unit = row->unit;
   int32_t *const r = w->s->r + row->at, *const v = e->v + row->at;
   if (w->predictor->linear.order) {
     for (uint32_t k = 0; k < row->n; k++)
-      r[k] = settle(e, row->at + k, ac_linear_predict(&w->predictor->linear, r, k, row->distance), unit, &v[k]);
-    if (!w->blind) w->kernels->magnitudes(v, row->n, e->shift, w->s->magnitude + row->at);
-    return 0;
-  }
-  if (unit == 1 && !e->flags) { /* all values are met: what is before them is known */
+      r[k] = settle(e, row->at + k, ac_linear_predict(&w->predictor->linear, r, k, row->distance), row->unit, &v[k]);
+  } else if (row->unit == 1 && !e->flags) { /* all values are met: what is before them is known */
     differences(e->x + row->at, row->before, row->distance, row->n, v);
     memcpy(r, e->x + row->at, row->n * sizeof *r);
-    if (!w->blind) w->kernels->magnitudes(v, row->n, e->shift, w->s->magnitude + row->at);
-    return 0;
+  } else {
+    difference_row(e, row);
   }
-  /* sums of residuals so far stand in r until the row is done */
-  for (uint32_t k = 0; k < row->n; k++) {
-    const uint32_t sum = row->distance && k >= row->distance ? (uint32_t)r[k - row->distance] : 0;
-    const int32_t p = (int32_t)((row->before ? (uint32_t)row->before[k] : 0) + unit * sum);
-    settle(e, row->at + k, p, unit, &v[k]);
-    r[k] = (int32_t)(sum + (uint32_t)v[k]);
-  }
-  for (uint32_t k = 0; k < row->n; k++)
-    r[k] = (int32_t)((row->before ? (uint32_t)row->before[k] : 0) + unit * (uint32_t)r[k]);
-  for (uint32_t i = e->n_corrected; i-- > 0 && e->corrected[i] >= row->at;) w->s->r[e->corrected[i]] = e->x[e->corrected[i]];
   if (!w->blind) w->kernels->magnitudes(v, row->n, e->shift, w->s->magnitude + row->at);
   return 0;
 }

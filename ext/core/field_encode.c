@@ -20,90 +20,117 @@ typedef struct {
   const uint32_t *outside_at, *of_span; /* positions; tokens of every span */
 } coded;
 
-/* What a small residual is in a context; more tokens than there are if it is outside. */
-enum { NEAR = 256, OUTSIDE = 255 };
-typedef struct {
-  uint8_t token, raw_bits;
-} short_residual;
+static unsigned all_contexts(const ac_contexts *c) { return c->n_contexts + (c->own ? 1u : 0u); }
 
-static void shorten(const ac_contexts *c, short_residual (*of)[2 * NEAR]) {
-  for (unsigned i = 0; i < c->n_contexts + (c->own ? 1u : 0u); i++)
-    for (int32_t v = -NEAR; v < NEAR; v++) {
-      const ac_context *x = &c->of[i];
-      const ac_residual r = ac_residual_of(v, x->k, c->mantissa);
-      const uint32_t token = (uint32_t)(r.bin - x->lo);
-      of[i][v + NEAR] = (short_residual){token < x->n_tokens ? (uint8_t)token : OUTSIDE, (uint8_t)(r.raw_bits + x->k)};
+static void prepare_pushing(ac_pushing *p, const ac_contexts *c, ac_symbol (*symbols)[AC_MAX_TOKENS]) {
+  memset(p, 0, sizeof *p);
+  p->prob_bits = c->prob_bits;
+  p->lanes = c->lanes;
+  p->mantissa = c->mantissa;
+  p->symbols = (const ac_symbol(*)[AC_MAX_TOKENS])symbols;
+  for (unsigned i = 0; i < all_contexts(c); i++) {
+    const ac_context *x = &c->of[i];
+    p->lo[i] = x->lo;
+    p->n_tokens[i] = x->n_tokens;
+    if (x->n_tokens < 2) continue;
+    ac_model_encoder(x->freq, x->n_tokens, c->prob_bits, symbols[i]);
+    uint32_t start = 0;
+    for (unsigned t = 0; t < x->n_tokens; start += x->freq[t++]) {
+      if (!x->freq[t]) continue; /* never coded */
+      p->slot[i * AC_MAX_TOKENS + t] = x->freq[t] | start << 16;
+      p->reciprocal[i * AC_MAX_TOKENS + t] = (float)((1 - 0x1p-22) / x->freq[t]);
     }
+  }
+}
+
+/* Tokens and raw fields of a span. */
+typedef struct {
+  uint8_t token[AC_SPAN], raw_bits[AC_SPAN + 1];
+  uint32_t raw[AC_SPAN + 1];
+} short_span;
+
+/* What no token of its context says is listed; its place in the stream is the likeliest token's. */
+static uint32_t list_outside(const ac_contexts *c, const ac_room *m, uint32_t at, uint32_t n, short_span *s, uint32_t *outside) {
+  uint32_t found = 0;
+  for (uint32_t j = 0; j < n; j++) {
+    if (s->token[j] != AC_OUTSIDE || m->flags[at + j] & AC_MASKED) continue;
+    const ac_context *x = &c->of[m->bin[at + j]];
+    outside[found++] = at + j;
+    s->token[j] = x->filler;
+    s->raw_bits[j] = (uint8_t)ac_residual_bits(x->lo + x->filler, c->mantissa);
+  }
+  return found;
+}
+
+/* A writer of raw bits: `filled` of them, below 8, are not written yet. */
+typedef struct {
+  uint8_t *to;
+  uint64_t bits;
+  unsigned filled;
+} raw_writer;
+
+static void put_raw(raw_writer *w, short_span *s, uint32_t n) {
+  s->raw_bits[n] = 0;
+  s->raw[n] = 0;
+  for (uint32_t j = 0; j < n; j += 2) {
+    w->bits |= (s->raw[j] | (uint64_t)s->raw[j + 1] << s->raw_bits[j]) << w->filled;
+    w->filled += s->raw_bits[j] + s->raw_bits[j + 1];
+    ac_store64(w->to, w->bits);
+    w->to += w->filled / 8;
+    w->bits >>= w->filled & ~7u;
+    w->filled &= 7;
+  }
 }
 
 /* Tokens to room->tokens, and the contexts they have to room->bin; raw bits where nobody needs the values any more. */
-static coded code_residuals(const ac_contexts *c, uint32_t n_spans, const ac_room *m) {
-  short_residual near[AC_ALL_CONTEXTS][2 * NEAR];
-  shorten(c, near);
+static coded code_residuals(const ac_pushing *p, const ac_contexts *c, uint32_t n, uint32_t n_spans, const ac_room *m) {
+  const ac_kernels *const kernels = ac_active_kernels();
   uint8_t *const raw = (uint8_t *)m->walk.grids[0];
-  uint8_t *to = raw;
-  uint64_t bits = 0; /* `filled` of them are not written yet */
-  unsigned filled = 0;
   uint32_t *const outside = (uint32_t *)m->x, *const of_span = (uint32_t *)m->walk.r;
+  raw_writer to = {raw, 0, 0};
+  unsigned has_tokens = 0, sparse = memchr(m->flags, AC_MASKED, n) != NULL;
+  for (unsigned i = 0; i < all_contexts(c); i++) {
+    has_tokens |= (c->of[i].n_tokens > 1 ? 1u : 0u) << i;
+    sparse |= c->of[i].n_tokens < 2;
+  }
   uint32_t n_outside = 0, at = 0, token = 0;
   for (uint32_t span = 0; span < n_spans; span++) {
-    const uint32_t start = token;
-    for (const uint32_t end = at + m->spans[span]; at < end; at++) {
-      if (m->flags[at] & AC_MASKED) continue;
-      const uint8_t context = m->bin[at];
-      const ac_context *x = &c->of[context];
-      const int32_t v = m->v[at];
-      const uint32_t place = (uint32_t)v + NEAR, sign = 0u - (uint32_t)(v < 0);
-      uint32_t t = OUTSIDE, raw_bits = 0;
-      if (place < 2 * NEAR) {
-        t = near[context][place].token;
-        raw_bits = near[context][place].raw_bits;
-      } else {
-        const ac_residual r = ac_residual_of(v, x->k, c->mantissa);
-        raw_bits = r.raw_bits + x->k;
-        if ((uint32_t)(r.bin - x->lo) < x->n_tokens && raw_bits <= AC_MAX_RAW_BITS) t = (uint32_t)(r.bin - x->lo);
+    const uint32_t length = m->spans[span];
+    short_span s;
+    const unsigned some = kernels->tokens(p, m->bin + at, m->v + at, length, s.token, s.raw_bits, s.raw);
+    const uint32_t listed = some & AC_SOME_OUTSIDE ? list_outside(c, m, at, length, &s, outside + n_outside) : 0;
+    if (listed || some & AC_SOME_RAW) put_raw(&to, &s, length);
+    n_outside += listed;
+    if (!sparse) {
+      memcpy(m->tokens + at, s.token, length);
+      of_span[span] = length;
+      token = at + length;
+    } else {
+      const uint32_t start = token;
+      for (uint32_t j = 0; j < length; j++) { /* token <= at + j */
+        const uint8_t context = m->bin[at + j];
+        m->tokens[token] = s.token[j];
+        m->bin[token] = context;
+        token += (has_tokens >> context & 1) & !(m->flags[at + j] & AC_MASKED);
       }
-      uint32_t value = ((uint32_t)v ^ sign) & ((1u << raw_bits) - 1);
-      if (t == OUTSIDE) {
-        outside[n_outside++] = at;
-        t = x->filler;
-        value = 0;
-        raw_bits = ac_residual_bits(x->lo + (int32_t)t, c->mantissa) + x->k;
-      }
-      if (x->n_tokens < 2) continue;
-      bits |= (uint64_t)value << filled;
-      filled += raw_bits;
-      ac_store64(to, bits);
-      to += filled / 8;
-      bits >>= filled & ~7u;
-      filled &= 7;
-      m->tokens[token] = (uint8_t)t;
-      m->bin[token++] = context; /* token <= at */
+      of_span[span] = token - start;
     }
-    of_span[span] = token - start;
+    at += length;
   }
-  to += filled > 0;
-  return (coded){raw, (size_t)(to - raw), token, n_outside, outside, of_span};
+  return (coded){raw, (size_t)(to.to - raw) + (to.filled > 0), token, n_outside, outside, of_span};
 }
 
-static void write_words(ac_writer *out, const ac_contexts *c, const coded *k, uint32_t n_spans, ac_encode_scratch *s, const ac_room *m) {
-  const unsigned P = c->prob_bits, L = c->lanes;
-  for (unsigned i = 0; i < c->n_contexts + (c->own ? 1u : 0u); i++)
-    if (c->of[i].n_tokens > 1) ac_model_encoder(c->of[i].freq, c->of[i].n_tokens, P, s->symbols[i]);
+static void write_words(ac_writer *out, const ac_pushing *p, const coded *k, uint32_t n_spans, ac_encode_scratch *s, const ac_room *m) {
+  const ac_kernels *const kernels = ac_active_kernels();
+  const unsigned L = p->lanes;
   uint32_t x[AC_MAX_LANES];
   for (unsigned j = 0; j < L; j++) x[j] = AC_STATE_MIN;
   uint8_t *words = s->words_end;
   uint32_t token = k->tokens;
-  for (uint32_t span = n_spans; span-- > 0;)
-    for (uint32_t j = k->of_span[span]; j-- > 0;) {
-      token--;
-      const ac_symbol *symbol = &s->symbols[m->bin[token]][m->tokens[token]];
-      uint32_t *const state = &x[j & (L - 1)];
-      const uint32_t more = *state > symbol->limit; /* random: no branch */
-      ac_store16(words - 2, (uint16_t)*state);
-      words -= 2 * more;
-      *state = ac_symbol_push(symbol, *state >> 16 * more, P);
-    }
+  for (uint32_t span = n_spans; span-- > 0;) {
+    token -= k->of_span[span];
+    words = kernels->push(p, m->bin + token, m->tokens + token, k->of_span[span], x, words);
+  }
   words -= 4 * (size_t)L;
   memcpy(words, x, 4 * (size_t)L);
   const size_t length = (size_t)(s->words_end - words);
@@ -111,9 +138,11 @@ static void write_words(ac_writer *out, const ac_contexts *c, const coded *k, ui
   if (to) memcpy(to, words, length);
 }
 
-static size_t write_field(const ac_field *f, const ac_scale *scale, const void *values, ac_encode_scratch *s,
+static size_t write_field(const ac_field *f, const ac_scale *scale, const void *values, uint32_t n, ac_encode_scratch *s,
                           const ac_room *m, const ac_outcome *o, uint32_t n_refused, uint8_t *dst, size_t capacity) {
-  const coded k = code_residuals(&f->contexts, o->n_spans, m);
+  ac_pushing pushing;
+  prepare_pushing(&pushing, &f->contexts, s->symbols);
+  const coded k = code_residuals(&pushing, &f->contexts, n, o->n_spans, m);
   const int exceptions = k.outside + n_refused + o->n_corrected > 0;
   ac_writer out = {dst, dst + capacity, 0};
   ac_field_write_head(&out, f, exceptions);
@@ -141,7 +170,7 @@ static size_t write_field(const ac_field *f, const ac_scale *scale, const void *
   uint8_t *const to = ac_give(&out, k.raw_size);
   if (!to) return 0;
   memcpy(to, k.raw, k.raw_size);
-  if (k.tokens) write_words(&out, &f->contexts, &k, o->n_spans, s, m);
+  if (k.tokens) write_words(&out, &pushing, &k, o->n_spans, s, m);
   return out.failed ? 0 : (size_t)(out.p - dst);
 }
 
@@ -172,6 +201,6 @@ size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *val
   if (!ac_field_list(f.fold, scale, values, o.r, n, m.known, s->events, m.tokens, n_fine)) return 0;
   if (*n_fine) ac_fine_write(&out, s->events, m.tokens, *n_fine);
   if (out.failed) return 0;
-  const size_t written = write_field(&f, scale, values, s, &m, &o, n_refused, out.p, (size_t)(out.end - out.p));
+  const size_t written = write_field(&f, scale, values, n, s, &m, &o, n_refused, out.p, (size_t)(out.end - out.p));
   return written ? (size_t)(out.p - *bytes) + written : 0;
 }

@@ -33,8 +33,9 @@ static unsigned pattern_of(const ac_mask *mask, uint64_t bits) {
   static uint64_t wanted_##T(const ac_mask_rule *rule, const T *x, unsigned n) {                              \
     uint8_t is[64];                                                                                           \
     for (unsigned j = 0; j < n; j++) is[j] = is_wanted_##T(rule, x[j]) != 0;                                  \
-    uint64_t word = 0;                                                                                        \
-    for (unsigned j = 0; j < n; j++) word |= (uint64_t)is[j] << j;                                            \
+    uint64_t word = 0; /* eight at a time: bytes that are 0 or 1 come together in the highest one */            \
+    memset(is + n, 0, 64 - n);                                                                                \
+    for (unsigned j = 0; j < 64; j += 8) word |= (ac_load64(is + j) * 0x0102040810204080u >> 56) << j;        \
     return word;                                                                                              \
   }                                                                                                           \
   static int any_wanted_##T(const ac_mask_rule *rule, const T *x, uint32_t n) {                               \

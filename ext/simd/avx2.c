@@ -253,43 +253,44 @@ AC_ALWAYS_INLINE void pushing_for(pushing *p, const ac_class *c) {
   }
 }
 
+/* Eight tokens, whose slots these are, onto as many lanes; returns where the words start. */
+AC_ALWAYS_INLINE uint8_t *push_vector(__m256i slots, uint32_t *lanes, uint8_t *words, unsigned P) {
+  const __m256i low16 = _mm256_set1_epi32(0xffff), total = _mm256_set1_epi32(1 << P);
+  const __m256i prob_bits = _mm256_set1_epi32((int)P), limit_bits = _mm256_set1_epi32(32 - (int)P);
+  const __m256 less = _mm256_set1_ps(1 - 0x1p-22f), high_unit = _mm256_set1_ps(65536.0f);
+  const __m256i y = load8(lanes), freq = _mm256_and_si256(slots, low16);
+  /* states that would overflow put out a word; those of a vector stand in order of lanes */
+  const __m256i limit = _mm256_sllv_epi32(freq, limit_bits);
+  const __m256i emit = _mm256_cmpeq_epi32(_mm256_max_epu32(y, limit), y);
+  const unsigned mask = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(emit));
+  const __m256i low = _mm256_and_si256(y, low16);
+  const __m128i halves = _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
+  _mm_storeu_si128((__m128i *)(words - 16), _mm_shuffle_epi8(halves, _mm_load_si128((const __m128i *)&TOP_WORDS[mask])));
+  const __m256i z = _mm256_srlv_epi32(y, _mm256_and_si256(emit, _mm256_set1_epi32(16)));
+  const __m256 high = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_srli_epi32(z, 16)), high_unit);
+  const __m256 number = _mm256_add_ps(high, _mm256_cvtepi32_ps(_mm256_and_si256(z, low16)));
+  const __m256i quotient = _mm256_cvttps_epi32(_mm256_div_ps(_mm256_mul_ps(number, less), _mm256_cvtepi32_ps(freq)));
+  const __m256i rest = _mm256_sub_epi32(z, _mm256_mullo_epi32(quotient, freq));
+  const __m256i next = _mm256_add_epi32(_mm256_sllv_epi32(quotient, prob_bits),
+                                        _mm256_add_epi32(rest, _mm256_srli_epi32(slots, 16)));
+  const __m256i right = _mm256_cmpgt_epi32(freq, rest);
+  store8(lanes, _mm256_add_epi32(next, _mm256_andnot_si256(right, _mm256_sub_epi32(total, freq))));
+  return words - 2 * __builtin_popcount(mask);
+}
+
+AC_ALWAYS_INLINE __m256i eight_at(const uint8_t *bytes) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)bytes)); }
+
 /* m tokens of one group onto L lanes, V vectors at a time; returns where the words start. */
 AC_ALWAYS_INLINE uint8_t *encode_vectors(const pushing *p, const uint8_t *tokens, uint32_t m, uint32_t *x, uint32_t L,
                                          uint8_t *words, unsigned P, const int V) {
-  const __m256i low16 = _mm256_set1_epi32(0xffff), total = _mm256_set1_epi32(1 << P);
-  const __m256i prob_bits = _mm256_set1_epi32((int)P), limit_bits = _mm256_set1_epi32(32 - (int)P);
-  const __m256i sixteen = _mm256_set1_epi32(16);
-  const __m256 less = _mm256_set1_ps(1 - 0x1p-22f), high_unit = _mm256_set1_ps(65536.0f);
   for (uint32_t i = m; i > 0;) {
     i -= (uint32_t)(V * WIDTH);
     uint32_t *lanes = x + i % L;
     __m256i e[4];
 #pragma GCC unroll 4
-    for (int v = 0; v < V; v++)
-      e[v] = _mm256_i32gather_epi32((const int *)p->slot,
-                                    _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(tokens + i + WIDTH * v))), 4);
+    for (int v = 0; v < V; v++) e[v] = _mm256_i32gather_epi32((const int *)p->slot, eight_at(tokens + i + WIDTH * v), 4);
 #pragma GCC unroll 4
-    for (int v = V - 1; v >= 0; v--) {
-      const __m256i y = load8(lanes + WIDTH * v), freq = _mm256_and_si256(e[v], low16);
-      /* states that would overflow put out a word; those of a vector stand in order of lanes */
-      const __m256i limit = _mm256_sllv_epi32(freq, limit_bits);
-      const __m256i emit = _mm256_cmpeq_epi32(_mm256_max_epu32(y, limit), y);
-      const unsigned mask = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(emit));
-      const __m256i low = _mm256_and_si256(y, low16);
-      const __m128i halves = _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
-      _mm_storeu_si128((__m128i *)(words - 16), _mm_shuffle_epi8(halves, _mm_load_si128((const __m128i *)&TOP_WORDS[mask])));
-      words -= 2 * __builtin_popcount(mask);
-      const __m256i z = _mm256_srlv_epi32(y, _mm256_and_si256(emit, sixteen));
-      const __m256 high = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_srli_epi32(z, 16)), high_unit);
-      const __m256 number = _mm256_add_ps(high, _mm256_cvtepi32_ps(_mm256_and_si256(z, low16)));
-      const __m256i quotient =
-          _mm256_cvttps_epi32(_mm256_div_ps(_mm256_mul_ps(number, less), _mm256_cvtepi32_ps(freq)));
-      const __m256i rest = _mm256_sub_epi32(z, _mm256_mullo_epi32(quotient, freq));
-      const __m256i next = _mm256_add_epi32(_mm256_sllv_epi32(quotient, prob_bits),
-                                            _mm256_add_epi32(rest, _mm256_srli_epi32(e[v], 16)));
-      const __m256i right = _mm256_cmpgt_epi32(freq, rest);
-      store8(lanes + WIDTH * v, _mm256_add_epi32(next, _mm256_andnot_si256(right, _mm256_sub_epi32(total, freq))));
-    }
+    for (int v = V - 1; v >= 0; v--) words = push_vector(e[v], lanes + WIDTH * v, words, P);
   }
   return words;
 }
@@ -777,6 +778,19 @@ static int pop_avx2(const ac_popping *p, ac_pop_cursor *at, const uint8_t *conte
   return AC_OK;
 }
 
+static uint8_t *push_avx2(const ac_pushing *p, const uint8_t *context, const uint8_t *token, uint32_t n, uint32_t *x, uint8_t *words) {
+  if (p->lanes <= FEW_LANES || p->prob_bits < MIN_PROB_BITS_FLOAT) return push_tokens(p, context, token, n, x, words);
+  const uint32_t rest = n % WIDTH, turn = p->lanes - 1u;
+  uint32_t j = n - rest;
+  if (rest) words = push_tokens(p, context + j, token + j, rest, x + (j & turn), words);
+  while (j > 0) {
+    j -= WIDTH;
+    const __m256i at = _mm256_or_si256(_mm256_slli_epi32(eight_at(context + j), 6), eight_at(token + j));
+    words = push_vector(_mm256_i32gather_epi32((const int *)p->slot, at, 4), x + (j & turn), words, p->prob_bits);
+  }
+  return words;
+}
+
 /* ---- contexts of which some are left out ---- */
 static uint32_t pack_avx2(const uint8_t *context, const uint8_t *flags, unsigned set, uint32_t n, uint8_t *some, uint64_t *keep) {
   const uint64_t ones = 0x0101010101010101u;
@@ -818,7 +832,8 @@ const ac_kernels ac_kernels_avx2 = {
     "avx2", {quantize_f32_avx2, quantize_f64, quantize_f16_avx2, quantize_bf16_avx2}, statistics, to_wide, from_wide,
     extent, divide, join, count_avx2, weigh, significands, to_image, split_avx2, encode_avx2,
     {decode_f32_avx2, decode_f64_avx2, decode_f16_avx2, decode_bf16_avx2, decode_i32_avx2}, crc32c_sse42, affine,
-    midpoint, cubic, blend, refer, follow, accumulate, deal32, deal8, zip32, zip8, contexts_avx2, pop_avx2, pack_avx2, unpack_avx2, magnitudes_avx2,
+    midpoint, cubic, blend, refer, follow, accumulate, deal32, deal8, zip32, zip8, contexts_avx2, pop_avx2, tokens, push_avx2,
+    pack_avx2, unpack_avx2, magnitudes_avx2,
     by_units, price, advance, sums_avx2, {scale_f32, scale_f64, scale_f16_avx2, scale_bf16}, {nearest_f32, nearest_f64},
     {off_f32, off_f64}, {belongs_f32, belongs_f64}, {suspects_f32, suspects_f64}};
 

@@ -13,11 +13,11 @@
 
 #if defined(__clang__)
 #pragma clang attribute push( \
-    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,vpclmulqdq,pclmul,f16c,bmi,bmi2,lzcnt,popcnt"))), \
+    __attribute__((target("avx512f,avx512cd,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,vpclmulqdq,pclmul,f16c,bmi,bmi2,lzcnt,popcnt"))), \
     apply_to = function)
 #else
 #pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,vpclmulqdq,pclmul,f16c,bmi,bmi2,lzcnt,popcnt")
+#pragma GCC target("avx512f,avx512cd,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,vpclmulqdq,pclmul,f16c,bmi,bmi2,lzcnt,popcnt")
 #endif
 
 #include "generic.h"
@@ -791,6 +791,82 @@ static int pop_avx512(const ac_popping *p, ac_pop_cursor *at, const uint8_t *con
   return AC_OK;
 }
 
+/* Tokens, and raw fields, of the first m of a vector of residuals. */
+typedef struct {
+  __m512i lo, n_tokens; /* by context */
+  __m512i mantissa, most;
+  __mmask16 outside;
+  __m512i any;
+} shortening;
+
+AC_ALWAYS_INLINE void tokens_of(shortening *s, const uint8_t *context, const int32_t *v, uint32_t m, uint8_t *token,
+                                uint8_t *raw_bits, uint32_t *raw) {
+  const __mmask16 some = first16(m);
+  const __m512i c = contexts_at(context, m), x = _mm512_maskz_loadu_epi32(some, v);
+  const __m512i sign = _mm512_srai_epi32(x, 31), u = _mm512_xor_si512(x, sign);
+  const __m512i octave = _mm512_sub_epi32(_mm512_sub_epi32(_mm512_set1_epi32(31), _mm512_lzcnt_epi32(u)), s->mantissa);
+  const __m512i e = _mm512_max_epi32(octave, _mm512_setzero_si512());
+  const __m512i bin = _mm512_xor_si512(_mm512_add_epi32(_mm512_sllv_epi32(e, s->mantissa), _mm512_srlv_epi32(u, e)), sign);
+  const __m512i t = _mm512_sub_epi32(bin, _mm512_permutexvar_epi32(c, s->lo));
+  const __mmask16 inside = _mm512_cmplt_epu32_mask(t, _mm512_permutexvar_epi32(c, s->n_tokens)) & _mm512_cmple_epu32_mask(e, s->most);
+  const __m512i bits = _mm512_maskz_mov_epi32(inside & some, e);
+  s->outside |= ~inside & some;
+  s->any = _mm512_or_si512(s->any, bits);
+  _mm_mask_storeu_epi8(token, some, _mm512_cvtepi32_epi8(_mm512_mask_mov_epi32(_mm512_set1_epi32(AC_OUTSIDE), inside, t)));
+  _mm_mask_storeu_epi8(raw_bits, some, _mm512_cvtepi32_epi8(bits));
+  const __m512i above = _mm512_sllv_epi32(_mm512_set1_epi32(-1), bits);
+  _mm512_mask_storeu_epi32(raw, some, _mm512_andnot_si512(above, u));
+}
+
+static unsigned tokens_avx512(const ac_pushing *p, const uint8_t *context, const int32_t *v, uint32_t n, uint8_t *token,
+                              uint8_t *raw_bits, uint32_t *raw) {
+  shortening s = {_mm512_loadu_si512(p->lo), _mm512_loadu_si512(p->n_tokens), _mm512_set1_epi32(p->mantissa),
+                  _mm512_set1_epi32(AC_MAX_RAW_BITS), 0, _mm512_setzero_si512()};
+  uint32_t j = 0;
+  for (; n - j >= WIDTH; j += WIDTH) tokens_of(&s, context + j, v + j, WIDTH, token + j, raw_bits + j, raw + j);
+  if (j < n) tokens_of(&s, context + j, v + j, n - j, token + j, raw_bits + j, raw + j);
+  return (_mm512_test_epi32_mask(s.any, s.any) ? AC_SOME_RAW : 0) | (s.outside ? AC_SOME_OUTSIDE : 0);
+}
+
+/* As encode_vectors, but that every token has a table. */
+AC_ALWAYS_INLINE uint8_t *push_vector(const ac_pushing *p, const uint8_t *context, const uint8_t *token, uint32_t m, uint32_t *x,
+                                      uint8_t *words) {
+  const unsigned P = p->prob_bits;
+  const __mmask16 some = first16(m);
+  const __m512i tokens16 = _mm512_cvtepu8_epi32(m < WIDTH ? _mm_maskz_loadu_epi8(some, token) : _mm_loadu_si128((const __m128i *)token));
+  const __m512i at = _mm512_or_si512(_mm512_slli_epi32(contexts_at(context, m), 6), tokens16);
+  const __m512i slot = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), some, at, p->slot, 4);
+  const __m512 reciprocal = _mm512_mask_i32gather_ps(_mm512_setzero_ps(), some, at, p->reciprocal, 4);
+  const __m512i y = _mm512_loadu_si512(x), freq = _mm512_and_si512(slot, _mm512_set1_epi32(0xffff));
+  /* states that would overflow put out a word; those of a vector stand in order of lanes */
+  const __mmask16 emit = _mm512_mask_cmpge_epu32_mask(some, y, _mm512_sllv_epi32(freq, _mm512_set1_epi32(32 - (int)P)));
+  const unsigned n = (unsigned)__builtin_popcount(emit);
+  const __m512i out = _mm512_maskz_compress_epi16(_pdep_u32(emit, 0x55555555), y);
+  words -= 2 * n;
+  _mm256_mask_storeu_epi16(words, (__mmask16)_bzhi_u32(0xffff, n), _mm512_castsi512_si256(out));
+  const __m512i z = _mm512_mask_srli_epi32(y, emit, y, 16);
+  const __m512i quotient = _mm512_cvttps_epi32(_mm512_mul_ps(_mm512_cvtepu32_ps(z), reciprocal));
+  const __m512i rest = _mm512_sub_epi32(z, _mm512_mullo_epi32(quotient, freq));
+  const __m512i next = _mm512_add_epi32(_mm512_sllv_epi32(quotient, _mm512_set1_epi32((int)P)),
+                                        _mm512_add_epi32(rest, _mm512_srli_epi32(slot, 16)));
+  const __mmask16 less = _mm512_cmpge_epu32_mask(rest, freq);
+  const __m512i right = _mm512_mask_add_epi32(next, less, next, _mm512_sub_epi32(_mm512_set1_epi32(1 << P), freq));
+  _mm512_mask_storeu_epi32(x, some, right);
+  return words;
+}
+
+static uint8_t *push_avx512(const ac_pushing *p, const uint8_t *context, const uint8_t *token, uint32_t n, uint32_t *x, uint8_t *words) {
+  if (p->lanes < WIDTH || p->prob_bits < MIN_PROB_BITS_FLOAT) return push_tokens(p, context, token, n, x, words);
+  const uint32_t rest = n % WIDTH, turn = p->lanes - 1u;
+  uint32_t j = n - rest;
+  if (rest) words = push_vector(p, context + j, token + j, rest, x + (j & turn), words);
+  for (; j > 0;) {
+    j -= WIDTH;
+    words = push_vector(p, context + j, token + j, WIDTH, x + (j & turn), words);
+  }
+  return words;
+}
+
 /* ---- checksum ---- */
 /* A vector of the message, moved 512 * n bits ahead and added to the next one: each half of a 128-bit
  * lane times x^(512n - 1) mod P or x^(512n + 63) mod P (as crc32c_x86.h; bits are reversed). */
@@ -854,7 +930,7 @@ const ac_kernels ac_kernels_avx512 = {
     from_wide, extent, divide, join, count_avx512, weigh, significands, to_image, split_avx512, encode_avx512,
     {decode_f32_avx512, decode_f64_avx512, decode_f16_avx512, decode_bf16_avx512, decode_i32_avx512}, crc32c_avx512, affine,
     midpoint, cubic, blend, refer, follow, accumulate, deal32, deal8_avx512, zip32, zip8_avx512, contexts_avx512, pop_avx512,
-    pack_avx512, unpack_avx512, magnitudes_avx512, by_units, price, advance, sums_avx512, {scale_f32, scale_f64, scale_f16_avx512, scale_bf16}, {nearest_f32, nearest_f64},
+    tokens_avx512, push_avx512, pack_avx512, unpack_avx512, magnitudes_avx512, by_units, price, advance, sums_avx512, {scale_f32, scale_f64, scale_f16_avx512, scale_bf16}, {nearest_f32, nearest_f64},
     {off_f32, off_f64}, {belongs_f32, belongs_f64}, {suspects_f32, suspects_f64}};
 
 #if defined(__clang__)

@@ -41,7 +41,7 @@ static const ac_kernels *detect(void) {
 #if defined(__x86_64__)
       {&ac_kernels_avx512,
        HAS("avx512f") && HAS("avx512bw") && HAS("avx512dq") && HAS("avx512vl") && HAS("avx512vbmi") &&
-           HAS("avx512vbmi2") && HAS("vpclmulqdq") && HAS("pclmul") && has_f16c() && HAS("bmi2")},
+           HAS("avx512vbmi2") && HAS("avx512cd") && HAS("vpclmulqdq") && HAS("pclmul") && has_f16c() && HAS("bmi2")},
       {&ac_kernels_avx2, HAS("avx2") && has_f16c() && HAS("bmi2") && HAS("pclmul")},
       {&ac_kernels_sse42, HAS("sse4.2") && HAS("pclmul")},
 #elif defined(__aarch64__)

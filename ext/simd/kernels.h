@@ -83,6 +83,19 @@ typedef struct {
   uint8_t copy[2 * AC_AHEAD_BYTES];
 } ac_pop_cursor;
 
+/* And an encoder, whose contexts have no k. */
+enum { AC_PUSH_MOST = 256, AC_PUSH_SLOTS = AC_POP_CONTEXTS * AC_MAX_TOKENS };
+typedef struct {
+  uint8_t prob_bits, lanes, mantissa;
+  int32_t lo[AC_POP_CONTEXTS];
+  uint32_t n_tokens[AC_POP_CONTEXTS];
+  const ac_symbol (*symbols)[AC_MAX_TOKENS]; /* by context */
+  uint32_t slot[AC_PUSH_SLOTS];              /* freq | start << 16, by context * AC_MAX_TOKENS + token */
+  float reciprocal[AC_PUSH_SLOTS];           /* a little less than 1 / freq */
+} ac_pushing;
+
+enum { AC_OUTSIDE = 255 /* instead of a token */, AC_SOME_RAW = 1, AC_SOME_OUTSIDE = 2 };
+
 /* What a decoder makes of the integers: uniform values, or the integers themselves.  The first four are
  * those that are quantized, too. */
 enum { AC_OUT_F32, AC_OUT_F64, AC_OUT_F16, AC_OUT_BF16, AC_OUT_I32, AC_OUTS, AC_INS = AC_OUT_I32 };
@@ -189,6 +202,13 @@ typedef struct {
   /* n <= AC_POP_MOST residuals of these contexts, all of which have tokens.  0, or AC_E_FORMAT if words or raw bits
    * run short. */
   int (*pop)(const ac_popping *popping, ac_pop_cursor *at, const uint8_t *context, uint32_t n, int32_t *v);
+  /* n <= AC_PUSH_MOST residuals of these contexts to tokens and raw fields, whose bits raw_bits counts: AC_OUTSIDE and none where a
+   * context has no such token.  Returns AC_SOME_RAW and AC_SOME_OUTSIDE, if there are any. */
+  unsigned (*tokens)(const ac_pushing *pushing, const uint8_t *context, const int32_t *v, uint32_t n, uint8_t *token,
+                     uint8_t *raw_bits, uint32_t *raw);
+  /* rANS of n <= AC_PUSH_MOST tokens, backwards, token j onto state j % lanes: words end at `words`, and begin at what is returned.
+   * They need room for one word a token, and 16 bytes. */
+  uint8_t *(*push)(const ac_pushing *pushing, const uint8_t *context, const uint8_t *token, uint32_t n, uint32_t *x, uint8_t *words);
   /* Contexts, below 16, of n <= AC_PACK_MOST values of which some are left out: those whose context is not in the set, and, if
    * flags are not NULL, whose flag is not 0.  They come to stand together, in `some`, and keep[] has a bit for each that is
    * there; returns how many.  And back: values that belong to these bits, zeros between them.  Both write, and read, up to

@@ -237,6 +237,45 @@ UNUSED static int pop_residuals(const ac_popping *p, ac_pop_cursor *at, const ui
   return AC_OK;
 }
 
+/* The length of u is the exponent of a float: of u without the bit behind the first, so that nothing is rounded up. */
+UNUSED static unsigned tokens(const ac_pushing *p, const uint8_t *restrict context, const int32_t *restrict v, uint32_t n,
+                              uint8_t *restrict token, uint8_t *restrict raw_bits, uint32_t *restrict raw) {
+  const unsigned m = p->mantissa;
+  uint32_t most = 0, outside = 0;
+  for (uint32_t j = 0; j < n; j++) {
+    const uint32_t sign = (uint32_t)(v[j] >> 31), u = (uint32_t)v[j] ^ sign;
+    const union {
+      float f;
+      int32_t bits;
+    } number = {.f = (float)(int32_t)(u & ~(u >> 1))};
+    const int32_t octave = (number.bits >> 23) - 127 - (int32_t)m;
+    const uint32_t e = octave > 0 ? (uint32_t)octave : 0;
+    const uint32_t t = (((e << m) + (u >> e)) ^ sign) - (uint32_t)p->lo[context[j]];
+    const uint32_t inside = t < p->n_tokens[context[j]] && e <= AC_MAX_RAW_BITS ? ~0u : 0;
+    token[j] = (uint8_t)(t | ~inside);
+    raw_bits[j] = (uint8_t)(e & inside);
+    raw[j] = u & ((1u << e) - 1) & inside;
+    most |= e & inside;
+    outside |= ~inside;
+  }
+  return (most ? AC_SOME_RAW : 0) | (outside ? AC_SOME_OUTSIDE : 0);
+}
+
+UNUSED static uint8_t *push_tokens(const ac_pushing *p, const uint8_t *context, const uint8_t *token, uint32_t n, uint32_t *x,
+                                   uint8_t *words) {
+  const unsigned P = p->prob_bits;
+  const uint32_t turn = p->lanes - 1u;
+  for (uint32_t j = n; j-- > 0;) {
+    const ac_symbol *const symbol = &p->symbols[context[j]][token[j]];
+    uint32_t *const state = &x[j & turn];
+    const uint32_t more = *state > symbol->limit; /* random: no branch */
+    ac_store16(words - 2, (uint16_t)*state);
+    words -= 2 * more;
+    *state = ac_symbol_push(symbol, *state >> 16 * more, P);
+  }
+  return words;
+}
+
 UNUSED static uint32_t pack(const uint8_t *context, const uint8_t *flags, unsigned set, uint32_t n, uint8_t *restrict some,
                             uint64_t *restrict keep) {
   uint32_t m = 0;
@@ -339,7 +378,7 @@ DEFINE_NEAREST(float, f32)
 DEFINE_NEAREST(double, f64)
 
 #define ROW_KERNELS                                                                                                \
-  midpoint, cubic, blend, refer, follow, accumulate, deal32, deal8, zip32, zip8, contexts, pop_residuals, pack, unpack, magnitudes, \
+  midpoint, cubic, blend, refer, follow, accumulate, deal32, deal8, zip32, zip8, contexts, pop_residuals, tokens, push_tokens, pack, unpack, magnitudes, \
   by_units, price, advance, sums, {scale_f32, scale_f64, scale_f16, scale_bf16}, {nearest_f32, nearest_f64}, \
   {off_f32, off_f64}, {belongs_f32, belongs_f64}, {suspects_f32, suspects_f64}
 #endif
