@@ -1056,24 +1056,42 @@ def put_bitmap(rng, bits, array):
         word = padded[far + first : far + first + length] if far + first >= 0 else []
         return 0 if not np.any(word) else 1 if np.all(word) else 2
 
-    decisions, before, often = [], 0, rng.choice([0, 0.2])  # (context, bit), in order
+    decisions, often = [], rng.choice([0, 0.2])  # (context, bit), in order
+
+    def put_state(of, context, first, length):
+        coded = 2 if chance(rng, often) else state(first, length)
+        array.seen.add(f"context of {of}s {context}")
+        if coded != state(first, length):
+            array.seen.add(f"{of}, mixed, but is not")
+        decisions.append(((of, "mixed", context), coded == 2))
+        if coded < 2:
+            decisions.append(((of, "ones", context), coded))
+        return coded
+
+    def put_byte(first, length):
+        above, plane = state(first - w, length) if w >= 9 else 0, state(first - v, length) if v >= 8 else 0
+        if put_state("byte", padded[far + first - 1] + 2 * above + 6 * plane, first, length) < 2:
+            return
+        for at in range(far + first, far + first + length):
+            context = padded[at - 1] + (16 * padded[at - v] if v >= 8 else 0)
+            if w >= 9:
+                context += 2 * padded[at - w - 1] + 4 * padded[at - w] + 8 * padded[at - w + 1]
+            array.seen.add(f"context of bits {context}")
+            decisions.append((("bit", context), padded[at]))
+
+    before = same = 0
     for start in range(0, count, 64):
         length = min(64, count - start)
         above, plane = state(start - w, length) if w >= 64 else 0, state(start - v, length) if v >= 64 else 0
-        context, before = before + 3 * above + 9 * plane, 2 if chance(rng, often) else state(start, length)
-        array.seen.add(f"context of words {context}")
-        if before != state(start, length):
-            array.seen.add("mixed, but is not")
-        decisions.append((("mixed", context), before == 2))
-        if before < 2:
-            decisions.append((("ones", context), before))
-            continue
-        for at in range(far + start, far + start + length):
-            context = padded[at - 1] + (16 * padded[at - v] if v else 0)
-            if w > 1:
-                context += 2 * padded[at - w] + 4 * padded[at - w - 1] + 8 * padded[at - w + 1]
-            array.seen.add(f"context of bits {context}")
-            decisions.append((("bit", context), padded[at]))
+        before = put_state("word", before + 3 * above + 9 * plane, start, length)
+        if before == 2 and plane == 2:
+            at = far + start
+            context, is_same = same, np.array_equal(padded[at : at + length], padded[at - v : at - v + length])
+            same = int(is_same and not chance(rng, often))
+            array.seen.add(f"same {same} after {context}" if same == is_same else "same, but it is not said")
+            decisions.append((("same", context), same))
+        for first in range(start, start + length, 8) if before == 2 and not (plane == 2 and same) else ():
+            put_byte(first, min(8, start + length - first))
     states, words, n = code_decisions(decisions)
     return states + varint(n) + words
 
@@ -1274,7 +1292,9 @@ FEATURES = {
     *(f"low bytes {b}" for b in range(8)), *(f"difference {d}" for d in range(4)), "low section",
     *(f"{what} {yes}" for what in ("shift", "base", "folded") for yes in (True, False)),
     *(f"patterns {p}" for p in range(1, 17)), "all masked", "some masked",
-    *(f"context of words {c}" for c in range(27)), *(f"context of bits {c}" for c in range(32)),
+    *(f"context of words {c}" for c in range(27)), *(f"context of bytes {c}" for c in range(18)),
+    *(f"context of bits {c}" for c in range(32)), *(f"same {same} after {before}" for same in (0, 1) for before in (0, 1)),
+    "same, but it is not said", "word, mixed, but is not", "byte, mixed, but is not",
     *(f"edge {value}" for value in ("f4", "f2", bfloat16) if value), "clamped",
     *(f"relative {value} coarse{delta}" for value in ("f4", "f8", "f2", bfloat16) if value for delta in ("", " delta")),
     *(f"relative {value} fine{delta}" for value in ("f4", "f8") for delta in ("", " delta")),
@@ -1292,7 +1312,7 @@ FEATURES = {
     *(f"predicted context {c}" for c in ("own", *range(8))), *(f"predicted tokens {yes}" for yes in (True, False)),
     "predicted outside", "predicted corrections", "predicted refused",
     *(f"affine uniform {yes}" for yes in (True, False)), *(f"affine sequence {c}" for c in ("none", 0, 1, 2)),
-    "E0 clamped", "E0 > emax", "E0", "uniform u", "octave u", "infinite u", "u of 64 bits", "mixed, but is not",
+    "E0 clamped", "E0 > emax", "E0", "uniform u", "octave u", "infinite u", "u of 64 bits",
     *(
         f"mode {mode} of {TYPES[code].dtype}{mask}"
         for mode, codes in [(0, TYPES), (1, TYPES), (2, range(1, 7)), (3, TYPES), (4, range(1, 24)), (5, (1, 2, 5, 6)),

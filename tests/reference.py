@@ -448,19 +448,33 @@ def bitmap(r, count, array):
     def state(start, length):
         return {0: 0, length: 1}.get(sum(bit(i) for i in range(start, start + length)), 2)
 
-    before = 0
+    def coded_state(of, context):
+        return 2 if decision(of, "mixed", context) else decision(of, "ones", context)
+
+    def byte(start, length):
+        above, plane = state(start - w, length) if w >= 9 else 0, state(start - v, length) if v >= 8 else 0
+        coded = coded_state("byte", bit(start - 1) + 2 * above + 6 * plane)
+        if coded < 2:
+            return bits.extend([coded] * length)
+        for i in range(start, start + length):
+            W, P = bit(i - 1), bit(i - v) if v >= 8 else 0
+            NW, N, NE = (bit(i - w - 1), bit(i - w), bit(i - w + 1)) if w >= 9 else (0, 0, 0)
+            bits.append(decision("bit", W + 2 * NW + 4 * N + 8 * NE + 16 * P))
+
+    before = same = 0
     for start in range(0, count, 64):
         length = min(64, count - start)
         above, plane = state(start - w, length) if w >= 64 else 0, state(start - v, length) if v >= 64 else 0
-        context = before + 3 * above + 9 * plane
-        before = 2 if decision("mixed", context) else decision("ones", context)
+        before = coded_state("word", before + 3 * above + 9 * plane)
+        if before == 2 and plane == 2:
+            same = decision("same", same)
         if before < 2:
             bits += [before] * length
-            continue
-        for i in range(start, start + length):
-            W, P = bit(i - 1), bit(i - v) if v else 0
-            N, NW, NE = (bit(i - w), bit(i - w - 1), bit(i - w + 1)) if w >= 2 else (0, 0, 0)
-            bits.append(decision("bit", W + 2 * N + 4 * NW + 8 * NE + 16 * P))
+        elif plane == 2 and same:
+            bits += [bit(i - v) for i in range(start, start + length)]
+        else:
+            for i in range(start, start + length, 8):
+                byte(i, min(8, start + length - i))
     lane.end()
     return bits
 

@@ -326,10 +326,10 @@ def masked(M=4, patterns=(b"some",), runs=b"", bitmap=None, rest=b"\1ones"):
 def bitmap_of(word, states=None, more=b"", n_words=None):
     """A bitmap of eight bits, coded as mixed unless they are all alike; with another state, or words too many."""
     alike = len(set(word)) == 1
-    decisions = [(("mixed", 0), not alike)]
     if alike:
-        decisions.append((("ones", 0), word[0]))
+        decisions = [(("word", "mixed", 0), 0), (("word", "ones", 0), word[0])]
     else:
+        decisions = [(("word", "mixed", 0), 1), (("byte", "mixed", 0), 1)]
         decisions += [(("bit", before), bit) for before, bit in zip((0, *word[:-1]), word, strict=True)]
     coded, words, n = code_decisions(decisions)
     return (states or coded) + varint((n if n_words is None else n_words) + len(more) // 2) + words + more

@@ -10,8 +10,6 @@
 typedef void (*ac_pack16_fn)(const uint32_t *low, uint8_t *plane);    /* 16 values < 2^k -> 2k bytes */
 typedef void (*ac_unpack16_fn)(const uint8_t *plane, uint32_t *low);
 
-#define AC_ALWAYS_INLINE static inline __attribute__((always_inline))
-
 AC_ALWAYS_INLINE void ac_pack16(const uint32_t *low, uint8_t *plane, const unsigned k) {
   uint64_t acc = 0;
   unsigned n = 0;

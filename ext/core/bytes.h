@@ -15,6 +15,9 @@
 #error "arraycodec needs a little-endian host"
 #endif
 
+/* Of functions that are compiled once for each of some constants. */
+#define AC_ALWAYS_INLINE static inline __attribute__((always_inline))
+
 static inline uint16_t ac_load16(const void *p) { uint16_t v; memcpy(&v, p, 2); return v; }
 static inline uint32_t ac_load32(const void *p) { uint32_t v; memcpy(&v, p, 4); return v; }
 static inline uint64_t ac_load64(const void *p) { uint64_t v; memcpy(&v, p, 8); return v; }

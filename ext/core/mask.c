@@ -1,7 +1,8 @@
 /* mask.c: see mask.h.  Before quantization in the encoder, after everything else in the decoder.
  *
  * The bitmap is coded by contexts: first the state of every word of 64 bits (all zeros, all ones, mixed)
- * given the words before, above and in the plane before, then the bits of mixed words given their
+ * given the words before, above and in the plane before; of a mixed word, whether it is that of the plane
+ * before, and if not, in the same way the states of its bytes; then the bits of mixed bytes given their
  * neighbours W, N, NW, NE and that in the plane before.  Masks are regions, so nearly all is in the
  * states, and what is left are coasts.  Probabilities adapt: the left neighbour forbids to do bits side by
  * side anyway, and tables would cost more than a small mask (measured: 0.055 bits a value against 0.047).
@@ -184,56 +185,35 @@ void ac_mask_bytes(const ac_mask *mask, uint8_t *bytes) {
 }
 
 /* ---- contexts ---- */
-enum { P = 12, WORD_CONTEXTS = 27, BIT_CONTEXTS = 32 };
+enum { P = 12, WORD_CONTEXTS = 27, BYTE_CONTEXTS = 18, BIT_CONTEXTS = 32 };
 enum { ZEROS = 0, ONES = 1, MIXED = 2 };
 
 static uint64_t ones(unsigned m) { return m < 64 ? (1ull << m) - 1 : ~0ull; }
 
-/* 64 bits from position `at` on; zero before the first.  What it reads ends with these bits. */
-static uint64_t bits_from(const uint64_t *bits, int64_t at) {
+/* m bits from position `at` on, all before the end; zero before the first. */
+static inline uint64_t bits_from(const uint64_t *bits, int64_t at, unsigned m) {
   if (at <= -64) return 0;
-  if (at < 0) return bits[0] << -at;
+  if (at < 0) return bits[0] << -at & ones(m);
   const unsigned shift = at & 63;
-  const uint64_t *word = bits + at / 64;
-  return shift ? word[0] >> shift | word[1] << (64 - shift) : word[0];
+  const uint64_t *const word = bits + at / 64;
+  return (shift + m > 64 ? word[0] >> shift | word[1] << (64 - shift) : word[0] >> shift) & ones(m);
 }
 
-static unsigned state_of(uint64_t word, unsigned m) {
-  word &= ones(m);
-  return !word ? ZEROS : word == ones(m) ? ONES : MIXED;
-}
+static inline unsigned state_of(uint64_t bits, unsigned m) { return !bits ? ZEROS : bits == ones(m) ? ONES : MIXED; }
 
-/* The strides as what can be used of them within a block. */
+/* The strides as what can be used of them within a block, in bits; 0: none.  What is looked at ends before the word, or the
+ * byte, begins. */
 typedef struct {
-  int64_t row, plane;           /* of bits; 0: none */
-  int64_t word_row, word_plane; /* of words: far enough away */
+  int64_t row, plane;           /* of bits and bytes */
+  int64_t word_row, word_plane;
 } reach;
 
+static int64_t usable(uint64_t stride, uint64_t least, uint64_t most) { return stride >= least && stride <= most ? (int64_t)stride : 0; }
+
 static reach reach_of(const ac_strides *strides, uint32_t n) {
-  const int64_t row = strides->row <= n ? (int64_t)strides->row : 0; /* the first bit is NE of the last */
-  const int64_t plane = strides->plane < n ? (int64_t)strides->plane : 0;
-  return (reach){row < 2 ? 0 : row, plane, row < 64 ? 0 : row, plane < 64 ? 0 : plane};
-}
-
-/* Context of the word of m bits at position i; `before`: the state of the word before it.  What it looks
- * at ends before this word begins. */
-static inline unsigned word_context(const uint64_t *bits, uint32_t i, unsigned m, unsigned before, const reach *r) {
-  unsigned context = before;
-  if (r->word_row) context += 3 * state_of(bits_from(bits, (int64_t)i - r->word_row), m);
-  if (r->word_plane) context += 9 * state_of(bits_from(bits, (int64_t)i - r->word_plane), m);
-  return context;
-}
-
-static inline unsigned bit_at(const uint64_t *bits, int64_t at) {
-  return at < 0 ? 0 : (unsigned)(bits[at >> 6] >> (at & 63) & 1);
-}
-
-static inline unsigned bit_context(const uint64_t *bits, int64_t i, const reach *r) {
-  unsigned context = bit_at(bits, i - 1);
-  if (r->row)
-    context += 2 * bit_at(bits, i - r->row) + 4 * bit_at(bits, i - r->row - 1) + 8 * bit_at(bits, i - r->row + 1);
-  if (r->plane) context += 16 * bit_at(bits, i - r->plane);
-  return context;
+  enum { BYTE_ROW = 9 /* the neighbour NE of a byte's last bit */, BYTE = 8, WORD = 64 };
+  return (reach){usable(strides->row, BYTE_ROW, n), usable(strides->plane, BYTE, n - 1), usable(strides->row, WORD, n),
+                 usable(strides->plane, WORD, n - 1)};
 }
 
 /* The probability of a one in a context, times 2^16: a running mean over the last decisions, of the first
@@ -243,15 +223,10 @@ typedef struct {
 } chance;
 
 typedef struct {
-  chance mixed[WORD_CONTEXTS], filled[WORD_CONTEXTS], bit[BIT_CONTEXTS];
+  chance mixed[WORD_CONTEXTS], filled[WORD_CONTEXTS], same[2], byte_mixed[BYTE_CONTEXTS], byte_filled[BYTE_CONTEXTS], bit[BIT_CONTEXTS];
 } chances;
 
 enum { MEMORY = 32 };
-
-static void forget(chances *c) {
-  chance *all = (chance *)c;
-  for (size_t i = 0; i < sizeof *c / sizeof *all; i++) all[i] = (chance){1u << 15, 0};
-}
 
 static inline uint32_t frequency(const chance *c) {
   const uint32_t f = c->p >> 4;
@@ -267,39 +242,103 @@ static inline void learn(chance *c, unsigned bit) {
   c->p = (uint32_t)((int32_t)c->p + (int32_t)((int64_t)d * RATE[c->n] >> 16));
 }
 
-/* ---- writing ---- */
-/* Decisions in order, for an encoder that goes backwards: frequency of a one, and which it was. */
+/* ---- the walk along a bitmap, of writer and reader ---- */
+/* The writer records decisions, in order, for an encoder that goes backwards: frequency of a one, and which it was.  The reader
+ * decodes them: `words` are used up to words_end, and `failed` says that they ran short. */
 typedef struct {
-  uint32_t *events;
-  uint32_t n;
-} recording;
+  chances chances;
+  uint32_t *events, n_events;
+  uint32_t x;
+  const uint8_t *words, *words_end;
+  int failed;
+} bitmap_coder;
 
-static inline void record(recording *r, chance *c, unsigned bit) {
-  r->events[r->n++] = frequency(c) << 1 | bit;
-  learn(c, bit);
+static inline unsigned play(bitmap_coder *d, uint32_t one) {
+  const uint32_t zero = (1u << P) - one, slot = d->x & ((1u << P) - 1);
+  const unsigned bit = slot >= zero;
+  d->x = bit ? one * (d->x >> P) + slot - zero : zero * (d->x >> P) + slot;
+  if (d->x < AC_STATE_MIN) {
+    if (d->words == d->words_end) {
+      d->failed = 1;
+      d->x = AC_STATE_MIN;
+    } else {
+      d->x = d->x << 16 | ac_load16(d->words);
+      d->words += 2;
+    }
+  }
+  return bit;
 }
 
-static void write_bitmap(ac_writer *out, const ac_mask *mask, const ac_strides *strides, uint8_t *scratch) {
-  const reach r = reach_of(strides, mask->n);
-  const uint64_t *bits = mask->bits;
-  chances c;
-  recording events = {(uint32_t *)(void *)scratch, 0};
-  forget(&c);
-  for (uint32_t i = 0, before = 0; i < mask->n; i += 64) {
-    const unsigned len = mask->n - i < 64 ? mask->n - i : 64;
-    const unsigned state = state_of(bits[i / 64], len), context = word_context(bits, i, len, before, &r);
-    before = state;
-    record(&events, &c.mixed[context], state == MIXED);
-    if (state != MIXED) record(&events, &c.filled[context], state);
-    else
-      for (unsigned j = 0; j < len; j++)
-        record(&events, &c.bit[bit_context(bits, (int64_t)i + j, &r)], bits[i / 64] >> j & 1);
+/* A writer's decision is `bit`, a reader's what it decodes. */
+AC_ALWAYS_INLINE unsigned decide(bitmap_coder *d, chance *c, unsigned bit, const int WRITES) {
+  const uint32_t one = frequency(c);
+  if (WRITES) d->events[d->n_events++] = one << 1 | bit;
+  else bit = play(d, one);
+  learn(c, bit);
+  return bit;
+}
+
+/* ZEROS, ONES or MIXED. */
+AC_ALWAYS_INLINE unsigned decide_state(bitmap_coder *d, chance *mixed, chance *filled, unsigned state, const int WRITES) {
+  return decide(d, mixed, state == MIXED, WRITES) ? MIXED : decide(d, filled, state == ONES, WRITES);
+}
+
+/* The m bits of a byte at position i, which a writer knows, behind the bit `last`. */
+AC_ALWAYS_INLINE unsigned code_byte(bitmap_coder *d, const uint64_t *bits, int64_t i, unsigned m, unsigned last, unsigned byte,
+                                    const reach *r, const int WRITES) {
+  chances *const c = &d->chances;
+  const unsigned above = r->row ? (unsigned)bits_from(bits, i - r->row - 1, m + 2) : 0; /* from NW of the first on */
+  const unsigned plane = r->plane ? (unsigned)bits_from(bits, i - r->plane, m) : 0;
+  const unsigned context = last + 2 * state_of(above >> 1 & (unsigned)ones(m), m) + 6 * state_of(plane, m);
+  const unsigned state = decide_state(d, &c->byte_mixed[context], &c->byte_filled[context], state_of(byte, m), WRITES);
+  if (state != MIXED) return state == ONES ? (unsigned)ones(m) : 0;
+  unsigned coded = 0;
+  for (unsigned j = 0; j < m; j++) {
+    last = decide(d, &c->bit[last | (above >> j & 7) << 1 | (plane >> j & 1) << 4], byte >> j & 1, WRITES);
+    coded |= last << j;
   }
+  return coded;
+}
+
+AC_ALWAYS_INLINE void code_bitmap(bitmap_coder *d, uint64_t *bits, uint32_t n, const ac_strides *strides, const int WRITES) {
+  const reach r = reach_of(strides, n);
+  chances *const c = &d->chances;
+  chance *const all = (chance *)c;
+  for (size_t i = 0; i < sizeof *c / sizeof *all; i++) all[i] = (chance){1u << 15, 0};
+  unsigned before = ZEROS, same = 0;
+  for (uint32_t i = 0; i < n && !d->failed; i += 64) {
+    const unsigned m = n - i < 64 ? n - i : 64;
+    const uint64_t word = WRITES ? bits[i / 64] : 0;
+    const uint64_t above = r.word_row ? bits_from(bits, (int64_t)i - r.word_row, m) : 0;
+    const uint64_t plane = r.word_plane ? bits_from(bits, (int64_t)i - r.word_plane, m) : 0;
+    const unsigned context = before + 3 * state_of(above, m) + 9 * state_of(plane, m);
+    before = decide_state(d, &c->mixed[context], &c->filled[context], state_of(word, m), WRITES);
+    if (before != MIXED) {
+      bits[i / 64] = before == ONES ? ones(m) : 0;
+      continue;
+    }
+    if (state_of(plane, m) == MIXED && (same = decide(d, &c->same[same], word == plane, WRITES))) {
+      bits[i / 64] = plane;
+      continue;
+    }
+    uint64_t coded = 0;
+    for (unsigned j = 0; j < m; j += 8) { /* a reader's bytes may be above others of the same word */
+      const unsigned k = m - j < 8 ? m - j : 8, last = j ? coded >> (j - 1) & 1 : i ? (unsigned)(bits[i / 64 - 1] >> 63) : 0;
+      coded |= (uint64_t)code_byte(d, bits, (int64_t)i + j, k, last, word >> j & 255, &r, WRITES) << j;
+      if (!WRITES) bits[i / 64] = coded;
+    }
+  }
+}
+
+/* ---- writing ---- */
+static void write_bitmap(ac_writer *out, const ac_mask *mask, const ac_strides *strides, uint8_t *scratch) {
+  bitmap_coder d = {.events = (uint32_t *)(void *)scratch};
+  code_bitmap(&d, mask->bits, mask->n, strides, 1);
   /* backwards; a decision takes less than 16 bits, so words fit into the events that they replace */
   uint32_t x = AC_STATE_MIN;
-  uint8_t *const end = scratch + 4 * (size_t)events.n, *p = end;
-  for (uint32_t i = events.n; i-- > 0;) {
-    const uint32_t bit = events.events[i] & 1, one = events.events[i] >> 1, zero = (1u << P) - one;
+  uint8_t *const end = scratch + 4 * (size_t)d.n_events, *p = end;
+  for (uint32_t i = d.n_events; i-- > 0;) {
+    const uint32_t bit = d.events[i] & 1, one = d.events[i] >> 1, zero = (1u << P) - one;
     const uint32_t freq = bit ? one : zero;
     if (x >= freq << (32 - P)) {
       p -= 2;
@@ -344,35 +383,8 @@ void ac_mask_write(ac_writer *out, const ac_mask *mask, unsigned size, const voi
 }
 
 /* ---- reading ---- */
-/* The state of the decoder; `words` are used up to words_end, and `failed` says that they ran short. */
-typedef struct {
-  uint32_t x;
-  const uint8_t *words, *words_end;
-  int failed;
-} playing;
-
-static inline unsigned play(playing *d, chance *c) {
-  const uint32_t one = frequency(c), zero = (1u << P) - one, slot = d->x & ((1u << P) - 1);
-  const unsigned bit = slot >= zero;
-  d->x = bit ? one * (d->x >> P) + slot - zero : zero * (d->x >> P) + slot;
-  if (d->x < AC_STATE_MIN) {
-    if (d->words == d->words_end) {
-      d->failed = 1;
-      d->x = AC_STATE_MIN;
-    } else {
-      d->x = d->x << 16 | ac_load16(d->words);
-      d->words += 2;
-    }
-  }
-  learn(c, bit);
-  return bit;
-}
-
 static void read_bitmap(ac_reader *in, ac_mask *mask, const ac_strides *strides) {
-  const reach r = reach_of(strides, mask->n);
-  chances c;
-  forget(&c);
-  playing d = {ac_read32(in), NULL, NULL, 0};
+  bitmap_coder d = {.x = ac_read32(in)};
   const uint64_t n_words = ac_read_varint(in);
   if (in->failed) return;
   if (d.x < AC_STATE_MIN || n_words > ac_remaining(in) / 2) {
@@ -381,19 +393,9 @@ static void read_bitmap(ac_reader *in, ac_mask *mask, const ac_strides *strides)
   }
   d.words = ac_take(in, 2 * (size_t)n_words);
   d.words_end = d.words + 2 * (size_t)n_words;
-  uint64_t *bits = mask->bits;
+  code_bitmap(&d, mask->bits, mask->n, strides, 0);
   uint32_t total = 0;
-  for (uint32_t i = 0, before = 0; i < mask->n && !d.failed; i += 64) {
-    const unsigned len = mask->n - i < 64 ? mask->n - i : 64;
-    const unsigned context = word_context(bits, i, len, before, &r);
-    bits[i / 64] = 0;
-    before = play(&d, &c.mixed[context]) ? MIXED : play(&d, &c.filled[context]);
-    if (before == ONES) bits[i / 64] = ones(len);
-    if (before == MIXED)
-      for (unsigned j = 0; j < len; j++)
-        bits[i / 64] |= (uint64_t)play(&d, &c.bit[bit_context(bits, (int64_t)i + j, &r)]) << j;
-    total += (uint32_t)__builtin_popcountll(bits[i / 64]);
-  }
+  for (size_t w = 0; w < ac_bitmap_words(mask->n); w++) total += (uint32_t)__builtin_popcountll(mask->bits[w]);
   if (d.failed || d.x != AC_STATE_MIN || d.words != d.words_end || total != mask->masked) in->failed = AC_E_FORMAT;
 }
 

@@ -43,8 +43,8 @@ void ac_mask_put(const ac_mask *mask, unsigned size, const uint8_t *which, void 
 void ac_mask_write(ac_writer *out, const ac_mask *mask, unsigned size, const void *src, const ac_strides *strides,
                    uint8_t *scratch);
 
-/* Bytes of scratch for ac_mask_write, aligned to 4: every decision, two for a word and one for a bit. */
-static inline size_t ac_mask_scratch(uint32_t n) { return 4 * ((size_t)n + 2 * ac_bitmap_words(n)); }
+/* Bytes of scratch for ac_mask_write, aligned to 4: every decision, three for a word, two for a byte and one for a bit. */
+static inline size_t ac_mask_scratch(uint32_t n) { return 4 * ((size_t)n + (3 + 2 * 8) * ac_bitmap_words(n)); }
 
 /* Reads it; mask->n must be set, mask->bits and which (one byte a value) have room.  Sets in->failed on
  * anything invalid. */
