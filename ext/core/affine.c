@@ -425,13 +425,27 @@ static void write_lattice(ac_writer *out, const ac_affine *l) {
   ac_write_varint(out, ac_zigzag(l->base));
 }
 
+static finder finder_of(const ac_scale *scale, const uint8_t *values, uint32_t n, const ac_tuning *tuning) {
+  return (finder){.scale = scale, .values = values, .n = n, .units = ac_groups(n, UNIT), .size = scale->type->size,
+                  .level = ac_level(tuning)};
+}
+
+/* Some are found, and worth it. */
+static int finds(finder *f) {
+  if (f->level <= NO_DETECTION || f->n < LEAST_VALUES || !ac_affine_permitted(f->scale)) return 0;
+  find(f);
+  return f->n_found && choose(f) > 0;
+}
+
+int ac_affine_found(const ac_scale *scale, const uint8_t *values, uint32_t n, const ac_tuning *tuning) {
+  finder f = finder_of(scale, values, n, tuning);
+  return finds(&f);
+}
+
 size_t ac_affine_encode(const ac_scale *scale, const uint8_t *values, uint32_t n, const ac_tuning *tuning,
                         ac_encode_scratch *s, uint8_t *dst, size_t room) {
-  finder f = {.scale = scale, .values = values, .n = n, .units = ac_groups(n, UNIT), .size = scale->type->size,
-              .level = ac_level(tuning)};
-  if (f.level <= NO_DETECTION || n < LEAST_VALUES || !ac_affine_permitted(scale)) return 0;
-  find(&f);
-  if (!f.n_found || choose(&f) <= 0) return 0;
+  finder f = finder_of(scale, values, n, tuning);
+  if (!finds(&f)) return 0;
   const uint32_t n_refused = quantize(&f, s);
   if (n_refused > n / 2) return 0;
   unsigned some_uniform = 0;

@@ -9,6 +9,9 @@ enum { AC_MAX_AFFINE = 15 }; /* lattices of a block, the uniform one apart */
 /* May blocks of this chunk be affine? */
 int ac_affine_permitted(const ac_scale *scale);
 
+/* Would n values be encoded so, room permitting? */
+int ac_affine_found(const ac_scale *scale, const uint8_t *values, uint32_t n, const ac_tuning *tuning);
+
 /* Encode n values on affine lattices, if some are found and the result fits `room` bytes: from the byte after
  * the mask on, into `dst`.  Returns its bytes, or 0. */
 size_t ac_affine_encode(const ac_scale *scale, const uint8_t *values, uint32_t n, const ac_tuning *tuning,

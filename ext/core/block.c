@@ -379,17 +379,17 @@ static ac_box value_box(const ac_geometry *geometry, const ac_type *type) {
   return box;
 }
 
-/* Predicted values if that makes the block smaller, which has `written` bytes now: with a mask of e->s->bitmap. */
-static size_t predicted_by(encoding *e, const ac_mask_rule *rule, const ac_mask *mask, size_t written) {
+/* Values predicted on their lattice, with a mask of e->s->bitmap, in at most `most` bytes, or 0. */
+static size_t predicted_by(encoding *e, const ac_mask_rule *rule, const ac_mask *mask, size_t most) {
   const ac_box box = value_box(e->geometry, e->scale->type);
-  if (mask->masked == e->n || written < 3) return written;
+  if (mask->masked == e->n || most < 2) return 0;
   uint8_t *bytes;
   uint32_t n_fine;
-  const size_t size = ac_field_encode(e->scale, &box, e->src, e->n, mask, e->tuning, e->s, &bytes, written - 2, &n_fine);
-  if (!size) return written;
-  ac_writer out = {(uint8_t *)e->s->wide, (uint8_t *)e->s->wide + (written - 2 - size), 0}; /* nobody needs it any more */
+  const size_t size = ac_field_encode(e->scale, &box, e->src, e->n, mask, e->tuning, e->s, &bytes, most - 1, &n_fine);
+  if (!size) return 0;
+  ac_writer out = {(uint8_t *)e->s->wide, (uint8_t *)e->s->wide + (most - 1 - size), 0}; /* nobody needs it any more */
   if (mask->masked) ac_mask_write(&out, mask, rule->size, e->src, &e->geometry->strides, (uint8_t *)e->s->events);
-  if (out.failed) return written;
+  if (out.failed) return 0;
   const size_t head = (size_t)(out.p - (uint8_t *)e->s->wide);
   e->dst[0] = (uint8_t)(AC_MODE_PREDICTED | (mask->masked ? HAS_MASK : 0) | (n_fine ? HAS_FINE : 0));
   memcpy(e->dst + 1, e->s->wide, head);
@@ -404,33 +404,69 @@ static ac_mask mask_of(encoding *e, const ac_mask_rule *rule) {
   return mask;
 }
 
+enum { TRIES_ALL = 7 /* from this level on: whatever a glance says */ };
+
 /* Special values are masked, however few: else they would spoil the predictions beside them.  So is the commonest value if
  * that is smaller, which it is if there is much of it. */
-static size_t predicted_if_smaller(encoding *e, size_t written) {
-  enum { MUCH = 5 /* one of so many */, LITTLE = 32, TRIES_BOTH = 7 /* from this level on, however much */ };
-  const int mode = e->dst[0] & MODE;
-  if (!ac_predicts(e->tuning) || !written || !e->left) return written;
-  if (e->scale->type->kind != AC_KIND_FLOAT || e->scale->lattice.delta == 0 || e->scale->relative) return written;
-  if (mode != AC_MODE_UNIFORM && mode != AC_MODE_EXACT && mode != AC_MODE_AFFINE) return written;
-  const ac_mask_rule special = special_values(e->scale);
-  ac_mask_rule rule = special;
-  uint32_t common = 0;
+static size_t encode_predicted(encoding *e) {
+  enum { MUCH = 5 /* one of so many */, LITTLE = 32 };
+  if (!ac_predicts(e->tuning) || mode_of(e->scale) != AC_MODE_UNIFORM) return 0;
+  const size_t most = (size_t)(e->end - e->dst);
+  const int both = ac_level(e->tuning) >= TRIES_ALL;
+  ac_mask_rule rule = special_values(e->scale);
+  const ac_mask_rule special = rule;
   ac_mask mask = mask_of(e, &special);
+  uint32_t common = 0;
+  const uint32_t n_special = mask.masked;
   if (rule.n_fixed < 2 && common_value(e->src, e->n, e->scale->type, &rule.fixed[rule.n_fixed])) {
     rule.n_fixed++;
-    common = mask_of(e, &rule).masked - mask.masked;
-  }
-  const int both = ac_level(e->tuning) >= TRIES_BOTH;
-  if (common > e->n / MUCH && !both) {
     mask = mask_of(e, &rule);
-    const size_t smaller = predicted_by(e, &rule, &mask, written);
-    if (smaller < written) return smaller;
+    common = mask.masked - n_special;
+    if (common > e->n / MUCH && !both) {
+      const size_t size = predicted_by(e, &rule, &mask, most);
+      if (size) return size;
+    }
+    mask = mask_of(e, &special);
   }
-  mask = mask_of(e, &special);
-  written = predicted_by(e, &special, &mask, written);
-  if (!common || (!both && (common > e->n / MUCH || common < e->n / LITTLE))) return written;
+  const size_t size = predicted_by(e, &special, &mask, most);
+  if (!common || (!both && (common > e->n / MUCH || common < e->n / LITTLE))) return size;
   mask = mask_of(e, &rule);
-  return predicted_by(e, &rule, &mask, written);
+  const size_t other = predicted_by(e, &rule, &mask, size ? size - 1 : most);
+  return other ? other : size;
+}
+
+/* Does a glance say that no other mode is as small as so many bytes of predicted values? */
+static int others_lose(encoding *e, size_t predicted) {
+  enum { LEAST = 1 << 14, PIECES = 16, PIECE = 256, SAMPLE = PIECES * PIECE, TABLES = 160 /* bytes of them, about */ };
+  const unsigned size = e->scale->type->size;
+  const ac_mask_rule rule = special_values(e->scale);
+  if (ac_level(e->tuning) >= TRIES_ALL || e->n < LEAST) return 0;
+  e->mask = mask_of(e, &rule);
+  e->values = e->src;
+  e->left = e->n;
+  if (e->mask.masked) {
+    e->left = ac_mask_compact(&e->mask, size, e->src, e->s->values);
+    e->values = e->s->values;
+  }
+  if (e->left < 2 * SAMPLE || 8 * predicted >= (size_t)WORTH_A_LOOK * e->left) return 0;
+  if (ac_affine_found(e->scale, e->values, e->left, e->tuning)) return 0;
+  const uint8_t *const all = e->values;
+  const uint32_t left = e->left;
+  for (uint32_t i = 0; i < PIECES; i++)
+    memcpy(e->s->low + i * PIECE * size, all + (size_t)(left / PIECES) * i * size, PIECE * size);
+  e->values = e->s->low;
+  e->left = SAMPLE;
+  const uint32_t n_refused = quantize(e);
+  ac_writer out = {(uint8_t *)e->s->wide, (uint8_t *)e->s->wide + SAMPLE * size, 0};
+  const int fits = ac_section_write(&out, SAMPLE, e->tuning, e->s, e->values, size, n_refused, 0);
+  const size_t bytes = fits ? (size_t)(out.p - (uint8_t *)e->s->wide) : SAMPLE * size;
+  return bytes > TABLES && (uint64_t)(bytes - TABLES) * left / SAMPLE * 3 / 4 > predicted;
+}
+
+/* Where predicted values are kept while other modes are tried: these need no more of this room than 5 bytes a value. */
+static uint8_t *place_of_kept(const encoding *e, size_t *room) {
+  *room = 16 * (size_t)e->n;
+  return (uint8_t *)e->s->field + 6 * (size_t)e->n;
 }
 
 size_t ac_block_encode(const ac_scale *scale, const ac_geometry *geometry, const void *src, const ac_tuning *tuning,
@@ -443,6 +479,11 @@ size_t ac_block_encode(const ac_scale *scale, const ac_geometry *geometry, const
     return 1 + size;
   }
   encoding e = {.scale = scale, .tuning = tuning, .s = scratch, .geometry = geometry, .src = src, .n = n, .dst = dst, .end = dst + n * size};
+  size_t room, predicted = encode_predicted(&e);
+  if (predicted && others_lose(&e, predicted)) return predicted;
+  uint8_t *const kept = place_of_kept(&e, &room);
+  if (predicted > room) predicted = 0; /* of very few values */
+  memcpy(kept, dst, predicted);
   const int mode = mode_of(scale);
   size_t written = mode == AC_MODE_UNIFORM ? encode_uniform(&e) : encode_integers(&e, mode);
   if (mode == AC_MODE_UNIFORM && written && exact_is_smaller(&e, written)) {
@@ -451,7 +492,10 @@ size_t ac_block_encode(const ac_scale *scale, const ac_geometry *geometry, const
   }
   if (!written && mode != AC_MODE_EXACT) written = encode_integers(&e, AC_MODE_EXACT);
   written = affine_if_smaller(&e, written);
-  written = predicted_if_smaller(&e, written);
+  if (predicted && (!written || predicted < written)) {
+    memcpy(dst, kept, predicted);
+    return predicted;
+  }
   if (written) return written;
   dst[0] = AC_MODE_RAW;
   memcpy(dst + 1, src, n * size);

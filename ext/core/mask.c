@@ -72,7 +72,7 @@ enum { PIECE = 1024 }; /* values that are looked at before their words are made 
 void ac_mask_find(const ac_mask_rule *rule, const void *src, uint32_t n, ac_mask *mask) {
   const uint8_t *const p = src;
   const unsigned size = rule->size;
-  unsigned n_other = 0;
+  unsigned n_other = 0, last = 0;
   mask->n = n;
   mask->masked = 0;
   mask->n_patterns = 0;
@@ -89,14 +89,19 @@ void ac_mask_find(const ac_mask_rule *rule, const void *src, uint32_t n, ac_mask
       }
     }
     uint64_t word = wanted(rule, x, m);
-    for (uint64_t left = word; left; left &= left - 1) {
+    /* those of the pattern that was last are soon found: most masks have one */
+    const ac_mask_rule as_last = {size, 0, 0, mask->n_patterns > 0, {mask->n_patterns ? mask->patterns[last] : 0, 0}};
+    uint64_t left = word && mask->n_patterns ? word & ~wanted(&as_last, x, m) : word;
+    for (; left; left &= left - 1) {
       const unsigned j = (unsigned)__builtin_ctzll(left);
       const uint64_t bits = ac_load_bits(x + j * size, size);
       const unsigned at = pattern_of(mask, bits);
+      last = at < mask->n_patterns ? at : last;
       if (at < mask->n_patterns) continue;
       /* where there is no room a value is not masked; the fixed ones have their places */
       const int fixed = (rule->n_fixed > 0 && bits == rule->fixed[0]) || (rule->n_fixed > 1 && bits == rule->fixed[1]);
       if (fixed || n_other < AC_MAX_PATTERNS - rule->n_fixed) {
+        last = mask->n_patterns;
         mask->patterns[mask->n_patterns++] = bits;
         n_other += !fixed;
       } else {
