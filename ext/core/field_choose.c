@@ -12,7 +12,7 @@
 #include "weigh.h"
 
 /* Values of a sample: a part of those of the block, or, from LONG_LEVEL on, so many; of each class of them that are weighed. */
-enum { PART = 16, LEAST_SAMPLE = 1 << 12, LARGE_SAMPLE = 1 << 15, WEIGHED = 1 << 10 };
+enum { PART = 32, LEAST_SAMPLE = 1 << 12, LARGE_SAMPLE = 1 << 15, WEIGHED = 1 << 10 };
 /* Level 1 has differences only, the others interpolation, too.  From these levels on there is also: linear prediction along
  * rows; rules chosen again, by all values and what decoders have; a large sample, and more units of the first index. */
 enum { LINEAR_LEVEL = 3, IMPROVE_LEVEL = 5, LONG_LEVEL = 7 };
