@@ -819,8 +819,8 @@ class Residuals:
         self.rng, self.contexts, self.lanes, self.m, self.often = rng, contexts, lanes, m, often
         self.raw, self.steps, self.outside, self.at = Bits(), [], {}, 0
 
-    def row(self, found, masked):
-        """Those of a row with these contexts."""
+    def piece(self, found, masked):
+        """Those of a piece with these contexts."""
         v, rng, lane = [], self.rng, 0
         for i, (c, is_masked) in enumerate(zip(found, masked, strict=True)):
             context, x, lane = self.contexts[c], 0, lane if i % 256 else 0
@@ -871,8 +871,8 @@ def predicted(rng, bits, array):
         out += bytes([units[0]])
     out += rules_bytes
     lanes_code, prob_code, m = int(rng.integers(5)), int(rng.integers(4)), int(rng.integers(4))
-    number, own, shift = int(rng.choice([1, 2, 8, rng.integers(1, 9)])), chance(rng, 0.5), int(rng.integers(16))
-    shift = int(rng.choice([0, shift]))
+    number, own, shift = int(rng.choice([1, 2, 8, rng.integers(1, 9)])), chance(rng, 0.5), int(rng.integers(8))
+    shift, coarsest_too = int(rng.choice([0, shift])), chance(rng, 0.5)
     first_bins = np.sort(rng.choice(np.arange(1, 24), number - 1, replace=False)).tolist()
     contexts, contexts_bytes = random_contexts(rng, number + own, 10 + prob_code, m)
     residuals = Residuals(rng, contexts, 4 << lanes_code, m, rng.choice([0, 0, 0.03]))
@@ -881,42 +881,55 @@ def predicted(rng, bits, array):
     R, magnitude = np.zeros(lengths, "i8"), np.zeros(lengths, "i8")
     masked = np.array(bits, bool).reshape(lengths)
 
-    def one_row(near, in_coarsest, masked_row):
-        """Residuals and corrections of a row, by (place, inner), from what is near: (weight, magnitudes)."""
+    def one_piece(near, in_coarsest, masked_rows):
+        """Residuals and corrections of some rows, by (row, place, inner), from what is near: (weight, magnitudes)."""
         weight = sum(w for w, _ in near)
-        total = sum((w * x.astype("i8") for w, x in near), np.zeros(masked_row.shape, "i8"))
+        total = sum((w * x.astype("i8") for w, x in near), np.zeros(masked_rows.shape, "i8"))
         limits = [-(-LEAST[b] * weight // 64) for b in first_bins]
-        found = sum(((total >= least).astype(int) for least in limits), np.zeros(masked_row.shape, int))
+        found = sum(((total >= least).astype(int) for least in limits), np.zeros(masked_rows.shape, int))
         if own and in_coarsest:
             found[:] = number
         elif not weight:
             found[:] = number - 1
         at = residuals.at
-        v = residuals.row(found.ravel().tolist(), masked_row.ravel().tolist())
+        v = residuals.piece(found.ravel().tolist(), masked_rows.ravel().tolist())
         names = {"own"} if own and in_coarsest else set(found.ravel().tolist())
         array.seen.update(f"predicted context {name}" for name in names)
         more = np.where(rng.random(len(v)) < corrected, rng.choice([-8, 8, *range(-8, 0), *range(1, 9)], len(v)), 0)
         corrections.update({at + i: int(more[i]) for i in np.flatnonzero(more).tolist()})
-        return np.reshape(v, masked_row.shape), more.reshape(masked_row.shape)
+        return np.reshape(v, masked_rows.shape), more.reshape(masked_rows.shape)
 
-    def rows_before(magnitudes, o, i, j):
+    def rows_together(shape, with_short):
+        """The rows of every piece of a grid: (axis 0, part of axis 1), and whether short ones stand together."""
+        length = shape[2] * shape[3]
+        together = length < 128 and with_short
+        rows = 1024 // length if together else 1
+        array.seen.add(f"rows of {'short' if length < 128 else 'long'} pieces: {together}")
+        parts = [slice(j, min(j + rows, shape[1])) for j in range(0, shape[1], rows)]
+        return [(i, part) for i in range(shape[0]) for part in parts], together
+
+    def rows_before(magnitudes, o, i, part, together):
         near = []
-        if j:
-            before = magnitudes[o, i, j - 1]
+        if part.start and not together:
+            before = magnitudes[o, i, part.start - 1]
             near += [(6, before), (3, beside(before, -1)), (3, beside(before, 1))]
-        return near + ([(6, magnitudes[o, i - 1, j])] if i else []) + ([(6, magnitudes[o - 1, i, j])] if o else [])
+        near += [(6, magnitudes[o, i - 1, part])] if i else []
+        return near + ([(6, magnitudes[o - 1, i, part])] if o else [])
 
     every = tuple(slice(None, None, 1 << levels) for _ in range(3))
     Rs, magnitudes, masks = (x[:, *every] for x in (R, magnitude, masked))
-    for o, i, j in np.ndindex(Rs.shape[:3]):
-        v, more = one_row(rows_before(magnitudes, o, i, j), True, masks[o, i, j])
-        S = np.cumsum(v, axis=0) if along & 4 else v
-        for t in range(len(v)) if linear else ():
-            total = sum(tap * Rs[o, i, j, t - 1 - k] for k, tap in enumerate(taps[:t]))
-            Rs[o, i, j, t] = wrapped((total + (1 << tap_shift - 1) >> tap_shift) + unit * v[t] + more[t])
-        if not linear:
-            Rs[o, i, j] = wrapped(sum_before(Rs, o, i, j, along) + units[o] * wrapped(S) + more)
-        magnitudes[o, i, j] = np.minimum(255, np.abs(v) >> shift)
+    for o in range(lengths[0]):
+        coarsest_pieces, together = rows_together(Rs.shape[1:], coarsest_too)
+        for i, part in coarsest_pieces:
+            near = rows_before(magnitudes, o, i, part, together)
+            for j, v, more in zip(range(part.start, part.stop), *one_piece(near, True, masks[o, i, part]), strict=True):
+                S = np.cumsum(v, axis=0) if along & 4 else v
+                for t in range(len(v)) if linear else ():
+                    total = sum(tap * Rs[o, i, j, t - 1 - k] for k, tap in enumerate(taps[:t]))
+                    Rs[o, i, j, t] = wrapped((total + (1 << tap_shift - 1) >> tap_shift) + unit * v[t] + more[t])
+                if not linear:
+                    Rs[o, i, j] = wrapped(sum_before(Rs, o, i, j, along) + units[o] * wrapped(S) + more)
+                magnitudes[o, i, j] = np.minimum(255, np.abs(v) >> shift)
     for level in reversed(range(levels)):
         for o in range(lengths[0]):
             for k in CLASS_ORDER:
@@ -937,16 +950,18 @@ def predicted(rng, bits, array):
                     grid = np.moveaxis(magnitude[o][class_slices(level, k & ~(1 << axis))], axis, 0)
                     behind = np.concatenate([grid[1:], grid[-1:]])
                     parents += [np.moveaxis(x[: shape[axis]], 0, axis) for x in (grid, behind)]
-                for i, j in np.ndindex(shape[:2]):
-                    near = [(6 // k.bit_count(), x[i, j]) for x in parents] + rows_before(magnitudes, o, i, j)
-                    v, more = one_row(near, False, masks[o, i, j])
-                    Rs[o, i, j] = wrapped(predictions[i, j] + units[o] * v + more)
-                    magnitudes[o, i, j] = np.minimum(255, np.abs(v) >> shift)
+                class_pieces, together = rows_together(shape, True)
+                for i, part in class_pieces:
+                    near = [(6 // k.bit_count(), x[i, part]) for x in parents]
+                    v, more = one_piece(near + rows_before(magnitudes, o, i, part, together), False, masks[o, i, part])
+                    Rs[o, i, part] = wrapped(predictions[i, part] + units[o] * v + more)
+                    magnitudes[o, i, part] = np.minimum(255, np.abs(v) >> shift)
 
     refused_list, refused = random_refused(rng, len(bits), array.type.size)
     outside = residuals.outside
     has_lists = bool(outside or corrections or refused)
-    out += bytes([lanes_code | prob_code << 3 | m << 5 | has_lists << 7, number - 1 | own << 3 | shift << 4])
+    kinds = number - 1 | own << 3 | shift << 4 | coarsest_too << 7
+    out += bytes([lanes_code | prob_code << 3 | m << 5 | has_lists << 7, kinds])
     out += bytes(first_bins) + contexts_bytes
     if has_lists:
         out += varint(len(outside)) + varint(len(corrections)) + varint(len(refused))
@@ -1293,7 +1308,8 @@ FEATURES = {
     *(f"{what} {yes}" for what in ("shift", "base", "folded") for yes in (True, False)),
     *(f"patterns {p}" for p in range(1, 17)), "all masked", "some masked",
     *(f"context of words {c}" for c in range(27)), *(f"context of bytes {c}" for c in range(18)),
-    *(f"context of bits {c}" for c in range(32)), *(f"same {same} after {before}" for same in (0, 1) for before in (0, 1)),
+    *(f"context of bits {c}" for c in range(32)),
+    *(f"same {same} after {before}" for same in (0, 1) for before in (0, 1)),
     "same, but it is not said", "word, mixed, but is not", "byte, mixed, but is not",
     *(f"edge {value}" for value in ("f4", "f2", bfloat16) if value), "clamped",
     *(f"relative {value} coarse{delta}" for value in ("f4", "f8", "f2", bfloat16) if value for delta in ("", " delta")),
@@ -1311,6 +1327,7 @@ FEATURES = {
     *(f"predicted {c} of {n} axes" for n in range(1, 5) for c in range(1, min(n, 3) + 1)),
     *(f"predicted context {c}" for c in ("own", *range(8))), *(f"predicted tokens {yes}" for yes in (True, False)),
     "predicted outside", "predicted corrections", "predicted refused",
+    "rows of short pieces: True", "rows of short pieces: False", "rows of long pieces: False",
     *(f"affine uniform {yes}" for yes in (True, False)), *(f"affine sequence {c}" for c in ("none", 0, 1, 2)),
     "E0 clamped", "E0 > emax", "E0", "uniform u", "octave u", "infinite u", "u of 64 bits",
     *(

@@ -657,7 +657,7 @@ def predicted(r, count, array, masked):
     layout, kinds = r.u8(), r.u8()
     require(layout & 7 <= 4, "lanes")
     lanes, prob_bits, m = 4 << (layout & 7), 10 + (layout >> 3 & 3), layout >> 5 & 3
-    n_contexts, own, shift = (kinds & 7) + 1, kinds >> 3 & 1, kinds >> 4
+    n_contexts, own, shift = (kinds & 7) + 1, kinds >> 3 & 1, kinds >> 4 & 7
     first_bins = [0] + [r.u8() for _ in range(n_contexts - 1)]
     require(all(a < b < 24 for a, b in itertools.pairwise(first_bins)), "the bins of contexts")
     contexts = read_contexts(r, n_contexts + own, prob_bits, m)
@@ -683,13 +683,13 @@ def predicted(r, count, array, masked):
 
     R, magnitude, sums = {}, {}, {}  # by (outer, three indices, inner)
     stream = 0
-    for level, mask_, places in rows(p):
+    for level, mask_, together, places in pieces(p, kinds >> 7):
         spacing = 1 << (level + 1 if mask_ else p.levels)
         for start in range(0, len(places), 256):
             span = places[start : start + 256]
             found = []
             for x in span:
-                near = neighbourhood(p, x, level, mask_, spacing, magnitude)
+                near = neighbourhood(p, x, level, mask_, together, spacing, magnitude)
                 weight = sum(w for w, _ in near)
                 total = sum(w * a for w, a in near)
                 i = max(i for i in range(24) if total >= -(-LIMITS[i] * weight // 64))
@@ -812,8 +812,8 @@ def indices(n, level, odd):
     return range(odd << level, n, 2 << level)
 
 
-def rows(p):
-    """Level, class (0: the coarsest grid) and places of every row, in the order of the stream."""
+def pieces(p, with_coarsest):
+    """Level, class (0: the coarsest grid), whether rows stand together, and places, of every piece of the stream."""
     outer, *axes, inner = p.extents
     for level in reversed(range(p.levels + 1)):
         coarsest = level == p.levels
@@ -823,11 +823,16 @@ def rows(p):
                     some = [range(0, n, 1 << level) for n in axes]
                 else:
                     some = [indices(n, level, k >> a & 1) for a, n in enumerate(axes)]
+                length = len(some[2]) * inner
+                if not length:
+                    continue
+                together = length < 128 and (k or with_coarsest)
+                rows = 1024 // length if together else 1
                 for x0 in some[0]:
-                    for x1 in some[1]:
-                        row = [(o, x0, x1, x2, i) for x2 in some[2] for i in range(inner)]
-                        if row:
-                            yield level, k, row
+                    for at in range(0, len(some[1]), rows):
+                        plane = some[1][at : at + rows]
+                        places = [(o, x0, x1, x2, i) for x1 in plane for x2 in some[2] for i in range(inner)]
+                        yield level, k, together, places
 
 
 def memory_index(p, x):
@@ -841,14 +846,14 @@ def moved(x, axis, by):
     return (*x[:axis], x[axis] + by, *x[axis + 1 :])
 
 
-def neighbourhood(p, x, level, k, spacing, magnitude):
+def neighbourhood(p, x, level, k, together, spacing, magnitude):
     near = []
     for axis in range(3):
         if k >> axis & 1:
             b, c = moved(x, 1 + axis, -(1 << level)), moved(x, 1 + axis, 1 << level)
             c = c if c[1 + axis] < p.extents[1 + axis] else b
             near += [(6 // k.bit_count(), magnitude[b]), (6 // k.bit_count(), magnitude[c])]
-    if x[2] - spacing >= 0:
+    if x[2] - spacing >= 0 and not together:
         up = moved(x, 2, -spacing)
         left, right = moved(up, 3, -spacing), moved(up, 3, spacing)
         near.append((6, magnitude[up]))

@@ -92,9 +92,7 @@ static int predict_piece(ac_walker *w, const ac_piece *piece) {
   const uint32_t at = piece->at, n = piece->row * piece->rows;
   if (!piece->raster) predict_values(e, piece, n);
   if (e->values_only) return 0;
-  for (uint32_t i = 0; i < piece->rows; i++)
-    for (uint32_t j = 0; j < piece->row; j += AC_SPAN) e->spans[e->n_spans++] = piece->row - j < AC_SPAN ? piece->row - j : AC_SPAN;
-  /* contexts of all rows at once: the magnitudes of those before are there, even if they are of this piece */
+  for (uint32_t j = 0; j < n; j += AC_SPAN) e->spans[e->n_spans++] = n - j < AC_SPAN ? n - j : AC_SPAN;
   if (!piece->raster && !w->blind) w->kernels->magnitudes(e->v + at, n, e->shift, w->s->magnitude + at);
   if (piece->raster && e->own) {
     memset(e->bin + at, AC_BINS, n);
@@ -105,7 +103,7 @@ static int predict_piece(ac_walker *w, const ac_piece *piece) {
       e->weights = piece->weights;
       for (unsigned i = 1; i < AC_BINS; i++) e->limits[i] = ac_bin_limit(i, piece->weights);
     }
-    ac_piece_contexts(w->kernels, piece, w->predictor->pyramid.inner, 0, piece->rows, e->limits + 1, AC_BINS - 1, e->bin + at);
+    ac_piece_contexts(w->kernels, piece, w->predictor->pyramid.inner, e->limits + 1, AC_BINS - 1, e->bin + at);
   }
   return 0;
 }
@@ -185,8 +183,9 @@ ac_outcome ac_attempt(ac_field *f, const ac_tuning *tuning, uint32_t n, const ac
   enum { MANTISSA = 1, K = 0 };
   ac_outcome o;
   ac_walk_scratch walk = m->walk;
+  f->contexts.together = f->contexts.own || ac_level(tuning) == AC_MIN_LEVEL; /* where neighbourhoods are of no use */
   const uint8_t *const flags = any_flags(m->flags, n) ? m->flags : NULL;
-  predicting e = {.walker = {.predictor = &f->predictor, .s = &walk, .piece = predict_piece, .row = predict_row,
+  predicting e = {.walker = {.predictor = &f->predictor, .s = &walk, .piece = predict_piece, .row = predict_row, .together = f->contexts.together,
                              .blind = what == AC_ATTEMPT_VALUES || ac_level(tuning) == AC_MIN_LEVEL}, .x = m->x, .flags = flags,
                   .v = m->v, .bin = m->bin, .corrected = m->corrected, .correction = m->correction, .shift = f->contexts.shift,
                   .own = f->contexts.own, .spans = m->spans, .values_only = what == AC_ATTEMPT_VALUES};

@@ -25,6 +25,7 @@ typedef struct {
 typedef struct {
   uint8_t n_contexts; /* of neighbourhoods, 1 .. 8 */
   uint8_t own;        /* is there one more, of the coarsest grid? */
+  uint8_t together;   /* are short rows of the coarsest grid in pieces, as those of others are? */
   uint8_t lanes, prob_bits, mantissa;
   uint8_t shift;      /* of magnitudes */
   uint8_t first_bin[AC_MAX_CONTEXTS]; /* of context i; ascending, that of context 0 is 0 */

@@ -1,5 +1,5 @@
 /* field_decode.c: see field.h.  Between the block and the stages of prediction: the walk through a predicted block, along
- * which residuals are read, row by row, and added to predictions.
+ * which residuals are read, piece by piece, and added to predictions.
  *
  *   head | lists of exceptions | raw bits | rANS words
  *
@@ -42,11 +42,11 @@ static int pop_some(reading *d, const uint8_t *context, uint32_t at, uint32_t n,
   return 0;
 }
 
-/* Rows of a piece, one after the other. */
-static int read_row(reading *d, const ac_piece *piece, uint32_t i, int32_t *v) {
+/* Residuals of a piece. */
+static int read_residuals(reading *d, const ac_piece *piece, int32_t *v) {
   const ac_kernels *kernels = d->walker.kernels;
   const ac_contexts *c = &d->f->contexts;
-  const uint32_t n = piece->row, at = piece->at + i * n;
+  const uint32_t n = piece->row * piece->rows, at = piece->at;
   uint8_t context[AC_PIECE];
   if (piece->raster && c->own) {
     memset(context, c->n_contexts, n);
@@ -57,7 +57,7 @@ static int read_row(reading *d, const ac_piece *piece, uint32_t i, int32_t *v) {
       d->weights = piece->weights;
       for (unsigned j = 1; j < c->n_contexts; j++) d->limits[j] = ac_bin_limit(c->first_bin[j], piece->weights);
     }
-    ac_piece_contexts(kernels, piece, d->walker.predictor->pyramid.inner, i, 1, d->limits + 1, c->n_contexts - 1u, context);
+    ac_piece_contexts(kernels, piece, d->walker.predictor->pyramid.inner, d->limits + 1, c->n_contexts - 1u, context);
   }
   if (!d->sparse) {
     for (uint32_t j = 0; j < n; j += AC_POP_MOST)
@@ -81,13 +81,11 @@ static int correct(reading *d, uint32_t at, uint32_t n) {
 
 static int decode_piece(ac_walker *w, const ac_piece *piece) {
   reading *d = (reading *)w;
-  if (piece->raster) return read_row(d, piece, 0, w->s->r + piece->at);
+  if (piece->raster) return read_residuals(d, piece, w->s->r + piece->at);
   const uint32_t n = piece->row * piece->rows;
   int32_t v[AC_PIECE];
-  for (uint32_t i = 0; i < piece->rows; i++) {
-    const int error = read_row(d, piece, i, v + i * piece->row);
-    if (error) return error;
-  }
+  const int error = read_residuals(d, piece, v);
+  if (error) return error;
   w->kernels->advance(piece->predicted, v, piece->unit, n, w->s->r + piece->at);
   return correct(d, piece->at, n);
 }
@@ -199,7 +197,8 @@ int ac_field_read(ac_reader *in, const ac_scale *scale, const ac_box *box, uint3
   const ac_contexts *c = &b.f.contexts;
   ac_walk_scratch walk = {.r = s->high, .grids = {(int32_t *)s->wide, (int32_t *)s->wide + n}, .row = s->row, .mean = s->row,
                           .magnitude = s->low, .magnitudes = {s->low + n, s->low + 2 * (size_t)n}};
-  reading d = {.walker = {.predictor = &b.f.predictor, .s = &walk, .piece = decode_piece, .row = decode_row, .blind = c->n_contexts == 1}, .f = &b.f};
+  reading d = {.walker = {.predictor = &b.f.predictor, .s = &walk, .piece = decode_piece, .row = decode_row,
+                          .together = c->together, .blind = c->n_contexts == 1}, .f = &b.f};
   d.at.raw = b.raw;
   d.at.bits = 8 * b.raw_size;
   ac_outside_open(&d.outside, &b.outside, b.n_outside, n);

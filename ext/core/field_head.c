@@ -111,14 +111,14 @@ static int read_predictor(ac_reader *in, ac_field *f, const ac_box *box) {
 
 /* ---- layout: two bytes, and the contexts ---- */
 enum { LANES = 7, PROB_SHIFT = 3, MANTISSA_SHIFT = 5, EXCEPTIONS = 1 << 7 };
-enum { CONTEXTS = 7, OWN = 1 << 3, SHIFT_SHIFT = 4 };
+enum { CONTEXTS = 7, OWN = 1 << 3, SHIFT_SHIFT = 4, TOGETHER = 1 << 7 };
 
 void ac_field_write_head(ac_writer *out, const ac_field *f, int exceptions) {
   const ac_contexts *c = &f->contexts;
   write_predictor(out, f);
   ac_write8(out, (uint8_t)((__builtin_ctz(c->lanes) - 2) | (c->prob_bits - AC_MIN_PROB_BITS) << PROB_SHIFT |
                            c->mantissa << MANTISSA_SHIFT | (exceptions ? EXCEPTIONS : 0)));
-  ac_write8(out, (uint8_t)((c->n_contexts - 1) | (c->own ? OWN : 0) | c->shift << SHIFT_SHIFT));
+  ac_write8(out, (uint8_t)((c->n_contexts - 1) | (c->own ? OWN : 0) | c->shift << SHIFT_SHIFT | (c->together ? TOGETHER : 0)));
   ac_contexts_write(out, c);
 }
 
@@ -133,7 +133,8 @@ int ac_field_read_head(ac_reader *in, const ac_scale *scale, const ac_box *box, 
   c->mantissa = layout >> MANTISSA_SHIFT & 3;
   c->n_contexts = (uint8_t)((kinds & CONTEXTS) + 1);
   c->own = (kinds & OWN) != 0;
-  c->shift = kinds >> SHIFT_SHIFT;
+  c->shift = kinds >> SHIFT_SHIFT & 7;
+  c->together = (kinds & TOGETHER) != 0;
   *exceptions = (layout & EXCEPTIONS) != 0;
   ac_contexts_read(in, c);
   return in->failed ? AC_E_FORMAT : AC_OK;

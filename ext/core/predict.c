@@ -1,7 +1,7 @@
 /* predict.c: see predict.h.  Between the pyramid (where values are) and the block's field (what is done with them).
  *
  * Invariants: a prediction uses values that come before in the stream, and a neighbourhood never has a value of its
- * own row: all values of a row can be decoded at once.
+ * own piece: all values of a piece can be decoded at once.
  */
 #include "predict.h"
 
@@ -145,24 +145,23 @@ static const uint8_t *shifted(const uint8_t *row, uint32_t k, uint32_t length, p
   return spare;
 }
 
-/* The same of whole rows that stand one after the other, `inner` values behind or before. */
-static void shift_rows(const uint8_t *rows, uint32_t row, uint32_t n_rows, uint32_t inner, int behind, uint8_t *to) {
+/* The same of whole rows that stand one after the other, `inner` values behind. */
+static void shift_rows(const uint8_t *rows, uint32_t row, uint32_t n_rows, uint32_t inner, uint8_t *to) {
   const uint32_t n = row * n_rows, most = least_of(inner, row);
-  if (behind) memcpy(to, rows + most, n - most);
-  else memcpy(to + most, rows, n - most);
-  for (uint32_t at = behind ? row - most : 0; at < n; at += row)
+  memcpy(to, rows + most, n - most);
+  for (uint32_t at = row - most; at < n; at += row)
     for (uint32_t j = 0; j < most; j++) to[at + j] = rows[at + j];
 }
 
 /* What parents have together, the row before, its sides, and a plane before. */
 enum { OF_PARENTS = 12, OF_ROW = 6, OF_ROW_BESIDE = 3, OF_PLANE = 6 };
 
-/* Rows of the same grid that came before: the one before it, with both sides; the one of the plane before, and of
- * the outer index before. */
-static void add_rows(ac_piece *piece, const uint8_t *row, const ac_subgrid *g, const place *at, uint32_t outer, size_t outer_size) {
+/* Rows of the same grid that came before: the one before it, with both sides, unless they may be of one piece; the one of the
+ * plane before, and of the outer index before. */
+static void add_rows(ac_piece *piece, const uint8_t *row, const ac_subgrid *g, const place *at, uint32_t outer, size_t outer_size, int together) {
   if (at->i0) add_near(piece, row - (size_t)g->extent[1] * g->row + at->k, OF_PLANE);
   if (outer) add_near(piece, row - outer_size + at->k, OF_PLANE);
-  if (!at->i1) return;
+  if (!at->i1 || together) return;
   piece->before = row - g->row;
   piece->k = at->k;
   piece->length = g->row;
@@ -190,7 +189,7 @@ static void add_parents(refining *f, ac_piece *piece, unsigned axis, const uint8
     add_near(piece, shifted(row, at->k, h->row, at->inner, at->n, f->parents[1]), weight);
   } else if (h->row == at->row) {
     add_near(piece, row, weight);
-    shift_rows(row, at->row, at->rows, at->inner, 1, f->parents[1]);
+    shift_rows(row, at->row, at->rows, at->inner, f->parents[1]);
     add_near(piece, f->parents[1], weight);
   } else { /* the grid has one place more a row */
     for (uint32_t i = 0; i < at->rows; i++) {
@@ -202,32 +201,23 @@ static void add_parents(refining *f, ac_piece *piece, unsigned axis, const uint8
   }
 }
 
-void ac_piece_contexts(const ac_kernels *kernels, const ac_piece *piece, uint32_t inner, uint32_t first, uint32_t rows,
-                       const uint16_t *limit, unsigned limits, uint8_t *context) {
-  const uint32_t n = piece->row * rows;
-  const size_t skip = (size_t)first * piece->row;
+void ac_piece_contexts(const ac_kernels *kernels, const ac_piece *piece, uint32_t inner, const uint16_t *limit, unsigned limits,
+                       uint8_t *context) {
+  const uint32_t n = piece->row * piece->rows;
+  if (!piece->before) {
+    kernels->contexts(piece->near, piece->weight, piece->n_near, limit, limits, n, context);
+    return;
+  }
   const uint8_t *near[AC_MAX_NEAR];
   uint8_t weight[AC_MAX_NEAR], sides[2][AC_PIECE];
   unsigned n_near = piece->n_near;
-  for (unsigned i = 0; i < n_near; i++) {
-    near[i] = piece->near[i] + skip;
-    weight[i] = piece->weight[i];
-  }
-  if (piece->before) {
-    const uint8_t *const before = piece->before + skip;
-    near[n_near] = before + piece->k;
-    if (rows == 1) {
-      near[n_near + 1] = shifted(before, piece->k, piece->length, -(ptrdiff_t)inner, n, sides[0]);
-      near[n_near + 2] = shifted(before, piece->k, piece->length, inner, n, sides[1]);
-    } else {
-      shift_rows(before, piece->row, rows, inner, 0, sides[0]);
-      shift_rows(before, piece->row, rows, inner, 1, sides[1]);
-      near[n_near + 1] = sides[0];
-      near[n_near + 2] = sides[1];
-    }
-    weight[n_near] = OF_ROW;
-    weight[n_near + 1] = weight[n_near + 2] = OF_ROW_BESIDE;
-    n_near += 3;
+  memcpy(near, piece->near, n_near * sizeof *near);
+  memcpy(weight, piece->weight, n_near * sizeof *weight);
+  near[n_near] = piece->before + piece->k;
+  weight[n_near++] = OF_ROW;
+  for (unsigned behind = 0; behind < 2; behind++) {
+    near[n_near] = shifted(piece->before, piece->k, piece->length, behind ? (ptrdiff_t)inner : -(ptrdiff_t)inner, n, sides[behind]);
+    weight[n_near++] = OF_ROW_BESIDE;
   }
   kernels->contexts(near, weight, n_near, limit, limits, n, context);
 }
@@ -289,7 +279,7 @@ static int refine_piece(refining *f, unsigned level, unsigned mask, uint32_t out
     f->kernels->refer(f->predicted[0][0], own->reference + row_at + at->k, f->expected[0][0], AC_TRUST[rule->trust].trust, AC_TRUST[rule->trust].damping, f->shift, at->n);
   }
   piece.predicted = f->predicted[0][0];
-  if (!w->blind) add_rows(&piece, own->magnitude + row_at, &own->grid, at, outer, outer_size);
+  if (!w->blind) add_rows(&piece, own->magnitude + row_at, &own->grid, at, outer, outer_size, own->together > 1);
   return w->piece(w, &piece);
 }
 
@@ -307,16 +297,17 @@ static int next_part(place *at, const ac_subgrid *g) {
   return at->k < g->row;
 }
 
-static uint32_t rows_together(const ac_subgrid *g, uint32_t most) { return g->row < most ? most / g->row : 1; }
+/* Rows of a piece: of less than `most` values, if they are shorter than `shortest`. */
+static uint32_t rows_together(const ac_subgrid *g, uint32_t most, uint32_t shortest) { return g->row < shortest ? most / g->row : 1; }
 
-/* A class of one outer index, piece by piece: rows of a plane together, but for its first, which has none before it. */
+/* A class of one outer index, piece by piece. */
 static int refine_class(refining *f, unsigned level, unsigned mask, uint32_t outer, size_t outer_size) {
   const layer *own = &f->of[mask];
   const ac_subgrid *g = &own->grid;
   place at = {.row = g->row, .inner = f->walker->predictor->pyramid.inner};
   for (at.i0 = 0; at.i0 < g->extent[0]; at.i0++)
     for (at.i1 = 0; at.i1 < g->extent[1]; at.i1 += at.rows) {
-      start_rows(&at, g, AC_PIECE, at.i1 ? own->together : 1);
+      start_rows(&at, g, AC_PIECE, own->together);
       do {
         at.n = at.part * at.rows;
         const int error = refine_piece(f, level, mask, outer, outer_size, &at);
@@ -374,7 +365,7 @@ static int refine(refining *f, unsigned level, const int32_t *coarse, const uint
     layer *own = &f->of[AC_CLASS_ORDER[i]];
     own->grid = ac_pyramid_class(p, level, AC_CLASS_ORDER[i]);
     if (!own->grid.size) continue;
-    own->together = rows_together(&own->grid, w->pass == AC_CODE ? AC_PIECE : WEIGHED_TOGETHER);
+    own->together = w->pass == AC_CODE ? rows_together(&own->grid, AC_PIECE, AC_LONG_ROW) : rows_together(&own->grid, WEIGHED_TOGETHER, WEIGHED_TOGETHER);
     classes[n_classes++] = AC_CLASS_ORDER[i];
   }
   /* of many outer indices some are weighed, of few some pieces */
@@ -435,18 +426,24 @@ static const int32_t *rows_before(const ac_kernels *kernels, const ac_walker *w,
 
 static uint32_t distance_of(const ac_predictor *p) { return p->along & AC_ALONG_AXIS2 || p->linear.order ? p->pyramid.inner : 0; }
 
-static int raster_row(refining *f, const ac_subgrid *g, uint32_t at, uint32_t o, uint32_t i0, uint32_t i1) {
+/* Some rows from (o, i0, i1) on: first what is read of them, in pieces, then the rows themselves. */
+static int raster_rows(refining *f, const ac_subgrid *g, uint32_t at, uint32_t o, uint32_t i0, uint32_t i1, uint32_t rows, int together) {
   ac_walker *w = f->walker;
-  for (uint32_t k = 0; k < g->row; k += AC_PIECE) {
-    const place here = {.i0 = i0, .i1 = i1, .k = k};
+  place here = {.i0 = i0, .i1 = i1};
+  start_rows(&here, g, AC_PIECE, rows);
+  do {
     ac_piece piece;
-    start_piece(&piece, at + k, least_of(AC_PIECE, g->row - k), 1, unit_of(w, o), 1);
-    if (!w->blind) add_rows(&piece, w->s->magnitude + at, g, &here, o, g->size);
+    start_piece(&piece, at + here.k, here.part, here.rows, unit_of(w, o), 1);
+    if (!w->blind) add_rows(&piece, w->s->magnitude + at, g, &here, o, g->size, together);
     const int error = w->piece(w, &piece);
     if (error) return error;
+  } while (next_part(&here, g));
+  for (uint32_t i = i1; i < i1 + rows; i++, at += g->row) {
+    const ac_raster_row row = {at, g->row, distance_of(w->predictor), unit_of(w, o), rows_before(f->kernels, w, g, w->s->r + at, o, i0, i)};
+    const int error = w->row(w, &row);
+    if (error) return error;
   }
-  const ac_raster_row row = {at, g->row, distance_of(w->predictor), unit_of(w, o), rows_before(f->kernels, w, g, w->s->r + at, o, i0, i1)};
-  return w->row(w, &row);
+  return 0;
 }
 
 /* What differences say of a row, from the values that are there. */
@@ -473,16 +470,18 @@ static int raster(refining *f) {
   ac_walker *w = f->walker;
   const ac_pyramid *p = &w->predictor->pyramid;
   const ac_subgrid g = ac_pyramid_grid(p, p->levels);
+  const uint32_t together = w->pass == AC_CODE && w->together ? rows_together(&g, AC_PIECE, AC_LONG_ROW) : 1;
   const uint32_t stride = w->pass != AC_CODE ? stride_of(w, (uint64_t)p->outer * g.size, 1) : 1;
   uint32_t at = 0;
   for (uint32_t o = 0; o < p->outer; o++)
     for (uint32_t i0 = 0; i0 < g.extent[0]; i0++)
-      for (uint32_t i1 = 0; i1 < g.extent[1]; i1++, at += g.row) {
+      for (uint32_t i1 = 0, rows; i1 < g.extent[1]; i1 += rows, at += rows * g.row) {
+        rows = least_of(together, g.extent[1] - i1);
         if (w->pass != AC_CODE) {
           if ((o + i0 + i1) % stride == 0) weigh_raster_row(f, &g, at, o, i0, i1);
           continue;
         }
-        const int error = raster_row(f, &g, at, o, i0, i1);
+        const int error = raster_rows(f, &g, at, o, i0, i1, rows, together > 1);
         if (error) return error;
       }
   return 0;

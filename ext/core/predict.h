@@ -47,7 +47,11 @@ typedef struct {
 /* Values that are predicted together, and what rows of theirs may be longer by, so that vectors end where they like. */
 enum { AC_PIECE = 1024, AC_PIECE_SLACK = 16, AC_MAX_NEAR = 12 };
 
-/* Values of a row whose tokens are dealt to the lanes from the first one on. */
+/* Rows of so many values are long: pieces are parts of them, and neighbourhoods have the row before.  Of shorter rows, of one
+ * plane, pieces have as many as there is room for (measured: a third faster to decode, for one percent of size). */
+enum { AC_LONG_ROW = 128 };
+
+/* Values of a piece whose tokens are dealt to the lanes from the first one on. */
 enum { AC_SPAN = 256 };
 
 /* Some consecutive values: whole rows of a grid's plane, or a part of one row. */
@@ -57,7 +61,7 @@ typedef struct {
   uint8_t unit;
   const int32_t *predicted; /* row * rows predictions, unless it is */
   /* Their neighbourhood: magnitudes of residuals, and the weights they count with.  Those of the row before count with
-   * both sides, and may be values of this piece. */
+   * both sides. */
   unsigned n_near, weights; /* all weights together */
   const uint8_t *near[AC_MAX_NEAR];
   uint8_t weight[AC_MAX_NEAR];
@@ -111,12 +115,13 @@ struct ac_walker {
   uint32_t weighed;
   uint8_t weighs_rules, weighs_trust; /* are these? */
   uint8_t pass; /* AC_CODE or what is weighed: set by ac_walk */
+  uint8_t together; /* are short rows of the coarsest grid in pieces, too? */
   uint8_t blind; /* there is one context only: pieces come without neighbourhoods, and nobody sets magnitudes */
 };
 
-/* The neighbourhoods of `rows` rows of a piece, from `first` on, by ascending limits of the weighted sums. */
-void ac_piece_contexts(const ac_kernels *kernels, const ac_piece *piece, uint32_t inner, uint32_t first, uint32_t rows,
-                       const uint16_t *limit, unsigned limits, uint8_t *context);
+/* The neighbourhoods of a piece, by ascending limits of the weighted sums. */
+void ac_piece_contexts(const ac_kernels *kernels, const ac_piece *piece, uint32_t inner, const uint16_t *limit, unsigned limits,
+                       uint8_t *context);
 
 /* From the first value to the last.  *values receives all R in memory order (in scratch). */
 int ac_walk(ac_walker *walker, const int32_t **values);
