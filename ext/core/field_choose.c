@@ -333,7 +333,7 @@ static ac_outcome attempt_with(ac_field *f, const ac_box *box, const ac_tuning *
     split_blurred(&v, f, p->first_unit < p->unit);
   }
   if (f->rules == AC_RULES_OF_DECODED) ac_attempt(f, tuning, n, m, AC_ATTEMPT_VALUES);
-  if (f->rules) ac_weigh(p, AC_RULES_AND_TRUST, m->x, there, m->flags, n / 64 + 1, &m->walk);
+  if (f->rules) ac_weigh(p, AC_RULES_AND_TRUST, m->x, there, m->flags, n / 64 + 1 > 512 ? n / 64 + 1 : 512, &m->walk);
   return ac_attempt(f, tuning, n, m, AC_ATTEMPT_CONTEXTS);
 }
 

@@ -328,7 +328,9 @@ static uint32_t stride_of(const ac_walker *w, uint64_t values, unsigned classes)
 static void weigh_class(refining *f, unsigned level, unsigned mask, uint32_t outer, uint32_t stride) {
   const layer *own = &f->of[mask];
   const ac_subgrid *g = &own->grid;
-  uint32_t piece = outer;
+  /* every so manyth of those of all outer indices, and not always the same ones of an index */
+  const uint32_t pieces = g->extent[0] * ((g->extent[1] + own->together - 1) / own->together) * ((g->row + WEIGHED_TOGETHER - 1) / WEIGHED_TOGETHER);
+  uint32_t piece = outer * (pieces + (pieces % stride == 0));
   place at = {.row = g->row, .inner = f->walker->predictor->pyramid.inner};
   for (at.i0 = 0; at.i0 < g->extent[0]; at.i0++)
     for (at.i1 = 0; at.i1 < g->extent[1]; at.i1 += at.rows) {

@@ -104,14 +104,16 @@ static void decide(ac_walker *w, unsigned level) {
     const uint32_t size = ac_pyramid_class(p, level, mask).size;
     const unsigned axes = (unsigned)__builtin_popcount(mask);
     const uint64_t *const cost = e->cost[mask];
-    if (!size) continue;
+    if (!size || !e->n[mask]) continue; /* what was not weighed stays as it is */
     if (w->pass == AC_WEIGH_TRUST) {
       const unsigned best = least_of(cost, AC_TRUSTS);
       predictor->rules[level][mask].trust = (uint8_t)best;
       e->bits -= (int64_t)for_all(cost[0] - cost[best], e->n[mask], (p->outer - 1) * size);
     } else {
       const unsigned best = least_of(cost, N_RULES[axes - 1]);
+      const uint8_t trust = predictor->rules[level][mask].trust; /* of which the next pass decides, if there is one */
       predictor->rules[level][mask] = RULES[axes - 1][best];
+      predictor->rules[level][mask].trust = trust;
       e->bits += (int64_t)for_all(cost[best], e->n[mask], p->outer * size);
     }
   }
