@@ -198,7 +198,7 @@ ac_outcome ac_attempt(ac_field *f, const ac_tuning *tuning, uint32_t n, const ac
   ac_residuals_count(m->v, m->bin, flags, n, K, MANTISSA, &counts);
   if (what == AC_ATTEMPT_CONTEXTS) {
     uint8_t context_of_bin[AC_BINS + 1];
-    o.bits = ac_contexts_choose(&counts, K, MANTISSA, ac_level(tuning), tuning->prob_bits ? tuning->prob_bits : AC_MAX_PROB_BITS, &f->contexts, context_of_bin);
+    o.bits = ac_contexts_choose(&counts, K, MANTISSA, ac_level(tuning), tuning->prob_bits ? tuning->prob_bits : f->contexts.prob_bits, &f->contexts, context_of_bin);
     for (uint32_t i = 0; i < n; i++) m->bin[i] = context_of_bin[m->bin[i]];
   } else {
     o.bits = ac_contexts_cost(&counts, K, MANTISSA, ac_level(tuning));
