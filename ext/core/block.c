@@ -82,6 +82,9 @@ typedef struct {
   uint32_t n;
   uint8_t *dst, *end; /* one byte less than raw */
   ac_mask mask;
+  /* what is in s->bitmap, by a rule; and a rule that masks nothing.  Their n are 0 if there are none. */
+  ac_mask found, nothing;
+  ac_mask_rule found_by, nothing_by;
   /* what is left of them */
   const uint8_t *values;
   uint32_t left;
@@ -100,12 +103,29 @@ static void keep_all(encoding *e) {
   e->out = (ac_writer){e->body, e->end, 0};
 }
 
+static int same_rule(const ac_mask_rule *a, const ac_mask_rule *b) {
+  return a->special == b->special && a->n_fixed == b->n_fixed && !memcmp(a->fixed, b->fixed, a->n_fixed * sizeof *a->fixed);
+}
+
+/* What a rule masks; its bits, if any, are in s->bitmap until another rule is asked for. */
+static ac_mask mask_of(encoding *e, const ac_mask_rule *rule) {
+  if (e->nothing.n && same_rule(&e->nothing_by, rule)) return e->nothing;
+  if (e->found.n && same_rule(&e->found_by, rule)) return e->found;
+  e->found.bits = e->s->bitmap;
+  ac_mask_find(rule, e->src, e->n, &e->found);
+  e->found_by = *rule;
+  if (!e->found.masked) {
+    e->nothing = e->found;
+    e->nothing_by = *rule;
+  }
+  return e->found;
+}
+
 /* Mask by a rule.  Without anything to mask all values are kept; 0 if there is no room. */
 static int mask_by(encoding *e, const ac_mask_rule *rule) {
   const unsigned size = e->scale->type->size;
   keep_all(e);
-  e->mask.bits = e->s->bitmap;
-  ac_mask_find(rule, e->src, e->n, &e->mask);
+  e->mask = mask_of(e, rule);
   if (!e->mask.masked) return 1;
   e->dst[0] = HAS_MASK;
   ac_mask_write(&e->out, &e->mask, size, e->src, &e->geometry->strides, (uint8_t *)e->s->events);
@@ -395,13 +415,6 @@ static size_t predicted_by(encoding *e, const ac_mask_rule *rule, const ac_mask 
   memcpy(e->dst + 1, e->s->wide, head);
   memcpy(e->dst + 1 + head, bytes, size);
   return 1 + head + size;
-}
-
-static ac_mask mask_of(encoding *e, const ac_mask_rule *rule) {
-  ac_mask mask = e->mask;
-  mask.bits = e->s->bitmap;
-  ac_mask_find(rule, e->src, e->n, &mask);
-  return mask;
 }
 
 enum { TRIES_ALL = 7 /* from this level on: whatever a glance says */ };

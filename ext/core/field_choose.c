@@ -290,7 +290,9 @@ static void attempt_all(const sample *v, const candidate *some, unsigned n, cand
 /* Linear prediction along rows that are long enough: with every order the coefficients of least squares. */
 static void attempt_linear(const sample *v, unsigned first, candidate *best) {
   const unsigned least = v->tuning->predictor == AC_PREDICTOR_LINEAR ? 3 * AC_MAX_TAPS : 8 * AC_MAX_TAPS;
+  enum { ENOUGH = 8 };
   static const uint8_t ORDERS[] = {2, 4, 8, 16, 24, 32};
+  double last = 1e300;
   candidate c;
   if (!shape_predictor(&c.f, v->fold, &v->box, first, 1, AC_NO_REFERENCE, 1)) return;
   const ac_pyramid *p = &c.f.predictor.pyramid;
@@ -307,6 +309,8 @@ static void attempt_linear(const sample *v, unsigned first, candidate *best) {
     if (!ac_linear_solve(&fit, ORDERS[i], c.f.predictor.unit, &c.f.predictor.linear)) return;
     c.bits = attempt_sample(v, &c.f) + ORDERS[i] * 20.0;
     if (c.bits < best->bits) *best = c;
+    if (ORDERS[i] >= ENOUGH && c.bits >= last && ac_level(v->tuning) < LONG_LEVEL) return; /* longer ones save nothing */
+    last = c.bits;
   }
 }
 
@@ -333,7 +337,7 @@ static ac_outcome attempt_with(ac_field *f, const ac_box *box, const ac_tuning *
     split_blurred(&v, f, p->first_unit < p->unit);
   }
   if (f->rules == AC_RULES_OF_DECODED) ac_attempt(f, tuning, n, m, AC_ATTEMPT_VALUES);
-  if (f->rules) ac_weigh(p, AC_RULES_AND_TRUST, m->x, there, m->flags, n / 64 + 1 > 512 ? n / 64 + 1 : 512, &m->walk);
+  if (f->rules) ac_weigh(p, AC_RULES_AND_TRUST, m->x, there, m->flags, ac_level(tuning) >= LONG_LEVEL ? n / 64 + 1 : WEIGHED, &m->walk);
   return ac_attempt(f, tuning, n, m, AC_ATTEMPT_CONTEXTS);
 }
 
