@@ -105,9 +105,12 @@ static void blur(const sample *v, uint32_t first, unsigned unit, int32_t *blurre
   for (uint32_t from = 0; from < first; from += AC_PIECE) {
     const uint32_t n = first - from < AC_PIECE ? first - from : AC_PIECE;
     int32_t p[AC_PIECE], residual[AC_PIECE];
-    for (uint32_t j = 0; j < n; j++) {
-      const uint32_t i = from + j, before = i ? i - 1 : i, behind = i + 1 < v->n ? i + 1 : i;
-      p[j] = (int32_t)((uint32_t)x[before] + (uint32_t)((int32_t)((uint32_t)x[behind] - (uint32_t)x[before]) >> 1));
+    const uint32_t skip = from == 0, end = from + n < v->n ? n : n - 1; /* the first and the last value have one neighbour */
+    if (skip) p[0] = x[v->n > 1];
+    if (end < n) p[end] = x[from + end - (v->n > 1)];
+    for (uint32_t j = skip; j < end; j++) {
+      const uint32_t before = (uint32_t)x[from + j - 1];
+      p[j] = (int32_t)(before + (uint32_t)((int32_t)((uint32_t)x[from + j + 1] - before) >> 1));
     }
     kernels->by_units(x + from, p, unit, n, residual, blurred + from);
   }
