@@ -185,7 +185,7 @@ ac_outcome ac_attempt(ac_field *f, const ac_tuning *tuning, uint32_t n, const ac
   ac_walk_scratch walk = m->walk;
   f->contexts.together = f->contexts.own || ac_level(tuning) == AC_MIN_LEVEL; /* where neighbourhoods are of no use */
   const uint8_t *const flags = any_flags(m->flags, n) ? m->flags : NULL;
-  predicting e = {.walker = {.predictor = &f->predictor, .s = &walk, .piece = predict_piece, .row = predict_row, .together = f->contexts.together,
+  predicting e = {.walker = {.predictor = &f->predictor, .s = &walk, .piece = predict_piece, .row = predict_row, .together = f->contexts.together, .flags = flags,
                              .blind = what == AC_ATTEMPT_VALUES || ac_level(tuning) == AC_MIN_LEVEL}, .x = m->x, .flags = flags,
                   .v = m->v, .bin = m->bin, .corrected = m->corrected, .correction = m->correction, .shift = f->contexts.shift,
                   .own = f->contexts.own, .spans = m->spans, .values_only = what == AC_ATTEMPT_VALUES};

@@ -61,6 +61,7 @@ static inline const uint8_t *ac_take(ac_reader *r, size_t n) {
 }
 
 static inline uint8_t ac_read8(ac_reader *r) { const uint8_t *p = ac_take(r, 1); return p ? *p : 0; }
+static inline uint16_t ac_read16(ac_reader *r) { const uint8_t *p = ac_take(r, 2); return p ? ac_load16(p) : 0; }
 static inline uint32_t ac_read32(ac_reader *r) { const uint8_t *p = ac_take(r, 4); return p ? ac_load32(p) : 0; }
 static inline float ac_read_f32(ac_reader *r) {
   const uint8_t *p = ac_take(r, 4);
@@ -109,6 +110,7 @@ static inline uint8_t *ac_give(ac_writer *w, size_t n) {
 }
 
 static inline void ac_write8(ac_writer *w, uint8_t v) { uint8_t *p = ac_give(w, 1); if (p) *p = v; }
+static inline void ac_write16(ac_writer *w, uint16_t v) { uint8_t *p = ac_give(w, 2); if (p) ac_store16(p, v); }
 static inline void ac_write32(ac_writer *w, uint32_t v) { uint8_t *p = ac_give(w, 4); if (p) ac_store32(p, v); }
 static inline void ac_write_f32(ac_writer *w, float v) { uint8_t *p = ac_give(w, 4); if (p) memcpy(p, &v, 4); }
 static inline void ac_write_f64(ac_writer *w, double v) { uint8_t *p = ac_give(w, 8); if (p) memcpy(p, &v, 8); }

@@ -12,10 +12,10 @@
 #include "weigh.h"
 
 /* Values of a sample: a part of those of the block, or, from LONG_LEVEL on, so many; of each class of them that are weighed. */
-enum { PART = 32, LEAST_SAMPLE = 1 << 12, LARGE_SAMPLE = 1 << 15, WEIGHED = 1 << 10 };
+enum { PART = 32, LEAST_SAMPLE = 1 << 12, LARGE_SAMPLE = 1 << 15, WEIGHED = 1 << 10, FITTED_OF_SAMPLE = 1 << 12, FITTED = 1 << 13 };
 /* Level 1 has differences only, the others interpolation, too.  From these levels on there is also: linear prediction along
  * rows; rules chosen again, by all values and what decoders have; a large sample, and more units of the first index. */
-enum { LINEAR_LEVEL = 3, IMPROVE_LEVEL = 5, LONG_LEVEL = 7 };
+enum { LINEAR_LEVEL = 3, STENCIL_LEVEL = 7, IMPROVE_LEVEL = 5, LONG_LEVEL = 7 };
 /* How many predictors are attempted, by level. */
 enum { MOST_CANDIDATES = 20 };
 static const uint8_t CANDIDATES[AC_MAX_LEVEL + 1] = {0, 1, 1, 1, 2, 2, 2, 4, 8, MOST_CANDIDATES};
@@ -165,6 +165,7 @@ static int for_whole(const ac_field *part, const ac_box *box, ac_field *whole) {
   whole->predictor.first_unit = p->first_unit;
   whole->predictor.linear = p->linear;
   whole->predictor.along = p->along;
+  whole->predictor.stencil = p->stencil;
   whole->rules = part->rules;
   if (p->pyramid.levels) take_rules(p, &whole->predictor);
   return 1;
@@ -236,22 +237,61 @@ static void list_references(const sample *v, const candidate *without, candidate
   }
 }
 
+static void weigh_differences(const sample *v, candidate *c) {
+  const ac_room *m = v->room;
+  c->bits = (double)ac_weigh(&c->f.predictor, AC_RULES, m->x, v->there, m->flags, WEIGHED, &m->walk) / 65536 -
+            v->n * (double)ac_log2(c->f.predictor.unit) / 65536;
+}
+
+/* Weights of least squares for the values that are split. */
+static int fit_stencil(ac_predictor *p, const ac_tuning *tuning, const ac_room *m, uint32_t most) {
+  const ac_stencil_grid grid = ac_stencil_grid_of(p);
+  ac_stencil_fill(&grid, p->pyramid.outer, m->flags, m->x);
+  return ac_stencil_fit(&grid, p->pyramid.outer, m->x, m->flags, ac_level(tuning) < LONG_LEVEL ? 2 : 4, most, &p->stencil);
+}
+
+/* Differences for these axes: also along the outer index, and with weights of least squares; all into the list. */
+static void weigh_more_differences(const sample *v, candidate c, candidate *best, unsigned *n, unsigned most) {
+  ac_predictor *p = &c.f.predictor;
+  const ac_pyramid *g = &p->pyramid;
+  if (g->outer > 1) {
+    p->along |= AC_ALONG_OUTER;
+    weigh_differences(v, &c);
+    consider(best, n, most, &c);
+  }
+  if (g->axis[1] < 2) return;
+  p->along = (uint8_t)(AC_ALONG_AXIS1 | AC_ALONG_AXIS2 | (g->axis[0] > 1 ? AC_ALONG_AXIS0 : 0) | (g->outer > 1 ? AC_ALONG_OUTER : 0));
+  if (!fit_stencil(p, v->tuning, v->room, FITTED_OF_SAMPLE)) return;
+  const ac_stencil_grid grid = ac_stencil_grid_of(p);
+  ac_stencil_fill(&grid, g->outer, v->room->flags, v->there);
+  weigh_differences(v, &c);
+  consider(best, n, most, &c);
+}
+
 /* Every predictor of a kind that may be tried: the best for some axes into the list, at the highest level all. */
 static void weigh_all(const sample *v, int raster, candidate *best, unsigned *n, unsigned most) {
   const ac_room *m = v->room;
+  const unsigned level = ac_level(v->tuning);
+  const int each = level == AC_MAX_LEVEL;
+  candidate plain = {.bits = 1e300}; /* the best of differences */
   for (unsigned first = 0; first < v->box.ndim; first++)
     for (unsigned axes = 1; axes <= AC_AXES && first + axes <= v->box.ndim; axes++) {
       candidate c;
       if (!shape_predictor(&c.f, v->fold, &v->box, first, axes, AC_NO_REFERENCE, raster)) continue;
       split_values(&c.f, v->integers, v->known, m);
       split_blurred(v, &c.f, 0);
-      c.bits = (double)ac_weigh(&c.f.predictor, AC_RULES, m->x, v->there, m->flags, WEIGHED, &m->walk) / 65536 -
-               v->n * (double)ac_log2(c.f.predictor.unit) / 65536;
-      const int refers = !raster && c.f.predictor.pyramid.outer > 1, each = ac_level(v->tuning) == AC_MAX_LEVEL;
+      weigh_differences(v, &c);
+      const int refers = !raster && c.f.predictor.pyramid.outer > 1;
       if (refers && each) list_references(v, &c, best, n, most);
       else if (refers) weigh_references(v, &c);
       consider(best, n, most, &c);
+      if (raster && each) weigh_more_differences(v, c, best, n, most);
+      if (raster && c.bits < plain.bits) plain = c;
     }
+  if (plain.bits == 1e300 || each || level < STENCIL_LEVEL) return;
+  split_values(&plain.f, v->integers, v->known, m);
+  split_blurred(v, &plain.f, 0);
+  weigh_more_differences(v, plain, best, n, most);
 }
 
 /* ---- attempts ---- */
@@ -340,6 +380,7 @@ static ac_outcome attempt_with(ac_field *f, const ac_box *box, const ac_tuning *
     split_blurred(&v, f, p->first_unit < p->unit);
   }
   if (f->rules == AC_RULES_OF_DECODED) ac_attempt(f, tuning, n, m, AC_ATTEMPT_VALUES);
+  if (p->stencil.n && !fit_stencil(p, tuning, m, ac_level(tuning) < LONG_LEVEL ? FITTED : 4 * FITTED)) p->stencil.n = 0;
   if (f->rules) ac_weigh(p, AC_RULES_AND_TRUST, m->x, there, m->flags, ac_level(tuning) >= LONG_LEVEL ? n / 64 + 1 : WEIGHED, &m->walk);
   return ac_attempt(f, tuning, n, m, AC_ATTEMPT_CONTEXTS);
 }
@@ -370,7 +411,7 @@ int ac_field_choose(const ac_scale *scale, const ac_box *box, const void *values
   enum { FEW_BITS = 5 /* values to a bit */ };
   const unsigned level = ac_level(tuning), any = tuning->predictor == AC_PREDICTOR_AUTO;
   const unsigned size = scale->type->size, most = CANDIDATES[level];
-  const uint32_t of_sample = level >= LONG_LEVEL ? LARGE_SAMPLE : n / PART > LEAST_SAMPLE ? n / PART : LEAST_SAMPLE;
+  const uint32_t of_sample = level == AC_MAX_LEVEL ? n : level >= LONG_LEVEL ? LARGE_SAMPLE : n / PART > LEAST_SAMPLE ? n / PART : LEAST_SAMPLE;
   /* samples are where the whole will be; residuals have no use for their room while predictors are weighed */
   sample v = {.tuning = tuning, .room = m, .integers = m->integers, .known = s->tokens,
               .blurred = (int32_t *)m->spans, .finer = (int32_t *)m->corrected, .there = m->v};

@@ -213,7 +213,7 @@ int ac_field_read(ac_reader *in, const ac_scale *scale, const ac_box *box, uint3
     uint8_t *const flags = s->low + 3 * (size_t)n, *const in_memory = s->low + 4 * (size_t)n;
     ac_mask_bytes(mask, in_memory);
     ac_pyramid_split(&b.f.predictor.pyramid, 1, in_memory, s->wide, flags);
-    d.flags = flags;
+    d.flags = d.walker.flags = flags;
     d.sparse = 1;
   }
   const int32_t *r;

@@ -22,7 +22,7 @@ int ac_field_place(ac_field *f, const ac_box *box) {
 
 /* ---- predictor ---- */
 enum { AXES_SHIFT = 2, FOLD_SHIFT = 4, REFERENCE_SHIFT = 6, ALONG_SHIFT = 4, WEIGHT_BITS = 5, TRUST_BITS = 3 };
-enum { LINEAR = 1 /* in the place of a reference, where there are no levels */ };
+enum { LINEAR = 1, STENCIL = 2 /* in the place of a reference, where there are no levels */ };
 
 static unsigned axes_of(unsigned mask) { return (unsigned)__builtin_popcount(mask); }
 
@@ -39,12 +39,13 @@ static int same_rules(const ac_pyramid *p, unsigned level, const ac_rule *a, con
 static void write_predictor(ac_writer *out, const ac_field *f) {
   const ac_predictor *p = &f->predictor;
   const ac_pyramid *g = &p->pyramid;
-  ac_write8(out, (uint8_t)(f->first | f->axes << AXES_SHIFT | f->fold << FOLD_SHIFT | (p->linear.order ? LINEAR : p->reference) << REFERENCE_SHIFT));
+  ac_write8(out, (uint8_t)(f->first | f->axes << AXES_SHIFT | f->fold << FOLD_SHIFT | (p->linear.order ? LINEAR : p->stencil.n ? STENCIL : p->reference) << REFERENCE_SHIFT));
   ac_write8(out, (uint8_t)(g->levels | p->along << ALONG_SHIFT));
   if (p->linear.order) {
     ac_linear_write(out, &p->linear);
     return;
   }
+  for (unsigned i = 0; i < p->stencil.n; i++) ac_write16(out, (uint16_t)p->stencil.weight[i]);
   if (p->reference && f->fold) ac_write8(out, p->first_unit);
   ac_bitwriter bits = {out, 0, 0};
   for (unsigned level = g->levels; level-- > 0;) {
@@ -77,10 +78,19 @@ static int read_predictor(ac_reader *in, ac_field *f, const ac_box *box) {
   p->reference = axes >> REFERENCE_SHIFT;
   p->linear.order = 0;
   p->first_unit = p->unit;
+  p->stencil.n = 0;
   if (!g->levels && p->reference) {
-    if (p->reference != LINEAR || p->along || !ac_field_place(f, box)) return 0;
+    const int what = p->reference;
     p->reference = AC_NO_REFERENCE;
-    ac_linear_read(in, &p->linear);
+    if (!ac_field_place(f, box)) return 0;
+    if (what == LINEAR && !p->along) {
+      ac_linear_read(in, &p->linear);
+    } else if (what == STENCIL && p->along & AC_ALONG_AXIS1) {
+      p->stencil.n = (uint8_t)ac_stencil_weights(p->along & AC_ALONG_AXIS0, p->along & AC_ALONG_OUTER);
+      for (unsigned i = 0; i < p->stencil.n; i++) p->stencil.weight[i] = (int16_t)ac_read16(in);
+    } else {
+      return 0;
+    }
     return !in->failed;
   }
   if (p->reference && f->fold) p->first_unit = ac_read8(in);

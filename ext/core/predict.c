@@ -407,7 +407,13 @@ static int refine(refining *f, unsigned level, const int32_t *coarse, const uint
 }
 
 /* ---- the coarsest grid ---- */
-/* The sum of rows before, with the signs of differences along all directions but the row's own. */
+ac_stencil_grid ac_stencil_grid_of(const ac_predictor *p) {
+  const ac_pyramid *g = &p->pyramid;
+  return (ac_stencil_grid){g->axis[0], g->axis[1], g->axis[2] * g->inner, g->inner, (p->along & AC_ALONG_AXIS0) != 0,
+                           (p->along & AC_ALONG_OUTER) != 0};
+}
+
+/* What rows before say: their sum, with the signs of differences along all directions but the row's own, or by a stencil. */
 static const int32_t *rows_before(const ac_kernels *kernels, const ac_walker *w, const ac_subgrid *g, const int32_t *row, uint32_t outer, uint32_t i0, uint32_t i1) {
   const unsigned along = w->predictor->along;
   const size_t distance[3] = {(size_t)g->extent[1] * g->row, g->row, g->size};
@@ -415,6 +421,11 @@ static const int32_t *rows_before(const ac_kernels *kernels, const ac_walker *w,
                          (along & AC_ALONG_OUTER && outer ? 4 : 0);
   if (!there) return NULL;
   int32_t *const sum = w->s->row;
+  if (w->predictor->stencil.n && i1) {
+    const ac_stencil_grid grid = ac_stencil_grid_of(w->predictor);
+    ac_stencil_predict(&w->predictor->stencil, &grid, row, outer, i0, i1, w->flags ? w->flags + (row - w->s->r) : NULL, sum);
+    return sum;
+  }
   memset(sum, 0, g->row * sizeof *sum);
   for (unsigned set = 1; set < 8; set++) {
     if (set & ~there) continue;

@@ -12,6 +12,7 @@
 #include "../simd/kernels.h"
 #include "linear.h"
 #include "pyramid.h"
+#include "stencil.h"
 
 /* How a class of a level is predicted. */
 typedef struct {
@@ -41,8 +42,13 @@ typedef struct {
   uint8_t unit;       /* residuals count in units of so many steps of the lattice: odd */
   uint8_t first_unit; /* those of the first outer index, where it is a reference */
   ac_rule rules[AC_MAX_REFINEMENTS][8]; /* by level and class */
-  ac_linear linear; /* of rows of the coarsest grid, instead of differences: where there are no other grids */
+  /* Where there are no other grids: linear prediction of rows instead of differences, or a stencil for these. */
+  ac_linear linear;
+  ac_stencil stencil;
 } ac_predictor;
+
+/* The grid that the stencil of a predictor, without levels, belongs to. */
+ac_stencil_grid ac_stencil_grid_of(const ac_predictor *predictor);
 
 /* Values that are predicted together, and what rows of theirs may be longer by, so that vectors end where they like. */
 enum { AC_PIECE = 1024, AC_PIECE_SLACK = 16, AC_MAX_NEAR = 12 };
@@ -115,6 +121,7 @@ struct ac_walker {
   uint32_t weighed;
   uint8_t weighs_rules, weighs_trust; /* are these? */
   uint8_t pass; /* AC_CODE or what is weighed: set by ac_walk */
+  const uint8_t *flags; /* AC_SKIPPED, in the order of the stream; or NULL */
   uint8_t together; /* are short rows of the coarsest grid in pieces, too? */
   uint8_t blind; /* there is one context only: pieces come without neighbourhoods, and nobody sets magnitudes */
 };

@@ -124,7 +124,7 @@ int64_t ac_weigh(ac_predictor *predictor, unsigned what, const int32_t *x, const
                  const ac_walk_scratch *scratch) {
   ac_walk_scratch walk = *scratch;
   walk.r = (int32_t *)r; /* which weighing does not change */
-  weighing e = {.walker = {.predictor = predictor, .s = &walk, .weigh = weigh_some, .decide = decide, .weighed = weighed,
+  weighing e = {.walker = {.predictor = predictor, .s = &walk, .weigh = weigh_some, .decide = decide, .weighed = weighed, .flags = flags,
                            .weighs_rules = what & AC_RULES, .weighs_trust = (what & AC_TRUST_ALONE) != 0},
                 .x = x,
                 .flags = flags};

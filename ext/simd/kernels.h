@@ -188,6 +188,9 @@ typedef struct {
                 uint32_t n);
   /* A mean of r, which is 2^shift fold, moves 2^-weight of the way to it. */
   void (*follow)(int32_t *mean, const int32_t *r, unsigned weight, unsigned shift, uint32_t n);
+  /* The sum of what values differ from a base by, with weights that count 2^-shift. */
+  void (*stencil)(const int32_t *base, const int32_t *const *values, const int16_t *weights, unsigned n_values, unsigned shift, uint32_t n,
+                  int32_t *sum);
   /* sum += sign * row */
   void (*accumulate)(int32_t *sum, const int32_t *row, int sign, uint32_t n);
   /* n values at even and odd places of a row to two rows, and back. */

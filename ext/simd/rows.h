@@ -57,6 +57,19 @@ UNUSED static void follow(int32_t *restrict mean, const int32_t *restrict r, uns
 }
 
 /* ---- differences ---- */
+UNUSED static void stencil(const int32_t *restrict base, const int32_t *const *values, const int16_t *weights, unsigned n_values,
+                           unsigned shift, uint32_t n, int32_t *restrict sum) {
+  const uint32_t half = 1u << shift >> 1;
+  for (uint32_t j = 0; j < n; j++) sum[j] = (int32_t)half;
+  for (unsigned i = 0; i < n_values; i++) {
+    const int32_t *restrict const x = values[i];
+    const uint32_t weight = (uint32_t)(int32_t)weights[i];
+    if (!weight) continue;
+    for (uint32_t j = 0; j < n; j++) sum[j] = (int32_t)((uint32_t)sum[j] + weight * ((uint32_t)x[j] - (uint32_t)base[j]));
+  }
+  for (uint32_t j = 0; j < n; j++) sum[j] = sum[j] >> shift;
+}
+
 UNUSED static void accumulate(int32_t *restrict sum, const int32_t *restrict row, int sign, uint32_t n) {
   if (sign > 0)
     for (uint32_t j = 0; j < n; j++) sum[j] = (int32_t)((uint32_t)sum[j] + (uint32_t)row[j]);
@@ -378,7 +391,7 @@ DEFINE_NEAREST(float, f32)
 DEFINE_NEAREST(double, f64)
 
 #define ROW_KERNELS                                                                                                \
-  midpoint, cubic, blend, refer, follow, accumulate, deal32, deal8, zip32, zip8, contexts, pop_residuals, tokens, push_tokens, pack, unpack, magnitudes, \
+  midpoint, cubic, blend, refer, follow, stencil, accumulate, deal32, deal8, zip32, zip8, contexts, pop_residuals, tokens, push_tokens, pack, unpack, magnitudes, \
   by_units, price, advance, sums, {scale_f32, scale_f64, scale_f16, scale_bf16}, {nearest_f32, nearest_f64}, \
   {off_f32, off_f64}, {belongs_f32, belongs_f64}, {suspects_f32, suspects_f64}
 #endif
