@@ -17,6 +17,7 @@
 
 #include "../ext/core/block.h"
 #include "../ext/core/checksum.h"
+#include "../ext/core/contexts.h"
 #include "../ext/simd/kernels.h"
 
 /* The tables and their CPU checks are dispatch.c's; the core gets the table under test. */
@@ -818,6 +819,15 @@ static void test_rows(uint32_t n) {
   ON_EVERY_TABLE("follow", size, a, follow(out, b, weight, shift, n))
   ON_EVERY_TABLE("sum", size, a, accumulate(out, b, 1, n))
   ON_EVERY_TABLE("difference", size, a, accumulate(out, b, -1, n))
+  const int32_t *const some[] = {b, c, d};
+  const int16_t weights[] = {(int16_t)rnd(), (int16_t)(rnd() & 1 ? 0 : rnd() >> 20), (int16_t)rnd()};
+  const unsigned n_some = 1 + below(3), weight_shift = 1 + below(12);
+  ON_EVERY_TABLE("stencil", size, NULL, stencil(a, some, weights, n_some, weight_shift, n, out))
+  for (uint32_t i = 0; i < n; i++) {
+    uint32_t weighted = 1u << (weight_shift - 1);
+    for (unsigned k = 0; k < n_some; k++) weighted += (uint32_t)weights[k] * ((uint32_t)some[k][i] - (uint32_t)a[i]);
+    if (((const int32_t *)(const void *)buffers[OUT][0].data)[i] != (int32_t)weighted >> weight_shift) fail("stencil", i);
+  }
   ON_EVERY_TABLE("advance", size, NULL, advance(a, b, unit, n, out))
   ON_EVERY_TABLE("advance in place", size, b, advance(a, out, unit, n, out))
 
@@ -1105,6 +1115,87 @@ static int32_t define_residual(int32_t bin, unsigned m, unsigned k, uint32_t raw
   const uint32_t first = octave < 2 ? a : ((1u << m) | (a & mask)) << (octave - 1);
   const uint32_t u = (first << k) + raw;
   return (int32_t)(bin < 0 ? ~u : u);
+}
+
+/* Residuals to tokens and raw fields, and tokens to words. */
+static void test_push(unsigned lanes, unsigned P, unsigned m) {
+  static ac_pushing p;
+  static ac_symbol symbols[AC_POP_CONTEXTS][AC_MAX_TOKENS];
+  uint16_t freq[AC_POP_CONTEXTS][AC_MAX_TOKENS];
+  const unsigned n_contexts = 1 + below(AC_POP_CONTEXTS), flavour = below(3);
+  const uint32_t n = 1 + below(rnd() & 1 ? AC_PUSH_MOST : 40);
+  DOING("push lanes=%u prob_bits=%u mantissa=%u contexts=%u flavour=%u n=%u", lanes, P, m, n_contexts, flavour, n);
+  memset(&p, 0, sizeof p);
+  p.prob_bits = (uint8_t)P;
+  p.lanes = (uint8_t)lanes;
+  p.mantissa = (uint8_t)m;
+  p.symbols = (const ac_symbol(*)[AC_MAX_TOKENS])symbols;
+  for (unsigned c = 0; c < n_contexts; c++) {
+    const uint32_t most = (flavour == 0 ? 2 : flavour == 1 ? 5 : AC_MAX_RAW_BITS + 2) << m;
+    const uint32_t K = 2 + below(2 * most - 1 < AC_MAX_TOKENS ? 2 * most - 1 : AC_MAX_TOKENS - 1);
+    p.lo[c] = rnd() & 1 ? -(int32_t)(K / 2) : (int32_t)below(2 * most - K + 1) - (int32_t)most;
+    p.n_tokens[c] = K;
+    uint32_t count[AC_MAX_TOKENS], start = 0;
+    for (unsigned s = 0; s < K; s++) count[s] = (s < 2) + (rnd() & 1 ? below(1000) : 0);
+    ac_model_normalize(count, K, P, freq[c]);
+    ac_model_encoder(freq[c], K, P, symbols[c]);
+    for (unsigned s = 0; s < K; start += freq[c][s++]) {
+      p.slot[c * AC_MAX_TOKENS + s] = freq[c][s] | start << 16;
+      p.reciprocal[c * AC_MAX_TOKENS + s] = freq[c][s] ? (float)((1 - 0x1p-22) / freq[c][s]) : 0;
+    }
+  }
+  uint8_t *const context = take_row(CONTEXTS, 0, n, 1);
+  int32_t *const v = take_row(ROW, 0, 4 * (size_t)n, 4);
+  const unsigned shift = below(32);
+  for (uint32_t i = 0; i < n; i++) {
+    const int32_t any = (int32_t)rnd();
+    context[i] = (uint8_t)below(n_contexts);
+    v[i] = i % 50 == 49 ? (any & 1 ? INT32_MIN : INT32_MAX) : any >> shift;
+  }
+  for (unsigned t = 0; t < n_tables; t++) {
+    active = tables[t];
+    uint8_t *const token = take_row(TOKENS, t > 0, n, 1), *const raw_bits = take_row(RAW, t > 0, n, 1);
+    uint32_t *const raw = take_row(OUT, t > 0, 4 * (size_t)n, 4);
+    const unsigned found = active->tokens(&p, context, v, n, token, raw_bits, raw);
+    check_margin(TOKENS, t > 0);
+    check_margin(RAW, t > 0);
+    check_margin(OUT, t > 0);
+    unsigned expected = 0;
+    for (uint32_t i = 0; i < n; i++) {
+      const unsigned c = context[i];
+      const ac_residual r = ac_residual_of(v[i], 0, m);
+      const int inside = r.bin >= p.lo[c] && r.bin < p.lo[c] + (int32_t)p.n_tokens[c] && r.raw_bits <= AC_MAX_RAW_BITS;
+      if (token[i] != (inside ? r.bin - p.lo[c] : AC_OUTSIDE)) fail("token", i);
+      if (raw_bits[i] != (inside ? r.raw_bits : 0) || raw[i] != (inside ? r.raw : 0)) fail("raw field", i);
+      if (inside && define_residual(r.bin, m, 0, r.raw) != v[i]) fail("residual of the token", i);
+      expected |= inside ? (r.raw_bits ? AC_SOME_RAW : 0) : AC_SOME_OUTSIDE;
+    }
+    equal("what was found", expected, found);
+    if (!t) add_to_hash(token, n);
+  }
+  uint8_t *const token = take_row(TOKENS, 0, n, 1);
+  for (uint32_t i = 0; i < n; i++) {
+    uint32_t slot = below(1u << P);
+    for (token[i] = 0; slot >= freq[context[i]][token[i]]; token[i]++) slot -= freq[context[i]][token[i]];
+  }
+  uint32_t first[AC_MAX_LANES], x[2][AC_MAX_LANES];
+  for (unsigned j = 0; j < lanes; j++) first[j] = AC_STATE_MIN + (rnd() >> below(16)) % (UINT32_MAX - AC_STATE_MIN);
+  const size_t room = 2 * (size_t)n + 16;
+  const uint8_t *words[2];
+  for (unsigned t = 0; t < n_tables; t++) {
+    const unsigned copy = t > 0;
+    active = tables[t];
+    uint8_t *const end = (uint8_t *)take(WORDS, copy, room) + room;
+    memcpy(x[copy], first, sizeof first);
+    words[copy] = active->push(&p, context, token, n, x[copy], end);
+    check_margin(WORDS, copy);
+    if (!t) add_to_hash(words[0], (size_t)(end - words[0]));
+    if (!t) continue;
+    const uint8_t *const other = buffers[WORDS][0].data + room;
+    equal("bytes of words", (uint64_t)(other - words[0]), (uint64_t)(end - words[1]));
+    same("words", words[0], words[1], (size_t)(end - words[1]));
+    same("states", x[0], x[1], 4 * (size_t)lanes);
+  }
 }
 
 static void test_pop(unsigned lanes, unsigned P, unsigned m) {
@@ -1439,6 +1530,7 @@ int main(int argc, char **argv) {
           at_start = rnd() & 1;
           alignment = below(64);
           test_pop(lanes, P, m);
+          test_push(lanes, P, m);
         }
 
   for (unsigned s = 0; s < n_sizes; s++)

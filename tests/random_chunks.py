@@ -812,6 +812,32 @@ def sum_before(R, o, i, j, along):
     return B
 
 
+# Neighbours of a stencil: (planes before, rows and places behind) in the plane, and in planes before.
+STENCIL = [(0, -1, -2), (0, -1, -1), (0, -1, 1), (0, -1, 2), (0, -2, 0)]
+STENCIL_BEFORE = [
+    (1, 0, 0), (1, 0, -1), (1, 0, 1), (1, 0, 2), (1, 1, 0), (1, 1, -1), (1, -1, 0), (1, -1, -1), (2, 0, 0), (2, 0, -1),
+]  # fmt: skip
+
+
+def random_stencil(rng, along):
+    n = len(STENCIL) + len(STENCIL_BEFORE) * ((along & 1) + (along >> 3))
+    return rng.choice([0, 2**10, -(2**10), 2**15 - 1, -(2**15), *rng.integers(-(2**10), 2**10, 5)], n)
+
+
+def stencil_before(R, o, i, j, along, weights, masked):
+    """B of *Stencil* for a row."""
+    near = [(0, *at) for at in STENCIL] + [(1, *at) for at in STENCIL_BEFORE] * (along & 1)
+    near += [(2, *at) for at in STENCIL_BEFORE] * (along >> 3)
+    above, total = R[o, i, j - 1], 1 << 9
+    for weight, (axis, planes, row, place) in zip(weights.tolist(), near, strict=True):
+        x = (o - planes * (axis == 2), i - planes * (axis == 1), j + row)
+        if min(x) >= 0 and x[2] < R.shape[2]:
+            places = np.clip(np.arange(R.shape[3]) + place, 0, R.shape[3] - 1)
+            total = total + weight * wrapped(R[x][places] - above)
+    steps = np.where(masked[o, i, j], 0, wrapped(total) >> 10)
+    return wrapped(np.cumsum(steps, axis=0) + above[:1])
+
+
 class Residuals:
     """Draws residuals in the order of the stream, and keeps what a decoder needs for them."""
 
@@ -858,14 +884,18 @@ def predicted(rng, bits, array):
     first, c, lengths, levels = random_pyramid(rng, array)
     fold = int(rng.integers(3)) if array.type.m in (23, 52) else 0
     unit, reference, along = FOLDS[fold], int(rng.integers(4)), int(rng.integers(16))
-    linear = reference > 0 and not levels
+    linear = reference == 1 and not levels
+    stencil = random_stencil(rng, along := along | 2) if reference > 1 and not levels else None
     if linear:
-        reference, along = 1, 0
+        along = 0
     rules, rules_bytes = random_rules(rng, lengths, levels, reference > 0)
-    out = bytes([first | c << 2 | fold << 4 | reference << 6, levels | along << 4])
+    what = 2 if stencil is not None else reference  # without levels no reference, but this
+    out = bytes([first | c << 2 | fold << 4 | what << 6, levels | along << 4])
     units = [unit] * lengths[0]
     if linear:
         rules_bytes, taps, tap_shift = random_taps(rng)
+    elif stencil is not None:
+        rules_bytes = stencil.astype("<i2").tobytes()
     elif fold and reference:
         units[0] = int(rng.choice([1, unit, 2 * rng.integers((unit + 1) // 2) + 1]))
         out += bytes([units[0]])
@@ -928,7 +958,11 @@ def predicted(rng, bits, array):
                     total = sum(tap * Rs[o, i, j, t - 1 - k] for k, tap in enumerate(taps[:t]))
                     Rs[o, i, j, t] = wrapped((total + (1 << tap_shift - 1) >> tap_shift) + unit * v[t] + more[t])
                 if not linear:
-                    Rs[o, i, j] = wrapped(sum_before(Rs, o, i, j, along) + units[o] * wrapped(S) + more)
+                    if stencil is not None and j:
+                        B = stencil_before(Rs, o, i, j, along, stencil, masks)
+                    else:
+                        B = sum_before(Rs, o, i, j, along)
+                    Rs[o, i, j] = wrapped(B + units[o] * wrapped(S) + more)
                 magnitudes[o, i, j] = np.minimum(255, np.abs(v) >> shift)
     for level in reversed(range(levels)):
         for o in range(lengths[0]):
@@ -972,9 +1006,10 @@ def predicted(rng, bits, array):
     if residuals.steps:
         states, words, _ = rans(residuals.steps, 4 << lanes_code, 10 + prob_code)
         out += states + words
+    kind = "linear" if linear else f"reference {reference}" if stencil is None else "stencil"
     named = {"outside": outside, "corrections": corrections, "refused": refused}
     array.seen |= {
-        f"predicted levels {min(levels, 4)}", "predicted linear" if linear else f"predicted reference {reference}",
+        f"predicted levels {min(levels, 4)}", f"predicted {kind}",
         f"predicted fold {fold}", f"predicted first unit {units[0]} of {unit}",
         f"predicted {c} of {len(array.axes)} axes", f"predicted m {m}", f"predicted tokens {bool(residuals.steps)}",
         *(f"predicted {name}" for name, some in named.items() if some),
@@ -1318,7 +1353,8 @@ FEATURES = {
     *(f"affine {A} in {value}" for A in ("float32", "float64") for value in ("f4", "f8")), "affine wraps",
     *(f"affine parameter {i} {yes}" for i in range(4) for yes in (True, False)),
     *(f"boxes of {n} axes" for n in range(1, 5)), "short boxes",
-    *(f"predicted levels {n}" for n in range(5)), *(f"predicted reference {n}" for n in range(4)), "predicted linear",
+    *(f"predicted levels {n}" for n in range(5)), *(f"predicted reference {n}" for n in range(4)),
+    "predicted linear", "predicted stencil",
     *(f"predicted fold {n}" for n in range(3)), *(f"predicted m {m}" for m in range(4)),
     *(f"predicted first unit {n} of {unit}" for unit in (1, 5, 17) for n in range(1, unit + 1, 2)),
     *(f"predicted trust {code} in {n}" for n in range(1, 4) for code in range(1, 8)),

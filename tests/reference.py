@@ -645,7 +645,7 @@ def wrap(x):
 Rule = namedtuple("Rule", "cubic weights trust")
 Context = namedtuple("Context", "k K lo table")
 # What is known of a block of predicted values: extents (outer, three axes, inner), and what its first bytes say.
-Predictor = namedtuple("Predictor", "extents fold first_unit reference levels along rules linear")
+Predictor = namedtuple("Predictor", "extents fold first_unit reference levels along rules linear stencil")
 Linear = namedtuple("Linear", "shift taps")
 # Quarters (trust, damping) of the codes of trust.
 TRUSTS = [(0, 0), (1, 0), (2, 0), (3, 0), (4, 0), (4, 2), (4, 3), (4, 4)]
@@ -714,7 +714,7 @@ def predicted(r, count, array, masked):
                 elif mask_:
                     R[x] = wrap(interpolated(p, x, level, mask_, R) + unit * v)
                 else:
-                    before, sums[x] = coarse(p, x, spacing, R, sums)
+                    before, sums[x] = coarse(p, x, spacing, R, sums, masked)
                     sums[x] = wrap(sums[x] + v)
                     R[x] = wrap(before + unit * sums[x])
                 R[x] = wrap(R[x] + correction_list.get(stream, 0))
@@ -737,8 +737,11 @@ def read_predictor(r, array):
     axes = [1] * (3 - c) + list(array.box[first : first + c])
     extents = (math.prod(array.box[:first]), *axes, math.prod(array.box[first + c :]))
     if reference and not second & 15:
-        require(reference == 1 and second == 0, "linear prediction")
-        return Predictor(extents, fold, FOLDS[fold], 0, 0, 0, {}, read_linear(r))
+        along = second >> 4
+        require(reference == 1 and not along or reference == 2 and along & 2, "linear prediction, or a stencil")
+        linear = read_linear(r) if reference == 1 else None
+        stencil = None if linear else r.numbers(f"{5 + 10 * (along & 1) + 10 * (along >> 3)}h")
+        return Predictor(extents, fold, FOLDS[fold], 0, 0, along, {}, linear, stencil)
     first_unit = r.u8() if fold and reference else FOLDS[fold]
     require(first_unit % 2 and first_unit <= FOLDS[fold], "the unit of the first outer index")
     levels, bits, rules = second & 15, Bits(r), {}
@@ -757,7 +760,7 @@ def read_predictor(r, array):
             require(all(w <= 16 for w in weights), "a rule")
             rules[level, k] = Rule(cubic, weights, trust)
     bits.end()
-    return Predictor(extents, fold, first_unit, reference, levels, second >> 4, rules, None)
+    return Predictor(extents, fold, first_unit, reference, levels, second >> 4, rules, None, None)
 
 
 def read_linear(r):
@@ -866,8 +869,12 @@ def neighbourhood(p, x, level, k, together, spacing, magnitude):
     return near
 
 
-def coarse(p, x, spacing, R, sums):
+def coarse(p, x, spacing, R, sums, masked):
     """The sum B, and S without the residual."""
+    left = p.along & 4 and x[3]
+    S = sums[moved(x, 3, -spacing)] if left else 0
+    if p.stencil and x[2]:
+        return by_stencil(p, x, R, masked), S
     along = [axis for bit, axis in ((8, 0), (1, 1), (2, 2)) if p.along & bit and x[axis]]
     before = 0
     for size in range(1, len(along) + 1):
@@ -876,8 +883,34 @@ def coarse(p, x, spacing, R, sums):
             for axis in some:
                 y = moved(y, axis, -(spacing if axis else 1))
             before += R[y] if size % 2 else -R[y]
-    left = p.along & 4 and x[3]
-    return wrap(before), sums[moved(x, 3, -spacing)] if left else 0
+    return wrap(before), S
+
+
+# Of values of a stencil: planes before, rows and places behind.
+IN_PLANE = [(0, -1, -2), (0, -1, -1), (0, -1, 1), (0, -1, 2), (0, -2, 0)]
+IN_PLANES_BEFORE = [
+    *((1, 0, place) for place in (0, -1, 1, 2)), (1, 1, 0), (1, 1, -1), (1, -1, 0), (1, -1, -1), (2, 0, 0), (2, 0, -1)
+]  # fmt: skip
+
+
+def by_stencil(p, x, R, masked):
+    total = 0
+    for place in range(x[3] + 1):
+        y = (*x[:3], place, x[4])
+        N = R[moved(y, 2, -1)]
+        if memory_index(p, y) not in masked:
+            near = [(0, at) for at in IN_PLANE]
+            near += [(1, at) for at in IN_PLANES_BEFORE] if p.along & 1 else []
+            near += [(0, at) for at in IN_PLANES_BEFORE] if p.along & 8 else []
+            differs = 1 << 9
+            for weight, (axis, (planes, row, by)) in zip(p.stencil, near, strict=True):
+                z = moved(moved(moved(y, axis, -planes), 2, row), 3, by)
+                if z[axis] >= 0 and 0 <= z[2] < p.extents[2]:
+                    z = moved(z, 3, min(max(z[3], 0), p.extents[3] - 1) - z[3])
+                    differs += weight * wrap(R[z] - N)
+            total += wrap(differs) >> 10
+        total += 0 if place else N
+    return wrap(total)
 
 
 def interpolated(p, x, level, k, R):

@@ -587,6 +587,10 @@ def linear(taps, order=1, shift=1, width=2, fold=0, reference=1, levels=0):
     return predictions(fold, reference, bytes([order - 1, shift, width]), levels, taps)
 
 
+def stencil(weights, levels=0x20, fold=0):
+    return predictions(fold, 2, b"", levels, struct.pack(f"<{len(weights)}h", *weights))
+
+
 ONE_CORRECTION = b"\0\1\0\2\0\x0f"
 INFINITE = [f32(x) for x in (INFINITY, -INFINITY, NAN)]
 GOOD_BLOCKS |= {
@@ -607,6 +611,8 @@ GOOD_BLOCKS |= {
     "predicted, a tap": linear(pack((1, 2)), 1, 1, 2), "predicted, a wide tap": linear(pack((1 << 26, 27)), 1, 24, 27),
     "predicted, 32 taps": linear(b"\x55" * 8, 32, 24, 2), "predicted, linear, sevenths": linear(b"\3", fold=1),
     "predicted, linear, seventeenths": linear(b"\2", fold=2),
+    "predicted, stencil": stencil([0] * 5), "predicted, stencil, outer": stencil([2**15 - 1, -(2**15)] * 7 + [1], 0xA0),
+    "predicted, stencil, planes": stencil([1] * 15, 0x70), "predicted, stencil, all": stencil(range(25), 0xF0, fold=2),
     **{f"predicted, trust {i}": predictions(2, 2, b"\3", 1, pack((0, 1), (i, 3))) for i in range(8)},
 }
 BAD_BLOCKS |= {
@@ -635,6 +641,9 @@ BAD_BLOCKS |= {
     **{f"predicted, taps shifted by {i}": linear(b"\1", shift=i) for i in (0, 25, 255)},
     **{f"predicted, taps of {i} bits": linear(b"\1" * 4, width=i) for i in (0, 1, 28, 32, 255)},
     "predicted, taps cut": linear(b"", 32)[:5], "predicted, padding of taps": linear(b"\x41"),
+    "predicted, no stencil": stencil([]), "predicted, stencil cut": stencil([1] * 15, 0x70)[:30],
+    **{f"predicted, stencil along {i}": stencil([0] * 25, i << 4) for i in range(16) if not i & 2},
+    **{f"predicted, stencil and {i} levels": stencil([0] * 5, 0x20 | i)[:-1] for i in (1, 15)},
     "predicted, corrected by 1": predictions(numbers=ONE_CORRECTION),
     "predicted, two axes": b"\6\x08" + predictions()[2:], "predicted, axis 1": predictions(first=1),
     "predicted, padding of rules": predictions(2, 2, b"\3", 1, b"\x10"),
