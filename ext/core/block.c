@@ -9,7 +9,7 @@
  *     exact     wide integers, bit for bit
  *     lattice   wide integers: integers with a tolerance, floats with a relative bound
  *     affine    windows section of the integers that packed floats were made of
- *     predicted residuals of predictions on a lattice (field.h); its mask leaves all places where they are
+ *     predicted residuals of predictions on a lattice, or of integers (field.h); its mask leaves all places where they are
  *
  * Between mask or order and the values of uniform and predicted blocks a list of fine values may stand (fine.h).
  *
@@ -423,7 +423,8 @@ enum { TRIES_ALL = 7 /* from this level on: whatever a glance says */ };
  * that is smaller, which it is if there is much of it. */
 static size_t encode_predicted(encoding *e) {
   enum { MUCH = 5 /* one of so many */, LITTLE = 32 };
-  if (!ac_predicts(e->tuning) || mode_of(e->scale) != AC_MODE_UNIFORM) return 0;
+  const ac_type *const type = e->scale->type;
+  if (!ac_predicts(e->tuning) || (type->kind == AC_KIND_FLOAT ? mode_of(e->scale) != AC_MODE_UNIFORM : type->lossless)) return 0;
   const size_t most = (size_t)(e->end - e->dst);
   const int both = ac_level(e->tuning) >= TRIES_ALL;
   ac_mask_rule rule = special_values(e->scale);
@@ -453,7 +454,7 @@ static int others_lose(encoding *e, size_t predicted) {
   enum { LEAST = 1 << 14, PIECES = 16, PIECE = 256, SAMPLE = PIECES * PIECE, TABLES = 160 /* bytes of them, about */ };
   const unsigned size = e->scale->type->size;
   const ac_mask_rule rule = special_values(e->scale);
-  if (ac_level(e->tuning) >= TRIES_ALL || e->n < LEAST) return 0;
+  if (ac_level(e->tuning) >= TRIES_ALL || e->n < LEAST || e->scale->type->kind != AC_KIND_FLOAT) return 0;
   e->mask = mask_of(e, &rule);
   e->values = e->src;
   e->left = e->n;
@@ -546,7 +547,7 @@ static int read_head(ac_reader *in, const ac_scale *scale, const ac_geometry *ge
     case AC_MODE_UNIFORM: return is_float && scale->lattice.delta != 0 && !scale->relative ? AC_OK : AC_E_FORMAT;
     case AC_MODE_LATTICE: return (is_float ? scale->relative != NULL : scale->whole != 0) ? AC_OK : AC_E_FORMAT;
     case AC_MODE_AFFINE: return ac_affine_permitted(scale) ? AC_OK : AC_E_FORMAT;
-    case AC_MODE_PREDICTED: return is_float && scale->lattice.delta != 0 && !scale->relative ? AC_OK : AC_E_FORMAT;
+    case AC_MODE_PREDICTED: return !is_float || (scale->lattice.delta != 0 && !scale->relative) ? AC_OK : AC_E_FORMAT;
     default: return AC_E_FORMAT;
   }
 }

@@ -39,6 +39,12 @@ static unsigned threads_for(unsigned threads, uint64_t n_blocks) {
 }
 
 /* ---- encode ---- */
+/* May blocks of predicted values be smaller than others? */
+static int may_predict(const ac_info *info) {
+  const ac_type *type = ac_type_of(info->array.dtype);
+  return type->kind == AC_KIND_FLOAT ? info->delta != 0 && !info->rtol : !type->lossless;
+}
+
 enum { WINDOW_PER_THREAD = 4 }; /* blocks under way: a thread that has a slow one does not stop the others at once */
 
 static int describe(const ac_array *array, const ac_tolerance *tolerance, const ac_tuning *tuning, unsigned apart, ac_info *info) {
@@ -69,7 +75,7 @@ static int describe(const ac_array *array, const ac_tolerance *tolerance, const 
     ac_frame_set_runs(info, tuning->block_len ? tuning->block_len : ac_max_block(type));
     return AC_OK;
   }
-  ac_box_choose(array, largest, ac_predicts(tuning) && info->delta != 0 && !info->rtol, apart, info->box);
+  ac_box_choose(array, largest, ac_predicts(tuning) && may_predict(info), apart, info->box);
   return ac_frame_set_boxes(info);
 }
 
@@ -299,7 +305,7 @@ int ac_encode(const ac_array *array, const ac_tolerance *tolerance, const ac_tun
   const ac_fpenv saved = ac_fpenv_enter();
   int error = describe(array, tolerance, &t, 0, &info);
   if (!error && src_size != info.count * ac_element_size(array->dtype)) error = AC_E_PARAM;
-  if (!error && t.predictor == AC_PREDICTOR_AUTO && info.delta != 0 && !info.rtol && !ac_glance_predictable(&info, src)) {
+  if (!error && t.predictor == AC_PREDICTOR_AUTO && may_predict(&info) && !ac_glance_predictable(&info, src)) {
     t.predictor = AC_PREDICTOR_NONE;
     error = describe(array, tolerance, &t, 0, &info);
   }

@@ -1,7 +1,7 @@
 /* field_decode.c: see field.h.  Between the block and the stages of prediction: the walk through a predicted block, along
  * which residuals are read, piece by piece, and added to predictions.
  *
- *   head | lists of exceptions | raw bits | rANS words
+ *   base, of integers | head | lists of exceptions | raw bits | rANS words
  *
  * Invariant: every length is checked before it is used.
  */
@@ -115,6 +115,7 @@ static int decode_row(ac_walker *w, const ac_raster_row *row) {
 
 /* What stands in front of the walk, checked but for the lists. */
 typedef struct {
+  int64_t base;
   ac_field f;
   uint32_t n_outside, n_corrected, n_refused;
   ac_reader outside, corrections, refused;
@@ -140,14 +141,16 @@ static ac_reader take_list(ac_reader *in, uint32_t entries) {
 
 static int read_parts(ac_reader *in, const ac_scale *scale, const ac_box *box, uint32_t n, parts *b) {
   const ac_contexts *c = &b->f.contexts;
+  const int whole = scale->type->kind != AC_KIND_FLOAT;
   int exceptions;
+  b->base = whole ? ac_unzigzag(ac_read_varint(in)) : 0;
   const int error = ac_field_read_head(in, scale, box, &b->f, &exceptions);
   if (error) return error;
   b->n_outside = b->n_corrected = b->n_refused = 0;
   if (exceptions) {
     const uint64_t n_outside = ac_read_varint(in), n_corrected = ac_read_varint(in), n_refused = ac_read_varint(in);
     if (n_outside > n || n_corrected > n || n_refused > n || !(n_outside + n_corrected + n_refused)) return AC_E_FORMAT;
-    if (n_corrected && b->f.predictor.unit == 1) return AC_E_FORMAT;
+    if ((n_corrected && b->f.predictor.unit == 1) || (n_refused && whole)) return AC_E_FORMAT;
     b->n_outside = (uint32_t)n_outside;
     b->n_corrected = (uint32_t)n_corrected;
     b->n_refused = (uint32_t)n_refused;
@@ -180,6 +183,16 @@ static void prepare_popping(reading *d, const ac_contexts *c, uint32_t *tables) 
   d->popping.prob_bits = c->prob_bits;
   d->popping.lanes = c->lanes;
   d->popping.mantissa = c->mantissa;
+}
+
+/* Values from integers, above their base. */
+static void to_integers(const ac_scale *scale, int64_t base, const int32_t *r, uint32_t n, uint8_t *dst) {
+  int64_t wide[AC_PIECE];
+  for (uint32_t from = 0; from < n; from += AC_PIECE) {
+    const uint32_t m = n - from < AC_PIECE ? n - from : AC_PIECE;
+    for (uint32_t j = 0; j < m; j++) wide[j] = (int64_t)((uint64_t)base + (uint64_t)(int64_t)r[from + j]);
+    ac_whole_store(scale, wide, m, dst + (size_t)from * scale->type->size);
+  }
 }
 
 /* Values from integers on the lattice. */
@@ -225,7 +238,8 @@ int ac_field_read(ac_reader *in, const ac_scale *scale, const ac_box *box, uint3
   if (d.outside.at != UINT64_MAX || d.corrections.at != UINT64_MAX || b.outside.failed || b.corrections.failed ||
       ac_remaining(&b.outside) || ac_remaining(&b.corrections))
     return AC_E_FORMAT;
-  to_values(&b.f, scale, r, n, dst);
+  if (scale->type->kind == AC_KIND_FLOAT) to_values(&b.f, scale, r, n, dst);
+  else to_integers(scale, b.base, r, n, dst);
   error = ac_refused_read(&b.refused, b.n_refused, scale->type->size, n, dst);
   ac_lap(s->watch, AC_STAGE_DECODE);
   return error || ac_remaining(&b.refused) ? AC_E_FORMAT : AC_OK;

@@ -1,7 +1,7 @@
 /* field_encode.c: see field.h.  Between the block and the stages of prediction: the predictor that was chosen makes residuals
  * of the values, these become tokens and raw bits.
  *
- *   head | lists of exceptions | raw bits | rANS words
+ *   base, of integers | head | lists of exceptions | raw bits | rANS words
  *
  * Invariants: every value is within the bound or refused; one that a decoder may have put out before, for the same
  * tolerance, comes back unchanged (docs/guarantee.md).
@@ -183,6 +183,14 @@ size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *val
   const ac_room m = ac_room_in(s, n);
   if (mask->masked) ac_mask_bytes(mask, m.known); /* 1: AC_MASKED */
   else memset(m.known, 0, n);
+  const int whole = scale->type->kind != AC_KIND_FLOAT;
+  const ac_scale integers = {.type = ac_type_of(AC_INT32)};
+  int64_t base = 0;
+  if (whole) { /* where corrections would be, of which there are none then */
+    if (!ac_field_integers(scale, values, n, m.known, (int32_t *)m.corrected, &base)) return 0;
+    values = m.corrected;
+    scale = &integers;
+  }
   ac_field f;
   for (unsigned folds = AC_FOLDS;;) {
     if (!ac_field_choose(scale, box, values, n, tuning, folds, s, &m, &f)) return 0;
@@ -193,13 +201,14 @@ size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *val
   const ac_outcome o = ac_field_attempt(&f, box, tuning, n, &m);
   if (o.bits / 8 >= (double)most) return 0;
   f.contexts.lanes = tuning->lanes ? tuning->lanes : lanes_of_bytes(o.bits / 8);
-  const uint32_t n_refused = ac_field_refuse(f.fold, scale, values, o.r, n, m.known, s->index);
+  const uint32_t n_refused = whole ? 0 : ac_field_refuse(f.fold, scale, values, o.r, n, m.known, s->index);
   if (n_refused > n / 8) return 0;
   *bytes = (uint8_t *)m.integers; /* nobody needs them any more */
   if (most > 4 * (size_t)n) most = 4 * (size_t)n;
   ac_writer out = {*bytes, *bytes + most, 0};
   if (!ac_field_list(f.fold, scale, values, o.r, n, m.known, s->events, m.tokens, n_fine)) return 0;
   if (*n_fine) ac_fine_write(&out, s->events, m.tokens, *n_fine);
+  if (whole) ac_write_varint(&out, ac_zigzag(base));
   if (out.failed) return 0;
   const size_t written = write_field(&f, scale, values, n, s, &m, &o, n_refused, out.p, (size_t)(out.end - out.p));
   return written ? (size_t)(out.p - *bytes) + written : 0;

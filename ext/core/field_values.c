@@ -5,6 +5,8 @@
  */
 #include "field_values.h"
 
+#include <string.h>
+
 enum { PIECE = 1024 };
 
 /* What is known of m values; returns how many others have an integer that is not below `end`. */
@@ -26,8 +28,34 @@ static uint32_t look_at(const uint8_t *on, const uint8_t *what, uint32_t m, cons
   return far;
 }
 
+int ac_field_integers(const ac_scale *scale, const void *values, uint32_t n, const uint8_t *known, int32_t *x, int64_t *base) {
+  const unsigned size = scale->type->size;
+  int64_t wide[PIECE], least = INT64_MAX, most = INT64_MIN;
+  for (int pass = 0; pass < 2; pass++) {
+    for (uint32_t from = 0; from < n; from += PIECE) {
+      const uint32_t m = n - from < PIECE ? n - from : PIECE;
+      ac_whole_load(scale, (const uint8_t *)values + (size_t)from * size, m, wide);
+      for (uint32_t j = 0; j < m && !pass; j++) {
+        if (known[from + j] & AC_MASKED) continue;
+        least = wide[j] < least ? wide[j] : least;
+        most = wide[j] > most ? wide[j] : most;
+      }
+      for (uint32_t j = 0; j < m && pass; j++)
+        x[from + j] = known[from + j] & AC_MASKED ? 0 : (int32_t)((uint64_t)wide[j] - (uint64_t)*base);
+    }
+    if (least > most || (uint64_t)most - (uint64_t)least >= 1u << 30) return 0;
+    *base = (int64_t)((uint64_t)least + ((uint64_t)most - (uint64_t)least) / 2);
+  }
+  return 1;
+}
+
 int ac_field_quantize(unsigned fold, const ac_scale *scale, const void *values, uint32_t n, int32_t *x, uint8_t *known) {
   enum { MOST = 1 << 29 };
+  if (scale->type->kind != AC_KIND_FLOAT) { /* as ac_field_integers has made them */
+    memcpy(x, values, n * sizeof *x);
+    for (uint32_t j = 0; j < n; j++) known[j] &= AC_MASKED;
+    return 1;
+  }
   const int dtype = scale->type->dtype, has_fine = ac_fold_limit(dtype, 1) > 0;
   const double step = ac_fold_step(scale, fold), limit = ac_fold_limit(dtype, fold);
   const int32_t end = limit < MOST ? (int32_t)limit : MOST;

@@ -12,6 +12,10 @@ enum {
   AC_ROUNDED = 8 /* beyond the limits of this lattice: listed, on the uniform one */
 };
 
+/* Integers (of a scale that is not of floats) as others of 32 bits, from a base in their middle: 0 if those that are not masked are
+ * too far apart. */
+int ac_field_integers(const ac_scale *scale, const void *values, uint32_t n, const uint8_t *known, int32_t *x, int64_t *base);
+
 /* Integers nearest on the lattice of a fold, and what is known of the values beside AC_MASKED: 0 if this lattice is not for
  * them.  Beyond its limits, where nobody would know values again, there may be some. */
 int ac_field_quantize(unsigned fold, const ac_scale *scale, const void *values, uint32_t n, int32_t *x, uint8_t *known);

@@ -22,6 +22,8 @@ static double value_at(const ac_info *info, const ac_type *type, const uint8_t *
   if (info->array.big_endian) bits = __builtin_bswap64(bits) >> (64 - 8 * type->size);
   uint8_t native[8];
   memcpy(native, &bits, sizeof native);
+  if (type->kind == AC_KIND_UNSIGNED) return (double)bits;
+  if (type->kind == AC_KIND_SIGNED) return (double)((int64_t)(bits << (64 - 8 * type->size)) >> (64 - 8 * type->size));
   return ac_value_at(type->dtype, native, 0);
 }
 
@@ -45,6 +47,9 @@ int ac_glance_apart(const ac_info *info, const void *src) {
   return differences > 1.3 * both;
 }
 
+/* What values may be off by; integers are what is nearest, whatever they are. */
+static double tolerance_of(const ac_info *info) { return info->delta != 0 ? info->tol : (double)info->whole + 0.5; }
+
 /* The mean logarithm of differences, in tolerances and beside one, between values that are `distance` apart.  Negative if nearly
  * all of them are special. */
 static double mean_bits(const ac_info *info, const ac_type *type, const uint8_t *src, uint64_t n, uint64_t distance, uint32_t places) {
@@ -52,7 +57,7 @@ static double mean_bits(const ac_info *info, const ac_type *type, const uint8_t 
   uint32_t found = 0;
   for (uint32_t i = 0; i < places; i++) {
     const uint64_t at = place_of(i, n - distance);
-    const double d = fabs(value_at(info, type, src, at) - value_at(info, type, src, at + distance)) / info->tol;
+    const double d = fabs(value_at(info, type, src, at) - value_at(info, type, src, at + distance)) / tolerance_of(info);
     if (!(d <= DBL_MAX)) continue;
     sum += ac_log2(d < 0x1p24 ? (uint32_t)(d * 16) + 16 : 1u << 28);
     found++;
@@ -70,7 +75,7 @@ static int is_signal(const ac_info *info, const ac_type *type, const uint8_t *sr
     const uint64_t from = (length - PIECE) / (PIECES - 1) * piece;
     double x[PIECE], mean = 0;
     for (unsigned i = 0; i < PIECE; i++) {
-      x[i] = value_at(info, type, src, first + (from + i) * distance) / info->tol;
+      x[i] = value_at(info, type, src, first + (from + i) * distance) / tolerance_of(info);
       mean += x[i] / PIECE;
     }
     if (!(fabs(mean) < 0x1p60)) return 1; /* special values, and what is far beyond any lattice */

@@ -6,6 +6,6 @@
 /* Are values of neighbours along the slowest axis unrelated, as different variables are?  The array has two axes and more. */
 int ac_glance_apart(const ac_info *info, const void *src);
 
-/* Are floats nearer to neighbours than to any other values, by more than the tolerance?  Else there is nothing to predict. */
+/* Are values nearer to neighbours than to any other values, by more than the tolerance?  Else there is nothing to predict. */
 int ac_glance_predictable(const ac_info *info, const void *src);
 #endif

@@ -153,6 +153,12 @@ static unsigned needed_bytes(uint64_t range) {
   return bytes;
 }
 
+void ac_whole_load(const ac_scale *scale, const void *src, uint32_t n, int64_t *wide) {
+  const int image = scale->type->kind == AC_KIND_SIGNED ? AC_IMAGE_SIGNED : AC_IMAGE_UNSIGNED;
+  ac_active_kernels()->to_wide(image, scale->type->size, 0, src, n, wide);
+  if (scale->whole) divide_by_step(wide, n, scale);
+}
+
 ac_integers_plan ac_integers_load(int mode, const ac_scale *scale, const ac_strides *strides, const void *src, uint32_t n,
                                   int masked, ac_encode_scratch *s) {
   const ac_kernels *kernels = ac_active_kernels();
@@ -373,6 +379,12 @@ static void multiply_by_step(int64_t *wide, uint32_t n, const ac_scale *scale) {
       wide[i] = (int64_t)(q < 0 ? 0 : (uint64_t)q > last ? most : (uint64_t)q * step);
     }
   }
+}
+
+void ac_whole_store(const ac_scale *scale, int64_t *wide, uint32_t n, void *dst) {
+  const int image = scale->type->kind == AC_KIND_SIGNED ? AC_IMAGE_SIGNED : AC_IMAGE_UNSIGNED;
+  if (scale->whole) multiply_by_step(wide, n, scale);
+  ac_active_kernels()->from_wide(image, scale->type->size, 0, wide, n, dst);
 }
 
 static void store_relative(const int64_t *wide, uint32_t n, const ac_scale *scale, int folded, void *dst) {

@@ -16,6 +16,10 @@ typedef struct {
   uint64_t fill[2];
 } ac_scale;
 
+/* Integers of a chunk: their own, or the nearest multiples of its step, in steps.  And back, clamped to the type. */
+void ac_whole_load(const ac_scale *scale, const void *src, uint32_t n, int64_t *wide);
+void ac_whole_store(const ac_scale *scale, int64_t *wide, uint32_t n, void *dst); /* changes them */
+
 /* How to code the integers in s->wide. */
 typedef struct {
   uint8_t image, shift, difference, low_bytes;
