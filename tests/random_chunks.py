@@ -890,7 +890,9 @@ def predicted(rng, bits, array):
         along = 0
     rules, rules_bytes = random_rules(rng, lengths, levels, reference > 0)
     what = 2 if stencil is not None else reference  # without levels no reference, but this
-    out = bytes([first | c << 2 | fold << 4 | what << 6, levels | along << 4])
+    base = int(rng.choice([0, 2**63 - 1, -(2**63), rng.integers(-300, 300), rng.integers(-(2**63), 2**63)]))
+    out = b"" if array.type.m else varint(zigzag(base))
+    out += bytes([first | c << 2 | fold << 4 | what << 6, levels | along << 4])
     units = [unit] * lengths[0]
     if linear:
         rules_bytes, taps, tap_shift = random_taps(rng)
@@ -991,7 +993,7 @@ def predicted(rng, bits, array):
                     Rs[o, i, part] = wrapped(predictions[i, part] + units[o] * v + more)
                     magnitudes[o, i, part] = np.minimum(255, np.abs(v) >> shift)
 
-    refused_list, refused = random_refused(rng, len(bits), array.type.size)
+    refused_list, refused = random_refused(rng, len(bits), array.type.size) if array.type.m else (b"", {})
     outside = residuals.outside
     has_lists = bool(outside or corrections or refused)
     kinds = number - 1 | own << 3 | shift << 4 | coarsest_too << 7
@@ -1014,8 +1016,19 @@ def predicted(rng, bits, array):
         f"predicted {c} of {len(array.axes)} axes", f"predicted m {m}", f"predicted tokens {bool(residuals.steps)}",
         *(f"predicted {name}" for name, some in named.items() if some),
     }  # fmt: skip
+    if not array.type.m:
+        return out, integers_of([base + x for x in R.ravel().tolist()], array)
     lattice = SimpleNamespace(type=array.type, delta=array.delta / unit)
     return out, placed(cut(multiples(R.ravel().tolist(), lattice)), refused)
+
+
+def integers_of(X, array):
+    """What integers modulo 2^64 mean: themselves, or their multiples, at most as large as the type has them."""
+    W, step = 8 * array.type.size, 2 * array.T + 1
+    if array.T:
+        low, high = (-(2 ** (W - 1)), 2 ** (W - 1) - 1) if array.type.value[0] == "i" else (0, 2**W - 1)
+        X = [min(max(((x + 2**63) % 2**64 - 2**63) * step, low), high) for x in X]
+    return [(x % 2**W).to_bytes(array.type.size, "little") for x in X]
 
 
 def put_corrections(rng, corrections):
@@ -1180,11 +1193,11 @@ def random_block(rng, bits, array):
     if with_mask:
         out, masked = random_mask(rng, bits, array)
     n = count - len(masked)
-    modes = [0, 1, 3, 3, 3]
+    modes = [0, 1, 3, 3, 3] + [6, 6] * (not array.type.m)
     if array.type.m and array.delta and not array.rtol:
         modes = [0, 1, 2, 2, 2, 2, 3, 6, 6, 6]
     if array.T or array.rtol:
-        modes = [0, 1, 3, 4, 4, 4]
+        modes = [0, 1, 3, 4, 4, 4] + [6, 6] * (not array.type.m)
     if array.type.m in (23, 52) and not array.rtol:
         modes += [5, 5]
     mode = modes[rng.integers(len(modes))] if n else 0
@@ -1369,7 +1382,7 @@ FEATURES = {
     *(
         f"mode {mode} of {TYPES[code].dtype}{mask}"
         for mode, codes in [(0, TYPES), (1, TYPES), (2, range(1, 7)), (3, TYPES), (4, range(1, 24)), (5, (1, 2, 5, 6)),
-                            (6, range(1, 7))]
+                            (6, TYPES)]
         for code in codes
         for mask in ("", " masked")
         if code in TYPES

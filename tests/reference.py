@@ -377,7 +377,7 @@ def decode_block(r, count, array):
         for at in section.edges:
             values[at] = edge(values[at], array)
     elif mode == 6:
-        require(array.delta and not array.rtol, "no uniform lattice")
+        require(not array.m or (array.delta and not array.rtol), "no uniform lattice")
         values = predicted(r, count, array, masked)
     elif mode == 5:
         require(array.m in (23, 52) and not array.rtol, "no affine lattices")
@@ -653,6 +653,7 @@ TRUSTS = [(0, 0), (1, 0), (2, 0), (3, 0), (4, 0), (4, 2), (4, 3), (4, 4)]
 
 def predicted(r, count, array, masked):
     """All values of a block, each as its bytes; those that are masked are of no use."""
+    base = 0 if array.m else unzigzag(r.varint())
     p = read_predictor(r, array)
     layout, kinds = r.u8(), r.u8()
     require(layout & 7 <= 4, "lanes")
@@ -724,6 +725,11 @@ def predicted(r, count, array, masked):
         coder.end()
     require(raw.left() == 0, "raw bits left over")
     in_memory = [value for _, value in sorted((memory_index(p, x), value) for x, value in R.items())]
+    if not array.m:
+        require(not refused_list, "refused integers")
+        integers = [(base + R) % 2**64 for R in in_memory]
+        bits = [lattice_of_integers(X, array) if array.T else exact(X, 0, False, array) for X in integers]
+        return [x.to_bytes(array.size, "little") for x in bits]
     values = uniform(in_memory, array._replace(delta=array.delta / FOLDS[p.fold]))
     place(values, refused_list)
     return values
