@@ -48,10 +48,10 @@ class AnsQuant(Codec, _Frozen):
         How hard the encoder looks for the smallest chunk: 1 is fast, 9 the smallest; None is the default, 5.
         The bound does not depend on it, every decoder reads all levels, and rewrites at another one move nothing.
     predictor : {None, "none", "auto", "lorenzo", "interpolation", "linear"}
-        What floats with an absolute tolerance are predicted from: nothing, what is best of all, the values before
-        (Lorenzo), coarser grids, or many values before in a row.  None is the default, "auto".  As the level, it
-        is of the encoder alone: the bound does not depend on it, every decoder reads all of it, and rewrites with
-        another one move nothing.
+        What integers and floats with an absolute tolerance are predicted from: nothing, what is best of all, values
+        before (Lorenzo), coarser grids, or many values before in a row.  None is the default, "auto".  As the
+        level, it is of the encoder alone: the bound does not depend on it, every decoder reads all of it, and
+        rewrites with another one move nothing.
     threads : int, optional
         How many threads this object may use for one chunk, the calling one included; see
         `arraycodec.encode`.  It belongs to this object and its pickles, never to what is stored: no

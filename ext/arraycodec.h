@@ -112,8 +112,8 @@ typedef struct {
 #define AC_DEFAULT_LEVEL 5
 #define AC_MAX_LEVEL 9
 
-/* What values are predicted from, where they have a tolerance on a uniform lattice: nothing, what is best of all, the
- * values before (Lorenzo), coarser grids, or many values before in a row (linear).  As the level, it is of the
+/* What integers, and floats on a uniform lattice, are predicted from: nothing, what is best of all, the values before
+ * (Lorenzo), coarser grids, or many values before in a row (linear).  As the level, it is of the
  * encoder alone: every decoder reads all of it, and every encoder keeps what another one's chunks were decoded to. */
 enum {
   AC_PREDICTOR_DEFAULT, /* AC_PREDICTOR_AUTO */

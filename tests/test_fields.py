@@ -162,3 +162,80 @@ def test_decoded_data_comes_back_in_affine_blocks(dtype, tol):
     decoded = decode(chunk)
     assert verify(x, decoded, tol).violations == 0
     assert np.array_equal(decoded[20000:26400], y)
+
+
+def integers(dtype, shape=(60, 90), seed=0, noise=3e-3):
+    """A relief, over all of the range of small types."""
+    x = field(shape, seed, noise)
+    low, high = (np.iinfo(dtype).min, np.iinfo(dtype).max) if np.dtype(dtype).itemsize < 4 else (-40_000, 300_000)
+    if np.dtype(dtype).kind == "u":
+        low = max(low, 0)
+    return (low + (x - x.min()) / (x.max() - x.min()) * (high - low)).astype(dtype)
+
+
+@pytest.mark.parametrize("predictor", PREDICTING)
+@pytest.mark.parametrize("dtype", ["i1", "u1", "i2", ">u2", "i4", ">i4", "u4", "i8", "u8"])
+def test_integers(dtype, predictor):
+    x = integers(dtype)
+    for level, tol in ((1, 0), (5, 0), (5, 1), (7, 20), (9, 0)):
+        chunk = encode(x, tol=tol, level=level, predictor=predictor)
+        y = decode(chunk)
+        assert y.dtype == x.dtype and verify(x, y, tol).violations == 0
+        assert np.array_equal(decode(encode(y, tol=tol, level=level)), y)
+        assert len(chunk) <= len(encode(x, tol=tol, level=level, predictor="none"))
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i2", "i4", "u8"])
+@pytest.mark.parametrize("tol", [0, 2])
+def test_integers_are_much_smaller(dtype, tol):
+    x = integers(dtype, (300, 200), noise=1e-5)
+    chunk = encode(x, tol=tol)
+    assert {block.mode for block in inspect(chunk).blocks} == {"predicted"}
+    assert verify(x, decode(chunk), tol).violations == 0
+    assert len(chunk) < 0.92 * len(encode(x, tol=tol, predictor="none"))
+
+
+def test_integers_far_from_zero_and_far_apart():
+    x = integers("i8", (100, 120), noise=1e-5)
+    for base in (2**63 - 10**6, -(2**63) + 10**6, 2**40):
+        chunk = encode(x + base, tol=0)
+        assert {block.mode for block in inspect(chunk).blocks} == {"predicted"}
+        assert np.array_equal(decode(chunk), x + base)
+    top = (2**64 - 1) - integers("u8", (100, 120), noise=1e-5)
+    assert np.array_equal(decode(encode(top, tol=0)), top)
+    apart = x * 10**9  # no base is near all of them
+    assert "predicted" not in {block.mode for block in inspect(encode(apart, tol=0)).blocks}
+    assert np.array_equal(decode(encode(apart, tol=0)), apart)
+
+
+def test_integers_with_a_fill_value():
+    x = integers("i2", (200, 150), noise=1e-5)
+    x[50:80, 40:] = -32768
+    x[::37, ::41] = -32768
+    for tol in (0, 3):
+        chunk = encode(x, tol=tol, fill_value=-32768)
+        y = decode(chunk)
+        assert {block.mode for block in inspect(chunk).blocks} == {"predicted"}
+        assert verify(x, y, tol).violations == 0 and np.array_equal(y == -32768, x == -32768)
+
+
+def test_what_is_no_number_is_not_predicted():
+    x = np.arange(40_000).reshape(200, 200)
+    for array in (x % 7 < 3, x.astype("M8[s]"), x.astype("m8[s]")):
+        assert "predicted" not in {block.mode for block in inspect(encode(array, tol=0, predictor=AUTO)).blocks}
+        assert np.array_equal(decode(encode(array, tol=0, predictor=AUTO)), array)
+
+
+def test_stencils():
+    """From level 7 on differences along rows may have weights that fit the values."""
+    steps = np.random.default_rng(2).normal(size=(6, 90, 160))
+    for row in range(1, 90):
+        steps[:, row] = 0.6 * steps[:, row - 1] + 0.1 * steps[:, row]
+    x = np.cumsum(steps, axis=2).astype("f4")
+    x[:, 30:50, 40:90] = np.nan
+    sizes = {}
+    for level in (5, 7, 9):
+        chunk = encode(x, tol=1e-2, level=level, predictor=LORENZO)
+        sizes[level] = len(chunk)
+        assert verify(x, decode(chunk), 1e-2).violations == 0
+    assert sizes[7] < 0.97 * sizes[5] and sizes[9] <= 1.01 * sizes[7]
