@@ -14,10 +14,10 @@ from arraycodec.dtypes import describe
 from arraycodec.selection import normalize
 
 TOL = 2**-9
-INT32, COMPLEX64 = describe(np.dtype("i4"))[0], 5
+BOOL, COMPLEX64 = describe(np.dtype("?"))[0], 5
 
 
-def box_of(shape, code=INT32, fortran=False):
+def box_of(shape, code=BOOL, fortran=False):
     return _core.blocks(code, fortran, shape)[0]
 
 
@@ -35,8 +35,8 @@ def box_of(shape, code=INT32, fortran=False):
 def test_how_arrays_are_cut(shape, box):
     assert box_of(shape) == box
     assert box_of(shape[::-1], fortran=True) == (None if box is None else box[::-1])
-    cut = cut_of(shape, np.dtype("i4"))
-    assert (cut.box, cut.n_blocks) == (box, _core.blocks(INT32, False, shape)[2])
+    cut = cut_of(shape, np.dtype("?"))
+    assert (cut.box, cut.n_blocks) == (box, _core.blocks(BOOL, False, shape)[2])
 
 
 @pytest.mark.parametrize(("shape", "box"), [
@@ -55,7 +55,7 @@ def test_every_shape_is_cut_into_boxes_of_a_good_size(shape, parts):
     shape, largest = tuple(shape), 2**18 // parts
     if math.prod(shape) >= 2**58:
         return
-    box, block_len, n_blocks = _core.blocks(COMPLEX64 if parts == 2 else INT32, False, shape)
+    box, block_len, n_blocks = _core.blocks(COMPLEX64 if parts == 2 else BOOL, False, shape)
     if math.prod(shape) <= largest:
         assert (box, block_len, n_blocks) == (None, largest, 1)
         return
@@ -130,7 +130,7 @@ def test_without_loss_in_every_mode():
 
 
 def test_a_small_part_costs_little():
-    cut = cut_of((500, 1000, 1000), np.dtype("i4"))
+    cut = cut_of((500, 1000, 1000), np.dtype("?"))
     assert cut.n_blocks > 2000
 
     def share(selection):

@@ -208,6 +208,18 @@ def test_integers_far_from_zero_and_far_apart():
     assert np.array_equal(decode(encode(apart, tol=0)), apart)
 
 
+@pytest.mark.parametrize("predictor", PREDICTING)
+@pytest.mark.parametrize("dtype", ["f8", "i4", "u4"])
+def test_residuals_farther_than_a_list_has(dtype, predictor):
+    """Predictions between values at both ends of the integers are as far off as these are apart, and farther."""
+    rng = np.random.default_rng(4)
+    x = rng.choice([-1, 1], (40, 50)) * rng.integers(2**29 - 9, 2**29, (40, 50))
+    x[:20] //= 2**20
+    x = (x - x.min() if dtype == "u4" else x).astype(dtype)
+    for tol, level in ((0.5, 1), (0.4, 5), (0.4, 9), (2, 5)):
+        assert verify(x, decode(encode(x, tol, level=level, predictor=predictor)), tol).violations == 0
+
+
 def test_integers_with_a_fill_value():
     x = integers("i2", (200, 150), noise=1e-5)
     x[50:80, 40:] = -32768

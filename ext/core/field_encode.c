@@ -17,6 +17,7 @@ typedef struct {
   const uint8_t *raw;
   size_t raw_size;
   uint32_t tokens, outside; /* how many */
+  int too_far;              /* is there an outside value that no list has? */
   const uint32_t *outside_at, *of_span; /* positions; tokens of every span */
 } coded;
 
@@ -50,12 +51,14 @@ typedef struct {
 } short_span;
 
 /* What no token of its context says is listed; its place in the stream is the likeliest token's. */
-static uint32_t list_outside(const ac_contexts *c, const ac_room *m, uint32_t at, uint32_t n, short_span *s, uint32_t *outside) {
+static uint32_t list_outside(const ac_contexts *c, const ac_room *m, uint32_t at, uint32_t n, short_span *s, uint32_t *outside, int *too_far) {
+  enum { FARTHEST = 1 << 30 };
   uint32_t found = 0;
   for (uint32_t j = 0; j < n; j++) {
     if (s->token[j] != AC_OUTSIDE || m->flags[at + j] & AC_MASKED) continue;
     const ac_context *x = &c->of[m->bin[at + j]];
     outside[found++] = at + j;
+    *too_far |= m->v[at + j] > FARTHEST || m->v[at + j] < -FARTHEST;
     s->token[j] = x->filler;
     s->raw_bits[j] = (uint8_t)ac_residual_bits(x->lo + x->filler, c->mantissa);
   }
@@ -94,11 +97,12 @@ static coded code_residuals(const ac_pushing *p, const ac_contexts *c, uint32_t 
     sparse |= c->of[i].n_tokens < 2;
   }
   uint32_t n_outside = 0, at = 0, token = 0;
+  int too_far = 0;
   for (uint32_t span = 0; span < n_spans; span++) {
     const uint32_t length = m->spans[span];
     short_span s;
     const unsigned some = kernels->tokens(p, m->bin + at, m->v + at, length, s.token, s.raw_bits, s.raw);
-    const uint32_t listed = some & AC_SOME_OUTSIDE ? list_outside(c, m, at, length, &s, outside + n_outside) : 0;
+    const uint32_t listed = some & AC_SOME_OUTSIDE ? list_outside(c, m, at, length, &s, outside + n_outside, &too_far) : 0;
     if (listed || some & AC_SOME_RAW) put_raw(&to, &s, length);
     n_outside += listed;
     if (!sparse) {
@@ -117,7 +121,7 @@ static coded code_residuals(const ac_pushing *p, const ac_contexts *c, uint32_t 
     }
     at += length;
   }
-  return (coded){raw, (size_t)(to.to - raw) + (to.filled > 0), token, n_outside, outside, of_span};
+  return (coded){raw, (size_t)(to.to - raw) + (to.filled > 0), token, n_outside, too_far, outside, of_span};
 }
 
 static void write_words(ac_writer *out, const ac_pushing *p, const coded *k, uint32_t n_spans, ac_encode_scratch *s, const ac_room *m) {
@@ -143,6 +147,7 @@ static size_t write_field(const ac_field *f, const ac_scale *scale, const void *
   ac_pushing pushing;
   prepare_pushing(&pushing, &f->contexts, s->symbols);
   const coded k = code_residuals(&pushing, &f->contexts, n, o->n_spans, m);
+  if (k.too_far) return 0;
   const int exceptions = k.outside + n_refused + o->n_corrected > 0;
   ac_writer out = {dst, dst + capacity, 0};
   ac_field_write_head(&out, f, exceptions);
