@@ -148,6 +148,25 @@ void ac_mask_find(const ac_mask_rule *rule, const void *src, uint32_t n, ac_mask
       }                                                                                      \
     }                                                                                        \
   }
+#define DEFINE_PUT(T)                                                                        \
+  static void put_##T(const ac_mask *mask, const uint8_t *which, T *dst) {                   \
+    T pattern = (T)mask->patterns[0];                                                        \
+    for (size_t w = 0; w < ac_bitmap_words(mask->n); w++, dst += 64) {                       \
+      const uint64_t word = mask->bits[w];                                                   \
+      if (!which && word == ~0ull) {                                                         \
+        for (unsigned j = 0; j < 64; j++) dst[j] = pattern;                                  \
+        continue;                                                                            \
+      }                                                                                      \
+      for (uint64_t left = word; left; left &= left - 1) {                                   \
+        if (which) pattern = (T)mask->patterns[*which++];                                    \
+        dst[__builtin_ctzll(left)] = pattern;                                                \
+      }                                                                                      \
+    }                                                                                        \
+  }
+DEFINE_PUT(uint8_t)
+DEFINE_PUT(uint16_t)
+DEFINE_PUT(uint32_t)
+DEFINE_PUT(uint64_t)
 DEFINE_COMPACT(uint8_t)
 DEFINE_COMPACT(uint16_t)
 DEFINE_COMPACT(uint32_t)
@@ -164,11 +183,12 @@ uint32_t ac_mask_compact(const ac_mask *mask, unsigned size, const void *src, vo
 }
 
 void ac_mask_put(const ac_mask *mask, unsigned size, const uint8_t *which, void *dst) {
-  for (size_t w = 0; w < ac_bitmap_words(mask->n); w++)
-    for (uint64_t bits = mask->bits[w]; bits; bits &= bits - 1) {
-      const size_t at = 64 * w + (unsigned)__builtin_ctzll(bits);
-      memcpy((uint8_t *)dst + at * size, &mask->patterns[which ? *which++ : 0], size);
-    }
+  switch (size) {
+    case 1: put_uint8_t(mask, which, dst); break;
+    case 2: put_uint16_t(mask, which, dst); break;
+    case 4: put_uint32_t(mask, which, dst); break;
+    default: put_uint64_t(mask, which, dst);
+  }
 }
 
 void ac_mask_expand(const ac_mask *mask, unsigned size, const uint8_t *which, void *dst) {

@@ -100,11 +100,26 @@ static void along_row(const ac_kernels *kernels, const int32_t *row, uint32_t le
   for (uint32_t j = to; j < n; j++) p[j] = between_places(row, k + j, length, inner, cubic);
 }
 
+/* Whole rows that stand one after the other, as one row; but their ends, which then are of values of others. */
+static void along_rows(const ac_kernels *kernels, const int32_t *rows, const place *at, int cubic, int32_t *p) {
+  const uint32_t n = at->row, inner = at->inner, before = cubic ? least_of(inner, n) : 0;
+  const uint32_t behind = n - least_of((cubic ? 2 : 1) * inner, n);
+  along_row(kernels, rows, at->n, 0, at->n, inner, cubic, p);
+  for (uint32_t i = 0; i < at->rows; i++, rows += n, p += n) {
+    for (uint32_t k = 0; k < before; k++) p[k] = between_places(rows, k, n, inner, cubic);
+    for (uint32_t k = behind > before ? behind : before; k < n; k++) p[k] = between_places(rows, k, n, inner, cubic);
+  }
+}
+
 /* Along an axis, from the values r of grid h. */
 static void interpolate(refining *f, unsigned axis, const int32_t *r, const ac_subgrid *h, const place *at, int cubic, int32_t *p) {
   const int32_t *const row = r + ((size_t)at->i0 * h->extent[1] + at->i1) * h->row;
   if (axis == 0) between_rows(f->kernels, row + at->k, at->i0, h->extent[0], (size_t)h->extent[1] * h->row, at->n, cubic, f->spare, p);
   if (axis == 1) between_next_rows(f->kernels, row + at->k, h, at, cubic, f->spare, p);
+  if (axis == 2 && at->rows > 1 && h->row == at->part) {
+    along_rows(f->kernels, row, at, cubic, p);
+    return;
+  }
   if (axis == 2)
     for (uint32_t i = 0; i < at->rows; i++)
       along_row(f->kernels, row + (size_t)i * h->row, h->row, at->k, at->part, at->inner, cubic, p + (size_t)i * at->part);
