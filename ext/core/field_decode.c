@@ -185,6 +185,14 @@ static void prepare_popping(reading *d, const ac_contexts *c, uint32_t *tables) 
   d->popping.mantissa = c->mantissa;
 }
 
+/* What integers mean, and where values go. */
+typedef struct {
+  const ac_field *f;
+  const ac_scale *scale;
+  int64_t base;
+  uint8_t *dst;
+} meaning;
+
 /* Values from integers, above their base. */
 static void to_integers(const ac_scale *scale, int64_t base, const int32_t *r, uint32_t n, uint8_t *dst) {
   int64_t wide[AC_PIECE];
@@ -200,6 +208,13 @@ static void to_values(const ac_field *f, const ac_scale *scale, const int32_t *r
   const int dtype = scale->type->dtype;
   const int out = dtype == AC_FLOAT32 ? AC_OUT_F32 : dtype == AC_FLOAT64 ? AC_OUT_F64 : dtype == AC_FLOAT16 ? AC_OUT_F16 : AC_OUT_BF16;
   ac_active_kernels()->scale[out](r, ac_fold_step(scale, f->fold), n, dst);
+}
+
+static void put_values(void *to, const int32_t *r, uint32_t at, uint32_t n) {
+  const meaning *const m = to;
+  uint8_t *const dst = m->dst + (size_t)at * m->scale->type->size;
+  if (m->scale->type->kind == AC_KIND_FLOAT) to_values(m->f, m->scale, r, n, dst);
+  else to_integers(m->scale, m->base, r, n, dst);
 }
 
 int ac_field_read(ac_reader *in, const ac_scale *scale, const ac_box *box, uint32_t n, const ac_mask *mask,
@@ -229,6 +244,9 @@ int ac_field_read(ac_reader *in, const ac_scale *scale, const ac_box *box, uint3
     d.flags = d.walker.flags = flags;
     d.sparse = 1;
   }
+  meaning what = {&b.f, scale, b.base, dst};
+  d.walker.put = put_values;
+  d.walker.to = &what;
   const int32_t *r;
   if (ac_walk(&d.walker, &r)) return AC_E_FORMAT;
   if (d.at.words.words != d.at.words.words_end) return AC_E_FORMAT;
@@ -238,8 +256,7 @@ int ac_field_read(ac_reader *in, const ac_scale *scale, const ac_box *box, uint3
   if (d.outside.at != UINT64_MAX || d.corrections.at != UINT64_MAX || b.outside.failed || b.corrections.failed ||
       ac_remaining(&b.outside) || ac_remaining(&b.corrections))
     return AC_E_FORMAT;
-  if (scale->type->kind == AC_KIND_FLOAT) to_values(&b.f, scale, r, n, dst);
-  else to_integers(scale, b.base, r, n, dst);
+  if (r) put_values(&what, r, 0, n);
   error = ac_refused_read(&b.refused, b.n_refused, scale->type->size, n, dst);
   ac_lap(s->watch, AC_STAGE_DECODE);
   return error || ac_remaining(&b.refused) ? AC_E_FORMAT : AC_OK;

@@ -541,6 +541,11 @@ int ac_walk(ac_walker *w, const int32_t **values) {
     if (w->weigh) weigh_level(&f, level, r);
     else error = refine(&f, level, r, magnitudes);
     if (error) break;
+    if (!level && w->put) {
+      ac_pyramid_put(p, r, w->s->r, w->s->row, w->put, w->to);
+      *values = NULL;
+      return 0;
+    }
     ac_pyramid_merge(p, level, 4, r, w->s->r, w->s->grids[level % 2]);
     if (level && !w->weigh && !w->blind) ac_pyramid_merge(p, level, 1, magnitudes, w->s->magnitude, w->s->magnitudes[level % 2]);
     r = w->s->grids[level % 2];

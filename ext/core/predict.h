@@ -121,6 +121,8 @@ struct ac_walker {
   uint32_t weighed;
   uint8_t weighs_rules, weighs_trust; /* are these? */
   uint8_t pass; /* AC_CODE or what is weighed: set by ac_walk */
+  ac_put *put;          /* of what R are of the finest grid, if it is not the coarsest one; or NULL */
+  void *to;
   const uint8_t *flags; /* AC_SKIPPED, in the order of the stream; or NULL */
   uint8_t together; /* are short rows of the coarsest grid in pieces, too? */
   uint8_t blind; /* there is one context only: pieces come without neighbourhoods, and nobody sets magnitudes */
@@ -130,6 +132,6 @@ struct ac_walker {
 void ac_piece_contexts(const ac_kernels *kernels, const ac_piece *piece, uint32_t inner, const uint16_t *limit, unsigned limits,
                        uint8_t *context);
 
-/* From the first value to the last.  *values receives all R in memory order (in scratch). */
+/* From the first value to the last.  *values receives all R in memory order (in scratch), or is NULL if they were put. */
 int ac_walk(ac_walker *walker, const int32_t **values);
 #endif

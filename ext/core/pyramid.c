@@ -89,25 +89,50 @@ static void deal_inner(const uint8_t *row, uint32_t n, size_t unit, uint8_t *eve
   for (uint32_t i = 0; i < n; i++, row += unit) memcpy(i & 1 ? odd + i / 2 * unit : even + i / 2 * unit, row, unit);
 }
 
+/* Row (i0, i1) of grid `level` from its halves: in the coarse grid at `base`, and in classes at `from`. */
+static void merge_row(const halves *h, const ac_kernels *kernels, unsigned size, const uint8_t *base, const uint8_t *from,
+                      uint32_t i0, uint32_t i1, uint8_t *to) {
+  const half_rows r = rows_at(h, i0, i1);
+  const uint8_t *even = (r.even_class ? from + (size_t)h->start[r.even_class] * size : base) + (size_t)r.even * size;
+  const uint8_t *odd = from + (size_t)(h->start[r.odd_class] + r.odd) * size;
+  if (h->fine.extent[2] == 1) memcpy(to, even, (size_t)h->fine.row * size);
+  else if (h->inner > 1) zip_inner(even, odd, h->fine.extent[2], (size_t)h->inner * size, to);
+  else if (size == 4) kernels->zip32((const int32_t *)even, (const int32_t *)odd, h->fine.row, (int32_t *)to);
+  else kernels->zip8(even, odd, h->fine.row, to);
+}
+
 void ac_pyramid_merge(const ac_pyramid *p, unsigned level, unsigned size, const void *coarse, const void *stream, void *grid) {
   const ac_kernels *kernels = ac_active_kernels();
   const halves h = halves_of(p, level);
   const uint8_t *const classes = (const uint8_t *)stream + (size_t)ac_pyramid_start(p, level) * size;
+  uint8_t *to = grid;
   for (uint32_t o = 0; o < p->outer; o++) {
     const uint8_t *const from = classes + (size_t)o * h.level_size * size;
     const uint8_t *const base = (const uint8_t *)coarse + (size_t)o * h.part[0].size * size;
-    uint8_t *to = (uint8_t *)grid + (size_t)o * h.fine.size * size;
     for (uint32_t i0 = 0; i0 < h.fine.extent[0]; i0++)
-      for (uint32_t i1 = 0; i1 < h.fine.extent[1]; i1++, to += (size_t)h.fine.row * size) {
-        const half_rows r = rows_at(&h, i0, i1);
-        const uint8_t *even = (r.even_class ? from + (size_t)h.start[r.even_class] * size : base) + (size_t)r.even * size;
-        const uint8_t *odd = from + (size_t)(h.start[r.odd_class] + r.odd) * size;
-        if (h.fine.extent[2] == 1) memcpy(to, even, (size_t)h.fine.row * size);
-        else if (h.inner > 1) zip_inner(even, odd, h.fine.extent[2], (size_t)h.inner * size, to);
-        else if (size == 4) kernels->zip32((const int32_t *)even, (const int32_t *)odd, h.fine.row, (int32_t *)to);
-        else kernels->zip8(even, odd, h.fine.row, to);
-      }
+      for (uint32_t i1 = 0; i1 < h.fine.extent[1]; i1++, to += (size_t)h.fine.row * size)
+        merge_row(&h, kernels, size, base, from, i0, i1, to);
   }
+}
+
+void ac_pyramid_put(const ac_pyramid *p, const int32_t *coarse, const int32_t *stream, int32_t *rows, ac_put *put, void *to) {
+  enum { ENOUGH = 1024 };
+  const ac_kernels *kernels = ac_active_kernels();
+  const halves h = halves_of(p, 0);
+  const int32_t *const classes = stream + ac_pyramid_start(p, 0);
+  uint32_t at = 0, some = 0; /* values that were put, and that stand in `rows` */
+  for (uint32_t o = 0; o < p->outer; o++)
+    for (uint32_t i0 = 0; i0 < h.fine.extent[0]; i0++)
+      for (uint32_t i1 = 0; i1 < h.fine.extent[1]; i1++) {
+        merge_row(&h, kernels, 4, (const uint8_t *)(coarse + (size_t)o * h.part[0].size),
+                  (const uint8_t *)(classes + (size_t)o * h.level_size), i0, i1, (uint8_t *)(rows + some));
+        some += h.fine.row;
+        if (some < ENOUGH) continue;
+        put(to, rows, at, some);
+        at += some;
+        some = 0;
+      }
+  if (some) put(to, rows, at, some);
 }
 
 /* One step: grid `level` to the coarse grid and the classes. */

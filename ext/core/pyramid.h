@@ -49,4 +49,9 @@ void ac_pyramid_split(const ac_pyramid *p, unsigned size, const void *values, vo
 
 /* One step back: grid level + 1 and the classes of that level in the stream make grid `level`. */
 void ac_pyramid_merge(const ac_pyramid *p, unsigned level, unsigned size, const void *coarse, const void *stream, void *grid);
+
+/* The last step, to grid 0, by some rows at a time, which are at `rows` (room for all values) and begin with value `at`: while
+ * they are in L1. */
+typedef void ac_put(void *to, const int32_t *rows, uint32_t at, uint32_t n);
+void ac_pyramid_put(const ac_pyramid *p, const int32_t *coarse, const int32_t *stream, int32_t *rows, ac_put *put, void *to);
 #endif
