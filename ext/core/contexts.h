@@ -4,7 +4,7 @@
  * (for small u the value), as many raw bits as the bin has say which of its values.  (k more raw bits, if the context
  * has them: then all this is about v >> k.)  Which table a token has is its *context*: the mean magnitude of residuals
  * that were decoded before, near by, falls into a bin, and a context has some consecutive bins.  Never is a value of
- * the same row among these, so a decoder finds the contexts of a row first, then all its tokens.
+ * the same piece (predict.h) among these, so a decoder finds the contexts of a piece first, then all its tokens.
  */
 #ifndef AC_CONTEXTS_H
 #define AC_CONTEXTS_H

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../arraycodec.h"
+#include "solve.h"
 
 /* ---- stream ---- */
 static unsigned width_of(const ac_linear *l) {
@@ -66,29 +67,15 @@ void ac_linear_add(ac_linear_fit *fit, const int32_t *row, uint32_t n, uint32_t 
   fit->n += n - first;
 }
 
-/* By Cholesky's decomposition. */
 int ac_linear_solve(const ac_linear_fit *fit, unsigned order, unsigned unit, ac_linear *l) {
-  double c[AC_MAX_TAPS][AC_MAX_TAPS], x[AC_MAX_TAPS];
+  double products[AC_MAX_TAPS * AC_MAX_TAPS], x[AC_MAX_TAPS], largest = 0;
   const double noise = (double)fit->n * ((double)unit * unit / 12);
   if (!fit->n) return 0;
   for (unsigned i = 0; i < order; i++)
-    for (unsigned j = 0; j <= i; j++) {
-      double sum = fit->product[j + 1][i + 1] + (i == j ? noise : 0);
-      for (unsigned k = 0; k < j; k++) sum -= c[i][k] * c[j][k];
-      if (i == j && !(sum > 0)) return 0;
-      c[i][j] = i == j ? sqrt(sum) : sum / c[j][j];
-    }
-  for (unsigned i = 0; i < order; i++) {
-    double sum = fit->product[0][i + 1];
-    for (unsigned k = 0; k < i; k++) sum -= c[i][k] * x[k];
-    x[i] = sum / c[i][i];
-  }
-  double largest = 0;
-  for (unsigned i = order; i-- > 0;) {
-    for (unsigned k = i + 1; k < order; k++) x[i] -= c[k][i] * x[k];
-    x[i] /= c[i][i];
+    for (unsigned j = 0; j <= i; j++) products[i * order + j] = fit->product[j + 1][i + 1] + (i == j ? noise : 0);
+  if (!ac_solve(products, order, &fit->product[0][1], x)) return 0;
+  for (unsigned i = 0; i < order; i++)
     if (fabs(x[i]) > largest) largest = fabs(x[i]);
-  }
   /* as fine as makes the largest values differ by less than a unit or so */
   unsigned shift = 4;
   while (shift < AC_MAX_TAP_SHIFT && (double)fit->largest * 32 > (double)unit * (double)(1u << shift)) shift++;

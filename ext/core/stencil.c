@@ -9,6 +9,7 @@
 
 #include "../simd/kernels.h"
 #include "contexts.h"
+#include "solve.h"
 
 enum { PIECE = 1024 };
 
@@ -114,28 +115,13 @@ static void add_values(statistics *s, const ac_stencil_grid *g, const neighbours
   }
 }
 
-/* By Cholesky's decomposition. */
 static int solve(statistics *s, unsigned n) {
-  double c[AC_MAX_STENCIL][AC_MAX_STENCIL], *const x = s->weight, trace = 0;
+  double products[AC_MAX_STENCIL * AC_MAX_STENCIL], trace = 0;
   for (unsigned i = 0; i < n; i++) trace += s->product[i][i];
   if (!(trace > 0)) return 0;
   for (unsigned i = 0; i < n; i++)
-    for (unsigned j = 0; j <= i; j++) {
-      double sum = s->product[i][j] + (i == j ? trace / n * 0x1p-16 : 0);
-      for (unsigned k = 0; k < j; k++) sum -= c[i][k] * c[j][k];
-      if (i == j && !(sum > 0)) return 0;
-      c[i][j] = i == j ? sqrt(sum) : sum / c[j][j];
-    }
-  for (unsigned i = 0; i < n; i++) {
-    double sum = s->product[n][i];
-    for (unsigned k = 0; k < i; k++) sum -= c[i][k] * x[k];
-    x[i] = sum / c[i][i];
-  }
-  for (unsigned i = n; i-- > 0;) {
-    for (unsigned k = i + 1; k < n; k++) x[i] -= c[k][i] * x[k];
-    x[i] /= c[i][i];
-  }
-  return 1;
+    for (unsigned j = 0; j <= i; j++) products[i * n + j] = s->product[i][j] + (i == j ? trace / n * 0x1p-16 : 0);
+  return ac_solve(products, n, s->product[n], s->weight);
 }
 
 /* Rows that have all their neighbours, but for some that are two rows or planes before. */
