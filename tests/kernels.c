@@ -820,7 +820,8 @@ static void test_rows(uint32_t n) {
   ON_EVERY_TABLE("sum", size, a, accumulate(out, b, 1, n))
   ON_EVERY_TABLE("difference", size, a, accumulate(out, b, -1, n))
   const int32_t *const some[] = {b, c, d};
-  const int16_t weights[] = {(int16_t)rnd(), (int16_t)(rnd() & 1 ? 0 : rnd() >> 20), (int16_t)rnd()};
+  const uint64_t some_bits = rnd64();
+  const int16_t weights[] = {(int16_t)some_bits, (int16_t)(some_bits >> 16 & 1 ? 0 : some_bits >> 52), (int16_t)(some_bits >> 32)};
   const unsigned n_some = 1 + below(3), weight_shift = 1 + below(12);
   ON_EVERY_TABLE("stencil", size, NULL, stencil(a, some, weights, n_some, weight_shift, n, out))
   for (uint32_t i = 0; i < n; i++) {
@@ -1179,7 +1180,10 @@ static void test_push(unsigned lanes, unsigned P, unsigned m) {
     for (token[i] = 0; slot >= freq[context[i]][token[i]]; token[i]++) slot -= freq[context[i]][token[i]];
   }
   uint32_t first[AC_MAX_LANES], x[2][AC_MAX_LANES];
-  for (unsigned j = 0; j < lanes; j++) first[j] = AC_STATE_MIN + (rnd() >> below(16)) % (UINT32_MAX - AC_STATE_MIN);
+  for (unsigned j = 0; j < lanes; j++) {
+    const unsigned small = below(16);
+    first[j] = AC_STATE_MIN + (rnd() >> small) % (UINT32_MAX - AC_STATE_MIN);
+  }
   const size_t room = 2 * (size_t)n + 16;
   const uint8_t *words[2];
   for (unsigned t = 0; t < n_tables; t++) {
