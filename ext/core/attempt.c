@@ -34,7 +34,6 @@ ac_room ac_room_in(const ac_encode_scratch *s, uint32_t n) {
 typedef struct {
   ac_walker walker; /* first, so that a pointer to it is one to this */
   const int32_t *x;     /* what to come near, in the order of the stream */
-  const uint8_t *flags; /* AC_MASKED, AC_FIXED; or NULL */
   int32_t *v;
   uint8_t *bin;
   uint32_t *corrected;  /* positions, and what is added there */
@@ -55,7 +54,7 @@ static inline int32_t by_unit(int32_t d, unsigned unit) {
 
 /* The residual, and the value it makes of the prediction. */
 static inline int32_t settle(predicting *e, uint32_t at, int32_t predicted, unsigned unit, int32_t *v) {
-  const uint8_t flags = e->flags ? e->flags[at] : 0;
+  const uint8_t flags = e->walker.flags ? e->walker.flags[at] : 0;
   if (flags & AC_MASKED) {
     *v = 0;
     return predicted;
@@ -82,9 +81,9 @@ static void predict_values(predicting *e, const ac_piece *piece, uint32_t n) {
   const uint32_t at = piece->at;
   int32_t *const v = e->v + at, *const r = e->walker.s->r + at;
   e->walker.kernels->by_units(e->x + at, piece->predicted, piece->unit, n, v, r);
-  if (e->flags && any_flags(e->flags + at, n))
+  if (e->walker.flags && any_flags(e->walker.flags + at, n))
     for (uint32_t j = 0; j < n; j++)
-      if (e->flags[at + j]) r[j] = settle(e, at + j, piece->predicted[j], piece->unit, &v[j]);
+      if (e->walker.flags[at + j]) r[j] = settle(e, at + j, piece->predicted[j], piece->unit, &v[j]);
 }
 
 static int predict_piece(ac_walker *w, const ac_piece *piece) {
@@ -123,13 +122,13 @@ static void differences(const int32_t *x, const int32_t *before, uint32_t distan
 
 /* What is known of a row keeps its place: sums go on where values are masked, and what must be met is corrected. */
 static void keep_known(const predicting *e, const ac_raster_row *row, int32_t *sums) {
-  const uint8_t *const flags = e->flags + row->at;
+  const uint8_t *const flags = e->walker.flags + row->at;
   for (uint32_t k = 0; k < row->n; k++)
     if (flags[k] & AC_MASKED) sums[k] = row->distance && k >= row->distance ? sums[k - row->distance] : 0;
 }
 
 static void correct_known(predicting *e, const ac_raster_row *row, int32_t *r) {
-  const uint8_t *const flags = e->flags + row->at;
+  const uint8_t *const flags = e->walker.flags + row->at;
   const int32_t *const x = e->x + row->at;
   for (uint32_t k = 0; k < row->n; k++) {
     if (!(flags[k] & AC_FIXED) || flags[k] & AC_MASKED || r[k] == x[k]) continue;
@@ -146,7 +145,7 @@ static void difference_row(predicting *e, const ac_raster_row *row) {
   const unsigned unit = row->unit;
   const int32_t *const x = e->x + row->at, *const before = row->before;
   int32_t *const r = e->walker.s->r + row->at, *const v = e->v + row->at;
-  const int known = e->flags && any_flags(e->flags + row->at, row->n);
+  const int known = e->walker.flags && any_flags(e->walker.flags + row->at, row->n);
   for (uint32_t k = 0; k < row->n; k += AC_PIECE) {
     const uint32_t n = row->n - k < AC_PIECE ? row->n - k : AC_PIECE;
     e->walker.kernels->by_units(x + k, before ? before + k : ZEROS, unit, n, v + k, r + k);
@@ -167,7 +166,7 @@ static int predict_row(ac_walker *w, const ac_raster_row *row) {
   if (w->predictor->linear.order) {
     for (uint32_t k = 0; k < row->n; k++)
       r[k] = settle(e, row->at + k, ac_linear_predict(&w->predictor->linear, r, k, row->distance), row->unit, &v[k]);
-  } else if (row->unit == 1 && !e->flags) { /* all values are met: what is before them is known */
+  } else if (row->unit == 1 && !e->walker.flags) { /* all values are met: what is before them is known */
     differences(e->x + row->at, row->before, row->distance, row->n, v);
     memcpy(r, e->x + row->at, row->n * sizeof *r);
   } else {
@@ -186,7 +185,7 @@ ac_outcome ac_attempt(ac_field *f, const ac_tuning *tuning, uint32_t n, const ac
   f->contexts.together = f->contexts.own || ac_level(tuning) == AC_MIN_LEVEL; /* where neighbourhoods are of no use */
   const uint8_t *const flags = any_flags(m->flags, n) ? m->flags : NULL;
   predicting e = {.walker = {.predictor = &f->predictor, .s = &walk, .piece = predict_piece, .row = predict_row, .together = f->contexts.together, .flags = flags,
-                             .blind = what == AC_ATTEMPT_VALUES || ac_level(tuning) == AC_MIN_LEVEL}, .x = m->x, .flags = flags,
+                             .blind = what == AC_ATTEMPT_VALUES || ac_level(tuning) == AC_MIN_LEVEL}, .x = m->x,
                   .v = m->v, .bin = m->bin, .corrected = m->corrected, .correction = m->correction, .shift = f->contexts.shift,
                   .own = f->contexts.own, .spans = m->spans, .values_only = what == AC_ATTEMPT_VALUES};
   ac_walk(&e.walker, &o.r);

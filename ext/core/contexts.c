@@ -209,18 +209,16 @@ double ac_contexts_choose(const ac_residual_counts *counts, unsigned k, unsigned
 /* ---- stream ---- */
 enum { CURVE = 1 << 6 };
 
-static unsigned all_of(const ac_contexts *c) { return c->n_contexts + (c->own ? 1u : 0u); }
-
 void ac_contexts_write(ac_writer *out, const ac_contexts *c) {
   for (unsigned i = 1; i < c->n_contexts; i++) ac_write8(out, c->first_bin[i]);
-  for (unsigned i = 0; i < all_of(c); i++) {
+  for (unsigned i = 0; i < ac_all_contexts(c); i++) {
     const ac_context *x = &c->of[i];
     ac_write8(out, x->k);
     ac_write8(out, (uint8_t)((x->n_tokens - 1) | (x->n_tokens > 1 && x->table.kind == AC_TABLE_CURVE ? CURVE : 0)));
     ac_write8(out, (uint8_t)x->lo);
   }
   ac_bitwriter bits = {out, 0, 0};
-  for (unsigned i = 0; i < all_of(c); i++)
+  for (unsigned i = 0; i < ac_all_contexts(c); i++)
     if (c->of[i].n_tokens > 1) ac_model_write(&bits, &c->of[i].table, c->of[i].n_tokens);
   ac_flush_bits(&bits);
 }
@@ -239,7 +237,7 @@ void ac_contexts_read(ac_reader *in, ac_contexts *c) {
     c->first_bin[i] = ac_read8(in);
     if (c->first_bin[i] <= c->first_bin[i - 1] || c->first_bin[i] >= AC_BINS) goto invalid;
   }
-  for (unsigned i = 0; i < all_of(c); i++) {
+  for (unsigned i = 0; i < ac_all_contexts(c); i++) {
     ac_context *x = &c->of[i];
     x->k = ac_read8(in);
     const uint8_t tokens = ac_read8(in);
@@ -249,7 +247,7 @@ void ac_contexts_read(ac_reader *in, ac_contexts *c) {
     if (tokens >> 7 || (curves[i] && x->n_tokens < 2) || !valid(x, c->mantissa)) goto invalid;
   }
   ac_bitreader bits = {in, 0, 0};
-  for (unsigned i = 0; i < all_of(c); i++)
+  for (unsigned i = 0; i < ac_all_contexts(c); i++)
     if (c->of[i].n_tokens > 1) ac_model_read(&bits, c->of[i].n_tokens, c->prob_bits, curves[i] != 0, c->of[i].freq);
   ac_end_bits(&bits);
   return;

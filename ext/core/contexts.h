@@ -32,6 +32,8 @@ typedef struct {
   ac_context of[AC_ALL_CONTEXTS];
 } ac_contexts;
 
+static inline unsigned ac_all_contexts(const ac_contexts *c) { return c->n_contexts + (c->own ? 1u : 0u); }
+
 /* ---- bins of neighbourhoods ---- */
 /* The least sum of magnitudes, of this weight in all, that is in bin i, 1 <= i < AC_BINS: half an octave each. */
 uint16_t ac_bin_limit(unsigned i, unsigned weights);

@@ -12,9 +12,9 @@
 #include "weigh.h"
 
 /* Values of a sample: a part of those of the block, or, from LONG_LEVEL on, so many; of each class of them that are weighed. */
-enum { PART = 32, LEAST_SAMPLE = 1 << 12, LARGE_SAMPLE = 1 << 15, WEIGHED = 1 << 10, FITTED_OF_SAMPLE = 1 << 12, FITTED = 1 << 13 };
+enum { PART = 32, LEAST_SAMPLE = 1 << 12, LARGE_SAMPLE = 1 << 15, WEIGHED = 1 << 10, FITTED_OF_SAMPLE = 1 << 12, FITTED = 1 << 15 };
 /* Level 1 has differences only, the others interpolation, too.  From these levels on there is also: linear prediction along
- * rows; rules chosen again, by all values and what decoders have; a large sample, and more units of the first index. */
+ * rows; stencils; rules chosen again, by all values and what decoders have; a large sample, and more units of the first index. */
 enum { LINEAR_LEVEL = 3, STENCIL_LEVEL = 7, IMPROVE_LEVEL = 5, LONG_LEVEL = 7 };
 /* How many predictors are attempted, by level. */
 enum { MOST_CANDIDATES = 20 };
@@ -244,10 +244,11 @@ static void weigh_differences(const sample *v, candidate *c) {
 }
 
 /* Weights of least squares for the values that are split. */
-static int fit_stencil(ac_predictor *p, const ac_tuning *tuning, const ac_room *m, uint32_t most) {
+static int fit_stencil(ac_predictor *p, const ac_room *m, uint32_t most) {
+  enum { ROUNDS = 4 };
   const ac_stencil_grid grid = ac_stencil_grid_of(p);
   ac_stencil_fill(&grid, p->pyramid.outer, m->flags, m->x);
-  return ac_stencil_fit(&grid, p->pyramid.outer, m->x, m->flags, ac_level(tuning) < LONG_LEVEL ? 2 : 4, most, &p->stencil);
+  return ac_stencil_fit(&grid, p->pyramid.outer, m->x, m->flags, ROUNDS, most, &p->stencil);
 }
 
 /* Differences for these axes: also along the outer index, and with weights of least squares; all into the list. */
@@ -261,7 +262,7 @@ static void weigh_more_differences(const sample *v, candidate c, candidate *best
   }
   if (g->axis[1] < 2) return;
   p->along = (uint8_t)(AC_ALONG_AXIS1 | AC_ALONG_AXIS2 | (g->axis[0] > 1 ? AC_ALONG_AXIS0 : 0) | (g->outer > 1 ? AC_ALONG_OUTER : 0));
-  if (!fit_stencil(p, v->tuning, v->room, FITTED_OF_SAMPLE)) return;
+  if (!fit_stencil(p, v->room, FITTED_OF_SAMPLE)) return;
   const ac_stencil_grid grid = ac_stencil_grid_of(p);
   ac_stencil_fill(&grid, g->outer, v->room->flags, v->there);
   weigh_differences(v, &c);
@@ -380,7 +381,7 @@ static ac_outcome attempt_with(ac_field *f, const ac_box *box, const ac_tuning *
     split_blurred(&v, f, p->first_unit < p->unit);
   }
   if (f->rules == AC_RULES_OF_DECODED) ac_attempt(f, tuning, n, m, AC_ATTEMPT_VALUES);
-  if (p->stencil.n && !fit_stencil(p, tuning, m, ac_level(tuning) < LONG_LEVEL ? FITTED : 4 * FITTED)) p->stencil.n = 0;
+  if (p->stencil.n && !fit_stencil(p, m, FITTED)) p->stencil.n = 0;
   if (f->rules) ac_weigh(p, AC_RULES_AND_TRUST, m->x, there, m->flags, ac_level(tuning) >= LONG_LEVEL ? n / 64 + 1 : WEIGHED, &m->walk);
   return ac_attempt(f, tuning, n, m, AC_ATTEMPT_CONTEXTS);
 }
@@ -404,7 +405,7 @@ ac_outcome ac_field_attempt(ac_field *f, const ac_box *box, const ac_tuning *tun
 }
 
 /* Smaller tables are faster to look up; the more bits values take, the less they cost (measured: 0.1 % at a bit a value). */
-static uint8_t prob_bits_for(double bits) { return bits < 0.5 ? 13 : bits < 1.5 ? 12 : 11; }
+static uint8_t prob_bits_for(double bits) { return bits < 0.5 ? AC_MAX_PROB_BITS : bits < 1.5 ? AC_MAX_PROB_BITS - 1 : AC_MAX_PROB_BITS - 2; }
 
 int ac_field_choose(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_tuning *tuning,
                     unsigned folds, const ac_encode_scratch *s, const ac_room *m, ac_field *field) {

@@ -14,7 +14,6 @@
 typedef struct {
   ac_walker walker;
   const ac_field *f;
-  const uint8_t *flags; /* MASKED, in the order of the stream; or NULL */
   ac_popping popping;
   ac_pop_cursor at;
   ac_list outside, corrections;
@@ -29,7 +28,7 @@ typedef struct {
 /* A span of values of which some have no tokens. */
 static int pop_some(reading *d, const uint8_t *context, uint32_t at, uint32_t n, int32_t *v) {
   const ac_kernels *kernels = d->walker.kernels;
-  const uint8_t *const flags = d->flags ? d->flags + at : NULL;
+  const uint8_t *const flags = d->walker.flags ? d->walker.flags + at : NULL;
   uint8_t some[AC_SPAN + AC_PACK_SLACK];
   int32_t popped[AC_SPAN + AC_PACK_SLACK];
   uint64_t keep[AC_SPAN / 64];
@@ -163,13 +162,13 @@ static int read_parts(ac_reader *in, const ac_scale *scale, const ac_box *box, u
   b->raw = in->p;
   in->p += b->raw_size;
   b->has_tokens = 0;
-  for (unsigned i = 0; i < c->n_contexts + (c->own ? 1u : 0u); i++) b->has_tokens |= c->of[i].n_tokens > 1;
+  for (unsigned i = 0; i < ac_all_contexts(c); i++) b->has_tokens |= c->of[i].n_tokens > 1;
   const size_t length = ac_remaining(in);
   return length && (!b->has_tokens || length < 4u * c->lanes || length % 2) ? AC_E_FORMAT : AC_OK;
 }
 
 static void prepare_popping(reading *d, const ac_contexts *c, uint32_t *tables) {
-  for (unsigned i = 0; i < c->n_contexts + (c->own ? 1u : 0u); i++) {
+  for (unsigned i = 0; i < ac_all_contexts(c); i++) {
     const ac_context *x = &c->of[i];
     d->has_tokens |= (x->n_tokens > 1 ? 1u : 0u) << i;
     d->sparse |= x->n_tokens < 2;
@@ -241,7 +240,7 @@ int ac_field_read(ac_reader *in, const ac_scale *scale, const ac_box *box, uint3
     uint8_t *const flags = s->low + 3 * (size_t)n, *const in_memory = s->low + 4 * (size_t)n;
     ac_mask_bytes(mask, in_memory);
     ac_pyramid_split(&b.f.predictor.pyramid, 1, in_memory, s->wide, flags);
-    d.flags = d.walker.flags = flags;
+    d.walker.flags = flags;
     d.sparse = 1;
   }
   meaning what = {&b.f, scale, b.base, dst};
@@ -266,7 +265,7 @@ int ac_field_inspect(ac_reader *in, const ac_scale *scale, const ac_box *box, ui
   parts b;
   const int error = read_parts(in, scale, box, n, &b);
   if (error) return error;
-  info->n_classes = (uint8_t)(b.f.contexts.n_contexts + b.f.contexts.own);
+  info->n_classes = (uint8_t)ac_all_contexts(&b.f.contexts);
   if (ac_remaining(in)) {
     info->lanes = b.f.contexts.lanes;
     info->prob_bits = b.f.contexts.prob_bits;

@@ -21,15 +21,13 @@ typedef struct {
   const uint32_t *outside_at, *of_span; /* positions; tokens of every span */
 } coded;
 
-static unsigned all_contexts(const ac_contexts *c) { return c->n_contexts + (c->own ? 1u : 0u); }
-
 static void prepare_pushing(ac_pushing *p, const ac_contexts *c, ac_symbol (*symbols)[AC_MAX_TOKENS]) {
   memset(p, 0, sizeof *p);
   p->prob_bits = c->prob_bits;
   p->lanes = c->lanes;
   p->mantissa = c->mantissa;
   p->symbols = (const ac_symbol(*)[AC_MAX_TOKENS])symbols;
-  for (unsigned i = 0; i < all_contexts(c); i++) {
+  for (unsigned i = 0; i < ac_all_contexts(c); i++) {
     const ac_context *x = &c->of[i];
     p->lo[i] = x->lo;
     p->n_tokens[i] = x->n_tokens;
@@ -92,7 +90,7 @@ static coded code_residuals(const ac_pushing *p, const ac_contexts *c, uint32_t 
   uint32_t *const outside = (uint32_t *)m->x, *const of_span = (uint32_t *)m->walk.r;
   raw_writer to = {raw, 0, 0};
   unsigned has_tokens = 0, sparse = memchr(m->flags, AC_MASKED, n) != NULL;
-  for (unsigned i = 0; i < all_contexts(c); i++) {
+  for (unsigned i = 0; i < ac_all_contexts(c); i++) {
     has_tokens |= (c->of[i].n_tokens > 1 ? 1u : 0u) << i;
     sparse |= c->of[i].n_tokens < 2;
   }

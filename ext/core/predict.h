@@ -123,7 +123,7 @@ struct ac_walker {
   uint8_t pass; /* AC_CODE or what is weighed: set by ac_walk */
   ac_put *put;          /* of what R are of the finest grid, if it is not the coarsest one; or NULL */
   void *to;
-  const uint8_t *flags; /* AC_SKIPPED, in the order of the stream; or NULL */
+  const uint8_t *flags; /* AC_SKIPPED and what else is known, in the order of the stream; or NULL */
   uint8_t together; /* are short rows of the coarsest grid in pieces, too? */
   uint8_t blind; /* there is one context only: pieces come without neighbourhoods, and nobody sets magnitudes */
 };

@@ -11,8 +11,6 @@
 #include "contexts.h"
 #include "solve.h"
 
-enum { PIECE = 1024 };
-
 /* ---- neighbours ---- */
 /* Where they are: planes before, rows and places behind. */
 typedef struct {
@@ -25,7 +23,7 @@ static const offset BEFORE[AC_STENCIL_PLANE] = {{1, 0, 0},  {1, 0, -1}, {1, 0, 1
 
 typedef struct {
   const int32_t *value[AC_MAX_STENCIL]; /* of m values each */
-  int32_t spare[AC_MAX_STENCIL][PIECE];
+  int32_t spare[AC_MAX_STENCIL][AC_PIECE];
 } neighbours;
 
 /* Values from place k + `places` of a row on: of the first or the last place, where the row ends. */
@@ -69,8 +67,8 @@ void ac_stencil_predict(const ac_stencil *stencil, const ac_stencil_grid *g, con
   const ac_kernels *const kernels = ac_active_kernels();
   const int32_t *const above = row - g->row;
   neighbours near;
-  for (uint32_t k = 0; k < g->row; k += PIECE) {
-    const uint32_t m = g->row - k < PIECE ? g->row - k : PIECE;
+  for (uint32_t k = 0; k < g->row; k += AC_PIECE) {
+    const uint32_t m = g->row - k < AC_PIECE ? g->row - k : AC_PIECE;
     find_neighbours(g, row, o, i0, i1, k, m, &near);
     kernels->stencil(above + k, near.value, stencil->weight, stencil->n, AC_STENCIL_SHIFT, m, predicted + k);
   }
@@ -135,10 +133,10 @@ static void add_grid(statistics *s, const ac_stencil_grid *g, uint32_t outer, co
   for (uint32_t o = g->along_outer ? 1 : 0; o < outer; o++)
     for (uint32_t i0 = g->along_axis0 ? 1 : 0; i0 < g->n0; i0++)
       for (uint32_t i1 = 1; i1 < g->n1; i1++)
-        for (uint32_t k = 0; k + g->inner < g->row; k += PIECE) {
+        for (uint32_t k = 0; k + g->inner < g->row; k += AC_PIECE) {
           if (number++ % stride) continue;
           const size_t at = (((size_t)o * g->n0 + i0) * g->n1 + i1) * g->row + k;
-          const uint32_t m = g->row - k < PIECE ? g->row - k : PIECE;
+          const uint32_t m = g->row - k < AC_PIECE ? g->row - k : AC_PIECE;
           const unsigned n = find_neighbours(g, values + at - k, o, i0, i1, k, m, &near);
           add_values(s, g, &near, n, values + at, flags ? flags + at : NULL, m);
         }

@@ -19,7 +19,6 @@ static const unsigned N_RULES[AC_AXES] = {2, 10, 14};
 typedef struct {
   ac_walker walker; /* first, so that a pointer to it is one to this */
   const int32_t *x;
-  const uint8_t *flags;
   /* of the level */
   uint64_t cost[8][MOST_RULES]; /* by class */
   uint32_t n[8];
@@ -29,7 +28,7 @@ typedef struct {
 /* Values that do not count are predicted as they are: all rules have that in common. */
 static uint32_t price_of(const weighing *e, const ac_trial *t, const int32_t *p, int masked) {
   const int32_t *const x = e->x + t->at;
-  const uint8_t *const flags = e->flags + t->at;
+  const uint8_t *const flags = e->walker.flags + t->at;
   const unsigned unit = e->walker.predictor->unit;
   int32_t some[AC_PIECE];
   if (!masked) return e->walker.kernels->price(x, p, unit, t->n);
@@ -52,7 +51,7 @@ static void weigh_some(ac_walker *w, const ac_trial *t) {
   const int trusting = w->pass == AC_WEIGH_TRUST;
   if (trusting && !t->reference) return;
   uint8_t flags = 0;
-  for (uint32_t j = 0; e->flags && j < t->n; j++) flags |= e->flags[t->at + j];
+  for (uint32_t j = 0; e->walker.flags && j < t->n; j++) flags |= e->walker.flags[t->at + j];
   const int masked = (flags & AC_SKIPPED) != 0;
   e->n[t->mask] += t->n;
   if (!t->axes) {
@@ -126,8 +125,7 @@ int64_t ac_weigh(ac_predictor *predictor, unsigned what, const int32_t *x, const
   walk.r = (int32_t *)r; /* which weighing does not change */
   weighing e = {.walker = {.predictor = predictor, .s = &walk, .weigh = weigh_some, .decide = decide, .weighed = weighed, .flags = flags,
                            .weighs_rules = what & AC_RULES, .weighs_trust = (what & AC_TRUST_ALONE) != 0},
-                .x = x,
-                .flags = flags};
+                .x = x};
   const int32_t *values;
   ac_walk(&e.walker, &values);
   return e.bits;
