@@ -856,6 +856,12 @@ static void test_rows(uint32_t n) {
   for (uint32_t i = 0; i < n; i++)
     if (sum[i] != (uint32_t)a[i] + (i < distance ? 0 : sum[i - distance])) fail("sums", i);
 
+  DOING("differences n=%u distance=%u", n, distance);
+  ON_EVERY_TABLE("differences", size, a, differences(out, n, distance))
+  const uint32_t *const difference = (const uint32_t *)(const void *)buffers[OUT][0].data;
+  for (uint32_t i = 0; i < n; i++)
+    if (difference[i] != (uint32_t)a[i] - (i < distance ? 0 : (uint32_t)a[i - distance])) fail("differences", i);
+
   const unsigned places = below(32);
   DOING("magnitudes n=%u shift=%u", n, places);
   ON_EVERY_TABLE("magnitudes", n, NULL, magnitudes(a, n, places, out))

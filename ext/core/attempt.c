@@ -107,19 +107,6 @@ static int predict_piece(ac_walker *w, const ac_piece *piece) {
   return 0;
 }
 
-/* Differences of a row from what its rows before say, and of these along the row. */
-static void differences(const int32_t *x, const int32_t *before, uint32_t distance, uint32_t n, int32_t *v) {
-  const uint32_t first = distance && distance < n ? distance : n;
-  if (!before) {
-    memcpy(v, x, first * sizeof *v);
-    for (uint32_t k = first; k < n; k++) v[k] = (int32_t)((uint32_t)x[k] - (uint32_t)x[k - distance]);
-    return;
-  }
-  for (uint32_t k = 0; k < first; k++) v[k] = (int32_t)((uint32_t)x[k] - (uint32_t)before[k]);
-  for (uint32_t k = first; k < n; k++)
-    v[k] = (int32_t)((uint32_t)x[k] - (uint32_t)before[k] - ((uint32_t)x[k - distance] - (uint32_t)before[k - distance]));
-}
-
 /* What is known of a row keeps its place: sums go on where values are masked, and what must be met is corrected. */
 static void keep_known(const predicting *e, const ac_raster_row *row, int32_t *sums) {
   const uint8_t *const flags = e->walker.flags + row->at;
@@ -142,22 +129,20 @@ static void correct_known(predicting *e, const ac_raster_row *row, int32_t *r) {
  * nearest, whatever the residuals before were. */
 static void difference_row(predicting *e, const ac_raster_row *row) {
   static const int32_t ZEROS[AC_PIECE];
-  const unsigned unit = row->unit;
+  const ac_kernels *const kernels = e->walker.kernels;
   const int32_t *const x = e->x + row->at, *const before = row->before;
   int32_t *const r = e->walker.s->r + row->at, *const v = e->v + row->at;
   const int known = e->walker.flags && any_flags(e->walker.flags + row->at, row->n);
   for (uint32_t k = 0; k < row->n; k += AC_PIECE) {
     const uint32_t n = row->n - k < AC_PIECE ? row->n - k : AC_PIECE;
-    e->walker.kernels->by_units(x + k, before ? before + k : ZEROS, unit, n, v + k, r + k);
+    kernels->by_units(x + k, before ? before + k : ZEROS, row->unit, n, v + k, r + k);
   }
-  if (known) keep_known(e, row, v);
-  differences(v, NULL, row->distance, row->n, r);
-  for (uint32_t k = 0; k < row->n; k++) { /* sums and residuals change places */
-    const uint32_t sum = (uint32_t)v[k];
-    v[k] = r[k];
-    r[k] = (int32_t)((before ? (uint32_t)before[k] : 0) + unit * sum);
+  if (known) {
+    keep_known(e, row, v);
+    for (uint32_t k = 0; k < row->n; k++) r[k] = (int32_t)((before ? (uint32_t)before[k] : 0) + row->unit * (uint32_t)v[k]);
+    correct_known(e, row, r);
   }
-  if (known) correct_known(e, row, r);
+  if (row->distance) kernels->differences(v, row->n, row->distance);
 }
 
 static int predict_row(ac_walker *w, const ac_raster_row *row) {
@@ -167,8 +152,10 @@ static int predict_row(ac_walker *w, const ac_raster_row *row) {
     for (uint32_t k = 0; k < row->n; k++)
       r[k] = settle(e, row->at + k, ac_linear_predict(&w->predictor->linear, r, k, row->distance), row->unit, &v[k]);
   } else if (row->unit == 1 && !e->walker.flags) { /* all values are met: what is before them is known */
-    differences(e->x + row->at, row->before, row->distance, row->n, v);
     memcpy(r, e->x + row->at, row->n * sizeof *r);
+    memcpy(v, r, row->n * sizeof *v);
+    if (row->before) w->kernels->accumulate(v, row->before, -1, row->n);
+    if (row->distance) w->kernels->differences(v, row->n, row->distance);
   } else {
     difference_row(e, row);
   }
@@ -196,9 +183,8 @@ ac_outcome ac_attempt(ac_field *f, const ac_tuning *tuning, uint32_t n, const ac
   ac_residual_counts counts;
   ac_residuals_count(m->v, m->bin, flags, n, K, MANTISSA, &counts);
   if (what == AC_ATTEMPT_CONTEXTS) {
-    uint8_t context_of_bin[AC_BINS + 1];
-    o.bits = ac_contexts_choose(&counts, K, MANTISSA, ac_level(tuning), tuning->prob_bits ? tuning->prob_bits : f->contexts.prob_bits, &f->contexts, context_of_bin);
-    for (uint32_t i = 0; i < n; i++) m->bin[i] = context_of_bin[m->bin[i]];
+    o.bits = ac_contexts_choose(&counts, K, MANTISSA, ac_level(tuning), tuning->prob_bits ? tuning->prob_bits : f->contexts.prob_bits, &f->contexts);
+    ac_contexts_of_bins(&f->contexts, m->bin, n);
   } else {
     o.bits = ac_contexts_cost(&counts, K, MANTISSA, ac_level(tuning));
   }

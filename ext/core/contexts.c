@@ -183,7 +183,7 @@ double ac_contexts_cost(const ac_residual_counts *counts, unsigned k, unsigned m
 }
 
 double ac_contexts_choose(const ac_residual_counts *counts, unsigned k, unsigned m, unsigned level, unsigned prob_bits,
-                          ac_contexts *contexts, uint8_t *context_of_bin) {
+                          ac_contexts *contexts) {
   cuts best;
   const unsigned n = cut(counts, seen_of(counts), level, &best);
   contexts->n_contexts = (uint8_t)n;
@@ -193,17 +193,34 @@ double ac_contexts_choose(const ac_residual_counts *counts, unsigned k, unsigned
   for (unsigned c = n, end = AC_BINS; c-- > 0;) {
     const unsigned first = best.from[c + 1][end];
     uint32_t sum[AC_TOKEN_SPAN] = {0};
-    for (unsigned b = first; b < end; b++) {
-      context_of_bin[b] = (uint8_t)c;
+    for (unsigned b = first; b < end; b++)
       for (unsigned t = 0; t < AC_TOKEN_SPAN; t++) sum[t] += counts->count[b][t];
-    }
     contexts->first_bin[c] = (uint8_t)first;
     bits += choose_table(sum, k, m, level, prob_bits, &contexts->of[c]);
     end = first;
   }
-  context_of_bin[AC_BINS] = (uint8_t)n;
   if (contexts->own) bits += choose_table(counts->count[AC_BINS], k, m, level, prob_bits, &contexts->of[n]);
   return bits;
+}
+
+typedef uint8_t some_bins __attribute__((vector_size(16)));
+static some_bins contexts_of(const ac_contexts *c, some_bins b) {
+  some_bins context = {0};
+  for (unsigned i = 1; i < c->n_contexts; i++) context -= (some_bins)(b >= c->first_bin[i]);
+  return context - (some_bins)(b == AC_BINS); /* it is beyond all of them, and one more */
+}
+
+void ac_contexts_of_bins(const ac_contexts *c, uint8_t *bin, uint32_t n) {
+  some_bins b = {0};
+  uint32_t j = 0;
+  for (; n - j >= sizeof b; j += sizeof b) {
+    memcpy(&b, bin + j, sizeof b);
+    b = contexts_of(c, b);
+    memcpy(bin + j, &b, sizeof b);
+  }
+  memcpy(&b, bin + j, n - j);
+  b = contexts_of(c, b);
+  memcpy(bin + j, &b, n - j);
 }
 
 /* ---- stream ---- */

@@ -76,7 +76,10 @@ void ac_residuals_count(const int32_t *v, const uint8_t *neighbourhood, const ui
 
 /* Contexts, windows and tables; returns the bits that all of it takes (without raw bits that k adds). */
 double ac_contexts_choose(const ac_residual_counts *counts, unsigned k, unsigned m, unsigned level, unsigned prob_bits,
-                          ac_contexts *contexts, uint8_t *context_of_bin);
+                          ac_contexts *contexts);
+
+/* The contexts of n bins, in their place; that of AC_BINS is the one of the coarsest grid. */
+void ac_contexts_of_bins(const ac_contexts *contexts, uint8_t *bin, uint32_t n);
 
 /* About the same, without choosing tables. */
 double ac_contexts_cost(const ac_residual_counts *counts, unsigned k, unsigned m, unsigned level);

@@ -9,19 +9,20 @@
 
 enum { PIECE = 1024 };
 
-/* What is known of m values; returns how many others have an integer that is not below `end`. */
-static uint32_t look_at(const uint8_t *on, const uint8_t *what, uint32_t m, const int32_t *x, int32_t end, uint8_t *known) {
-  uint8_t any = 0;
+/* What is known of m values by the lattices that they are on: this one, another, or the uniform one, but not by this one's
+ * arithmetic (then another mode may have put it out).  Returns how many of the others have an integer that is not below `end`. */
+static uint32_t look_at(const uint8_t *on, unsigned fold, uint32_t m, const int32_t *x, int32_t end, uint8_t *known) {
+  const uint8_t here = (uint8_t)(1 << fold), nothing = fold ? 0 : 1; /* bytes, and no branches: vectors have many of them */
   int32_t least = 0, most = 0;
-  for (uint32_t j = 0; j < m; j++) any |= on[j];
   for (uint32_t j = 0; j < m; j++) {
     least = x[j] < least ? x[j] : least;
     most = x[j] > most ? x[j] : most;
   }
-  if (any)
-    for (uint32_t j = 0; j < m; j++) known[j] = known[j] & AC_MASKED ? AC_MASKED : what[on[j]];
-  else
-    for (uint32_t j = 0; j < m; j++) known[j] &= AC_MASKED;
+  for (uint32_t j = 0; j < m; j++) {
+    uint8_t what = on[j] & here ? AC_FIXED : on[j] ? AC_APART : 0;
+    what = on[j] == nothing ? 0 : what;
+    known[j] = known[j] & AC_MASKED ? AC_MASKED : what;
+  }
   if (most < end && least > -end) return 0;
   uint32_t far = 0;
   for (uint32_t j = 0; j < m; j++) far += (known[j] == 0) & ((x[j] >= end) | (x[j] <= -end));
@@ -60,11 +61,7 @@ int ac_field_quantize(unsigned fold, const ac_scale *scale, const void *values, 
   const double step = ac_fold_step(scale, fold), limit = ac_fold_limit(dtype, fold);
   const int32_t end = limit < MOST ? (int32_t)limit : MOST;
   uint32_t far = 0;
-  /* on another lattice, or on the uniform one, but not by this one's arithmetic: another mode may have put it out */
-  uint8_t what[1 << AC_FOLDS], on[PIECE];
-  what[0] = 0;
-  for (unsigned i = 1; i < sizeof what; i++) what[i] = i >> fold & 1 ? AC_FIXED : AC_APART;
-  if (!fold) what[1] = 0;
+  uint8_t on[PIECE];
   for (uint32_t from = 0; from < n; from += PIECE) {
     const uint32_t m = n - from < PIECE ? n - from : PIECE;
     const uint8_t *const piece = (const uint8_t *)values + (size_t)from * scale->type->size;
@@ -80,7 +77,7 @@ int ac_field_quantize(unsigned fold, const ac_scale *scale, const void *values, 
         beyond += !near;
       }
     }
-    far += look_at(on, what, m, x + from, end, known + from);
+    far += look_at(on, fold, m, x + from, end, known + from);
     for (uint32_t j = 0; j < m && beyond; j++) {
       if (known[from + j] & AC_MASKED) continue;
       const double value = fabs(ac_value_at(dtype, piece, j));

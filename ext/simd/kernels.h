@@ -228,6 +228,8 @@ typedef struct {
   void (*advance)(const int32_t *p, const int32_t *v, unsigned unit, uint32_t n, int32_t *r);
   /* Sums of n values along a row, of those `distance` apart. */
   void (*sums)(int32_t *v, uint32_t n, uint32_t distance);
+  /* And back: what values are more than those `distance` > 0 before, in place. */
+  void (*differences)(int32_t *v, uint32_t n, uint32_t distance);
   /* Values of integers: r times a step, as ac_reconstruct_* has them.  By AC_OUT_F32 .. AC_OUT_BF16. */
   void (*scale[AC_INS])(const int32_t *r, double step, uint32_t n, void *out);
   /* Nearest integers of values on a lattice, 0 where they are not below the limit: returns how many are not.  Of float32, of float64. */

@@ -96,6 +96,21 @@ UNUSED static void sums(int32_t *v, uint32_t n, uint32_t distance) {
   }
 }
 
+/* From the end on: what stands before is read before it changes. */
+typedef uint32_t some_words __attribute__((vector_size(32)));
+UNUSED static void differences(int32_t *v, uint32_t n, uint32_t distance) {
+  enum { LANES = sizeof(some_words) / sizeof *v };
+  uint32_t j = n;
+  for (; j >= distance + LANES; j -= LANES) {
+    some_words here, before;
+    memcpy(&here, v + j - LANES, sizeof here);
+    memcpy(&before, v + j - LANES - distance, sizeof before);
+    here -= before;
+    memcpy(v + j - LANES, &here, sizeof here);
+  }
+  for (; j > distance; j--) v[j - 1] = (int32_t)((uint32_t)v[j - 1] - (uint32_t)v[j - 1 - distance]);
+}
+
 UNUSED static void advance(const int32_t *p, const int32_t *v, unsigned unit, uint32_t n, int32_t *r) {
   if (unit == 1)
     for (uint32_t j = 0; j < n; j++) r[j] = (int32_t)((uint32_t)p[j] + (uint32_t)v[j]);
@@ -392,6 +407,6 @@ DEFINE_NEAREST(double, f64)
 
 #define ROW_KERNELS                                                                                                \
   midpoint, cubic, blend, refer, follow, stencil, accumulate, deal32, deal8, zip32, zip8, contexts, pop_residuals, tokens, push_tokens, pack, unpack, magnitudes, \
-  by_units, price, advance, sums, {scale_f32, scale_f64, scale_f16, scale_bf16}, {nearest_f32, nearest_f64}, \
+  by_units, price, advance, sums, differences, {scale_f32, scale_f64, scale_f16, scale_bf16}, {nearest_f32, nearest_f64}, \
   {off_f32, off_f64}, {belongs_f32, belongs_f64}, {suspects_f32, suspects_f64}
 #endif
