@@ -66,10 +66,11 @@ static void weigh_some(ac_walker *w, const ac_trial *t) {
     return;
   }
   const ac_rule *const chosen = &w->predictor->rules[t->level][t->mask];
+  int32_t without[AC_PIECE];
   const int32_t *const m = by_rule(w->kernels, chosen->cubic ? t->reference_cubic : t->reference_line, chosen, t, expected);
+  const int32_t *const before = by_rule(w->kernels, chosen->cubic ? t->cubic : t->line, chosen, t, without);
   for (unsigned trust = 0; trust < AC_TRUSTS; trust++) {
-    const int32_t *const before = by_rule(w->kernels, chosen->cubic ? t->cubic : t->line, chosen, t, p);
-    if (before != p) memcpy(p, before, t->n * sizeof *p);
+    memcpy(p, before, t->n * sizeof *p);
     w->kernels->refer(p, t->reference, m, AC_TRUST[trust].trust, AC_TRUST[trust].damping, t->shift, t->n);
     cost[trust] += price_of(e, t, p, masked);
   }
