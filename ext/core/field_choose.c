@@ -14,8 +14,9 @@
 /* Values of a sample: a part of those of the block, or, from LONG_LEVEL on, so many; of each class of them that are weighed. */
 enum { PART = 32, LEAST_SAMPLE = 1 << 12, LARGE_SAMPLE = 1 << 15, WEIGHED = 1 << 10, FITTED_OF_SAMPLE = 1 << 12, FITTED = 1 << 15 };
 /* Level 1 has differences only, the others interpolation, too.  From these levels on there is also: linear prediction along
- * rows; stencils; rules chosen again, by all values and what decoders have; a large sample, and more units of the first index. */
-enum { LINEAR_LEVEL = 3, STENCIL_LEVEL = 7, IMPROVE_LEVEL = 5, LONG_LEVEL = 7 };
+ * rows; stencils; rules chosen again, by all values and what decoders have; that in several ways, few at first; a large sample, and
+ * more units of the first index. */
+enum { LINEAR_LEVEL = 3, STENCIL_LEVEL = 7, IMPROVE_LEVEL = 5, WAYS_LEVEL = 6, LONG_LEVEL = 7, FEW_WAYS = 3 };
 /* How many predictors are attempted, by level. */
 enum { MOST_CANDIDATES = 20 };
 static const uint8_t CANDIDATES[AC_MAX_LEVEL + 1] = {0, 1, 1, 1, 2, 2, 2, 4, 8, MOST_CANDIDATES};
@@ -389,11 +390,12 @@ static ac_outcome attempt_with(ac_field *f, const ac_box *box, const ac_tuning *
 ac_outcome ac_field_attempt(ac_field *f, const ac_box *box, const ac_tuning *tuning, uint32_t n, const ac_room *m) {
   static const uint8_t WAYS[] = {AC_RULES_OF_SAMPLE, AC_RULES_OF_DECODED, AC_RULES_OF_DECODED, AC_RULES_OF_BLURRED, AC_RULES_OF_DECODED};
   split_values(f, m->integers, m->known, m);
-  if (ac_level(tuning) < LONG_LEVEL || !f->predictor.pyramid.levels) return attempt_with(f, box, tuning, n, m);
+  const unsigned ways = ac_level(tuning) < WAYS_LEVEL ? 1 : ac_level(tuning) < LONG_LEVEL ? FEW_WAYS : sizeof WAYS;
+  if (ways == 1 || !f->predictor.pyramid.levels) return attempt_with(f, box, tuning, n, m);
   /* each with the rules that the one before it had, and the best once more */
   ac_field next = *f;
   double least = 1e300;
-  for (unsigned i = 0; i < sizeof WAYS; i++) {
+  for (unsigned i = 0; i < ways; i++) {
     next.rules = WAYS[i];
     const ac_outcome o = attempt_with(&next, box, tuning, n, m);
     if (o.bits >= least) continue;
