@@ -53,7 +53,7 @@ enum {
 };
 
 /* Block modes (codes of the format). */
-enum { AC_MODE_RAW = 0, AC_MODE_CONSTANT = 1, AC_MODE_UNIFORM = 2, AC_MODE_EXACT = 3, AC_MODE_LATTICE = 4, AC_MODE_AFFINE = 5, AC_MODE_PREDICTED = 6 };
+enum { AC_MODE_RAW = 0, AC_MODE_CONSTANT = 1, AC_MODE_UNIFORM = 2, AC_MODE_EXACT = 3, AC_MODE_LATTICE = 4, AC_MODE_AFFINE = 5, AC_MODE_PREDICTED = 6, AC_MODE_SPLIT = 7 };
 
 /* How a buffer is to be read: element type, byte order, shape, memory order. */
 typedef struct {

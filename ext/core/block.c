@@ -10,6 +10,7 @@
  *     lattice   wide integers: integers with a tolerance, floats with a relative bound
  *     affine    windows section of the integers that packed floats were made of
  *     predicted residuals of predictions on a lattice, or of integers (field.h); its mask leaves all places where they are
+ *     split     residuals of predictions of integers that floats are made of, and the bits that these leave out (split.h)
  *
  * Between mask or order and the values of uniform and predicted blocks a list of fine values may stand (fine.h).
  *
@@ -403,18 +404,32 @@ static ac_box value_box(const ac_geometry *geometry, const ac_type *type) {
 static size_t predicted_by(encoding *e, const ac_mask_rule *rule, const ac_mask *mask, size_t most) {
   const ac_box box = value_box(e->geometry, e->scale->type);
   if (mask->masked == e->n || most < 2) return 0;
+  const int is_split = mode_of(e->scale) == AC_MODE_EXACT;
+  ac_left_out left = {e->s->values, (size_t)e->n * e->scale->type->size}; /* nobody has compacted values now */
+  ac_split split;
   uint8_t *bytes;
   uint32_t n_fine;
-  const size_t size = ac_field_encode(e->scale, &box, e->src, e->n, mask, e->tuning, e->s, &bytes, most - 1, &n_fine);
-  if (!size) return 0;
-  ac_writer out = {(uint8_t *)e->s->wide, (uint8_t *)e->s->wide + (most - 1 - size), 0}; /* nobody needs it any more */
+  if (is_split && !ac_field_choose_split(e->scale->type, &box, e->src, e->n, mask, e->tuning, e->s, &split)) return 0;
+  const size_t size = ac_field_encode(e->scale, &box, e->src, e->n, mask, is_split ? &split : NULL, &left, e->tuning, e->s, &bytes, most - 1, &n_fine);
+  if (!size || size >= most) return 0;
+  /* what may have been written before stays until this is known to be smaller */
+  uint8_t *const before = (uint8_t *)e->s->wide; /* nobody needs it any more */
+  ac_writer out = {before, before + (most - 1 - size), 0};
   if (mask->masked) ac_mask_write(&out, mask, rule->size, e->src, &e->geometry->strides, (uint8_t *)e->s->events);
-  if (out.failed) return 0;
-  const size_t head = (size_t)(out.p - (uint8_t *)e->s->wide);
-  e->dst[0] = (uint8_t)(AC_MODE_PREDICTED | (mask->masked ? HAS_MASK : 0) | (n_fine ? HAS_FINE : 0));
-  memcpy(e->dst + 1, e->s->wide, head);
-  memcpy(e->dst + 1 + head, bytes, size);
-  return 1 + head + size;
+  if (is_split) {
+    ac_write8(&out, split.kind);
+    ac_write_varint(&out, ac_zigzag(split.shift));
+    ac_write_varint(&out, left.size);
+  } else {
+    left.size = 0;
+  }
+  const size_t head = (size_t)(out.p - before), all = 1 + head + left.size + size;
+  if (out.failed || all > most) return 0;
+  e->dst[0] = (uint8_t)((is_split ? AC_MODE_SPLIT : AC_MODE_PREDICTED) | (mask->masked ? HAS_MASK : 0) | (n_fine ? HAS_FINE : 0));
+  memcpy(e->dst + 1, before, head);
+  memcpy(e->dst + 1 + head, left.bits, left.size);
+  memcpy(e->dst + 1 + head + left.size, bytes, size);
+  return all;
 }
 
 enum { TRIES_ALL = 7 /* from this level on: whatever a glance says */ };
@@ -424,7 +439,7 @@ enum { TRIES_ALL = 7 /* from this level on: whatever a glance says */ };
 static size_t encode_predicted(encoding *e) {
   enum { MUCH = 5 /* one of so many */, LITTLE = 32 };
   const ac_type *const type = e->scale->type;
-  if (!ac_predicts(e->tuning) || (type->kind == AC_KIND_FLOAT ? mode_of(e->scale) != AC_MODE_UNIFORM : type->lossless)) return 0;
+  if (!ac_predicts(e->tuning) || (type->kind == AC_KIND_FLOAT ? mode_of(e->scale) == AC_MODE_LATTICE : type->lossless)) return 0;
   const size_t most = (size_t)(e->end - e->dst);
   const int both = ac_level(e->tuning) >= TRIES_ALL;
   ac_mask_rule rule = special_values(e->scale);
@@ -528,7 +543,7 @@ static int read_head(ac_reader *in, const ac_scale *scale, const ac_geometry *ge
   if (head & HAS_MASK) ac_mask_read(in, mask, scale->type->size, &geometry->strides, s->which);
   order->kind = 0;
   if (head & HAS_ORDER) {
-    if (head & HAS_MASK || *mode < AC_MODE_UNIFORM || *mode == AC_MODE_PREDICTED) return AC_E_FORMAT;
+    if (head & HAS_MASK || *mode < AC_MODE_UNIFORM || *mode >= AC_MODE_PREDICTED) return AC_E_FORMAT;
     ac_order_read(in, n, order);
   }
   fine->entries = 0;
@@ -548,8 +563,20 @@ static int read_head(ac_reader *in, const ac_scale *scale, const ac_geometry *ge
     case AC_MODE_LATTICE: return (is_float ? scale->relative != NULL : scale->whole != 0) ? AC_OK : AC_E_FORMAT;
     case AC_MODE_AFFINE: return ac_affine_permitted(scale) ? AC_OK : AC_E_FORMAT;
     case AC_MODE_PREDICTED: return !is_float || (scale->lattice.delta != 0 && !scale->relative) ? AC_OK : AC_E_FORMAT;
-    default: return AC_E_FORMAT;
+    default: return is_float ? AC_OK : AC_E_FORMAT; /* split */
   }
+}
+
+/* What stands before the field of a split block. */
+static int read_split(ac_reader *in, const ac_type *type, ac_split *split, ac_split_reader *reader) {
+  split->kind = ac_read8(in);
+  const int64_t shift = ac_unzigzag(ac_read_varint(in));
+  split->shift = (int16_t)shift;
+  *reader = (ac_split_reader){.split = split, .type = type, .size = ac_read_varint(in)};
+  if (in->failed || shift != split->shift || !ac_split_valid(split, type) || reader->size > ac_remaining(in)) return AC_E_FORMAT;
+  reader->bits = in->p;
+  in->p += reader->size;
+  return AC_OK;
 }
 
 /* `moved`: values do not stand where they do in the array. */
@@ -583,9 +610,12 @@ int ac_block_decode(const ac_scale *scale, const ac_geometry *geometry, const ui
   ac_order order;
   ac_fine fine;
   int mode, error = read_head(&in, scale, geometry, s, &mask, &order, &fine, &mode);
-  if (!error && mode == AC_MODE_PREDICTED) {
+  if (!error && mode >= AC_MODE_PREDICTED) {
     const ac_box box = value_box(geometry, scale->type);
-    error = ac_field_read(&in, scale, &box, n, &mask, s, dst);
+    ac_split split;
+    ac_split_reader reader;
+    if (mode == AC_MODE_SPLIT) error = read_split(&in, scale->type, &split, &reader);
+    if (!error) error = ac_field_read(&in, scale, &box, n, &mask, mode == AC_MODE_SPLIT ? &reader : NULL, s, dst);
     if (!error && mask.masked) ac_mask_put(&mask, value, mask.n_patterns > 1 ? s->which : NULL, dst);
   } else if (!error && order.kind) {
     /* the mode uniform has no wide integers: there is room for its values */
@@ -599,7 +629,7 @@ int ac_block_decode(const ac_scale *scale, const ac_geometry *geometry, const ui
     uint8_t *const values = (uint8_t *)dst + (size_t)mask.masked * value;
     error = read_values(&in, scale, &geometry->strides, mode, n - mask.masked, mask.masked != 0, s, values);
   }
-  if (!error && mask.masked && mode != AC_MODE_PREDICTED) ac_mask_expand(&mask, scale->type->size, mask.n_patterns > 1 ? s->which : NULL, dst);
+  if (!error && mask.masked && mode < AC_MODE_PREDICTED) ac_mask_expand(&mask, scale->type->size, mask.n_patterns > 1 ? s->which : NULL, dst);
   if (!error && fine.entries) error = ac_fine_put(&fine, scale, n, dst);
   /* the block is whole (its checksum matched): what runs short inside it is not truncated */
   return error == AC_E_TRUNCATED ? AC_E_FORMAT : error;
@@ -623,9 +653,12 @@ int ac_block_inspect(const ac_scale *scale, const ac_geometry *geometry, const u
   const uint32_t left = geometry->n - mask.masked;
   if (mode == AC_MODE_RAW) return ac_remaining(&in) == left * (size_t)scale->type->size ? AC_OK : AC_E_FORMAT;
   if (mode == AC_MODE_CONSTANT) return ac_remaining(&in) == scale->type->size ? AC_OK : AC_E_FORMAT;
-  if (mode == AC_MODE_PREDICTED) {
+  if (mode >= AC_MODE_PREDICTED) {
     const ac_box box = value_box(geometry, scale->type);
-    return ac_field_inspect(&in, scale, &box, geometry->n, info) ? AC_E_FORMAT : AC_OK;
+    ac_split split;
+    ac_split_reader reader;
+    if (mode == AC_MODE_SPLIT && read_split(&in, scale->type, &split, &reader)) return AC_E_FORMAT;
+    return ac_field_inspect(&in, scale, &box, geometry->n, mode == AC_MODE_SPLIT, info) ? AC_E_FORMAT : AC_OK;
   }
   ac_section section;
   error = mode == AC_MODE_UNIFORM ? ac_section_read(&in, left, &section)

@@ -42,7 +42,7 @@ static unsigned threads_for(unsigned threads, uint64_t n_blocks) {
 /* May blocks of predicted values be smaller than others? */
 static int may_predict(const ac_info *info) {
   const ac_type *type = ac_type_of(info->array.dtype);
-  return type->kind == AC_KIND_FLOAT ? info->delta != 0 && !info->rtol : !type->lossless;
+  return type->kind == AC_KIND_FLOAT ? !info->rtol : !type->lossless;
 }
 
 enum { WINDOW_PER_THREAD = 4 }; /* blocks under way: a thread that has a slow one does not stop the others at once */

@@ -4,16 +4,22 @@
 #include "contexts.h"
 #include "fine.h"
 #include "mask.h"
+#include "split.h"
 
-/* Encode n values, of which those are left out that the mask has.  Returns the size, and in *bytes where they are (in
+/* Encode n values, of which those are left out that the mask has.  If `split` is not NULL it makes
+ * integers of them, and the bits that these leave out go to left->bits, for which there is room for left->size bytes.  Returns the size, and in *bytes where they are (in
  * scratch); 0 if it would be more than `most`.  The first bytes are a list of fine values if *n_fine is not 0. */
-size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_mask *mask,
-                       const ac_tuning *tuning, ac_encode_scratch *s, uint8_t **bytes, size_t most, uint32_t *n_fine);
+size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_mask *mask, const ac_split *split,
+                       ac_left_out *left, const ac_tuning *tuning, ac_encode_scratch *s, uint8_t **bytes, size_t most, uint32_t *n_fine);
 
-/* All n values, but for those that the mask has. */
-int ac_field_read(ac_reader *in, const ac_scale *scale, const ac_box *box, uint32_t n, const ac_mask *mask,
+/* The split by which floats are smallest without loss, about; 0 if there is none. */
+int ac_field_choose_split(const ac_type *type, const ac_box *box, const void *values, uint32_t n, const ac_mask *mask, const ac_tuning *tuning,
+                          ac_encode_scratch *s, ac_split *split);
+
+/* All n values, but for those that the mask has; if `split` is not NULL, by what it reads beside their integers. */
+int ac_field_read(ac_reader *in, const ac_scale *scale, const ac_box *box, uint32_t n, const ac_mask *mask, ac_split_reader *split,
                   ac_decode_scratch *s, void *dst);
 
 /* For ac_inspect. */
-int ac_field_inspect(ac_reader *in, const ac_scale *scale, const ac_box *box, uint32_t n, ac_block_info *info);
+int ac_field_inspect(ac_reader *in, const ac_scale *scale, const ac_box *box, uint32_t n, int split, ac_block_info *info);
 #endif

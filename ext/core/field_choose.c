@@ -410,7 +410,7 @@ ac_outcome ac_field_attempt(ac_field *f, const ac_box *box, const ac_tuning *tun
 static uint8_t prob_bits_for(double bits) { return bits < 0.5 ? AC_MAX_PROB_BITS : bits < 1.5 ? AC_MAX_PROB_BITS - 1 : AC_MAX_PROB_BITS - 2; }
 
 int ac_field_choose(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_tuning *tuning,
-                    unsigned folds, const ac_encode_scratch *s, const ac_room *m, ac_field *field) {
+                    unsigned folds, const ac_encode_scratch *s, const ac_room *m, ac_field *field, double *bits) {
   enum { FEW_BITS = 5 /* values to a bit */ };
   const unsigned level = ac_level(tuning), any = tuning->predictor == AC_PREDICTOR_AUTO;
   const unsigned size = scale->type->size, most = CANDIDATES[level];
@@ -443,6 +443,7 @@ int ac_field_choose(const ac_scale *scale, const ac_box *box, const void *values
   /* where there are so few bits, what is blurred is too far from what decoders have */
   if (level >= IMPROVE_LEVEL && best.f.predictor.pyramid.levels && best.f.rules == AC_RULES_OF_SAMPLE && FEW_BITS * best.bits > v.n)
     best.f.rules = AC_RULES_OF_BLURRED;
+  *bits = best.bits / v.n;
   if (!for_whole(&best.f, box, field)) return 0;
   field->contexts.prob_bits = level >= LONG_LEVEL ? AC_MAX_PROB_BITS : prob_bits_for(best.bits / v.n);
   return 1;

@@ -4,9 +4,9 @@
 #include "attempt.h"
 
 /* Choose, on samples of values, whose masked ones are known in room->known.  0 if there is nothing to choose from.  Uses
- * all of the room but `known`.  The lattice is one of the first `folds`. */
+ * all of the room but `known`.  The lattice is one of the first `folds`.  *bits is what a value takes, about. */
 int ac_field_choose(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_tuning *tuning,
-                    unsigned folds, const ac_encode_scratch *s, const ac_room *room, ac_field *field);
+                    unsigned folds, const ac_encode_scratch *s, const ac_room *room, ac_field *field, double *bits);
 
 /* Attempt all values, which are in memory order in the room, with rules that may be better for them than those of the sample. */
 ac_outcome ac_field_attempt(ac_field *field, const ac_box *box, const ac_tuning *tuning, uint32_t n, const ac_room *room);

@@ -138,9 +138,9 @@ static ac_reader take_list(ac_reader *in, uint32_t entries) {
   return list;
 }
 
-static int read_parts(ac_reader *in, const ac_scale *scale, const ac_box *box, uint32_t n, parts *b) {
+static int read_parts(ac_reader *in, const ac_scale *scale, const ac_box *box, uint32_t n, int split, parts *b) {
   const ac_contexts *c = &b->f.contexts;
-  const int whole = scale->type->kind != AC_KIND_FLOAT;
+  const int whole = split || scale->type->kind != AC_KIND_FLOAT;
   int exceptions;
   b->base = whole ? ac_unzigzag(ac_read_varint(in)) : 0;
   const int error = ac_field_read_head(in, scale, box, &b->f, &exceptions);
@@ -149,7 +149,7 @@ static int read_parts(ac_reader *in, const ac_scale *scale, const ac_box *box, u
   if (exceptions) {
     const uint64_t n_outside = ac_read_varint(in), n_corrected = ac_read_varint(in), n_refused = ac_read_varint(in);
     if (n_outside > n || n_corrected > n || n_refused > n || !(n_outside + n_corrected + n_refused)) return AC_E_FORMAT;
-    if ((n_corrected && b->f.predictor.unit == 1) || (n_refused && whole)) return AC_E_FORMAT;
+    if ((n_corrected && b->f.predictor.unit == 1) || (n_refused && whole && !split)) return AC_E_FORMAT;
     b->n_outside = (uint32_t)n_outside;
     b->n_corrected = (uint32_t)n_corrected;
     b->n_refused = (uint32_t)n_refused;
@@ -189,6 +189,7 @@ typedef struct {
   const ac_field *f;
   const ac_scale *scale;
   int64_t base;
+  ac_split_reader *split; /* or NULL */
   uint8_t *dst;
 } meaning;
 
@@ -212,14 +213,15 @@ static void to_values(const ac_field *f, const ac_scale *scale, const int32_t *r
 static void put_values(void *to, const int32_t *r, uint32_t at, uint32_t n) {
   const meaning *const m = to;
   uint8_t *const dst = m->dst + (size_t)at * m->scale->type->size;
-  if (m->scale->type->kind == AC_KIND_FLOAT) to_values(m->f, m->scale, r, n, dst);
+  if (m->split) ac_split_put(m->split, m->base, r, at, n, dst);
+  else if (m->scale->type->kind == AC_KIND_FLOAT) to_values(m->f, m->scale, r, n, dst);
   else to_integers(m->scale, m->base, r, n, dst);
 }
 
-int ac_field_read(ac_reader *in, const ac_scale *scale, const ac_box *box, uint32_t n, const ac_mask *mask,
+int ac_field_read(ac_reader *in, const ac_scale *scale, const ac_box *box, uint32_t n, const ac_mask *mask, ac_split_reader *split,
                   ac_decode_scratch *s, void *dst) {
   parts b;
-  int error = read_parts(in, scale, box, n, &b);
+  int error = read_parts(in, scale, box, n, split != NULL, &b);
   if (error) return error;
   const ac_contexts *c = &b.f.contexts;
   ac_walk_scratch walk = {.r = s->high, .grids = {(int32_t *)s->wide, (int32_t *)s->wide + n}, .row = s->row, .mean = s->row,
@@ -242,8 +244,9 @@ int ac_field_read(ac_reader *in, const ac_scale *scale, const ac_box *box, uint3
     ac_pyramid_split(&b.f.predictor.pyramid, 1, in_memory, s->wide, flags);
     d.walker.flags = flags;
     d.sparse = 1;
+    if (split) split->masked = in_memory;
   }
-  meaning what = {&b.f, scale, b.base, dst};
+  meaning what = {&b.f, scale, b.base, split, dst};
   d.walker.put = put_values;
   d.walker.to = &what;
   const int32_t *r;
@@ -256,14 +259,15 @@ int ac_field_read(ac_reader *in, const ac_scale *scale, const ac_box *box, uint3
       ac_remaining(&b.outside) || ac_remaining(&b.corrections))
     return AC_E_FORMAT;
   if (r) put_values(&what, r, 0, n);
+  if (split && !ac_split_ended(split)) return AC_E_FORMAT;
   error = ac_refused_read(&b.refused, b.n_refused, scale->type->size, n, dst);
   ac_lap(s->watch, AC_STAGE_DECODE);
   return error || ac_remaining(&b.refused) ? AC_E_FORMAT : AC_OK;
 }
 
-int ac_field_inspect(ac_reader *in, const ac_scale *scale, const ac_box *box, uint32_t n, ac_block_info *info) {
+int ac_field_inspect(ac_reader *in, const ac_scale *scale, const ac_box *box, uint32_t n, int split, ac_block_info *info) {
   parts b;
-  const int error = read_parts(in, scale, box, n, &b);
+  const int error = read_parts(in, scale, box, n, split, &b);
   if (error) return error;
   info->n_classes = (uint8_t)ac_all_contexts(&b.f.contexts);
   if (ac_remaining(in)) {

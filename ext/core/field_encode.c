@@ -140,7 +140,7 @@ static void write_words(ac_writer *out, const ac_pushing *p, const coded *k, uin
   if (to) memcpy(to, words, length);
 }
 
-static size_t write_field(const ac_field *f, const ac_scale *scale, const void *values, uint32_t n, ac_encode_scratch *s,
+static size_t write_field(const ac_field *f, const ac_type *type, const void *values, uint32_t n, ac_encode_scratch *s,
                           const ac_room *m, const ac_outcome *o, uint32_t n_refused, uint8_t *dst, size_t capacity) {
   ac_pushing pushing;
   prepare_pushing(&pushing, &f->contexts, s->symbols);
@@ -165,7 +165,7 @@ static size_t write_field(const ac_field *f, const ac_scale *scale, const void *
     }
     start = out.p;
     if (n_refused) {
-      ac_refused_write(&out, scale->type->size, values, s->index, n_refused);
+      ac_refused_write(&out, type->size, values, s->index, n_refused);
       ac_insert_length(&out, start);
     }
   }
@@ -181,22 +181,66 @@ static uint8_t lanes_of_bytes(double bytes) {
   return bytes > 24 << 10 ? 64 : bytes > 6 << 10 ? 32 : bytes > 2 << 10 ? 16 : bytes > 512 ? 8 : 4;
 }
 
-size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_mask *mask,
-                       const ac_tuning *tuning, ac_encode_scratch *s, uint8_t **bytes, size_t most, uint32_t *n_fine) {
+/* Values as they are predicted: integers, and what splits make of floats, are others then, from a base on, of a scale of their own. */
+typedef struct {
+  const ac_scale *scale;
+  const void *values;
+  int64_t base;
+  ac_scale integers;
+} prepared;
+
+/* And what is known of them before they are on a lattice.  0 if integers are too far apart. */
+static int prepare(const ac_scale *scale, const void *values, uint32_t n, const ac_mask *mask, const ac_split *split, const ac_room *m, prepared *p,
+                   double *left_out) {
+  int32_t *const integers = (int32_t *)m->corrected; /* of which there are none then */
+  *p = (prepared){scale, values, 0, {.type = ac_type_of(AC_INT32)}};
+  if (mask->masked) ac_mask_bytes(mask, m->known); /* 1: AC_MASKED */
+  else memset(m->known, 0, n);
+  if (!split && scale->type->kind == AC_KIND_FLOAT) return 1;
+  p->scale = &p->integers;
+  p->values = integers;
+  return split ? ac_split_take(split, scale->type, values, n, m->known, integers, &p->base, left_out)
+               : ac_field_integers(scale, values, n, m->known, integers, &p->base);
+}
+
+int ac_field_choose_split(const ac_type *type, const ac_box *box, const void *values, uint32_t n, const ac_mask *mask, const ac_tuning *tuning,
+                          ac_encode_scratch *s, ac_split *split) {
+  const double residuals = 6.5; /* bits of what is left of predictions: more tell nothing of the next ones */
   const ac_room m = ac_room_in(s, n);
-  if (mask->masked) ac_mask_bytes(mask, m.known); /* 1: AC_MASKED */
-  else memset(m.known, 0, n);
-  const int whole = scale->type->kind != AC_KIND_FLOAT;
-  const ac_scale integers = {.type = ac_type_of(AC_INT32)};
-  int64_t base = 0;
-  if (whole) { /* where corrections would be, of which there are none then */
-    if (!ac_field_integers(scale, values, n, m.known, (int32_t *)m.corrected, &base)) return 0;
-    values = m.corrected;
-    scale = &integers;
+  const ac_scale scale = {.type = type};
+  double least = 1e300;
+  for (unsigned kind = 0; kind < AC_SPLITS; kind++) {
+    ac_split finest;
+    prepared p;
+    ac_field f;
+    double bits, left_out;
+    if (mask->masked) ac_mask_bytes(mask, m.known);
+    else memset(m.known, 0, n);
+    if (!ac_split_finest(kind, type, values, n, m.known, &finest)) continue;
+    if (!prepare(&scale, values, n, mask, &finest, &m, &p, &left_out)) continue;
+    if (!ac_field_choose(p.scale, box, p.values, n, tuning, 1, s, &m, &f, &bits)) continue;
+    if (bits + left_out >= least) continue;
+    least = bits + left_out;
+    *split = finest;
+    if (bits > residuals) split->shift = (int16_t)(split->shift + (int)(bits - residuals));
   }
+  return least < 1e300 && ac_split_valid(split, type);
+}
+
+size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_mask *mask, const ac_split *split,
+                       ac_left_out *left, const ac_tuning *tuning, ac_encode_scratch *s, uint8_t **bytes, size_t most, uint32_t *n_fine) {
+  const ac_room m = ac_room_in(s, n);
+  const int whole = split || scale->type->kind != AC_KIND_FLOAT;
+  const ac_type *const type = scale->type;
+  const void *const originals = values;
+  prepared p;
+  double left_out, bits;
+  if (!prepare(scale, values, n, mask, split, &m, &p, &left_out)) return 0;
+  values = p.values;
+  scale = p.scale;
   ac_field f;
-  for (unsigned folds = AC_FOLDS;;) {
-    if (!ac_field_choose(scale, box, values, n, tuning, folds, s, &m, &f)) return 0;
+  for (unsigned folds = whole ? 1 : AC_FOLDS;;) {
+    if (!ac_field_choose(scale, box, values, n, tuning, folds, s, &m, &f, &bits)) return 0;
     if (ac_field_quantize(f.fold, scale, values, n, m.integers, m.known)) break;
     folds = f.fold; /* the sample was better than the rest: a coarser one */
     if (!folds) return 0;
@@ -204,15 +248,17 @@ size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *val
   const ac_outcome o = ac_field_attempt(&f, box, tuning, n, &m);
   if (o.bits / 8 >= (double)most) return 0;
   f.contexts.lanes = tuning->lanes ? tuning->lanes : lanes_of_bytes(o.bits / 8);
-  const uint32_t n_refused = whole ? 0 : ac_field_refuse(f.fold, scale, values, o.r, n, m.known, s->index);
-  if (n_refused > n / 8) return 0;
+  uint32_t n_refused = 0;
+  if (!whole) n_refused = ac_field_refuse(f.fold, scale, values, o.r, n, m.known, s->index);
+  else if (split) left->size = ac_split_write(split, type, originals, n, m.known, left->bits, left->size, s->index, &n_refused);
+  if (n_refused > n / 8 || (split && left->size >= most)) return 0;
   *bytes = (uint8_t *)m.integers; /* nobody needs them any more */
   if (most > 4 * (size_t)n) most = 4 * (size_t)n;
   ac_writer out = {*bytes, *bytes + most, 0};
   if (!ac_field_list(f.fold, scale, values, o.r, n, m.known, s->events, m.tokens, n_fine)) return 0;
   if (*n_fine) ac_fine_write(&out, s->events, m.tokens, *n_fine);
-  if (whole) ac_write_varint(&out, ac_zigzag(base));
+  if (whole) ac_write_varint(&out, ac_zigzag(p.base));
   if (out.failed) return 0;
-  const size_t written = write_field(&f, scale, values, n, s, &m, &o, n_refused, out.p, (size_t)(out.end - out.p));
+  const size_t written = write_field(&f, whole ? type : scale->type, whole ? originals : values, n, s, &m, &o, n_refused, out.p, (size_t)(out.end - out.p));
   return written ? (size_t)(out.p - *bytes) + written : 0;
 }

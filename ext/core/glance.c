@@ -47,17 +47,30 @@ int ac_glance_apart(const ac_info *info, const void *src) {
   return differences > 1.3 * both;
 }
 
-/* What values may be off by; integers are what is nearest, whatever they are. */
-static double tolerance_of(const ac_info *info) { return info->delta != 0 ? info->tol : (double)info->whole + 0.5; }
+/* What values may be off by; integers are what is nearest, whatever they are, and floats without loss as near as floats of some
+ * values' size can be. */
+static double tolerance_of(const ac_info *info, const ac_type *type, const uint8_t *src, uint64_t n) {
+  if (info->delta != 0) return info->tol;
+  if (type->kind != AC_KIND_FLOAT) return (double)info->whole + 0.5;
+  double sum = 0;
+  uint32_t found = 0;
+  for (uint32_t i = 0; i < SAMPLE; i++) {
+    const double x = fabs(value_at(info, type, src, place_of(i, n)));
+    if (!(x <= DBL_MAX) || x == 0) continue;
+    sum += x / SAMPLE;
+    found++;
+  }
+  return found && sum > 0 && sum <= DBL_MAX ? sum / found * SAMPLE * 0x1p-20 : 1;
+}
 
 /* The mean logarithm of differences, in tolerances and beside one, between values that are `distance` apart.  Negative if nearly
  * all of them are special. */
-static double mean_bits(const ac_info *info, const ac_type *type, const uint8_t *src, uint64_t n, uint64_t distance, uint32_t places) {
+static double mean_bits(const ac_info *info, const ac_type *type, const uint8_t *src, uint64_t n, double tol, uint64_t distance, uint32_t places) {
   uint64_t sum = 0;
   uint32_t found = 0;
   for (uint32_t i = 0; i < places; i++) {
     const uint64_t at = place_of(i, n - distance);
-    const double d = fabs(value_at(info, type, src, at) - value_at(info, type, src, at + distance)) / tolerance_of(info);
+    const double d = fabs(value_at(info, type, src, at) - value_at(info, type, src, at + distance)) / tol;
     if (!(d <= DBL_MAX)) continue;
     sum += ac_log2(d < 0x1p24 ? (uint32_t)(d * 16) + 16 : 1u << 28);
     found++;
@@ -67,7 +80,7 @@ static double mean_bits(const ac_info *info, const ac_type *type, const uint8_t 
 
 /* Is a row of values a signal, which those before each tell more of than the last one alone?  By the error that linear
  * prediction leaves (N. Levinson, J. Math. Phys. 25 (1947) 261) in a few pieces. */
-static int is_signal(const ac_info *info, const ac_type *type, const uint8_t *src, uint64_t first, uint64_t length, uint64_t distance) {
+static int is_signal(const ac_info *info, const ac_type *type, const uint8_t *src, double tol, uint64_t first, uint64_t length, uint64_t distance) {
   enum { PIECES = 4, PIECE = 256, ORDER = 12 };
   double r[ORDER + 1] = {0};
   if (length < PIECE) return 0;
@@ -75,7 +88,7 @@ static int is_signal(const ac_info *info, const ac_type *type, const uint8_t *sr
     const uint64_t from = (length - PIECE) / (PIECES - 1) * piece;
     double x[PIECE], mean = 0;
     for (unsigned i = 0; i < PIECE; i++) {
-      x[i] = value_at(info, type, src, first + (from + i) * distance) / tolerance_of(info);
+      x[i] = value_at(info, type, src, first + (from + i) * distance) / tol;
       mean += x[i] / PIECE;
     }
     if (!(fabs(mean) < 0x1p60)) return 1; /* special values, and what is far beyond any lattice */
@@ -103,6 +116,7 @@ int ac_glance_predictable(const ac_info *info, const void *src) {
   const ac_type *type = ac_type_of(a->dtype);
   const uint64_t n = info->count * type->values;
   if (n < LEAST) return 0; /* what it would take to say how */
+  const double tol = tolerance_of(info, type, src, n);
   const uint32_t places = n < 2 * SAMPLE ? (uint32_t)(n / 2) : SAMPLE;
   double scatter = 1; /* means of fewer differ by more: no function of libm says by how much */
   for (uint32_t p = places; p < SAMPLE; p *= 4) scatter *= 2;
@@ -112,14 +126,14 @@ int ac_glance_predictable(const ac_info *info, const void *src) {
     double others = -1;
     if (length < 4) continue;
     for (unsigned j = 0; j < sizeof FAR / sizeof *FAR; j++) {
-      const double bits = mean_bits(info, type, src, n, distance * (FAR[j] < length ? FAR[j] : length / 2), places);
+      const double bits = mean_bits(info, type, src, n, tol, distance * (FAR[j] < length ? FAR[j] : length / 2), places);
       if (bits > others) others = bits;
     }
     if (others < 0) return 1;
-    const double bits = mean_bits(info, type, src, n, distance, places);
+    const double bits = mean_bits(info, type, src, n, tol, distance, places);
     if (bits >= 0 && bits < others - (others > 3 ? 0.3 : others > 0.8 ? others / 10 : 0.08) * scatter) return 1;
     /* rows, or rows of vectors */
-    if (distance <= FEW * type->values && is_signal(info, type, src, n / 2 / (length * distance) * length * distance, length, distance)) return 1;
+    if (distance <= FEW * type->values && is_signal(info, type, src, tol, n / 2 / (length * distance) * length * distance, length, distance)) return 1;
   }
   return 0;
 }

@@ -50,7 +50,7 @@ NAMES = {code: name for name, code in DTYPES.items()}
 UNITS = ("generic", "Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as")
 MODES = {
     AC_MODE_RAW: "raw", AC_MODE_CONSTANT: "constant", AC_MODE_UNIFORM: "uniform", AC_MODE_EXACT: "exact",
-    AC_MODE_LATTICE: "lattice", AC_MODE_AFFINE: "affine", AC_MODE_PREDICTED: "predicted",
+    AC_MODE_LATTICE: "lattice", AC_MODE_AFFINE: "affine", AC_MODE_PREDICTED: "predicted", AC_MODE_SPLIT: "split",
 }
 ORDERS = ("", "columns", "sorted", "columns, sorted")
 

@@ -55,6 +55,7 @@ cdef extern from "arraycodec.h" nogil:
         AC_MODE_LATTICE
         AC_MODE_AFFINE
         AC_MODE_PREDICTED
+        AC_MODE_SPLIT
     ctypedef struct ac_array:
         uint8_t dtype
         uint8_t big_endian

@@ -1,0 +1,234 @@
+/* split.c: see split.h.  Between the values of a block without loss and the field of their integers (field_encode.c,
+ * field_decode.c).
+ *
+ * Invariants: the bits that a value leaves out are counted by its integer alone; what does not come back bit for bit is refused; no
+ * bits are read that are not there.  Integers only, but for scaling by powers of two.
+ */
+#include "split.h"
+
+#include <string.h>
+
+#include "../simd/kernels.h"
+
+/* Bits of a value that are left out, with seven before them, are in one word. */
+enum { PIECE = 1024, MOST_SPAN = 1 << 30, MOST_LEFT_OUT = 56 };
+
+/* Exponents of the lattice that scaling reaches without a subnormal factor. */
+static int least_shift(const ac_type *type) { return type->size == 8 ? -960 : -149; }
+static int most_shift(const ac_type *type) { return type->size == 8 ? 960 : 127; }
+
+int ac_split_valid(const ac_split *split, const ac_type *type) {
+  if (type->kind != AC_KIND_FLOAT) return 0;
+  if (split->kind == AC_SPLIT_IMAGE) return split->shift >= 0 && split->shift <= MOST_LEFT_OUT && split->shift < 8 * type->size;
+  return split->kind == AC_SPLIT_LATTICE && type->size >= 4 && split->shift >= least_shift(type) && split->shift <= most_shift(type);
+}
+
+/* ---- of a piece ---- */
+typedef struct {
+  int64_t k[PIECE];
+  uint64_t bits[PIECE]; /* that are left out */
+  uint8_t width[PIECE]; /* and how many */
+} piece;
+
+/* log2 of k > 0, rounded down: the exponent of a double. */
+static inline uint32_t exponent_of(uint32_t k) {
+  const union {
+    double d;
+    uint64_t bits;
+  } number = {.d = (double)k};
+  return (uint32_t)(number.bits >> 52) - 1023;
+}
+
+/* How many bits integers leave out. */
+static void widths(const ac_split *split, const ac_type *type, const uint8_t *masked, uint32_t n, piece *p) {
+  if (split->kind == AC_SPLIT_IMAGE) {
+    for (uint32_t j = 0; j < n; j++) p->width[j] = (uint8_t)split->shift;
+  } else {
+    const uint32_t significand = type->significand;
+    for (uint32_t j = 0; j < n; j++) {
+      const int32_t k = (int32_t)p->k[j];
+      const uint32_t a = (uint32_t)(k < 0 ? 0u - (uint32_t)k : (uint32_t)k), e = exponent_of(a | (a == 0));
+      p->width[j] = (uint8_t)(a == 0 || e > significand ? 0 : significand - e);
+    }
+  }
+  for (uint32_t j = 0; masked && j < n; j++) p->width[j] = masked[j] & 1 ? 0 : p->width[j];
+}
+
+/* Floats of size 4 or 8 as their signs and significands, which end at 2^exponent. */
+static void split_lattice(const ac_split *split, const ac_type *type, const void *values, uint32_t n, piece *p) {
+  const unsigned significand = type->significand, size = type->size;
+  const int32_t bias = (int32_t)type->most / 2 + (int32_t)significand; /* of the last bit of the significand */
+  const uint64_t sign_bit = (uint64_t)1 << (8 * size - 1), below = ((uint64_t)1 << significand) - 1;
+  for (uint32_t j = 0; j < n; j++) {
+    const uint64_t bits = ac_load_bits((const uint8_t *)values + (size_t)j * size, size), magnitude = bits & ~sign_bit;
+    const uint32_t field = (uint32_t)(magnitude >> significand);
+    const uint64_t m = (magnitude & below) | (field ? below + 1 : 0);
+    const int32_t drop = split->shift - ((int32_t)(field ? field : 1) - bias); /* bits of m below 2^shift */
+    const uint64_t a = drop > 63 ? 0 : drop >= 0 ? m >> drop : drop > -32 ? m << -drop : (uint64_t)1 << 62;
+    p->bits[j] = drop > 0 && drop < 64 ? m & (((uint64_t)1 << drop) - 1) : 0;
+    const int64_t k = (int64_t)(a < (uint64_t)1 << 62 ? a : (uint64_t)1 << 62);
+    p->k[j] = bits & sign_bit ? -k : k;
+  }
+}
+
+static void split_piece(const ac_split *split, const ac_type *type, const void *values, uint32_t n, piece *p) {
+  if (split->kind == AC_SPLIT_LATTICE) {
+    split_lattice(split, type, values, n, p);
+    return;
+  }
+  ac_active_kernels()->to_wide(AC_IMAGE_ORDERED, type->size, 0, values, n, p->k);
+  for (uint32_t j = 0; j < n; j++) {
+    p->bits[j] = (uint64_t)p->k[j] & (((uint64_t)1 << split->shift) - 1);
+    p->k[j] >>= split->shift;
+  }
+}
+
+#define DEFINE_JOIN(T, F)                                                                                                    \
+  static void join_##F(int shift, const piece *p, uint32_t n, T *restrict x) {                                              \
+    for (uint32_t j = 0; j < n; j++) {                                                                                       \
+      const int32_t k = (int32_t)p->k[j];                                                                                    \
+      const uint64_t a = (uint32_t)(k < 0 ? 0u - (uint32_t)k : (uint32_t)k);                                                 \
+      const double m = (double)(int64_t)(a << p->width[j] | p->bits[j]);                                                     \
+      const union {                                                                                                          \
+        uint64_t bits;                                                                                                       \
+        double d;                                                                                                            \
+      } scale = {(uint64_t)(1023 + shift - p->width[j]) << 52};                                                              \
+      x[j] = (T)((k < 0 ? -m : m) * scale.d);                                                                                \
+    }                                                                                                                        \
+  }
+DEFINE_JOIN(float, f32)
+DEFINE_JOIN(double, f64)
+
+/* And back. */
+static void join_piece(const ac_split *split, const ac_type *type, piece *p, uint32_t n, void *values) {
+  if (split->kind == AC_SPLIT_LATTICE) {
+    if (type->size == 4) join_f32(split->shift, p, n, values);
+    else join_f64(split->shift, p, n, values);
+    return;
+  }
+  for (uint32_t j = 0; j < n; j++) p->k[j] = (int64_t)((uint64_t)p->k[j] << split->shift | p->bits[j]);
+  ac_active_kernels()->from_wide(AC_IMAGE_ORDERED, type->size, 0, p->k, n, values);
+}
+
+/* ---- encoder ---- */
+int ac_split_finest(unsigned kind, const ac_type *type, const void *values, uint32_t n, const uint8_t *masked, ac_split *split) {
+  const unsigned size = type->size, significand = type->significand;
+  *split = (ac_split){(uint8_t)kind, 0};
+  if (kind == AC_SPLIT_IMAGE) {
+    int64_t wide[PIECE], least = INT64_MAX, most = INT64_MIN;
+    for (uint32_t from = 0; from < n; from += PIECE) {
+      const uint32_t m = n - from < PIECE ? n - from : PIECE;
+      ac_active_kernels()->to_wide(AC_IMAGE_ORDERED, size, 0, (const uint8_t *)values + (size_t)from * size, m, wide);
+      for (uint32_t j = 0; j < m; j++) {
+        if (masked[from + j] & 1) continue;
+        least = wide[j] < least ? wide[j] : least;
+        most = wide[j] > most ? wide[j] : most;
+      }
+    }
+    if (least > most) return 0;
+    while ((uint64_t)(most >> split->shift) - (uint64_t)(least >> split->shift) >= MOST_SPAN - 1) split->shift++;
+    return 1;
+  }
+  if (size < 4) return 0;
+  uint64_t largest = 0;
+  const uint64_t magnitude = ~(uint64_t)0 >> (65 - 8 * size);
+  for (uint32_t j = 0; j < n; j++) {
+    const uint64_t bits = ac_load_bits((const uint8_t *)values + (size_t)j * size, size) & magnitude;
+    if (!(masked[j] & 1) && bits > largest) largest = bits;
+  }
+  const int exponent = (int)(largest >> significand) - (int)type->most / 2; /* |x| < 2^(exponent + 1) */
+  split->shift = (int16_t)(exponent + 1 - 29);
+  if (split->shift < least_shift(type)) split->shift = (int16_t)least_shift(type);
+  return largest && ac_split_valid(split, type);
+}
+
+int ac_split_take(const ac_split *split, const ac_type *type, const void *values, uint32_t n, const uint8_t *masked, int32_t *k, int64_t *base,
+                  double *left_out) {
+  int64_t least = INT64_MAX, most = INT64_MIN;
+  uint64_t bits = 0;
+  piece p;
+  for (int pass = 0; pass < 2; pass++) {
+    for (uint32_t from = 0; from < n; from += PIECE) {
+      const uint32_t m = n - from < PIECE ? n - from : PIECE;
+      split_piece(split, type, (const uint8_t *)values + (size_t)from * type->size, m, &p);
+      if (pass) {
+        for (uint32_t j = 0; j < m; j++) k[from + j] = masked[from + j] & 1 ? 0 : (int32_t)((uint64_t)p.k[j] - (uint64_t)*base);
+        continue;
+      }
+      for (uint32_t j = 0; j < m; j++) {
+        if (masked[from + j] & 1) continue;
+        least = p.k[j] < least ? p.k[j] : least;
+        most = p.k[j] > most ? p.k[j] : most;
+      }
+      widths(split, type, masked + from, m, &p);
+      for (uint32_t j = 0; j < m; j++) bits += p.width[j];
+    }
+    if (least > most || (uint64_t)most - (uint64_t)least >= MOST_SPAN) return 0;
+    *base = (int64_t)((uint64_t)least + ((uint64_t)most - (uint64_t)least) / 2);
+  }
+  *left_out = (double)bits / n;
+  return 1;
+}
+
+size_t ac_split_write(const ac_split *split, const ac_type *type, const void *values, uint32_t n, const uint8_t *masked, uint8_t *bits, size_t room,
+                      uint32_t *refused, uint32_t *n_refused) {
+  piece p;
+  uint8_t again[PIECE * sizeof(uint64_t)], *to = bits;
+  uint64_t some = 0; /* bits that are not written yet: `filled` of them, below 8 */
+  unsigned filled = 0;
+  *n_refused = 0;
+  for (uint32_t from = 0; from < n; from += PIECE) {
+    const uint32_t m = n - from < PIECE ? n - from : PIECE;
+    const uint8_t *const at = (const uint8_t *)values + (size_t)from * type->size;
+    if (room - (size_t)(to - bits) < PIECE * sizeof(uint64_t) + 8) return SIZE_MAX;
+    split_piece(split, type, at, m, &p);
+    widths(split, type, masked + from, m, &p);
+    for (uint32_t j = 0; j < m; j++) {
+      const uint64_t mask = ((uint64_t)1 << p.width[j]) - 1;
+      p.bits[j] &= mask;
+      some |= p.bits[j] << filled;
+      filled += p.width[j]; /* at most 52 + 7 */
+      ac_store64(to, some);
+      to += filled / 8;
+      some >>= filled & ~7u;
+      filled &= 7;
+    }
+    join_piece(split, type, &p, m, again);
+    if (!memcmp(again, at, (size_t)m * type->size)) continue;
+    for (uint32_t j = 0; j < m; j++)
+      if (!(masked[from + j] & 1) && memcmp(again + (size_t)j * type->size, at + (size_t)j * type->size, type->size)) refused[(*n_refused)++] = from + j;
+  }
+  return (size_t)(to - bits) + (filled > 0);
+}
+
+/* ---- decoder ---- */
+void ac_split_put(ac_split_reader *r, int64_t base, const int32_t *k, uint32_t at, uint32_t n, void *values) {
+  piece p;
+  uint8_t copy[PIECE * sizeof(uint64_t) + 8];
+  for (uint32_t from = 0; from < n; from += PIECE) {
+    const uint32_t m = n - from < PIECE ? n - from : PIECE;
+    uint64_t bits = 0;
+    for (uint32_t j = 0; j < m; j++) p.k[j] = (int64_t)((uint64_t)base + (uint64_t)(int64_t)k[from + j]);
+    widths(r->split, r->type, r->masked ? r->masked + at + from : NULL, m, &p);
+    for (uint32_t j = 0; j < m; j++) bits += p.width[j];
+    if (r->bit + bits > 8 * r->size) {
+      r->failed = 1;
+      memset(p.bits, 0, sizeof p.bits);
+    } else {
+      const uint8_t *field = r->bits + r->bit / 8;
+      const uint64_t left = r->size - r->bit / 8;
+      uint64_t bit = r->bit & 7;
+      if (left < (bit + bits) / 8 + 8) { /* words are read to their ends */
+        memcpy(copy, field, left);
+        memset(copy + left, 0, 8);
+        field = copy;
+      }
+      for (uint32_t j = 0; j < m; j++) {
+        p.bits[j] = ac_load64(field + bit / 8) >> (bit & 7) & (((uint64_t)1 << p.width[j]) - 1);
+        bit += p.width[j];
+      }
+      r->bit += bits;
+    }
+    join_piece(r->split, r->type, &p, m, (uint8_t *)values + (size_t)from * r->type->size);
+  }
+}
