@@ -879,10 +879,14 @@ def random_taps(rng):
     return bytes([order - 1, shift, width]) + out.bytes(), taps, shift
 
 
-def predicted(rng, bits, array):
-    """All values of a block; those whose bits are set are masked, and what they become is of no use but to others."""
+def predicted(rng, bits, array, is_split=False):
+    """All values of a block; those whose bits are set are masked, and what they become is of no use but to others.
+
+    Of a split: integers, and what is refused.
+    """
+    whole = is_split or not array.type.m
     first, c, lengths, levels = random_pyramid(rng, array)
-    fold = int(rng.integers(3)) if array.type.m in (23, 52) else 0
+    fold = 0 if whole or array.type.m not in (23, 52) else int(rng.integers(3))
     unit, reference, along = FOLDS[fold], int(rng.integers(4)), int(rng.integers(16))
     linear = reference == 1 and not levels
     stencil = random_stencil(rng, along := along | 2) if reference > 1 and not levels else None
@@ -891,7 +895,7 @@ def predicted(rng, bits, array):
     rules, rules_bytes = random_rules(rng, lengths, levels, reference > 0)
     what = 2 if stencil is not None else reference  # without levels no reference, but this
     base = int(rng.choice([0, 2**63 - 1, -(2**63), rng.integers(-300, 300), rng.integers(-(2**63), 2**63)]))
-    out = b"" if array.type.m else varint(zigzag(base))
+    out = varint(zigzag(base)) if whole else b""
     out += bytes([first | c << 2 | fold << 4 | what << 6, levels | along << 4])
     units = [unit] * lengths[0]
     if linear:
@@ -1016,10 +1020,39 @@ def predicted(rng, bits, array):
         f"predicted {c} of {len(array.axes)} axes", f"predicted m {m}", f"predicted tokens {bool(residuals.steps)}",
         *(f"predicted {name}" for name, some in named.items() if some),
     }  # fmt: skip
-    if not array.type.m:
+    if is_split:
+        return out, [base + x for x in R.ravel().tolist()], refused
+    if whole:
         return out, integers_of([base + x for x in R.ravel().tolist()], array)
     lattice = SimpleNamespace(type=array.type, delta=array.delta / unit)
     return out, placed(cut(multiples(R.ravel().tolist(), lattice)), refused)
+
+
+def split_values(rng, bits, array):
+    """The same, of integers that leave bits out."""
+    m, W = array.type.m, 8 * array.type.size
+    rest, K, refused = predicted(rng, bits, array, is_split=True)
+    kind = 1 if m not in (23, 52) else int(rng.integers(2))
+    least, most = (0, min(56, W - 1)) if kind else (-149, 127) if m == 23 else (-960, 960)
+    s = int(rng.choice([least, most, rng.integers(least, most + 1)]))
+    left_out, values = Bits(), []
+    for x, is_masked in zip(K, bits, strict=True):
+        k = wrapped(x)
+        w = s if kind else 0 if k == 0 or abs(k) >> m else m - int(np.log2(abs(k)))
+        u = 0 if is_masked else int(rng.choice([0, 2**w - 1, rng.integers(2**w)]))
+        left_out.put(u, 0 if is_masked else w)
+        if not kind:
+            x = np.ldexp(float(abs(k) << w | u), s - w) * (-1 if k < 0 else 1)
+            with np.errstate(over="ignore"):
+                values.append(x.astype(f"<f{array.type.size}").tobytes() if k else bytes(array.type.size))
+            continue
+        image = ((x << s) + u + 2**63) % 2**64 - 2**63
+        magnitude = (image if image >= 0 else -1 - image) % 2 ** (W - 1)
+        values.append((magnitude | (image < 0) << W - 1).to_bytes(array.type.size, "little"))
+    where = {least: "least", most: "most"}.get(s, "some")
+    array.seen |= {f"split {kind} of {array.type.dtype}", f"split at {where} of {kind}"}
+    some = left_out.bytes()
+    return bytes([kind]) + varint(zigzag(s)) + varint(len(some)) + some + rest, placed(values, refused)
 
 
 def integers_of(X, array):
@@ -1200,13 +1233,15 @@ def random_block(rng, bits, array):
         modes = [0, 1, 3, 4, 4, 4] + [6, 6] * (not array.type.m)
     if array.type.m in (23, 52) and not array.rtol:
         modes += [5, 5]
+    if array.type.m:
+        modes += [7, 7]
     mode = modes[rng.integers(len(modes))] if n else 0
     array.seen.add(f"mode {mode} of {array.type.dtype}" + " masked" * with_mask)
     places = None
     if 2 <= mode < 6 and n >= 4 and not with_mask and chance(rng, 0.4):
         out, places = random_order(rng, n, array)
-    if mode == 6:  # all values keep their places
-        rest, values = predicted(rng, bits, array)
+    if mode >= 6:  # all values keep their places
+        rest, values = (predicted if mode == 6 else split_values)(rng, bits, array)
         values = [value for value, b in zip(values, bits, strict=True) if not b]
     elif mode < 3 or mode == 5:
         rest, values = {0: raw, 1: constant, 2: uniform, 5: affine}[mode](rng, n, array)
@@ -1369,20 +1404,22 @@ FEATURES = {
     *(f"predicted levels {n}" for n in range(5)), *(f"predicted reference {n}" for n in range(4)),
     "predicted linear", "predicted stencil",
     *(f"predicted fold {n}" for n in range(3)), *(f"predicted m {m}" for m in range(4)),
-    *(f"predicted first unit {n} of {unit}" for unit in (1, 5, 17) for n in range(1, unit + 1, 2)),
+    *(f"predicted first unit {n} of {unit}" for unit in (1, 7, 17) for n in range(1, unit + 1, 2)),
     *(f"predicted trust {code} in {n}" for n in range(1, 4) for code in range(1, 8)),
     *(f"fine {fold} of {value}" for fold in range(3) for value in ("f4", "f8")), "fine at the limit",
     "fine in mode 2", "fine in mode 2 masked", "fine in mode 2 in order", "fine in mode 6", "fine in mode 6 masked",
     *(f"predicted {c} of {n} axes" for n in range(1, 5) for c in range(1, min(n, 3) + 1)),
     *(f"predicted context {c}" for c in ("own", *range(8))), *(f"predicted tokens {yes}" for yes in (True, False)),
     "predicted outside", "predicted corrections", "predicted refused",
+    *(f"split 1 of {value}" for value in ("f4", "f8", "f2", bfloat16) if value), "split 0 of f4", "split 0 of f8",
+    *(f"split at {where} of {kind}" for where in ("least", "most", "some") for kind in (0, 1)),
     "rows of short pieces: True", "rows of short pieces: False", "rows of long pieces: False",
     *(f"affine uniform {yes}" for yes in (True, False)), *(f"affine sequence {c}" for c in ("none", 0, 1, 2)),
     "E0 clamped", "E0 > emax", "E0", "uniform u", "octave u", "infinite u", "u of 64 bits",
     *(
         f"mode {mode} of {TYPES[code].dtype}{mask}"
         for mode, codes in [(0, TYPES), (1, TYPES), (2, range(1, 7)), (3, TYPES), (4, range(1, 24)), (5, (1, 2, 5, 6)),
-                            (6, TYPES)]
+                            (6, TYPES), (7, range(1, 7))]
         for code in codes
         for mask in ("", " masked")
         if code in TYPES

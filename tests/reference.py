@@ -350,7 +350,7 @@ def decode_block(r, count, array):
     """The values of a block, each as its bytes."""
     head, masked = r.u8(), {}
     mode = head & 7
-    require(head < 64 and mode <= 6, "reserved mode")
+    require(head < 64, "reserved bits")
     if head & 8:
         masked = mask(r, count, array)
     places = None
@@ -379,6 +379,9 @@ def decode_block(r, count, array):
     elif mode == 6:
         require(not array.m or (array.delta and not array.rtol), "no uniform lattice")
         values = predicted(r, count, array, masked)
+    elif mode == 7:
+        require(array.m, "split integers")
+        values = split(r, count, array, masked)
     elif mode == 5:
         require(array.m in (23, 52) and not array.rtol, "no affine lattices")
         values = affine(r, n, array)
@@ -394,7 +397,7 @@ def decode_block(r, count, array):
     require(r.left() == 0, "bytes after the end of a block")
     if places:
         values = [value for _, value in sorted(zip(places, values, strict=True), key=lambda pair: pair[0])]
-    if mode == 6:  # masked values have a place among the others
+    if mode >= 6:  # masked values have a place among the others
         values = [value for i, value in enumerate(values) if i not in masked]
     others = iter(values)
     values = [masked[i] if i in masked else next(others) for i in range(count)]
@@ -654,6 +657,50 @@ TRUSTS = [(0, 0), (1, 0), (2, 0), (3, 0), (4, 0), (4, 2), (4, 3), (4, 4)]
 def predicted(r, count, array, masked):
     """All values of a block, each as its bytes; those that are masked are of no use."""
     base = 0 if array.m else unzigzag(r.varint())
+    fold, integers, refused = field(r, count, array, masked)
+    if not array.m:
+        require(not refused, "refused integers")
+        X = [(base + R) % 2**64 for R in integers]
+        bits = [lattice_of_integers(x, array) if array.T else exact(x, 0, False, array) for x in X]
+        return [x.to_bytes(array.size, "little") for x in bits]
+    values = uniform(integers, array._replace(delta=array.delta / FOLDS[fold]))
+    place(values, refused)
+    return values
+
+
+def split(r, count, array, masked):
+    """The same, of integers and the bits that they leave out."""
+    kind, s, W, m = r.u8(), unzigzag(r.varint()), 8 * array.size, array.m
+    least, most = (0, min(56, W - 1)) if kind else (-149, 127) if m == 23 else (-960, 960)
+    require(kind < 2 and (kind or m in (23, 52)) and least <= s <= most, "a split")
+    left_out = Reader(r.bytes(r.varint()))
+    base = unzigzag(r.varint())
+    fold, integers, refused = field(r, count, array, masked)
+    require(not fold, "the lattice of a split")
+    bits, values = Bits(left_out), []
+    for i, R in enumerate(integers):
+        K = (base + R) % 2**64
+        k = wrap(K)
+        w = s if kind else max(0, m + 1 - abs(k).bit_length()) if k else 0
+        u = bits.take(w) if i not in masked else 0
+        if kind:
+            values.append(exact((K * 2**s + u) % 2**64, 0, False, array).to_bytes(array.size, "little"))
+            continue
+        x = (abs(k) * 2**w + u) * 2.0 ** (s - w)
+        values.append(to_float(-x if k < 0 else x, array))
+    require(left_out.left() == 0, "bits left out of no value")
+    place(values, refused)
+    return values
+
+
+def to_float(x, array):
+    """A double, rounded to the type, as bytes."""
+    with np.errstate(over="ignore"):
+        return np.array(x).astype(f"<f{array.size}").tobytes()
+
+
+def field(r, count, array, masked):
+    """The lattice of a block, its integers in the order of memory, and what is refused."""
     p = read_predictor(r, array)
     layout, kinds = r.u8(), r.u8()
     require(layout & 7 <= 4, "lanes")
@@ -724,15 +771,7 @@ def predicted(r, count, array, masked):
     if coder:
         coder.end()
     require(raw.left() == 0, "raw bits left over")
-    in_memory = [value for _, value in sorted((memory_index(p, x), value) for x, value in R.items())]
-    if not array.m:
-        require(not refused_list, "refused integers")
-        integers = [(base + R) % 2**64 for R in in_memory]
-        bits = [lattice_of_integers(X, array) if array.T else exact(X, 0, False, array) for X in integers]
-        return [x.to_bytes(array.size, "little") for x in bits]
-    values = uniform(in_memory, array._replace(delta=array.delta / FOLDS[p.fold]))
-    place(values, refused_list)
-    return values
+    return p.fold, [value for _, value in sorted((memory_index(p, x), value) for x, value in R.items())], refused_list
 
 
 def read_predictor(r, array):

@@ -145,6 +145,7 @@ static int read_parts(ac_reader *in, const ac_scale *scale, const ac_box *box, u
   b->base = whole ? ac_unzigzag(ac_read_varint(in)) : 0;
   const int error = ac_field_read_head(in, scale, box, &b->f, &exceptions);
   if (error) return error;
+  if (split && b->f.fold) return AC_E_FORMAT; /* as of integers */
   b->n_outside = b->n_corrected = b->n_refused = 0;
   if (exceptions) {
     const uint64_t n_outside = ac_read_varint(in), n_corrected = ac_read_varint(in), n_refused = ac_read_varint(in);
