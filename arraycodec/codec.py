@@ -525,7 +525,7 @@ class Block:
 
     Attributes
     ----------
-    mode : {"raw", "constant", "uniform", "exact", "lattice", "affine", "predicted"}
+    mode : {"raw", "constant", "uniform", "exact", "lattice", "affine", "predicted", "split"}
     offset, size : int
         Its bytes within the chunk.
     count : int

@@ -1035,24 +1035,44 @@ def split_values(rng, bits, array):
     kind = 1 if m not in (23, 52) else int(rng.integers(2))
     least, most = (0, min(56, W - 1)) if kind else (-149, 127) if m == 23 else (-960, 960)
     s = int(rng.choice([least, most, rng.integers(least, most + 1)]))
-    left_out, values = Bits(), []
+    left_out, small, values = Bits(), Bits(), []
     for x, is_masked in zip(K, bits, strict=True):
         k = wrapped(x)
+        if not kind and not k:
+            values.append(bytes(array.type.size) if is_masked else small_value(rng, s, small, array))
+            continue
         w = s if kind else 0 if k == 0 or abs(k) >> m else m - int(np.log2(abs(k)))
         u = 0 if is_masked else int(rng.choice([0, 2**w - 1, rng.integers(2**w)]))
         left_out.put(u, 0 if is_masked else w)
         if not kind:
             x = np.ldexp(float(abs(k) << w | u), s - w) * (-1 if k < 0 else 1)
             with np.errstate(over="ignore"):
-                values.append(x.astype(f"<f{array.type.size}").tobytes() if k else bytes(array.type.size))
+                values.append(x.astype(f"<f{array.type.size}").tobytes())
             continue
         image = ((x << s) + u + 2**63) % 2**64 - 2**63
         magnitude = (image if image >= 0 else -1 - image) % 2 ** (W - 1)
         values.append((magnitude | (image < 0) << W - 1).to_bytes(array.type.size, "little"))
     where = {least: "least", most: "most"}.get(s, "some")
     array.seen |= {f"split {kind} of {array.type.dtype}", f"split at {where} of {kind}"}
-    some = left_out.bytes()
-    return bytes([kind]) + varint(zigzag(s)) + varint(len(some)) + some + rest, placed(values, refused)
+    some, codes = left_out.bytes(), small.bytes()
+    sizes = varint(len(some)) + (b"" if kind else varint(len(codes)))
+    return bytes([kind]) + varint(zigzag(s)) + sizes + some + codes + rest, placed(values, refused)
+
+
+def small_value(rng, s, out, array):
+    """One whose integer is 0: its code goes to a bit string."""
+    m, size, c = array.type.m, array.type.size, int(rng.choice([0, 1, 32, 33, rng.integers(34)]))
+    out.put(1 << c, c + 1)
+    array.seen.add(f"small value {c}")
+    if c == 33:
+        value = rng.bytes(size)
+        out.put(int.from_bytes(value, "little"), 8 * size)
+        return value
+    if not c:
+        return bytes(size)
+    f, negative = int(rng.choice([0, 2**m - 1, rng.integers(2**m)])), chance(rng, 0.5)
+    out.put(negative | f << 1, m + 1)
+    return (np.ldexp(float(f | 1 << m), s - c - m) * (-1 if negative else 1)).astype(f"<f{size}").tobytes()
 
 
 def integers_of(X, array):
@@ -1412,6 +1432,7 @@ FEATURES = {
     *(f"predicted context {c}" for c in ("own", *range(8))), *(f"predicted tokens {yes}" for yes in (True, False)),
     "predicted outside", "predicted corrections", "predicted refused",
     *(f"split 1 of {value}" for value in ("f4", "f8", "f2", bfloat16) if value), "split 0 of f4", "split 0 of f8",
+    *(f"small value {c}" for c in range(34)),
     *(f"split at {where} of {kind}" for where in ("least", "most", "some") for kind in (0, 1)),
     "rows of short pieces: True", "rows of short pieces: False", "rows of long pieces: False",
     *(f"affine uniform {yes}" for yes in (True, False)), *(f"affine sequence {c}" for c in ("none", 0, 1, 2)),

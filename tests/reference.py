@@ -673,11 +673,12 @@ def split(r, count, array, masked):
     kind, s, W, m = r.u8(), unzigzag(r.varint()), 8 * array.size, array.m
     least, most = (0, min(56, W - 1)) if kind else (-149, 127) if m == 23 else (-960, 960)
     require(kind < 2 and (kind or m in (23, 52)) and least <= s <= most, "a split")
-    left_out = Reader(r.bytes(r.varint()))
+    sizes = r.varint(), 0 if kind else r.varint()
+    left_out, small = (Reader(r.bytes(size)) for size in sizes)
     base = unzigzag(r.varint())
     fold, integers, refused = field(r, count, array, masked)
     require(not fold, "the lattice of a split")
-    bits, values = Bits(left_out), []
+    bits, codes, values = Bits(left_out), Bits(small), []
     for i, R in enumerate(integers):
         K = (base + R) % 2**64
         k = wrap(K)
@@ -686,11 +687,28 @@ def split(r, count, array, masked):
         if kind:
             values.append(exact((K * 2**s + u) % 2**64, 0, False, array).to_bytes(array.size, "little"))
             continue
+        if not k:
+            values.append(bytes(array.size) if i in masked else small_value(codes, s, array))
+            continue
         x = (abs(k) * 2**w + u) * 2.0 ** (s - w)
         values.append(to_float(-x if k < 0 else x, array))
-    require(left_out.left() == 0, "bits left out of no value")
+    codes.end()
+    require(left_out.left() + small.left() == 0, "bits left out of no value")
     place(values, refused)
     return values
+
+
+def small_value(bits, s, array):
+    c = 0
+    while not bits.take(1):
+        c += 1
+        require(c <= 33, "a small value")
+    if c == 33:
+        return bits.take(8 * array.size).to_bytes(array.size, "little")
+    if not c:
+        return bytes(array.size)
+    sign = -1 if bits.take(1) else 1
+    return to_float(sign * (2**array.m + bits.take(array.m)) * 2.0 ** (s - c - array.m), array)
 
 
 def to_float(x, array):

@@ -129,6 +129,9 @@ def chunks():
     yield "uniform, fine values", encode(np.r_[normal[:80], again[2, :6]].astype("f4"), 0.02, predictor="auto")
     holes = np.where(rng.random(waves.shape) < 0.2, np.nan, waves + 0.3 * waves[::-1])
     yield "predicted, masked", encode(np.stack([holes, holes * 1.01, holes * 0.98]), 0.01, predictor="auto")
+    yield "split", encode(waves.astype("f4"), 0, predictor="auto")
+    yield "split images", encode(np.exp(20 * waves), 0, predictor="auto")
+    yield "split, masked", encode(np.stack([holes, holes * 1.01, holes * 0.98]), 0, predictor="auto")
     yield "predicted, all lists", with_all_lists(np.random.default_rng(6))
     yield "predicted by differences", encode(np.cumsum(normal.reshape(15, 20), axis=1), 0.1, predictor="lorenzo")
     yield "boxes", encode(masked.reshape(3, 100), 0.01, fill_value=-9999, box_len=120)
@@ -139,7 +142,7 @@ CHUNKS = dict(chunks())
 
 def test_the_chunks_cover_every_path():
     found = {name: inspect(chunk) for name, chunk in CHUNKS.items()}
-    modes = {"constant", "raw", "uniform", "exact", "lattice", "affine", "predicted", "empty"}
+    modes = {"constant", "raw", "uniform", "exact", "lattice", "affine", "predicted", "split", "empty"}
     assert modes == {info.mode for info in found.values()}
     assert found["exact, differences"].blocks[0].difference == 3
     assert found["exact, low bytes"].blocks[0].low_bytes > 0

@@ -617,7 +617,7 @@ GOOD_BLOCKS |= {
 }
 BAD_BLOCKS |= {
     "fine of raw": fine(rest=RAW), "fine of a constant": fine(rest=b"\1ones"), "fine of exact": fine(rest=integers()),
-    "fine of affine": fine(rest=affine()), "fine of mode 7": fine(rest=b"\7" + block()[1:]),
+    "fine of affine": fine(rest=affine()),
     "fine, none": fine(n=0), "fine, 9": fine(*[(0, 0, 2)] * 8, n=9), "fine, 2^32 + 1": fine(n=2**32 + 1),
     "fine, 1 of 2": fine((0, 0, 2), (0, 1, 1), n=1), "fine, 3 of 2": fine((0, 0, 2), (0, 0, 2), n=3),
     "fine, lattice 3": fine((0, 3, 0)), "fine, lattice 3 later": fine((0, 2, 16), (0, 3, 0)),
@@ -647,6 +647,59 @@ BAD_BLOCKS |= {
     "predicted, corrected by 1": predictions(numbers=ONE_CORRECTION),
     "predicted, two axes": b"\6\x08" + predictions()[2:], "predicted, axis 1": predictions(first=1),
     "predicted, padding of rules": predictions(2, 2, b"\3", 1, b"\x10"),
+}  # fmt: skip
+
+
+# ---- corners of split values ----
+def split(base=0, bits=None, kind=0, shift=0, size=0, small=b"", rest=None):
+    """A block whose integers are all base + 3, and the bits that they leave out; `size` what that of these is off."""
+    k, rest = base + 3, rest or predictions()
+    if bits is None:
+        bits = bytes(shift if kind else 24 - abs(k).bit_length() if k else 0)
+    left_out = bytes([kind]) + varint(zigzag(shift)) + varint(len(bits) + size)
+    left_out += (b"" if kind & 1 else varint(len(small))) + bits + small
+    return bytes([7 | rest[0] & 0xF8]) + left_out + varint(zigzag(base)) + rest[1:]
+
+
+def small(*zeros, m=23):
+    """Codes of small values that begin with so many zeros."""
+    rng, out = np.random.default_rng(len(zeros)), Bits()
+    for c in zeros:
+        width = 0 if c == 0 else 9 + m if c == 33 else 1 + m
+        out.put(1 << c | int(rng.integers(2**width)) << c + 1, c + 1 + width)
+    return out.bytes()
+
+
+REFUSED = predictions(numbers=b"\0\0\1\5\x08some")
+GOOD_BLOCKS |= {
+    "split": split(), "split, bits": split(bits=bytes(range(22))), "split, negative": split(-9, bytes(range(200, 221))),
+    "split, zeros": split(-3, small=b"\xff"), "split, small": split(-3, small=small(1, 2, 32, 33, 0, 31, 33, 3)),
+    "split, small, subnormal": split(-3, shift=-140, small=small(1, 2, 20, 33, 0, 9, 32, 3)),
+    "split, small, first and last": split(2**32 - 3, b"", shift=127, small=small(*[0, 1] * 4)),
+    "split, one": split(-2, bytes(range(23))), "split, minus one": split(-4),
+    "split, 2^23": split(2**23 - 3, b""), "split, 2^23 - 1": split(2**23 - 4, b"\xa5"),
+    "split, 2^31": split(2**31 - 3, b""),
+    "split, zero beyond 2^32": split(2**32 - 3, b"", small=b"\xff"), "split, far": split(2**63 - 1, bytes(range(22))),
+    "split, -2^63": split(-(2**63), bytes(range(22))), "split, refused": split(rest=REFUSED),
+    "split, infinite": split(2**29, b"", shift=127), "split, subnormal": split(bits=bytes(range(7, 29)), shift=-149),
+    **{f"split, image without {i}": split(2**i, bytes(range(i)), 1, i) for i in range(32)},
+    "split, image of 2^64": split(2**63 - 1, bytes(range(31)), 1, 31),
+}  # fmt: skip
+BAD_BLOCKS |= {
+    **{f"split, kind {kind}": split(kind=kind, bits=b"") for kind in (2, 3, 255)},
+    **{f"split, lattice of {i}": split(bits=bytes(22), shift=i) for i in (-(2**63), -(2**16), -150, 128, 2**63 - 1)},
+    **{f"split, image without {i}": split(0, bytes(max(i, 0)), 1, i) for i in (-1, 32, 56, 57)},
+    "split, a byte too few": split(bits=bytes(21)), "split, a byte too many": split(bits=bytes(23)),
+    "split, a byte and no bits": split(-3, b"\0", small=b"\xff"), "split, no small ones": split(-3),
+    "split, small ones missing": split(-3, small=b"\x7f"), "split, small ones behind": split(-3, small=b"\xff\0"),
+    "split, small ones not there": split(small=b"\0"), "split, 34 zeros": split(-3, small=b"\0\0\0\0\xfc\1"),
+    "split, padding of small ones": split(-3, small=small(1, *[0] * 7)[:-1] + b"\xff"),
+    "split, small one cut": split(-3, small=small(*[0] * 7, 33)[:-1]),
+ "split, size too large": split(size=200),
+    "split, size of 2^63": split(size=2**63), "split, on lattice 1": split(rest=predictions(1)),
+    "split, order": ordered(b"\2\0\1", split()), "split, fine": fine(rest=split()), "split, cut": split()[:3],
+    "split, corrected": split(rest=predictions(numbers=ONE_CORRECTION)), "split, bit 6": b"\x47" + split()[1:],
+    "split, refused behind the block": split(rest=predictions(numbers=b"\0\0\1\5\x20some")),
 }  # fmt: skip
 
 
@@ -708,6 +761,26 @@ def test_where_fine_values_may_be():
             assert agree(reseal(header(delta=delta, flags=8, rtol=0.5), made)) is None
         assert agree(reseal(header(delta=0.0), made)) is None
     valid(reseal(header(dtype=3), predictions()))
+
+
+def test_where_split_values_may_be():
+    """All floats have images, those of 32 and 64 bits lattices; whatever the tolerance."""
+    for code, shape in ((1, (8,)), (2, (8,)), (3, (8,)), (4, (8,)), (5, (4,)), (6, (4,))):
+        for out in ({"delta": 0.0}, {}, {"flags": 8, "rtol": 0.5}):
+            valid(reseal(header(shape, code, **out), split(kind=1)))
+    for code, shape, significand in ((1, (8,), 23), (2, (8,), 52), (5, (4,), 23), (6, (4,), 52)):
+        valid(reseal(header(shape, code), split(bits=bytes(significand - 1))))
+    for code in (3, 4):
+        assert agree(reseal(header(dtype=code), split(bits=bytes(9)))) is None
+    for code in (16, 18, 20, 24, 25):
+        assert agree(reseal(header(dtype=code), split(kind=1))) is None
+    for shift in (-961, 961):
+        assert agree(reseal(header(dtype=2), split(bits=bytes(51), shift=shift))) is None
+    for shift in (-960, 960):
+        valid(reseal(header(dtype=2), split(bits=bytes(range(51)), shift=shift)))
+    for code, most in ((2, 56), (3, 15), (4, 15)):
+        valid(reseal(header(dtype=code), split(0, bytes(range(most)), 1, most)))
+        assert agree(reseal(header(dtype=code), split(0, bytes(most + 1), 1, most + 1))) is None
 
 
 @pytest.mark.parametrize("reference", [1, 2, 3])

@@ -400,12 +400,13 @@ static ac_box value_box(const ac_geometry *geometry, const ac_type *type) {
   return box;
 }
 
+enum { SPLIT_HEAD = 24 /* bytes of it, at most */ };
 /* Values predicted on their lattice, with a mask of e->s->bitmap, in at most `most` bytes, or 0. */
 static size_t predicted_by(encoding *e, const ac_mask_rule *rule, const ac_mask *mask, size_t most) {
   const ac_box box = value_box(e->geometry, e->scale->type);
   if (mask->masked == e->n || most < 2) return 0;
   const int is_split = mode_of(e->scale) == AC_MODE_EXACT;
-  ac_left_out left = {e->s->values, (size_t)e->n * e->scale->type->size}; /* nobody has compacted values now */
+  ac_left_out left = {e->s->values, (size_t)e->n * e->scale->type->size, 0}; /* nobody has compacted values now */
   ac_split split;
   uint8_t *bytes;
   uint32_t n_fine;
@@ -416,20 +417,14 @@ static size_t predicted_by(encoding *e, const ac_mask_rule *rule, const ac_mask 
   uint8_t *const before = (uint8_t *)e->s->wide; /* nobody needs it any more */
   ac_writer out = {before, before + (most - 1 - size), 0};
   if (mask->masked) ac_mask_write(&out, mask, rule->size, e->src, &e->geometry->strides, (uint8_t *)e->s->events);
-  if (is_split) {
-    ac_write8(&out, split.kind);
-    ac_write_varint(&out, ac_zigzag(split.shift));
-    ac_write_varint(&out, left.size);
-  } else {
-    left.size = 0;
-  }
-  const size_t head = (size_t)(out.p - before), all = 1 + head + left.size + size;
-  if (out.failed || all > most) return 0;
+  const size_t head = (size_t)(out.p - before), of_split = is_split ? left.size + left.small + SPLIT_HEAD : 0;
+  if (out.failed || 1 + head + of_split + size > most) return 0;
   e->dst[0] = (uint8_t)((is_split ? AC_MODE_SPLIT : AC_MODE_PREDICTED) | (mask->masked ? HAS_MASK : 0) | (n_fine ? HAS_FINE : 0));
   memcpy(e->dst + 1, before, head);
-  memcpy(e->dst + 1 + head, left.bits, left.size);
-  memcpy(e->dst + 1 + head + left.size, bytes, size);
-  return all;
+  ac_writer rest = {e->dst + 1 + head, e->end, 0};
+  if (is_split) ac_split_write_all(&rest, &split, &left);
+  memcpy(rest.p, bytes, size);
+  return (size_t)(rest.p - e->dst) + size;
 }
 
 enum { TRIES_ALL = 7 /* from this level on: whatever a glance says */ };
@@ -567,18 +562,6 @@ static int read_head(ac_reader *in, const ac_scale *scale, const ac_geometry *ge
   }
 }
 
-/* What stands before the field of a split block. */
-static int read_split(ac_reader *in, const ac_type *type, ac_split *split, ac_split_reader *reader) {
-  split->kind = ac_read8(in);
-  const int64_t shift = ac_unzigzag(ac_read_varint(in));
-  split->shift = (int16_t)shift;
-  *reader = (ac_split_reader){.split = split, .type = type, .size = ac_read_varint(in)};
-  if (in->failed || shift != split->shift || !ac_split_valid(split, type) || reader->size > ac_remaining(in)) return AC_E_FORMAT;
-  reader->bits = in->p;
-  in->p += reader->size;
-  return AC_OK;
-}
-
 /* `moved`: values do not stand where they do in the array. */
 static int read_values(ac_reader *in, const ac_scale *scale, const ac_strides *strides, int mode, uint32_t n, int moved,
                        ac_decode_scratch *s, uint8_t *dst) {
@@ -614,7 +597,7 @@ int ac_block_decode(const ac_scale *scale, const ac_geometry *geometry, const ui
     const ac_box box = value_box(geometry, scale->type);
     ac_split split;
     ac_split_reader reader;
-    if (mode == AC_MODE_SPLIT) error = read_split(&in, scale->type, &split, &reader);
+    if (mode == AC_MODE_SPLIT && !ac_split_open(&in, scale->type, &split, &reader)) error = AC_E_FORMAT;
     if (!error) error = ac_field_read(&in, scale, &box, n, &mask, mode == AC_MODE_SPLIT ? &reader : NULL, s, dst);
     if (!error && mask.masked) ac_mask_put(&mask, value, mask.n_patterns > 1 ? s->which : NULL, dst);
   } else if (!error && order.kind) {
@@ -657,7 +640,7 @@ int ac_block_inspect(const ac_scale *scale, const ac_geometry *geometry, const u
     const ac_box box = value_box(geometry, scale->type);
     ac_split split;
     ac_split_reader reader;
-    if (mode == AC_MODE_SPLIT && read_split(&in, scale->type, &split, &reader)) return AC_E_FORMAT;
+    if (mode == AC_MODE_SPLIT && !ac_split_open(&in, scale->type, &split, &reader)) return AC_E_FORMAT;
     return ac_field_inspect(&in, scale, &box, geometry->n, mode == AC_MODE_SPLIT, info) ? AC_E_FORMAT : AC_OK;
   }
   ac_section section;

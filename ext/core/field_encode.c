@@ -250,8 +250,8 @@ size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *val
   f.contexts.lanes = tuning->lanes ? tuning->lanes : lanes_of_bytes(o.bits / 8);
   uint32_t n_refused = 0;
   if (!whole) n_refused = ac_field_refuse(f.fold, scale, values, o.r, n, m.known, s->index);
-  else if (split) left->size = ac_split_write(split, type, originals, n, m.known, left->bits, left->size, s->index, &n_refused);
-  if (n_refused > n / 8 || (split && left->size >= most)) return 0;
+  else if (split && !ac_split_write(split, type, originals, n, m.known, left, s->index, &n_refused)) return 0;
+  if (n_refused > n / 8) return 0;
   *bytes = (uint8_t *)m.integers; /* nobody needs them any more */
   if (most > 4 * (size_t)n) most = 4 * (size_t)n;
   ac_writer out = {*bytes, *bytes + most, 0};

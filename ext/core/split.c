@@ -11,7 +11,7 @@
 #include "../simd/kernels.h"
 
 /* Bits of a value that are left out, with seven before them, are in one word. */
-enum { PIECE = 1024, MOST_SPAN = 1 << 30, MOST_LEFT_OUT = 56 };
+enum { PIECE = 1024, MOST_SPAN = 1 << 30, MOST_LEFT_OUT = 56, MOST_EXPONENT = 28 /* of integers */ };
 
 /* Exponents of the lattice that scaling reaches without a subnormal factor. */
 static int least_shift(const ac_type *type) { return type->size == 8 ? -960 : -149; }
@@ -23,11 +23,16 @@ int ac_split_valid(const ac_split *split, const ac_type *type) {
   return split->kind == AC_SPLIT_LATTICE && type->size >= 4 && split->shift >= least_shift(type) && split->shift <= most_shift(type);
 }
 
+/* Codes of small values begin with so many zeros: a positive zero; or octaves below 2^(shift - 1), and one more (then a sign and the
+ * significand follow); or all bits do. */
+enum { POSITIVE_ZERO = 0, LAST_OCTAVE = 32, ALL_BITS = 33, SMALL_BITS = 4 /* beside the significand, on average */ };
+
 /* ---- of a piece ---- */
 typedef struct {
   int64_t k[PIECE];
   uint64_t bits[PIECE]; /* that are left out */
   uint8_t width[PIECE]; /* and how many */
+  uint8_t lost[PIECE];  /* is it less than the lattice has? */
 } piece;
 
 /* log2 of k > 0, rounded down: the exponent of a double. */
@@ -68,6 +73,7 @@ static void split_lattice(const ac_split *split, const ac_type *type, const void
     p->bits[j] = drop > 0 && drop < 64 ? m & (((uint64_t)1 << drop) - 1) : 0;
     const int64_t k = (int64_t)(a < (uint64_t)1 << 62 ? a : (uint64_t)1 << 62);
     p->k[j] = bits & sign_bit ? -k : k;
+    p->lost[j] = !k && bits;
   }
 }
 
@@ -137,7 +143,8 @@ int ac_split_finest(unsigned kind, const ac_type *type, const void *values, uint
     if (!(masked[j] & 1) && bits > largest) largest = bits;
   }
   const int exponent = (int)(largest >> significand) - (int)type->most / 2; /* |x| < 2^(exponent + 1) */
-  split->shift = (int16_t)(exponent + 1 - 29);
+  /* no finer than the largest values are */
+  split->shift = (int16_t)(exponent - (int)(significand < MOST_EXPONENT ? significand : MOST_EXPONENT));
   if (split->shift < least_shift(type)) split->shift = (int16_t)least_shift(type);
   return largest && ac_split_valid(split, type);
 }
@@ -162,6 +169,7 @@ int ac_split_take(const ac_split *split, const ac_type *type, const void *values
       }
       widths(split, type, masked + from, m, &p);
       for (uint32_t j = 0; j < m; j++) bits += p.width[j];
+      for (uint32_t j = 0; j < m && split->kind == AC_SPLIT_LATTICE; j++) bits += p.lost[j] & !(masked[from + j] & 1) ? SMALL_BITS + type->significand : 0;
     }
     if (least > most || (uint64_t)most - (uint64_t)least >= MOST_SPAN) return 0;
     *base = (int64_t)((uint64_t)least + ((uint64_t)most - (uint64_t)least) / 2);
@@ -170,38 +178,131 @@ int ac_split_take(const ac_split *split, const ac_type *type, const void *values
   return 1;
 }
 
-size_t ac_split_write(const ac_split *split, const ac_type *type, const void *values, uint32_t n, const uint8_t *masked, uint8_t *bits, size_t room,
-                      uint32_t *refused, uint32_t *n_refused) {
+/* ---- small values ---- */
+static void write_wide(ac_bitwriter *b, uint64_t v, unsigned n) {
+  ac_write_bits(b, (uint32_t)(v & (n < 32 ? (1u << n) - 1 : UINT32_MAX)), n < 32 ? n : 32);
+  if (n > 32) ac_write_bits(b, (uint32_t)(v >> 32), n - 32);
+}
+
+static uint64_t read_wide(ac_bitreader *b, unsigned n) {
+  const uint64_t low = ac_read_bits(b, n < 32 ? n : 32);
+  return n > 32 ? low | (uint64_t)ac_read_bits(b, n - 32) << 32 : low;
+}
+
+static void write_small(ac_bitwriter *b, const ac_split *split, const ac_type *type, uint64_t bits) {
+  const unsigned significand = type->significand, width = 8 * type->size;
+  const uint64_t negative = bits >> (width - 1), magnitude = bits & ~(negative << (width - 1));
+  const int exponent = (int)(magnitude >> significand) - (int)type->most / 2, octave = split->shift - exponent;
+  if (!bits) {
+    ac_write_zeros(b, POSITIVE_ZERO);
+  } else if (magnitude >> significand && octave > 0 && octave <= LAST_OCTAVE) {
+    ac_write_zeros(b, (uint32_t)octave);
+    ac_write_bits(b, (uint32_t)negative, 1);
+    write_wide(b, magnitude & (((uint64_t)1 << significand) - 1), significand);
+  } else {
+    ac_write_zeros(b, ALL_BITS);
+    write_wide(b, bits, width);
+  }
+}
+
+static void read_small(ac_bitreader *b, const ac_split *split, const ac_type *type, uint8_t *value) {
+  const unsigned significand = type->significand;
+  const uint32_t zeros = ac_read_zeros(b, ALL_BITS);
+  if (zeros == POSITIVE_ZERO || b->bytes->failed) {
+    memset(value, 0, type->size);
+  } else if (zeros == ALL_BITS) {
+    const uint64_t bits = read_wide(b, 8 * type->size);
+    memcpy(value, &bits, type->size);
+  } else {
+    const uint32_t negative = ac_read_bits(b, 1);
+    const double m = (double)(int64_t)(read_wide(b, significand) | (uint64_t)1 << significand);
+    const union {
+      uint64_t bits;
+      double d;
+    } scale = {(uint64_t)(1023 + split->shift - (int)zeros - (int)significand) << 52};
+    const double x = (negative ? -m : m) * scale.d;
+    const float single = (float)x;
+    if (type->size == 4) memcpy(value, &single, 4);
+    else memcpy(value, &x, 8);
+  }
+}
+
+int ac_split_write(const ac_split *split, const ac_type *type, const void *values, uint32_t n, const uint8_t *masked, ac_left_out *left,
+                   uint32_t *refused, uint32_t *n_refused) {
+  const unsigned size = type->size;
   piece p;
-  uint8_t again[PIECE * sizeof(uint64_t)], *to = bits;
+  uint8_t again[PIECE * sizeof(uint64_t)], *to = left->bits, *const end = left->bits + left->size;
   uint64_t some = 0; /* bits that are not written yet: `filled` of them, below 8 */
   unsigned filled = 0;
   *n_refused = 0;
   for (uint32_t from = 0; from < n; from += PIECE) {
     const uint32_t m = n - from < PIECE ? n - from : PIECE;
-    const uint8_t *const at = (const uint8_t *)values + (size_t)from * type->size;
-    if (room - (size_t)(to - bits) < PIECE * sizeof(uint64_t) + 8) return SIZE_MAX;
+    const uint8_t *const at = (const uint8_t *)values + (size_t)from * size;
+    if ((size_t)(end - to) < PIECE * sizeof(uint64_t) + 8) return 0;
     split_piece(split, type, at, m, &p);
     widths(split, type, masked + from, m, &p);
     for (uint32_t j = 0; j < m; j++) {
-      const uint64_t mask = ((uint64_t)1 << p.width[j]) - 1;
-      p.bits[j] &= mask;
+      p.bits[j] &= ((uint64_t)1 << p.width[j]) - 1;
       some |= p.bits[j] << filled;
-      filled += p.width[j]; /* at most 52 + 7 */
+      filled += p.width[j];
       ac_store64(to, some);
       to += filled / 8;
       some >>= filled & ~7u;
       filled &= 7;
     }
     join_piece(split, type, &p, m, again);
-    if (!memcmp(again, at, (size_t)m * type->size)) continue;
-    for (uint32_t j = 0; j < m; j++)
-      if (!(masked[from + j] & 1) && memcmp(again + (size_t)j * type->size, at + (size_t)j * type->size, type->size)) refused[(*n_refused)++] = from + j;
+    if (!memcmp(again, at, (size_t)m * size)) continue;
+    for (uint32_t j = 0; j < m; j++) {
+      if (masked[from + j] & 1 || !memcmp(again + (size_t)j * size, at + (size_t)j * size, size)) continue;
+      if (split->kind == AC_SPLIT_IMAGE || p.k[j]) refused[(*n_refused)++] = from + j; /* others are small */
+    }
   }
-  return (size_t)(to - bits) + (filled > 0);
+  to += filled > 0;
+  ac_writer out = {to, end, 0};
+  ac_bitwriter codes = {&out, 0, 0};
+  for (uint32_t from = 0; from < n && split->kind == AC_SPLIT_LATTICE; from += PIECE) {
+    const uint32_t m = n - from < PIECE ? n - from : PIECE;
+    const uint8_t *const at = (const uint8_t *)values + (size_t)from * size;
+    split_piece(split, type, at, m, &p);
+    for (uint32_t j = 0; j < m; j++)
+      if (!p.k[j] && !(masked[from + j] & 1)) write_small(&codes, split, type, ac_load_bits(at + (size_t)j * size, size));
+  }
+  ac_flush_bits(&codes);
+  left->size = (size_t)(to - left->bits);
+  left->small = (size_t)(out.p - to);
+  return !out.failed;
+}
+
+void ac_split_write_all(ac_writer *out, const ac_split *split, const ac_left_out *left) {
+  ac_write8(out, split->kind);
+  ac_write_varint(out, ac_zigzag(split->shift));
+  ac_write_varint(out, left->size);
+  if (split->kind == AC_SPLIT_LATTICE) ac_write_varint(out, left->small);
+  uint8_t *const to = ac_give(out, left->size + left->small);
+  if (to) memcpy(to, left->bits, left->size + left->small);
 }
 
 /* ---- decoder ---- */
+int ac_split_open(ac_reader *in, const ac_type *type, ac_split *split, ac_split_reader *r) {
+  split->kind = ac_read8(in);
+  const int64_t shift = ac_unzigzag(ac_read_varint(in));
+  split->shift = (int16_t)shift;
+  *r = (ac_split_reader){.split = split, .type = type, .size = ac_read_varint(in)};
+  if (in->failed || shift != split->shift || !ac_split_valid(split, type)) return 0;
+  const uint64_t small = split->kind == AC_SPLIT_LATTICE ? ac_read_varint(in) : 0;
+  if (in->failed || r->size > ac_remaining(in) || small > ac_remaining(in) - r->size) return 0;
+  r->bits = in->p;
+  r->small = (ac_reader){in->p + r->size, in->p + r->size + small, 0};
+  in->p = r->small.end;
+  r->codes = (ac_bitreader){&r->small, 0, 0};
+  return 1;
+}
+
+int ac_split_ended(ac_split_reader *r) {
+  ac_end_bits(&r->codes);
+  return !r->failed && (r->bit + 7) / 8 == r->size && !r->small.failed && !ac_remaining(&r->small);
+}
+
 void ac_split_put(ac_split_reader *r, int64_t base, const int32_t *k, uint32_t at, uint32_t n, void *values) {
   piece p;
   uint8_t copy[PIECE * sizeof(uint64_t) + 8];
@@ -229,6 +330,15 @@ void ac_split_put(ac_split_reader *r, int64_t base, const int32_t *k, uint32_t a
       }
       r->bit += bits;
     }
-    join_piece(r->split, r->type, &p, m, (uint8_t *)values + (size_t)from * r->type->size);
+    uint8_t *const to = (uint8_t *)values + (size_t)from * r->type->size;
+    if (r->split->kind == AC_SPLIT_LATTICE) {
+      uint32_t zeros = 0;
+      for (uint32_t j = 0; j < m; j++) zeros += (int32_t)p.k[j] == 0;
+      join_piece(r->split, r->type, &p, m, to);
+      for (uint32_t j = 0; j < m && zeros; j++)
+        if ((int32_t)p.k[j] == 0 && !(r->masked && r->masked[at + from + j] & 1)) read_small(&r->codes, r->split, r->type, to + (size_t)j * r->type->size);
+    } else {
+      join_piece(r->split, r->type, &p, m, to);
+    }
   }
 }

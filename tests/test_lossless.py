@@ -1,0 +1,119 @@
+"""Floats without loss: every bit comes back, and fields are smaller for being predicted."""
+
+import numpy as np
+import pytest
+from arrays import bits, payload_nans
+from test_fields import field
+
+from arraycodec import decode, encode, inspect
+from arraycodec.codec import decode_range
+
+FLOATS = ["f4", "f8", ">f4", ">f8", "f2", "c8", "c16"]
+
+
+def smooth(shape, dtype, seed=0):
+    x = 100 * field(shape, seed, 1e-3)
+    return (x + 1j * x[::-1] if np.dtype(dtype).kind == "c" else x).astype(dtype)
+
+
+def check(x, **parameters):
+    """The chunk of an array, which is decoded to the same bits."""
+    chunk = encode(x, 0, **parameters)
+    y = decode(chunk)
+    assert y.dtype == x.dtype and y.shape == x.shape and np.array_equal(bits(y), bits(x))
+    return chunk
+
+
+def modes(chunk):
+    return {block.mode for block in inspect(chunk).blocks}
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("level", range(1, 10))
+def test_fields(dtype, level):
+    x = smooth((30, 40, 50), dtype, level)
+    chunk = check(x, level=level)
+    assert modes(chunk) == {"split"} or np.dtype(dtype).itemsize == 2
+    assert len(chunk) < len(check(x, level=level, predictor="none"))
+
+
+@pytest.mark.parametrize("shape", [(20000,), (150, 200), (20, 30, 40), (5, 16, 17, 18), (2, 3, 4, 20, 30)])
+@pytest.mark.parametrize("predictor", ["auto", "lorenzo", "interpolation", "linear"])
+def test_shapes_and_predictors(shape, predictor):
+    x = smooth(shape, "f4", len(shape))
+    check(x, predictor=predictor)
+    check(np.asfortranarray(x), predictor=predictor, level=2)
+    check(x, predictor=predictor, box_len=5000) if x.ndim > 1 else check(x, predictor=predictor, block_len=5000)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "f2"])
+def test_what_lattices_have_not(dtype):
+    """Negative zeros, subnormals, NaN with payloads and infinities among the values of a field."""
+    x = smooth((60, 70), dtype)
+    rng = np.random.default_rng(1)
+    some = rng.choice(x.size, 60, replace=False)
+    tiny = np.finfo(dtype).smallest_subnormal
+    x.ravel()[some] = np.resize(np.array([-0.0, 0.0, tiny, -tiny, 7 * tiny, np.inf, -np.inf], dtype), 60)
+    nans = payload_nans(dtype)
+    x.ravel()[some[:20]] = np.resize(nans, 20)
+    for level in (1, 5, 9):
+        check(x, level=level)
+        check(np.asfortranarray(x), level=level)
+
+
+@pytest.mark.parametrize("scale", [1e-42, 1e-38, 1e-30, 1e30, 1e36])
+def test_any_scale(scale):
+    """Where values are subnormal, and where they are nearly infinite."""
+    x = (smooth((70, 80), "f8") * scale).astype("f4")
+    check(x)
+    with np.errstate(over="ignore"):
+        check(np.ldexp(smooth((70, 80), "f8"), int(np.log2(scale) * 8)))
+
+
+def test_scales_of_many_octaves():
+    """Logarithms are smooth, values are not: images."""
+    x = np.exp(8 * field((90, 100), 3, 1e-4))
+    chunk = check(x)
+    assert modes(chunk) == {"split"}
+    check(x.astype("f4"))
+
+
+def test_zeros_are_masked():
+    x = smooth((80, 90), "f4")
+    x[x < 0] = 0
+    chunk = check(x)
+    assert inspect(chunk).masked == np.count_nonzero(x == 0)
+    check(-x)
+
+
+def test_small_values():
+    """What the lattice has not: zeros, one of them negative, and values far below its step."""
+    x = smooth((80, 90), "f4") + np.float32(1000)
+    x[::40, ::40] = [[-0.0, 0.0, 1e-3], [1e-9, -1e-4, 1e-41]]
+    chunk = check(x)
+    assert modes(chunk) == {"split"} and inspect(chunk).blocks[0].raw_exceptions == 0
+
+
+def test_what_is_not_predictable():
+    """Noise stays what it was: no level spends bytes on its prediction."""
+    x = np.random.default_rng(5).normal(size=(200, 300)).astype("f4")
+    chunk = check(x)
+    assert modes(chunk) == {"exact"} and chunk == check(x, predictor="none")
+
+
+def test_rewritten_in_parts():
+    """Whatever is written again with others, it is the same."""
+    x, rng = smooth((40, 50, 60), "f4"), np.random.default_rng(6)
+    y = x.copy()
+    for _ in range(5):
+        part = tuple(slice(a, a + 9) for a in rng.integers(0, 30, 3))
+        x[part] = y[part] = rng.normal(size=y[part].shape)
+        y = decode(encode(y, 0))
+    assert np.array_equal(bits(x), bits(y))
+
+
+def test_ranges_of_a_chunk():
+    x = smooth((30, 60, 70), "f4")
+    chunk = check(x, box_len=9000)
+    for first, count in ((0, 1), (5000, 70), (77777, 30000)):
+        assert np.array_equal(bits(decode_range(chunk, first, count)), bits(x.ravel()[first : first + count]))
