@@ -405,7 +405,7 @@ enum { SPLIT_HEAD = 24 /* bytes of it, at most */ };
 static size_t predicted_by(encoding *e, const ac_mask_rule *rule, const ac_mask *mask, size_t most) {
   const ac_box box = value_box(e->geometry, e->scale->type);
   if (mask->masked == e->n || most < 2) return 0;
-  const int is_split = mode_of(e->scale) == AC_MODE_EXACT;
+  const int is_split = e->scale->type->kind == AC_KIND_FLOAT && mode_of(e->scale) == AC_MODE_EXACT;
   ac_left_out left = {e->s->values, (size_t)e->n * e->scale->type->size, 0}; /* nobody has compacted values now */
   ac_split split;
   uint8_t *bytes;
