@@ -807,6 +807,71 @@ static void start_with(void *out, const void *before, size_t size) {
     else add_to_hash(out, size);                                 \
   }
 
+/* Floats as integers, and what these leave out, and back: what is neither small nor subnormal comes back. */
+static void test_parts(uint32_t n, unsigned size) {
+  const int wide = size == 8, most = wide ? 100 : 30, shift = (int)below(2 * (unsigned)most) - most, significand = wide ? 52 : 23;
+  DOING("parts n=%u size=%u shift=%d", n, size, shift);
+  uint8_t *const x = take(VALUES, 0, (size_t)n * size);
+  for (uint32_t i = 0; i < n; i++) {
+    const double u = uniform();
+    double v = u * power(shift + (int)below(30));
+    const float f = (float)v;
+    if (!below(8)) v = (double)f;
+    if (!below(16)) v = 0;
+    if (wide) memcpy(x + 8 * (size_t)i, &v, 8);
+    else memcpy(x + 4 * (size_t)i, &f, 4);
+    if (!below(16)) x[(i + 1) * (size_t)size - 1] ^= 0x80;
+  }
+  const size_t room = 16 * (size_t)n; /* of bits left out, integers, and what is lost */
+  ON_EVERY_TABLE("part", room, NULL, part[wide](x, shift, n, (int32_t *)out + 2 * (size_t)n, out, (uint8_t *)out + 12 * (size_t)n))
+  const uint64_t *const bits = (const uint64_t *)(const void *)buffers[OUT][0].data;
+  int32_t *const k = take(ROW, 0, 4 * (size_t)n);
+  memcpy(k, bits + n, 4 * (size_t)n);
+  uint64_t *const left = take(ROW + 1, 0, 8 * (size_t)n);
+  memcpy(left, bits, 8 * (size_t)n);
+  uint8_t *const lost = take(ROW + 2, 0, n);
+  memcpy(lost, (const uint8_t *)bits + 12 * (size_t)n, n);
+  for (uint32_t i = 0; i < n; i++) { /* and some that no float has */
+    if (below(32)) continue;
+    k[i] = (int32_t)rnd();
+    left[i] = 0;
+  }
+  ON_EVERY_TABLE("widths", n, NULL, widths(k, (unsigned)significand, n, out))
+  uint8_t *const width = take(ROW + 3, 0, n);
+  memcpy(width, buffers[OUT][0].data, n);
+  uint64_t all = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    const uint32_t a = k[i] < 0 ? 0u - (uint32_t)k[i] : (uint32_t)k[i];
+    const int e = (int)ac_bit_length(a) - 1;
+    if (width[i] != (a == 0 || e > significand ? 0 : significand - e)) fail("width", i);
+    left[i] &= (1ull << width[i]) - 1;
+    all += width[i];
+  }
+  ON_EVERY_TABLE("unpart", (size_t)n * size, NULL, unpart[wide](k, left, width, shift, n, out))
+  for (uint32_t i = 0; i < n; i++) {
+    uint64_t is = 0, was = 0;
+    memcpy(&is, buffers[OUT][0].data + (size_t)i * size, size);
+    memcpy(&was, x + (size_t)i * size, size);
+    if (lost[i] || !k[i] || k[i] >= 1 << 30 || k[i] <= -(1 << 30)) continue;
+    const double v = wide ? *(double *)(void *)(x + 8 * (size_t)i) : (double)*(float *)(void *)(x + 4 * (size_t)i);
+    if (fabs(v) < power(shift) || k[i] != (int32_t)(v / power(shift))) continue; /* another one */
+    if (is != was) fail("not the value that was split", i);
+  }
+
+  const uint64_t first = below(8);
+  uint8_t *const packed = take(CODED, 0, (size_t)((first + all) / 8 + 9));
+  memset(packed, 0xa5, (size_t)((first + all) / 8 + 9));
+  uint64_t at = first;
+  for (uint32_t i = 0; i < n; i++)
+    for (unsigned b = 0; b < width[i]; b++, at++) {
+      const uint8_t bit = (uint8_t)(1u << (at & 7));
+      packed[at / 8] = (uint8_t)(left[i] >> b & 1 ? packed[at / 8] | bit : packed[at / 8] & ~bit);
+    }
+  ON_EVERY_TABLE("fields", 8 * (size_t)n, NULL, fields(packed, first, width, n, out))
+  for (uint32_t i = 0; i < n; i++)
+    if (((const uint64_t *)(const void *)buffers[OUT][0].data)[i] != left[i]) fail("field", i);
+}
+
 static void test_rows(uint32_t n) {
   DOING("rows n=%u", n);
   const int32_t *const a = make_row(ROW, n), *const b = make_row(ROW + 1, n), *const c = make_row(ROW + 2, n);
@@ -1526,6 +1591,7 @@ int main(int argc, char **argv) {
     alignment = below(64);
     const uint32_t n = i < 300 ? 1 + i : 1 + below(rnd() & 1 ? 300 : 70);
     test_rows(n);
+    test_parts(n, i & 1 ? 8 : 4);
     test_scale(n);
     test_belongs(n, i & 1);
     test_halves(n, 4);

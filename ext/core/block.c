@@ -408,10 +408,11 @@ static size_t predicted_by(encoding *e, const ac_mask_rule *rule, const ac_mask 
   const int is_split = e->scale->type->kind == AC_KIND_FLOAT && mode_of(e->scale) == AC_MODE_EXACT;
   ac_left_out left = {e->s->values, (size_t)e->n * e->scale->type->size, 0}; /* nobody has compacted values now */
   ac_split split;
+  ac_field field;
   uint8_t *bytes;
   uint32_t n_fine;
-  if (is_split && !ac_field_choose_split(e->scale->type, &box, e->src, e->n, mask, e->tuning, e->s, &split)) return 0;
-  const size_t size = ac_field_encode(e->scale, &box, e->src, e->n, mask, is_split ? &split : NULL, &left, e->tuning, e->s, &bytes, most - 1, &n_fine);
+  if (is_split && !ac_field_choose_split(e->scale->type, &box, e->src, e->n, mask, e->tuning, e->s, &split, &field)) return 0;
+  const size_t size = ac_field_encode(e->scale, &box, e->src, e->n, mask, is_split ? &split : NULL, is_split ? &field : NULL, &left, e->tuning, e->s, &bytes, most - 1, &n_fine);
   if (!size || size >= most) return 0;
   /* what may have been written before stays until this is known to be smaller */
   uint8_t *const before = (uint8_t *)e->s->wide; /* nobody needs it any more */

@@ -1,20 +1,20 @@
 /* field.h: a block of predicted values: lattice, predictor, contexts, residuals. */
 #ifndef AC_FIELD_H
 #define AC_FIELD_H
-#include "contexts.h"
-#include "fine.h"
+#include "field_head.h"
 #include "mask.h"
 #include "split.h"
 
 /* Encode n values, of which those are left out that the mask has.  If `split` is not NULL it makes
- * integers of them, and the bits that these leave out go to left->bits, for which there is room for left->size bytes.  Returns the size, and in *bytes where they are (in
+ * integers of them, and the bits that these leave out go to left->bits, for which there is room for left->size bytes; the predictor is chosen, unless
+ * it was.  Returns the size, and in *bytes where they are (in
  * scratch); 0 if it would be more than `most`.  The first bytes are a list of fine values if *n_fine is not 0. */
 size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_mask *mask, const ac_split *split,
-                       ac_left_out *left, const ac_tuning *tuning, ac_encode_scratch *s, uint8_t **bytes, size_t most, uint32_t *n_fine);
+                       const ac_field *chosen, ac_left_out *left, const ac_tuning *tuning, ac_encode_scratch *s, uint8_t **bytes, size_t most, uint32_t *n_fine);
 
-/* The split by which floats are smallest without loss, about; 0 if there is none. */
+/* The split by which floats are smallest without loss, about, and the predictor for it; 0 if there is none. */
 int ac_field_choose_split(const ac_type *type, const ac_box *box, const void *values, uint32_t n, const ac_mask *mask, const ac_tuning *tuning,
-                          ac_encode_scratch *s, ac_split *split);
+                          ac_encode_scratch *s, ac_split *split, ac_field *field);
 
 /* All n values, but for those that the mask has; if `split` is not NULL, by what it reads beside their integers. */
 int ac_field_read(ac_reader *in, const ac_scale *scale, const ac_box *box, uint32_t n, const ac_mask *mask, ac_split_reader *split,

@@ -409,27 +409,43 @@ ac_outcome ac_field_attempt(ac_field *f, const ac_box *box, const ac_tuning *tun
 /* Smaller tables are faster to look up; the more bits values take, the less they cost (measured: 0.1 % at a bit a value). */
 static uint8_t prob_bits_for(double bits) { return bits < 0.5 ? AC_MAX_PROB_BITS : bits < 1.5 ? AC_MAX_PROB_BITS - 1 : AC_MAX_PROB_BITS - 2; }
 
+static sample sample_in(const ac_encode_scratch *s, const ac_room *m, const ac_tuning *tuning) {
+  /* samples are where the whole will be; residuals have no use for their room while predictors are weighed */
+  return (sample){.tuning = tuning, .room = m, .integers = m->integers, .known = s->tokens,
+                  .blurred = (int32_t *)m->spans, .finer = (int32_t *)m->corrected, .there = m->v};
+}
+
+/* A sample of n values on the lattice of a fold; 0 if that is not for them. */
+static int sample_of(sample *v, unsigned fold, const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_encode_scratch *s) {
+  const unsigned level = ac_level(v->tuning), long_rows = v->tuning->predictor == AC_PREDICTOR_LINEAR ? 8 : 1;
+  const uint32_t most = level == AC_MAX_LEVEL ? n : level >= LONG_LEVEL ? LARGE_SAMPLE : n / PART > LEAST_SAMPLE ? n / PART : LEAST_SAMPLE;
+  uint8_t *const some = (uint8_t *)s->wide;
+  uint8_t masked = 0;
+  for (uint32_t i = 0; i < n; i++) masked |= v->room->known[i];
+  v->fold = fold;
+  v->n = take_sample(most, box, masked & AC_MASKED, long_rows, &v->box, scale->type->size, values, v->room->known, some, s->tokens);
+  return ac_field_quantize(fold, scale, some, v->n, v->room->integers, s->tokens);
+}
+
+double ac_field_estimate(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_tuning *tuning,
+                         const ac_encode_scratch *s, const ac_room *m, const ac_field *field) {
+  sample v = sample_in(s, m, tuning);
+  ac_field f;
+  if (!sample_of(&v, field->fold, scale, box, values, n, s) || !for_whole(field, &v.box, &f)) return 1e300;
+  return attempt_sample(&v, &f) / v.n;
+}
+
 int ac_field_choose(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_tuning *tuning,
                     unsigned folds, const ac_encode_scratch *s, const ac_room *m, ac_field *field, double *bits) {
   enum { FEW_BITS = 5 /* values to a bit */ };
-  const unsigned level = ac_level(tuning), any = tuning->predictor == AC_PREDICTOR_AUTO;
-  const unsigned size = scale->type->size, most = CANDIDATES[level];
-  const uint32_t of_sample = level == AC_MAX_LEVEL ? n : level >= LONG_LEVEL ? LARGE_SAMPLE : n / PART > LEAST_SAMPLE ? n / PART : LEAST_SAMPLE;
-  /* samples are where the whole will be; residuals have no use for their room while predictors are weighed */
-  sample v = {.tuning = tuning, .room = m, .integers = m->integers, .known = s->tokens,
-              .blurred = (int32_t *)m->spans, .finer = (int32_t *)m->corrected, .there = m->v};
-  uint8_t *const some = (uint8_t *)s->wide;
+  const unsigned level = ac_level(tuning), any = tuning->predictor == AC_PREDICTOR_AUTO, most = CANDIDATES[level];
+  sample v = sample_in(s, m, tuning);
   candidate best = {.bits = 1e300};
-  const unsigned long_rows = tuning->predictor == AC_PREDICTOR_LINEAR ? 8 : 1;
   const int fine = level > AC_MIN_LEVEL || tuning->predictor == AC_PREDICTOR_LINEAR;
   unsigned finest = 0;
-  uint8_t masked = 0;
-  for (uint32_t i = 0; i < n; i++) masked |= m->known[i];
   for (unsigned fold = folds; fold-- > 0;) {
     if (ac_fold_limit(scale->type->dtype, fold) == 0 || (fold && (finest || !fine))) continue; /* the finest that they are on */
-    v.fold = fold;
-    v.n = take_sample(of_sample, box, masked, long_rows, &v.box, size, values, m->known, some, s->tokens);
-    if (!ac_field_quantize(fold, scale, some, v.n, m->integers, s->tokens)) continue;
+    if (!sample_of(&v, fold, scale, box, values, n, s)) continue;
     if (fold > finest) finest = fold;
     candidate list[MOST_CANDIDATES];
     unsigned n_list = 0;

@@ -8,6 +8,10 @@
 int ac_field_choose(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_tuning *tuning,
                     unsigned folds, const ac_encode_scratch *s, const ac_room *room, ac_field *field, double *bits);
 
+/* What a predictor that was chosen for other values takes for a value of these, about: on the same sample. */
+double ac_field_estimate(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_tuning *tuning,
+                         const ac_encode_scratch *s, const ac_room *room, const ac_field *field);
+
 /* Attempt all values, which are in memory order in the room, with rules that may be better for them than those of the sample. */
 ac_outcome ac_field_attempt(ac_field *field, const ac_box *box, const ac_tuning *tuning, uint32_t n, const ac_room *room);
 #endif

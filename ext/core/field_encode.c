@@ -181,6 +181,12 @@ static uint8_t lanes_of_bytes(double bytes) {
   return bytes > 24 << 10 ? 64 : bytes > 6 << 10 ? 32 : bytes > 2 << 10 ? 16 : bytes > 512 ? 8 : 4;
 }
 
+/* What is known of values before they are on a lattice. */
+static void know(const ac_mask *mask, uint32_t n, uint8_t *known) {
+  if (mask->masked) ac_mask_bytes(mask, known); /* 1: AC_MASKED */
+  else memset(known, 0, n);
+}
+
 /* Values as they are predicted: integers, and what splits make of floats, are others then, from a base on, of a scale of their own. */
 typedef struct {
   const ac_scale *scale;
@@ -189,13 +195,12 @@ typedef struct {
   ac_scale integers;
 } prepared;
 
-/* And what is known of them before they are on a lattice.  0 if integers are too far apart. */
+/* And what is known of them.  0 if integers are too far apart. */
 static int prepare(const ac_scale *scale, const void *values, uint32_t n, const ac_mask *mask, const ac_split *split, const ac_room *m, prepared *p,
                    double *left_out) {
   int32_t *const integers = (int32_t *)m->corrected; /* of which there are none then */
   *p = (prepared){scale, values, 0, {.type = ac_type_of(AC_INT32)}};
-  if (mask->masked) ac_mask_bytes(mask, m->known); /* 1: AC_MASKED */
-  else memset(m->known, 0, n);
+  know(mask, n, m->known);
   if (!split && scale->type->kind == AC_KIND_FLOAT) return 1;
   p->scale = &p->integers;
   p->values = integers;
@@ -204,31 +209,32 @@ static int prepare(const ac_scale *scale, const void *values, uint32_t n, const 
 }
 
 int ac_field_choose_split(const ac_type *type, const ac_box *box, const void *values, uint32_t n, const ac_mask *mask, const ac_tuning *tuning,
-                          ac_encode_scratch *s, ac_split *split) {
+                          ac_encode_scratch *s, ac_split *split, ac_field *field) {
+  enum { THOROUGH = 7 /* from this level on: whatever is estimated first */ };
   const double residuals = 6.5; /* bits of what is left of predictions: more tell nothing of the next ones */
   const ac_room m = ac_room_in(s, n);
   const ac_scale scale = {.type = type};
-  double least = 1e300;
+  double least = 1e300, bits = 0;
   for (unsigned kind = 0; kind < AC_SPLITS; kind++) {
     ac_split finest;
     prepared p;
     ac_field f;
-    double bits, left_out;
-    if (mask->masked) ac_mask_bytes(mask, m.known);
-    else memset(m.known, 0, n);
-    if (!ac_split_finest(kind, type, values, n, m.known, &finest)) continue;
-    if (!prepare(&scale, values, n, mask, &finest, &m, &p, &left_out)) continue;
-    if (!ac_field_choose(p.scale, box, p.values, n, tuning, 1, s, &m, &f, &bits)) continue;
-    if (bits + left_out >= least) continue;
-    least = bits + left_out;
+    double these, left_out;
+    know(mask, n, m.known);
+    if (!ac_split_finest(kind, type, values, n, m.known, &finest) || !prepare(&scale, values, n, mask, &finest, &m, &p, &left_out)) continue;
+    if (least < 1e300 && ac_level(tuning) < THOROUGH && ac_field_estimate(p.scale, box, p.values, n, tuning, s, &m, field) + left_out > least) continue;
+    if (!ac_field_choose(p.scale, box, p.values, n, tuning, 1, s, &m, &f, &these) || these + left_out >= least) continue;
+    least = these + left_out;
+    bits = these;
     *split = finest;
-    if (bits > residuals) split->shift = (int16_t)(split->shift + (int)(bits - residuals));
+    *field = f;
   }
+  if (bits > residuals) split->shift = (int16_t)(split->shift + (int)(bits - residuals));
   return least < 1e300 && ac_split_valid(split, type);
 }
 
 size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_mask *mask, const ac_split *split,
-                       ac_left_out *left, const ac_tuning *tuning, ac_encode_scratch *s, uint8_t **bytes, size_t most, uint32_t *n_fine) {
+                       const ac_field *chosen, ac_left_out *left, const ac_tuning *tuning, ac_encode_scratch *s, uint8_t **bytes, size_t most, uint32_t *n_fine) {
   const ac_room m = ac_room_in(s, n);
   const int whole = split || scale->type->kind != AC_KIND_FLOAT;
   const ac_type *const type = scale->type;
@@ -240,7 +246,8 @@ size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *val
   scale = p.scale;
   ac_field f;
   for (unsigned folds = whole ? 1 : AC_FOLDS;;) {
-    if (!ac_field_choose(scale, box, values, n, tuning, folds, s, &m, &f, &bits)) return 0;
+    if (chosen) f = *chosen;
+    else if (!ac_field_choose(scale, box, values, n, tuning, folds, s, &m, &f, &bits)) return 0;
     if (ac_field_quantize(f.fold, scale, values, n, m.integers, m.known)) break;
     folds = f.fold; /* the sample was better than the rest: a coarser one */
     if (!folds) return 0;

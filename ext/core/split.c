@@ -29,91 +29,46 @@ enum { POSITIVE_ZERO = 0, LAST_OCTAVE = 32, ALL_BITS = 33, SMALL_BITS = 4 /* bes
 
 /* ---- of a piece ---- */
 typedef struct {
-  int64_t k[PIECE];
+  int32_t k[PIECE];     /* of a lattice */
+  int64_t wide[PIECE];  /* of images */
   uint64_t bits[PIECE]; /* that are left out */
   uint8_t width[PIECE]; /* and how many */
   uint8_t lost[PIECE];  /* is it less than the lattice has? */
 } piece;
 
-/* log2 of k > 0, rounded down: the exponent of a double. */
-static inline uint32_t exponent_of(uint32_t k) {
-  const union {
-    double d;
-    uint64_t bits;
-  } number = {.d = (double)k};
-  return (uint32_t)(number.bits >> 52) - 1023;
-}
+static int is_double(const ac_type *type) { return type->size == 8; }
 
-/* How many bits integers leave out. */
-static void widths(const ac_split *split, const ac_type *type, const uint8_t *masked, uint32_t n, piece *p) {
-  if (split->kind == AC_SPLIT_IMAGE) {
-    for (uint32_t j = 0; j < n; j++) p->width[j] = (uint8_t)split->shift;
-  } else {
-    const uint32_t significand = type->significand;
-    for (uint32_t j = 0; j < n; j++) {
-      const int32_t k = (int32_t)p->k[j];
-      const uint32_t a = (uint32_t)(k < 0 ? 0u - (uint32_t)k : (uint32_t)k), e = exponent_of(a | (a == 0));
-      p->width[j] = (uint8_t)(a == 0 || e > significand ? 0 : significand - e);
-    }
-  }
-  for (uint32_t j = 0; masked && j < n; j++) p->width[j] = masked[j] & 1 ? 0 : p->width[j];
-}
-
-/* Floats of size 4 or 8 as their signs and significands, which end at 2^exponent. */
-static void split_lattice(const ac_split *split, const ac_type *type, const void *values, uint32_t n, piece *p) {
-  const unsigned significand = type->significand, size = type->size;
-  const int32_t bias = (int32_t)type->most / 2 + (int32_t)significand; /* of the last bit of the significand */
-  const uint64_t sign_bit = (uint64_t)1 << (8 * size - 1), below = ((uint64_t)1 << significand) - 1;
-  for (uint32_t j = 0; j < n; j++) {
-    const uint64_t bits = ac_load_bits((const uint8_t *)values + (size_t)j * size, size), magnitude = bits & ~sign_bit;
-    const uint32_t field = (uint32_t)(magnitude >> significand);
-    const uint64_t m = (magnitude & below) | (field ? below + 1 : 0);
-    const int32_t drop = split->shift - ((int32_t)(field ? field : 1) - bias); /* bits of m below 2^shift */
-    const uint64_t a = drop > 63 ? 0 : drop >= 0 ? m >> drop : drop > -32 ? m << -drop : (uint64_t)1 << 62;
-    p->bits[j] = drop > 0 && drop < 64 ? m & (((uint64_t)1 << drop) - 1) : 0;
-    const int64_t k = (int64_t)(a < (uint64_t)1 << 62 ? a : (uint64_t)1 << 62);
-    p->k[j] = bits & sign_bit ? -k : k;
-    p->lost[j] = !k && bits;
-  }
+/* How many bits integers leave out; returns how many integers are 0, of a lattice. */
+static uint32_t find_widths(const ac_split *split, const ac_type *type, const uint8_t *masked, uint32_t n, piece *p) {
+  uint32_t zeros = 0;
+  if (split->kind == AC_SPLIT_IMAGE) memset(p->width, split->shift, n);
+  else zeros = ac_active_kernels()->widths(p->k, type->significand, n, p->width);
+  for (uint32_t j = 0; masked && j < n; j++) p->width[j] = (uint8_t)(p->width[j] & ((masked[j] & 1) - 1));
+  return zeros;
 }
 
 static void split_piece(const ac_split *split, const ac_type *type, const void *values, uint32_t n, piece *p) {
+  const ac_kernels *const kernels = ac_active_kernels();
   if (split->kind == AC_SPLIT_LATTICE) {
-    split_lattice(split, type, values, n, p);
+    kernels->part[is_double(type)](values, split->shift, n, p->k, p->bits, p->lost);
     return;
   }
-  ac_active_kernels()->to_wide(AC_IMAGE_ORDERED, type->size, 0, values, n, p->k);
+  kernels->to_wide(AC_IMAGE_ORDERED, type->size, 0, values, n, p->wide);
   for (uint32_t j = 0; j < n; j++) {
-    p->bits[j] = (uint64_t)p->k[j] & (((uint64_t)1 << split->shift) - 1);
-    p->k[j] >>= split->shift;
+    p->bits[j] = (uint64_t)p->wide[j] & (((uint64_t)1 << split->shift) - 1);
+    p->wide[j] >>= split->shift;
   }
 }
 
-#define DEFINE_JOIN(T, F)                                                                                                    \
-  static void join_##F(int shift, const piece *p, uint32_t n, T *restrict x) {                                              \
-    for (uint32_t j = 0; j < n; j++) {                                                                                       \
-      const int32_t k = (int32_t)p->k[j];                                                                                    \
-      const uint64_t a = (uint32_t)(k < 0 ? 0u - (uint32_t)k : (uint32_t)k);                                                 \
-      const double m = (double)(int64_t)(a << p->width[j] | p->bits[j]);                                                     \
-      const union {                                                                                                          \
-        uint64_t bits;                                                                                                       \
-        double d;                                                                                                            \
-      } scale = {(uint64_t)(1023 + shift - p->width[j]) << 52};                                                              \
-      x[j] = (T)((k < 0 ? -m : m) * scale.d);                                                                                \
-    }                                                                                                                        \
-  }
-DEFINE_JOIN(float, f32)
-DEFINE_JOIN(double, f64)
-
 /* And back. */
 static void join_piece(const ac_split *split, const ac_type *type, piece *p, uint32_t n, void *values) {
+  const ac_kernels *const kernels = ac_active_kernels();
   if (split->kind == AC_SPLIT_LATTICE) {
-    if (type->size == 4) join_f32(split->shift, p, n, values);
-    else join_f64(split->shift, p, n, values);
+    kernels->unpart[is_double(type)](p->k, p->bits, p->width, split->shift, n, values);
     return;
   }
-  for (uint32_t j = 0; j < n; j++) p->k[j] = (int64_t)((uint64_t)p->k[j] << split->shift | p->bits[j]);
-  ac_active_kernels()->from_wide(AC_IMAGE_ORDERED, type->size, 0, p->k, n, values);
+  for (uint32_t j = 0; j < n; j++) p->wide[j] = (int64_t)((uint64_t)p->wide[j] << split->shift | p->bits[j]);
+  kernels->from_wide(AC_IMAGE_ORDERED, type->size, 0, p->wide, n, values);
 }
 
 /* ---- encoder ---- */
@@ -149,30 +104,55 @@ int ac_split_finest(unsigned kind, const ac_type *type, const void *values, uint
   return largest && ac_split_valid(split, type);
 }
 
+/* The least and the largest of the integers of a piece that are not masked. */
+static void extend(const ac_split *split, const piece *p, const uint8_t *masked, uint32_t n, int64_t *least, int64_t *most) {
+  if (split->kind == AC_SPLIT_LATTICE) {
+    int32_t low = INT32_MAX, high = INT32_MIN;
+    for (uint32_t j = 0; j < n; j++) {
+      const int32_t gone = (int32_t)(masked[j] & 1); /* as nothing of either */
+      const int32_t a = gone ? INT32_MAX : p->k[j], b = gone ? INT32_MIN : p->k[j];
+      low = a < low ? a : low;
+      high = b > high ? b : high;
+    }
+    if (low > high) return;
+    *least = low < *least ? low : *least;
+    *most = high > *most ? high : *most;
+    return;
+  }
+  for (uint32_t j = 0; j < n; j++) {
+    if (masked[j] & 1) continue;
+    *least = p->wide[j] < *least ? p->wide[j] : *least;
+    *most = p->wide[j] > *most ? p->wide[j] : *most;
+  }
+}
+
 int ac_split_take(const ac_split *split, const ac_type *type, const void *values, uint32_t n, const uint8_t *masked, int32_t *k, int64_t *base,
                   double *left_out) {
+  const int on_lattice = split->kind == AC_SPLIT_LATTICE;
   int64_t least = INT64_MAX, most = INT64_MIN;
   uint64_t bits = 0;
   piece p;
-  for (int pass = 0; pass < 2; pass++) {
-    for (uint32_t from = 0; from < n; from += PIECE) {
-      const uint32_t m = n - from < PIECE ? n - from : PIECE;
-      split_piece(split, type, (const uint8_t *)values + (size_t)from * type->size, m, &p);
-      if (pass) {
-        for (uint32_t j = 0; j < m; j++) k[from + j] = masked[from + j] & 1 ? 0 : (int32_t)((uint64_t)p.k[j] - (uint64_t)*base);
-        continue;
-      }
-      for (uint32_t j = 0; j < m; j++) {
-        if (masked[from + j] & 1) continue;
-        least = p.k[j] < least ? p.k[j] : least;
-        most = p.k[j] > most ? p.k[j] : most;
-      }
-      widths(split, type, masked + from, m, &p);
-      for (uint32_t j = 0; j < m; j++) bits += p.width[j];
-      for (uint32_t j = 0; j < m && split->kind == AC_SPLIT_LATTICE; j++) bits += p.lost[j] & !(masked[from + j] & 1) ? SMALL_BITS + type->significand : 0;
-    }
-    if (least > most || (uint64_t)most - (uint64_t)least >= MOST_SPAN) return 0;
-    *base = (int64_t)((uint64_t)least + ((uint64_t)most - (uint64_t)least) / 2);
+  for (uint32_t from = 0; from < n; from += PIECE) {
+    const uint32_t m = n - from < PIECE ? n - from : PIECE;
+    uint32_t some = 0, small = 0;
+    split_piece(split, type, (const uint8_t *)values + (size_t)from * type->size, m, &p);
+    extend(split, &p, masked + from, m, &least, &most);
+    find_widths(split, type, masked + from, m, &p);
+    for (uint32_t j = 0; j < m; j++) some += p.width[j];
+    for (uint32_t j = 0; j < m && on_lattice; j++) small += p.lost[j] & !(masked[from + j] & 1);
+    bits += some + small * (uint64_t)(SMALL_BITS + type->significand);
+    if (on_lattice) memcpy(k + from, p.k, m * sizeof *k);
+  }
+  if (least > most || (uint64_t)most - (uint64_t)least >= MOST_SPAN) return 0;
+  *base = (int64_t)((uint64_t)least + ((uint64_t)most - (uint64_t)least) / 2);
+  for (uint32_t from = 0; from < n && !on_lattice; from += PIECE) {
+    const uint32_t m = n - from < PIECE ? n - from : PIECE;
+    split_piece(split, type, (const uint8_t *)values + (size_t)from * type->size, m, &p);
+    for (uint32_t j = 0; j < m; j++) k[from + j] = (int32_t)((uint64_t)p.wide[j] - (uint64_t)*base);
+  }
+  for (uint32_t j = 0; j < n; j++) {
+    const uint32_t from_base = (uint32_t)k[j] - (on_lattice ? (uint32_t)*base : 0);
+    k[j] = (int32_t)(from_base & ((uint32_t)(masked[j] & 1) - 1));
   }
   *left_out = (double)bits / n;
   return 1;
@@ -240,7 +220,7 @@ int ac_split_write(const ac_split *split, const ac_type *type, const void *value
     const uint8_t *const at = (const uint8_t *)values + (size_t)from * size;
     if ((size_t)(end - to) < PIECE * sizeof(uint64_t) + 8) return 0;
     split_piece(split, type, at, m, &p);
-    widths(split, type, masked + from, m, &p);
+    find_widths(split, type, masked + from, m, &p);
     for (uint32_t j = 0; j < m; j++) {
       p.bits[j] &= ((uint64_t)1 << p.width[j]) - 1;
       some |= p.bits[j] << filled;
@@ -304,13 +284,21 @@ int ac_split_ended(ac_split_reader *r) {
 }
 
 void ac_split_put(ac_split_reader *r, int64_t base, const int32_t *k, uint32_t at, uint32_t n, void *values) {
+  const ac_kernels *const kernels = ac_active_kernels();
+  const unsigned size = r->type->size;
+  const int on_lattice = r->split->kind == AC_SPLIT_LATTICE;
   piece p;
   uint8_t copy[PIECE * sizeof(uint64_t) + 8];
   for (uint32_t from = 0; from < n; from += PIECE) {
     const uint32_t m = n - from < PIECE ? n - from : PIECE;
-    uint64_t bits = 0;
-    for (uint32_t j = 0; j < m; j++) p.k[j] = (int64_t)((uint64_t)base + (uint64_t)(int64_t)k[from + j]);
-    widths(r->split, r->type, r->masked ? r->masked + at + from : NULL, m, &p);
+    const uint8_t *const masked = r->masked ? r->masked + at + from : NULL;
+    uint8_t *const to = (uint8_t *)values + (size_t)from * size;
+    if (on_lattice)
+      for (uint32_t j = 0; j < m; j++) p.k[j] = (int32_t)((uint32_t)base + (uint32_t)k[from + j]);
+    else
+      for (uint32_t j = 0; j < m; j++) p.wide[j] = (int64_t)((uint64_t)base + (uint64_t)(int64_t)k[from + j]);
+    const uint32_t zeros = find_widths(r->split, r->type, masked, m, &p);
+    uint32_t bits = 0;
     for (uint32_t j = 0; j < m; j++) bits += p.width[j];
     if (r->bit + bits > 8 * r->size) {
       r->failed = 1;
@@ -318,27 +306,16 @@ void ac_split_put(ac_split_reader *r, int64_t base, const int32_t *k, uint32_t a
     } else {
       const uint8_t *field = r->bits + r->bit / 8;
       const uint64_t left = r->size - r->bit / 8;
-      uint64_t bit = r->bit & 7;
-      if (left < (bit + bits) / 8 + 8) { /* words are read to their ends */
+      if (left < ((r->bit & 7) + bits) / 8 + 8) { /* words are read to their ends */
         memcpy(copy, field, left);
         memset(copy + left, 0, 8);
         field = copy;
       }
-      for (uint32_t j = 0; j < m; j++) {
-        p.bits[j] = ac_load64(field + bit / 8) >> (bit & 7) & (((uint64_t)1 << p.width[j]) - 1);
-        bit += p.width[j];
-      }
+      kernels->fields(field, r->bit & 7, p.width, m, p.bits);
       r->bit += bits;
     }
-    uint8_t *const to = (uint8_t *)values + (size_t)from * r->type->size;
-    if (r->split->kind == AC_SPLIT_LATTICE) {
-      uint32_t zeros = 0;
-      for (uint32_t j = 0; j < m; j++) zeros += (int32_t)p.k[j] == 0;
-      join_piece(r->split, r->type, &p, m, to);
-      for (uint32_t j = 0; j < m && zeros; j++)
-        if ((int32_t)p.k[j] == 0 && !(r->masked && r->masked[at + from + j] & 1)) read_small(&r->codes, r->split, r->type, to + (size_t)j * r->type->size);
-    } else {
-      join_piece(r->split, r->type, &p, m, to);
-    }
+    join_piece(r->split, r->type, &p, m, to);
+    for (uint32_t j = 0; j < m && zeros; j++)
+      if (p.k[j] == 0 && !(masked && masked[j] & 1)) read_small(&r->codes, r->split, r->type, to + (size_t)j * size);
   }
 }

@@ -925,13 +925,32 @@ static void unpack_avx512(const int32_t *some, const uint64_t *keep, uint32_t n,
   }
 }
 
+/* Eight at a time: where they begin are sums of the widths before. */
+static void fields_avx512(const uint8_t *at, uint64_t bit, const uint8_t *width, uint32_t n, uint64_t *found) {
+  enum { LANES = 8 };
+  uint32_t j = 0;
+  for (; n - j >= LANES; j += LANES) {
+    const __m512i w = _mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)(width + j)));
+    __m512i sum = _mm512_add_epi64(w, _mm512_maskz_permutexvar_epi64(0xfe, _mm512_setr_epi64(0, 0, 1, 2, 3, 4, 5, 6), w));
+    sum = _mm512_add_epi64(sum, _mm512_maskz_permutexvar_epi64(0xfc, _mm512_setr_epi64(0, 0, 0, 1, 2, 3, 4, 5), sum));
+    sum = _mm512_add_epi64(sum, _mm512_maskz_permutexvar_epi64(0xf0, _mm512_setr_epi64(0, 0, 0, 0, 0, 1, 2, 3), sum));
+    const __m512i from = _mm512_add_epi64(_mm512_set1_epi64((long long)bit), _mm512_sub_epi64(sum, w));
+    const __m512i words = _mm512_i64gather_epi64(_mm512_srli_epi64(from, 3), at, 1);
+    const __m512i field = _mm512_srlv_epi64(words, _mm512_and_si512(from, _mm512_set1_epi64(7)));
+    const __m512i ones = _mm512_sub_epi64(_mm512_sllv_epi64(_mm512_set1_epi64(1), w), _mm512_set1_epi64(1));
+    _mm512_storeu_si512(found + j, _mm512_and_si512(field, ones));
+    bit += (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(_mm512_extracti32x4_epi32(sum, 3), _mm512_extracti32x4_epi32(sum, 3)));
+  }
+  fields(at, bit, width + j, n - j, found + j);
+}
+
 const ac_kernels ac_kernels_avx512 = {
     "avx512", {quantize_f32_avx512, quantize_f64, quantize_f16_avx512, quantize_bf16_avx512}, statistics, to_wide,
     from_wide, extent, divide, join, count_avx512, weigh, significands, to_image, split_avx512, encode_avx512,
     {decode_f32_avx512, decode_f64_avx512, decode_f16_avx512, decode_bf16_avx512, decode_i32_avx512}, crc32c_avx512, affine,
     midpoint, cubic, blend, refer, follow, stencil, accumulate, deal32, deal8_avx512, zip32, zip8_avx512, contexts_avx512, pop_avx512,
     tokens_avx512, push_avx512, pack_avx512, unpack_avx512, magnitudes_avx512, by_units, price, advance, sums_avx512, differences, {scale_f32, scale_f64, scale_f16_avx512, scale_bf16}, {nearest_f32, nearest_f64},
-    {off_f32, off_f64}, {belongs_f32, belongs_f64}, {suspects_f32, suspects_f64}};
+    {off_f32, off_f64}, {belongs_f32, belongs_f64}, {suspects_f32, suspects_f64}, {part_f32, part_f64}, {unpart_f32, unpart_f64}, widths, fields_avx512};
 
 #if defined(__clang__)
 #pragma clang attribute pop

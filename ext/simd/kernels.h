@@ -241,6 +241,14 @@ typedef struct {
   /* Values but zeros that may lie on a lattice, with integers below 2^20 (of float32) or 2^26, and a step of 2^-96 at least: set in
    * suspect[].  All that do, and few others; returns how many.  Of float32, of float64. */
   uint32_t (*suspects[2])(const void *values, double step, uint32_t n, uint8_t *suspect);
+  /* Floats on a lattice of 2^shift (../core/split.h): k, which is right where it is below 2^30 in magnitude, the bits of the
+   * significand below that, and whether k is 0 but not the value.  And back, from so many bits.  Of float32, of float64. */
+  void (*part[2])(const void *values, int shift, uint32_t n, int32_t *k, uint64_t *bits, uint8_t *lost);
+  void (*unpart[2])(const int32_t *k, const uint64_t *bits, const uint8_t *width, int shift, uint32_t n, void *values);
+  /* How many bits of a significand k leaves out (none if k = 0); returns how many k are 0. */
+  uint32_t (*widths)(const int32_t *k, unsigned significand, uint32_t n, uint8_t *width);
+  /* Fields of up to 56 bits that stand behind each other, from bit number `bit` on: 8 bytes behind the last one can be read. */
+  void (*fields)(const uint8_t *at, uint64_t bit, const uint8_t *width, uint32_t n, uint64_t *fields);
 } ac_kernels;
 
 extern const ac_kernels ac_kernels_scalar;

@@ -405,8 +405,80 @@ DEFINE_SUSPECTS(double, f64, 0x1.8p52, 0x1p-51, fabs)
 DEFINE_NEAREST(float, f32)
 DEFINE_NEAREST(double, f64)
 
+/* ---- floats and integers on a lattice of a power of two ---- */
+UNUSED static void part_f32(const void *values, int shift, uint32_t n, int32_t *restrict k, uint64_t *restrict bits, uint8_t *restrict lost) {
+  enum { SIGNIFICAND = 23, BIAS = 127 + SIGNIFICAND };
+  const uint32_t *restrict const x = values;
+  for (uint32_t j = 0; j < n; j++) {
+    const uint32_t magnitude = x[j] & 0x7fffffff, field = magnitude >> SIGNIFICAND;
+    const uint32_t m = (magnitude & ((1u << SIGNIFICAND) - 1)) | (uint32_t)(field != 0) << SIGNIFICAND;
+    const int32_t drop = shift + BIAS - (int32_t)(field + (field == 0));
+    const uint32_t down = (uint32_t)(drop < 0 ? 0 : drop > 31 ? 31 : drop), up = (uint32_t)(drop >= 0 ? 0 : drop < -7 ? 7 : -drop);
+    const uint32_t a = m >> down << up, sign = 0u - (x[j] >> 31);
+    k[j] = (int32_t)((a ^ sign) - sign);
+    bits[j] = m & ((1u << down) - 1);
+    lost[j] = (uint8_t)((a == 0) & (x[j] != 0));
+  }
+}
+
+UNUSED static void part_f64(const void *values, int shift, uint32_t n, int32_t *restrict k, uint64_t *restrict bits, uint8_t *restrict lost) {
+  enum { SIGNIFICAND = 52, BIAS = 1023 + SIGNIFICAND };
+  const uint64_t *restrict const x = values;
+  for (uint32_t j = 0; j < n; j++) {
+    const uint64_t magnitude = x[j] & (UINT64_MAX >> 1), field = magnitude >> SIGNIFICAND;
+    const uint64_t m = (magnitude & ((1ull << SIGNIFICAND) - 1)) | (uint64_t)(field != 0) << SIGNIFICAND;
+    const int64_t drop = (int64_t)shift + BIAS - (int64_t)(field + (field == 0));
+    const uint64_t down = (uint64_t)(drop < 0 ? 0 : drop > 63 ? 63 : drop), a = m >> down;
+    const uint32_t small = (uint32_t)(a < 1u << 30 ? a : 1u << 30), sign = 0u - (uint32_t)(x[j] >> 63);
+    k[j] = (int32_t)((small ^ sign) - sign);
+    bits[j] = m & ((1ull << down) - 1);
+    lost[j] = (uint8_t)((a == 0) & (x[j] != 0));
+  }
+}
+
+/* Exact but for the last rounding: the significand has at most 53 bits, and no factor is subnormal. */
+#define DEFINE_UNPART(T, F)                                                                                                            \
+  UNUSED static void unpart_##F(const int32_t *restrict k, const uint64_t *restrict bits, const uint8_t *restrict width, int shift,    \
+                                uint32_t n, void *restrict values) {                                                                   \
+    T *restrict const x = values;                                                                                                      \
+    for (uint32_t j = 0; j < n; j++) {                                                                                                 \
+      const uint64_t a = (uint32_t)(k[j] < 0 ? 0u - (uint32_t)k[j] : (uint32_t)k[j]), w = width[j];                                    \
+      const double m = (double)(int64_t)(a << w | bits[j]);                                                                            \
+      const union {                                                                                                                    \
+        uint64_t bits;                                                                                                                 \
+        double d;                                                                                                                      \
+      } scale = {(uint64_t)((int64_t)(1023 + shift) - (int64_t)w) << 52};                                                              \
+      x[j] = (T)((k[j] < 0 ? -m : m) * scale.d);                                                                                       \
+    }                                                                                                                                  \
+  }
+DEFINE_UNPART(float, f32)
+DEFINE_UNPART(double, f64)
+
+/* The exponent of a float, as of tokens. */
+UNUSED static uint32_t widths(const int32_t *restrict k, unsigned significand, uint32_t n, uint8_t *restrict width) {
+  uint32_t zeros = 0;
+  for (uint32_t j = 0; j < n; j++) {
+    const uint32_t a = k[j] < 0 ? 0u - (uint32_t)k[j] : (uint32_t)k[j];
+    const union {
+      float f;
+      uint32_t bits;
+    } number = {.f = (float)(int32_t)(a & ~(a >> 1))};
+    const int32_t left = (int32_t)significand + 127 - (int32_t)(number.bits >> 23 & 255);
+    width[j] = (uint8_t)(left > 0 && a ? left : 0);
+    zeros += a == 0;
+  }
+  return zeros;
+}
+
+UNUSED static void fields(const uint8_t *at, uint64_t bit, const uint8_t *restrict width, uint32_t n, uint64_t *restrict found) {
+  for (uint32_t j = 0; j < n; j++) {
+    found[j] = ac_load64(at + bit / 8) >> (bit & 7) & ((1ull << width[j]) - 1);
+    bit += width[j];
+  }
+}
+
 #define ROW_KERNELS                                                                                                \
   midpoint, cubic, blend, refer, follow, stencil, accumulate, deal32, deal8, zip32, zip8, contexts, pop_residuals, tokens, push_tokens, pack, unpack, magnitudes, \
   by_units, price, advance, sums, differences, {scale_f32, scale_f64, scale_f16, scale_bf16}, {nearest_f32, nearest_f64}, \
-  {off_f32, off_f64}, {belongs_f32, belongs_f64}, {suspects_f32, suspects_f64}
+  {off_f32, off_f64}, {belongs_f32, belongs_f64}, {suspects_f32, suspects_f64}, {part_f32, part_f64}, {unpart_f32, unpart_f64}, widths, fields
 #endif
