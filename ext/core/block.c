@@ -400,6 +400,8 @@ static ac_box value_box(const ac_geometry *geometry, const ac_type *type) {
   return box;
 }
 
+enum { TRIES_ALL = 7 /* from this level on: whatever a glance says */ };
+
 enum { SPLIT_HEAD = 24 /* bytes of it, at most */ };
 /* Values predicted on their lattice, with a mask of e->s->bitmap, in at most `most` bytes, or 0. */
 static size_t predicted_by(encoding *e, const ac_mask_rule *rule, const ac_mask *mask, size_t most) {
@@ -412,7 +414,7 @@ static size_t predicted_by(encoding *e, const ac_mask_rule *rule, const ac_mask 
   uint8_t *bytes;
   uint32_t n_fine;
   if (is_split && !ac_field_choose_split(e->scale->type, &box, e->src, e->n, mask, e->tuning, e->s, &split, &field)) return 0;
-  const size_t size = ac_field_encode(e->scale, &box, e->src, e->n, mask, is_split ? &split : NULL, is_split ? &field : NULL, &left, e->tuning, e->s, &bytes, most - 1, &n_fine);
+  const size_t size = ac_field_encode(e->scale, &box, e->src, e->n, mask, is_split ? &split : NULL, is_split && ac_level(e->tuning) < TRIES_ALL ? &field : NULL, &left, e->tuning, e->s, &bytes, most - 1, &n_fine);
   if (!size || size >= most) return 0;
   /* what may have been written before stays until this is known to be smaller */
   uint8_t *const before = (uint8_t *)e->s->wide; /* nobody needs it any more */
@@ -427,8 +429,6 @@ static size_t predicted_by(encoding *e, const ac_mask_rule *rule, const ac_mask 
   memcpy(rest.p, bytes, size);
   return (size_t)(rest.p - e->dst) + size;
 }
-
-enum { TRIES_ALL = 7 /* from this level on: whatever a glance says */ };
 
 /* Special values are masked, however few: else they would spoil the predictions beside them.  So is the commonest value if
  * that is smaller, which it is if there is much of it. */

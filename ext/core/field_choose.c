@@ -427,12 +427,19 @@ static int sample_of(sample *v, unsigned fold, const ac_scale *scale, const ac_b
   return ac_field_quantize(fold, scale, some, v->n, v->room->integers, s->tokens);
 }
 
+/* Values that are not masked, or 1. */
+static double n_coded(const sample *v) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < v->n; i++) n += !(v->known[i] & AC_MASKED);
+  return n ? n : 1;
+}
+
 double ac_field_estimate(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_tuning *tuning,
                          const ac_encode_scratch *s, const ac_room *m, const ac_field *field) {
   sample v = sample_in(s, m, tuning);
   ac_field f;
   if (!sample_of(&v, field->fold, scale, box, values, n, s) || !for_whole(field, &v.box, &f)) return 1e300;
-  return attempt_sample(&v, &f) / v.n;
+  return attempt_sample(&v, &f) / n_coded(&v);
 }
 
 int ac_field_choose(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_tuning *tuning,
@@ -459,7 +466,7 @@ int ac_field_choose(const ac_scale *scale, const ac_box *box, const void *values
   /* where there are so few bits, what is blurred is too far from what decoders have */
   if (level >= IMPROVE_LEVEL && best.f.predictor.pyramid.levels && best.f.rules == AC_RULES_OF_SAMPLE && FEW_BITS * best.bits > v.n)
     best.f.rules = AC_RULES_OF_BLURRED;
-  *bits = best.bits / v.n;
+  *bits = best.bits / n_coded(&v);
   if (!for_whole(&best.f, box, field)) return 0;
   field->contexts.prob_bits = level >= LONG_LEVEL ? AC_MAX_PROB_BITS : prob_bits_for(best.bits / v.n);
   return 1;

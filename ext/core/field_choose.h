@@ -4,7 +4,7 @@
 #include "attempt.h"
 
 /* Choose, on samples of values, whose masked ones are known in room->known.  0 if there is nothing to choose from.  Uses
- * all of the room but `known`.  The lattice is one of the first `folds`.  *bits is what a value takes, about. */
+ * all of the room but `known`.  The lattice is one of the first `folds`.  *bits is what a value takes that is not masked, about. */
 int ac_field_choose(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_tuning *tuning,
                     unsigned folds, const ac_encode_scratch *s, const ac_room *room, ac_field *field, double *bits);
 

@@ -154,7 +154,9 @@ int ac_split_take(const ac_split *split, const ac_type *type, const void *values
     const uint32_t from_base = (uint32_t)k[j] - (on_lattice ? (uint32_t)*base : 0);
     k[j] = (int32_t)(from_base & ((uint32_t)(masked[j] & 1) - 1));
   }
-  *left_out = (double)bits / n;
+  uint32_t coded = 0;
+  for (uint32_t j = 0; j < n; j++) coded += !(masked[j] & 1);
+  *left_out = (double)bits / coded;
   return 1;
 }
 

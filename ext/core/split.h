@@ -22,7 +22,7 @@ int ac_split_valid(const ac_split *split, const ac_type *type);
  * (1 in `masked`).  0 if there is none. */
 int ac_split_finest(unsigned kind, const ac_type *type, const void *values, uint32_t n, const uint8_t *masked, ac_split *split);
 
-/* Integers less their base (0 where values are masked), and the mean number of bits that they leave out, or that
+/* Integers less their base (0 where values are masked), and the mean number of bits that they leave out (where they are not masked), or that
  * it takes to refuse values.  0 if they are too far apart. */
 int ac_split_take(const ac_split *split, const ac_type *type, const void *values, uint32_t n, const uint8_t *masked, int32_t *k, int64_t *base,
                   double *left_out);
