@@ -48,7 +48,7 @@ class AnsQuant(Codec, _Frozen):
         How hard the encoder looks for the smallest chunk: 1 is fast, 9 the smallest; None is the default, 5.
         The bound does not depend on it, every decoder reads all levels, and rewrites at another one move nothing.
     predictor : {None, "none", "auto", "lorenzo", "interpolation", "linear"}
-        What integers and floats with an absolute tolerance are predicted from: nothing, what is best of all, values
+        What integers and floats (but with a relative bound) are predicted from: nothing, what is best of all, values
         before (Lorenzo), coarser grids, or many values before in a row.  None is the default, "auto".  As the
         level, it is of the encoder alone: the bound does not depend on it, every decoder reads all of it, and
         rewrites with another one move nothing.

@@ -72,7 +72,7 @@ def encode(
         How hard the encoder looks for the smallest chunk: 1 is fast, 9 the smallest; None is the default, 5.
         The bound is the same at every level, and so is the decoder.
     predictor : {None, "none", "auto", "lorenzo", "interpolation", "linear"}
-        What integers and floats with an absolute tolerance are predicted from: nothing, what is best of all, values
+        What integers and floats (but with a relative bound) are predicted from: nothing, what is best of all, values
         before (Lorenzo), coarser grids, or many values before in a row.  None is the default, "auto".  The bound
         is the same with all of them, and so is the decoder.
     **tuning : int

@@ -49,7 +49,7 @@ class Config:
         How hard the encoder looks: 1 is fast, 9 the smallest; None is the default, which may be another one in
         another version.  Decoders need not know it.
     predictor : {None, "none", "auto", "lorenzo", "interpolation", "linear"}
-        What integers and floats with an absolute tolerance are predicted from: nothing, what is best of all, values
+        What integers and floats (but with a relative bound) are predicted from: nothing, what is best of all, values
         before, coarser grids, or many values before in a row.  None is the default, which may be another one in
         another version.  Decoders need not know it.
     """
