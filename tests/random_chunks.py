@@ -1032,7 +1032,11 @@ def split_values(rng, bits, array):
     """The same, of integers that leave bits out."""
     m, W = array.type.m, 8 * array.type.size
     rest, K, refused = predicted(rng, bits, array, is_split=True)
-    kind = 1 if m not in (23, 52) else int(rng.integers(2))
+    kind = 1 if m not in (23, 52) else int(rng.integers(3))
+    if kind == 2:
+        head, meaning = random_lattice(rng, array)
+        array.seen.add(f"split 2 of {array.type.dtype}")
+        return b"\2" + head + rest, placed(cut(meaning([wrapped(x) for x in K])), refused)
     least, most = (0, min(56, W - 1)) if kind else (-149, 127) if m == 23 else (-960, 960)
     s = int(rng.choice([least, most, rng.integers(least, most + 1)]))
     left_out, small, values = Bits(), Bits(), []
@@ -1431,7 +1435,8 @@ FEATURES = {
     *(f"predicted {c} of {n} axes" for n in range(1, 5) for c in range(1, min(n, 3) + 1)),
     *(f"predicted context {c}" for c in ("own", *range(8))), *(f"predicted tokens {yes}" for yes in (True, False)),
     "predicted outside", "predicted corrections", "predicted refused",
-    *(f"split 1 of {value}" for value in ("f4", "f8", "f2", bfloat16) if value), "split 0 of f4", "split 0 of f8",
+    *(f"split 1 of {value}" for value in ("f4", "f8", "f2", bfloat16) if value),
+    *(f"split {kind} of f{size}" for kind in (0, 2) for size in (4, 8)),
     *(f"small value {c}" for c in range(34)),
     *(f"split at {where} of {kind}" for where in ("least", "most", "some") for kind in (0, 1)),
     "rows of short pieces: True", "rows of short pieces: False", "rows of long pieces: False",

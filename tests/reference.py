@@ -670,7 +670,16 @@ def predicted(r, count, array, masked):
 
 def split(r, count, array, masked):
     """The same, of integers and the bits that they leave out."""
-    kind, s, W, m = r.u8(), unzigzag(r.varint()), 8 * array.size, array.m
+    kind, W, m = r.u8(), 8 * array.size, array.m
+    if kind == 2:
+        require(m in (23, 52), "an affine split")
+        lattice, base = affine_lattice(r), unzigzag(r.varint())
+        fold, integers, refused = field(r, count, array, masked)
+        require(not fold, "the lattice of a split")
+        values = affine_values([wrap(base + R) for R in integers], lattice, array)
+        place(values, refused)
+        return values
+    s = unzigzag(r.varint())
     least, most = (0, min(56, W - 1)) if kind else (-149, 127) if m == 23 else (-960, 960)
     require(kind < 2 and (kind or m in (23, 52)) and least <= s <= most, "a split")
     sizes = r.varint(), 0 if kind else r.varint()

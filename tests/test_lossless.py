@@ -78,6 +78,18 @@ def test_scales_of_many_octaves():
     check(x.astype("f4"))
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_packed_fields(dtype):
+    """Their integers are predicted, whatever formula they were unpacked by; what does not have it is refused."""
+    k = np.rint(3000 * field((60, 70), 2, 1e-3)).astype(dtype)
+    scale, offset = np.array([0.01, 273.15], dtype)
+    x = k * scale + offset
+    x[7, 30:33] = np.nextafter(x[7, 30:33], np.array(1e9, dtype))
+    chunk, others = check(x), check(k * np.array(1.7**20, dtype))
+    assert modes(chunk) == {"split"} and 3 <= inspect(chunk).blocks[0].raw_exceptions < 20
+    assert len(chunk) < 0.6 * len(check(x, predictor="none")) and modes(others) == {"split"}
+
+
 def test_zeros_are_masked():
     x = smooth((80, 90), "f4")
     x[x < 0] = 0

@@ -661,6 +661,12 @@ def split(base=0, bits=None, kind=0, shift=0, size=0, small=b"", rest=None):
     return bytes([7 | rest[0] & 0xF8]) + left_out + varint(zigzag(base)) + rest[1:]
 
 
+def affine_split(base=0, lattice=b"\0\0", rest=None):
+    """The same of an affine lattice, its formula and all that if not told otherwise."""
+    rest = rest or predictions()
+    return bytes([7 | rest[0] & 0xF8, 2]) + lattice + varint(zigzag(base)) + rest[1:]
+
+
 def small(*zeros, m=23):
     """Codes of small values that begin with so many zeros."""
     rng, out = np.random.default_rng(len(zeros)), Bits()
@@ -683,10 +689,17 @@ GOOD_BLOCKS |= {
     "split, -2^63": split(-(2**63), bytes(range(22))), "split, refused": split(rest=REFUSED),
     "split, infinite": split(2**29, b"", shift=127), "split, subnormal": split(bits=bytes(range(7, 29)), shift=-149),
     **{f"split, image without {i}": split(2**i, bytes(range(i)), 1, i) for i in range(32)},
+    **{f"split, affine, base {i}": affine_split(i) for i in (0, -7, 2**31 - 3, 2**32, 2**63 - 1, -(2**63))},
+    "split, affine, single": affine_split(5, b"\x05\0\0\x80\x3e\x0b"),
+    "split, affine, refused": affine_split(rest=REFUSED),
     "split, image of 2^64": split(2**63 - 1, bytes(range(31)), 1, 31),
 }  # fmt: skip
 BAD_BLOCKS |= {
-    **{f"split, kind {kind}": split(kind=kind, bits=b"") for kind in (2, 3, 255)},
+    **{f"split, kind {kind}": split(kind=kind, bits=b"") for kind in (3, 4, 255)},
+    **{f"split, affine with {i}": affine_split(lattice=bytes([i, 0])) for i in (2, 16, 32, 255)},
+    "split, affine, base of 2^31": affine_split(lattice=b"\0" + varint(2**32)), "split, affine, cut": b"\7\2",
+    "split, affine, on lattice 1": affine_split(rest=predictions(1)),
+    "split, affine, of infinity": affine_split(lattice=b"\5\0\0\x80\x7f\0"),
     **{f"split, lattice of {i}": split(bits=bytes(22), shift=i) for i in (-(2**63), -(2**16), -150, 128, 2**63 - 1)},
     **{f"split, image without {i}": split(0, bytes(max(i, 0)), 1, i) for i in (-1, 32, 56, 57)},
     "split, a byte too few": split(bits=bytes(21)), "split, a byte too many": split(bits=bytes(23)),
@@ -770,8 +783,11 @@ def test_where_split_values_may_be():
             valid(reseal(header(shape, code, **out), split(kind=1)))
     for code, shape, significand in ((1, (8,), 23), (2, (8,), 52), (5, (4,), 23), (6, (4,), 52)):
         valid(reseal(header(shape, code), split(bits=bytes(significand - 1))))
+    for code, shape in ((1, (8,)), (2, (8,)), (5, (4,)), (6, (4,))):
+        valid(reseal(header(shape, code, flags=8, rtol=0.5), affine_split()))
     for code in (3, 4):
         assert agree(reseal(header(dtype=code), split(bits=bytes(9)))) is None
+        assert agree(reseal(header(dtype=code), affine_split())) is None
     for code in (16, 18, 20, 24, 25):
         assert agree(reseal(header(dtype=code), split(kind=1))) is None
     for shift in (-961, 961):

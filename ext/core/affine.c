@@ -46,7 +46,7 @@ static double read_parameter(ac_reader *in, int single) {
   return v;
 }
 
-static void read_lattice(ac_reader *in, ac_affine *l) {
+void ac_affine_read_lattice(ac_reader *in, ac_affine *l) {
   const uint8_t formula = ac_read8(in);
   *l = (ac_affine){formula & SINGLE, 0, 1, 1, -0.0, 1};
   if (formula & RESERVED_FORMULA && !in->failed) in->failed = AC_E_FORMAT;
@@ -68,7 +68,7 @@ static int read_contents(ac_reader *in, const ac_scale *scale, uint32_t n, conte
   c->number = listed + uniform;
   if (c->number == 1 && method) return AC_E_FORMAT;
   if (uniform) c->lattices[0] = uniform_lattice(scale);
-  for (unsigned i = uniform; i < c->number; i++) read_lattice(in, &c->lattices[i]);
+  for (unsigned i = uniform; i < c->number; i++) ac_affine_read_lattice(in, &c->lattices[i]);
   if (in->failed) return in->failed;
   if (c->number > 1) ac_sequence_read(in, method, c->of_unit, ac_groups(n, UNIT), c->number);
   else memset(c->of_unit, 0, ac_groups(n, UNIT));
@@ -412,7 +412,7 @@ static uint32_t quantize(const finder *f, ac_encode_scratch *s) {
   return n_refused;
 }
 
-static void write_lattice(ac_writer *out, const ac_affine *l) {
+void ac_affine_write_lattice(ac_writer *out, const ac_affine *l) {
   const double parameters[4] = {l->divisor, l->scale, l->offset, l->factor};
   const uint8_t formula = (uint8_t)((l->single ? SINGLE : 0) | (l->divisor != 1 ? DIVISOR : 0) | (l->scale != 1 ? SCALE : 0) |
                                     (l->offset != 0 ? OFFSET : 0) | (l->factor != 1 ? FACTOR : 0));
@@ -442,6 +442,27 @@ int ac_affine_found(const ac_scale *scale, const uint8_t *values, uint32_t n, co
   return finds(&f);
 }
 
+int ac_affine_find(const ac_scale *scale, const uint8_t *values, uint32_t n, const ac_tuning *tuning, ac_affine_fit *lattice) {
+  finder f = finder_of(scale, values, n, tuning);
+  if (!finds(&f)) return 0;
+  uint32_t units[1 + AC_MAX_AFFINE] = {0};
+  unsigned best = 1;
+  for (uint32_t u = 0; u < f.units; u++) units[f.of_unit[u]]++;
+  for (unsigned i = 2; i <= f.n_found; i++)
+    if (units[i] > units[best]) best = i;
+  const found *const l = &f.found[best - 1];
+  *lattice = (ac_affine_fit){l->formula, l->grid.step, l->grid.origin, l->shift};
+  return 8 * units[best] >= 7 * f.units;
+}
+
+void ac_affine_numbers(const ac_affine_fit *l, unsigned size, const uint8_t *values, uint32_t n, int32_t *k) {
+  const double inverse = 1 / l->step;
+  for (uint32_t i = 0; i < n; i++) {
+    const double x = ac_value_at(size == 8 ? AC_FLOAT64 : AC_FLOAT32, values, i), v = ac_rint((x - l->origin) * inverse) + l->shift;
+    k[i] = fabs(v) <= AC_QMAX ? (int32_t)v : 0;
+  }
+}
+
 size_t ac_affine_encode(const ac_scale *scale, const uint8_t *values, uint32_t n, const ac_tuning *tuning,
                         ac_encode_scratch *s, uint8_t *dst, size_t room) {
   finder f = finder_of(scale, values, n, tuning);
@@ -456,7 +477,7 @@ size_t ac_affine_encode(const ac_scale *scale, const uint8_t *values, uint32_t n
   const unsigned number = f.n_found + some_uniform;
   ac_writer out = {dst, dst + room, 0};
   ac_write8(&out, (uint8_t)(f.n_found | (some_uniform ? 0 : NO_UNIFORM)));
-  for (unsigned i = 0; i < f.n_found; i++) write_lattice(&out, &f.found[i].formula);
+  for (unsigned i = 0; i < f.n_found; i++) ac_affine_write_lattice(&out, &f.found[i].formula);
   if (number > 1 && !out.failed)
     dst[0] |= (uint8_t)(ac_sequence_write(&out, f.of_unit, f.units, number, 2, s->sequence) << METHOD_SHIFT);
   ac_active_kernels()->statistics(s->q, n, ac_group_size(tuning), s->stats);

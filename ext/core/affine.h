@@ -17,6 +17,21 @@ int ac_affine_found(const ac_scale *scale, const uint8_t *values, uint32_t n, co
 size_t ac_affine_encode(const ac_scale *scale, const uint8_t *values, uint32_t n, const ac_tuning *tuning,
                         ac_encode_scratch *s, uint8_t *dst, size_t room);
 
+/* One lattice on which nearly all of n values lie, and how their numbers are found; 0 if there is none. */
+typedef struct {
+  ac_affine formula;
+  double step, origin;
+  int32_t shift;
+} ac_affine_fit;
+int ac_affine_find(const ac_scale *scale, const uint8_t *values, uint32_t n, const ac_tuning *tuning, ac_affine_fit *lattice);
+
+/* The numbers that values have on it; what has none is 0. */
+void ac_affine_numbers(const ac_affine_fit *lattice, unsigned size, const uint8_t *values, uint32_t n, int32_t *k);
+
+/* As blocks have it. */
+void ac_affine_write_lattice(ac_writer *out, const ac_affine *lattice);
+void ac_affine_read_lattice(ac_reader *in, ac_affine *lattice); /* sets in->failed on anything invalid */
+
 /* To the end of the reader. */
 int ac_affine_read(ac_reader *in, const ac_scale *scale, uint32_t n, ac_decode_scratch *s, uint8_t *dst);
 

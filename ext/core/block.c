@@ -402,7 +402,7 @@ static ac_box value_box(const ac_geometry *geometry, const ac_type *type) {
 
 enum { TRIES_ALL = 7 /* from this level on: whatever a glance says */ };
 
-enum { SPLIT_HEAD = 24 /* bytes of it, at most */ };
+enum { SPLIT_HEAD = 48 /* bytes of it, at most */ };
 /* Values predicted on their lattice, with a mask of e->s->bitmap, in at most `most` bytes, or 0. */
 static size_t predicted_by(encoding *e, const ac_mask_rule *rule, const ac_mask *mask, size_t most) {
   const ac_box box = value_box(e->geometry, e->scale->type);
@@ -413,7 +413,7 @@ static size_t predicted_by(encoding *e, const ac_mask_rule *rule, const ac_mask 
   ac_field field;
   uint8_t *bytes;
   uint32_t n_fine;
-  if (is_split && !ac_field_choose_split(e->scale->type, &box, e->src, e->n, mask, e->tuning, e->s, &split, &field)) return 0;
+  if (is_split && !ac_field_choose_split(e->scale, &box, e->src, e->n, mask, e->tuning, e->s, &split, &field)) return 0;
   const size_t size = ac_field_encode(e->scale, &box, e->src, e->n, mask, is_split ? &split : NULL, is_split && ac_level(e->tuning) < TRIES_ALL ? &field : NULL, &left, e->tuning, e->s, &bytes, most - 1, &n_fine);
   if (!size || size >= most) return 0;
   /* what may have been written before stays until this is known to be smaller */

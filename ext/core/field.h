@@ -13,7 +13,7 @@ size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *val
                        const ac_field *chosen, ac_left_out *left, const ac_tuning *tuning, ac_encode_scratch *s, uint8_t **bytes, size_t most, uint32_t *n_fine);
 
 /* The split by which floats are smallest without loss, about, and the predictor for it; 0 if there is none. */
-int ac_field_choose_split(const ac_type *type, const ac_box *box, const void *values, uint32_t n, const ac_mask *mask, const ac_tuning *tuning,
+int ac_field_choose_split(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_mask *mask, const ac_tuning *tuning,
                           ac_encode_scratch *s, ac_split *split, ac_field *field);
 
 /* All n values, but for those that the mask has; if `split` is not NULL, by what it reads beside their integers. */

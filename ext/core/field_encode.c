@@ -208,12 +208,12 @@ static int prepare(const ac_scale *scale, const void *values, uint32_t n, const 
                : ac_field_integers(scale, values, n, m->known, integers, &p->base);
 }
 
-int ac_field_choose_split(const ac_type *type, const ac_box *box, const void *values, uint32_t n, const ac_mask *mask, const ac_tuning *tuning,
+int ac_field_choose_split(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_mask *mask, const ac_tuning *tuning,
                           ac_encode_scratch *s, ac_split *split, ac_field *field) {
   enum { THOROUGH = 7 /* from this level on: whatever is estimated first */ };
   const double residuals = 6.5; /* bits of what is left of predictions: more tell nothing of the next ones */
   const ac_room m = ac_room_in(s, n);
-  const ac_scale scale = {.type = type};
+  const ac_type *const type = scale->type;
   double least = 1e300, bits = 0;
   for (unsigned kind = 0; kind < AC_SPLITS; kind++) {
     ac_split finest;
@@ -221,7 +221,9 @@ int ac_field_choose_split(const ac_type *type, const ac_box *box, const void *va
     ac_field f;
     double these, left_out;
     know(mask, n, m.known);
-    if (!ac_split_finest(kind, type, values, n, m.known, &finest) || !prepare(&scale, values, n, mask, &finest, &m, &p, &left_out)) continue;
+    if (kind == AC_SPLIT_AFFINE ? !ac_affine_find(scale, values, n, tuning, &finest.lattice) : !ac_split_finest(kind, type, values, n, m.known, &finest)) continue;
+    finest.kind = (uint8_t)kind;
+    if (!prepare(scale, values, n, mask, &finest, &m, &p, &left_out)) continue;
     if (least < 1e300 && ac_level(tuning) < THOROUGH && ac_field_estimate(p.scale, box, p.values, n, tuning, s, &m, field) + left_out > least) continue;
     if (!ac_field_choose(p.scale, box, p.values, n, tuning, 1, s, &m, &f, &these) || these + left_out >= least) continue;
     least = these + left_out;
@@ -229,7 +231,7 @@ int ac_field_choose_split(const ac_type *type, const ac_box *box, const void *va
     *split = finest;
     *field = f;
   }
-  if (bits > residuals) split->shift = (int16_t)(split->shift + (int)(bits - residuals));
+  if (bits > residuals && least < 1e300 && split->kind != AC_SPLIT_AFFINE) split->shift = (int16_t)(split->shift + (int)(bits - residuals));
   return least < 1e300 && ac_split_valid(split, type);
 }
 

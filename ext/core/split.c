@@ -20,6 +20,7 @@ static int most_shift(const ac_type *type) { return type->size == 8 ? 960 : 127;
 int ac_split_valid(const ac_split *split, const ac_type *type) {
   if (type->kind != AC_KIND_FLOAT) return 0;
   if (split->kind == AC_SPLIT_IMAGE) return split->shift >= 0 && split->shift <= MOST_LEFT_OUT && split->shift < 8 * type->size;
+  if (split->kind == AC_SPLIT_AFFINE) return type->size >= 4;
   return split->kind == AC_SPLIT_LATTICE && type->size >= 4 && split->shift >= least_shift(type) && split->shift <= most_shift(type);
 }
 
@@ -29,7 +30,7 @@ enum { POSITIVE_ZERO = 0, LAST_OCTAVE = 32, ALL_BITS = 33, SMALL_BITS = 4 /* bes
 
 /* ---- of a piece ---- */
 typedef struct {
-  int32_t k[PIECE];     /* of a lattice */
+  int32_t k[PIECE];     /* of lattices */
   int64_t wide[PIECE];  /* of images */
   uint64_t bits[PIECE]; /* that are left out */
   uint8_t width[PIECE]; /* and how many */
@@ -38,10 +39,11 @@ typedef struct {
 
 static int is_double(const ac_type *type) { return type->size == 8; }
 
-/* How many bits integers leave out; returns how many integers are 0, of a lattice. */
+/* How many bits integers leave out; returns how many integers are 0, of a lattice of a power of two. */
 static uint32_t find_widths(const ac_split *split, const ac_type *type, const uint8_t *masked, uint32_t n, piece *p) {
   uint32_t zeros = 0;
   if (split->kind == AC_SPLIT_IMAGE) memset(p->width, split->shift, n);
+  else if (split->kind == AC_SPLIT_AFFINE) memset(p->width, 0, n);
   else zeros = ac_active_kernels()->widths(p->k, type->significand, n, p->width);
   for (uint32_t j = 0; masked && j < n; j++) p->width[j] = (uint8_t)(p->width[j] & ((masked[j] & 1) - 1));
   return zeros;
@@ -51,6 +53,11 @@ static void split_piece(const ac_split *split, const ac_type *type, const void *
   const ac_kernels *const kernels = ac_active_kernels();
   if (split->kind == AC_SPLIT_LATTICE) {
     kernels->part[is_double(type)](values, split->shift, n, p->k, p->bits, p->lost);
+    return;
+  }
+  if (split->kind == AC_SPLIT_AFFINE) {
+    ac_affine_numbers(&split->lattice, type->size, values, n, p->k);
+    memset(p->bits, 0, n * sizeof *p->bits);
     return;
   }
   kernels->to_wide(AC_IMAGE_ORDERED, type->size, 0, values, n, p->wide);
@@ -67,6 +74,10 @@ static void join_piece(const ac_split *split, const ac_type *type, piece *p, uin
     kernels->unpart[is_double(type)](p->k, p->bits, p->width, split->shift, n, values);
     return;
   }
+  if (split->kind == AC_SPLIT_AFFINE) {
+    kernels->affine(&split->lattice.formula, type->size, p->k, n, values);
+    return;
+  }
   for (uint32_t j = 0; j < n; j++) p->wide[j] = (int64_t)((uint64_t)p->wide[j] << split->shift | p->bits[j]);
   kernels->from_wide(AC_IMAGE_ORDERED, type->size, 0, p->wide, n, values);
 }
@@ -74,7 +85,7 @@ static void join_piece(const ac_split *split, const ac_type *type, piece *p, uin
 /* ---- encoder ---- */
 int ac_split_finest(unsigned kind, const ac_type *type, const void *values, uint32_t n, const uint8_t *masked, ac_split *split) {
   const unsigned size = type->size, significand = type->significand;
-  *split = (ac_split){(uint8_t)kind, 0};
+  *split = (ac_split){.kind = (uint8_t)kind};
   if (kind == AC_SPLIT_IMAGE) {
     int64_t wide[PIECE], least = INT64_MAX, most = INT64_MIN;
     for (uint32_t from = 0; from < n; from += PIECE) {
@@ -106,7 +117,7 @@ int ac_split_finest(unsigned kind, const ac_type *type, const void *values, uint
 
 /* The least and the largest of the integers of a piece that are not masked. */
 static void extend(const ac_split *split, const piece *p, const uint8_t *masked, uint32_t n, int64_t *least, int64_t *most) {
-  if (split->kind == AC_SPLIT_LATTICE) {
+  if (split->kind != AC_SPLIT_IMAGE) {
     int32_t low = INT32_MAX, high = INT32_MIN;
     for (uint32_t j = 0; j < n; j++) {
       const int32_t gone = (int32_t)(masked[j] & 1); /* as nothing of either */
@@ -126,9 +137,20 @@ static void extend(const ac_split *split, const piece *p, const uint8_t *masked,
   }
 }
 
+/* How many of some values that are not masked are not what becomes of their integers. */
+static uint32_t count_refused(const ac_split *split, const ac_type *type, const uint8_t *values, const uint8_t *masked, uint32_t n, piece *p) {
+  uint64_t again[PIECE];
+  uint32_t refused = 0;
+  join_piece(split, type, p, n, again);
+  for (uint32_t j = 0; j < n; j++)
+    refused += !(masked[j] & 1) && memcmp((uint8_t *)again + (size_t)j * type->size, values + (size_t)j * type->size, type->size);
+  return refused;
+}
+
 int ac_split_take(const ac_split *split, const ac_type *type, const void *values, uint32_t n, const uint8_t *masked, int32_t *k, int64_t *base,
                   double *left_out) {
-  const int on_lattice = split->kind == AC_SPLIT_LATTICE;
+  enum { REFUSED_BITS = 8 /* beside its own */ };
+  const int on_lattice = split->kind != AC_SPLIT_IMAGE;
   int64_t least = INT64_MAX, most = INT64_MIN;
   uint64_t bits = 0;
   piece p;
@@ -139,7 +161,8 @@ int ac_split_take(const ac_split *split, const ac_type *type, const void *values
     extend(split, &p, masked + from, m, &least, &most);
     find_widths(split, type, masked + from, m, &p);
     for (uint32_t j = 0; j < m; j++) some += p.width[j];
-    for (uint32_t j = 0; j < m && on_lattice; j++) small += p.lost[j] & !(masked[from + j] & 1);
+    if (split->kind == AC_SPLIT_AFFINE) bits += (uint64_t)count_refused(split, type, (const uint8_t *)values + (size_t)from * type->size, masked + from, m, &p) * (REFUSED_BITS + 8u * type->size);
+    for (uint32_t j = 0; j < m && split->kind == AC_SPLIT_LATTICE; j++) small += p.lost[j] & !(masked[from + j] & 1);
     bits += some + small * (uint64_t)(SMALL_BITS + type->significand);
     if (on_lattice) memcpy(k + from, p.k, m * sizeof *k);
   }
@@ -213,7 +236,8 @@ int ac_split_write(const ac_split *split, const ac_type *type, const void *value
                    uint32_t *refused, uint32_t *n_refused) {
   const unsigned size = type->size;
   piece p;
-  uint8_t again[PIECE * sizeof(uint64_t)], *to = left->bits, *const end = left->bits + left->size;
+  uint64_t joined[PIECE];
+  uint8_t *const again = (uint8_t *)joined, *to = left->bits, *const end = left->bits + left->size;
   uint64_t some = 0; /* bits that are not written yet: `filled` of them, below 8 */
   unsigned filled = 0;
   *n_refused = 0;
@@ -236,7 +260,7 @@ int ac_split_write(const ac_split *split, const ac_type *type, const void *value
     if (!memcmp(again, at, (size_t)m * size)) continue;
     for (uint32_t j = 0; j < m; j++) {
       if (masked[from + j] & 1 || !memcmp(again + (size_t)j * size, at + (size_t)j * size, size)) continue;
-      if (split->kind == AC_SPLIT_IMAGE || p.k[j]) refused[(*n_refused)++] = from + j; /* others are small */
+      if (split->kind != AC_SPLIT_LATTICE || p.k[j]) refused[(*n_refused)++] = from + j; /* others are small */
     }
   }
   to += filled > 0;
@@ -257,6 +281,10 @@ int ac_split_write(const ac_split *split, const ac_type *type, const void *value
 
 void ac_split_write_all(ac_writer *out, const ac_split *split, const ac_left_out *left) {
   ac_write8(out, split->kind);
+  if (split->kind == AC_SPLIT_AFFINE) {
+    ac_affine_write_lattice(out, &split->lattice.formula);
+    return;
+  }
   ac_write_varint(out, ac_zigzag(split->shift));
   ac_write_varint(out, left->size);
   if (split->kind == AC_SPLIT_LATTICE) ac_write_varint(out, left->small);
@@ -267,6 +295,12 @@ void ac_split_write_all(ac_writer *out, const ac_split *split, const ac_left_out
 /* ---- decoder ---- */
 int ac_split_open(ac_reader *in, const ac_type *type, ac_split *split, ac_split_reader *r) {
   split->kind = ac_read8(in);
+  if (split->kind == AC_SPLIT_AFFINE) {
+    ac_affine_read_lattice(in, &split->lattice.formula);
+    *r = (ac_split_reader){.split = split, .type = type, .bits = in->p, .small = {in->p, in->p, 0}};
+    r->codes = (ac_bitreader){&r->small, 0, 0};
+    return !in->failed && ac_split_valid(split, type);
+  }
   const int64_t shift = ac_unzigzag(ac_read_varint(in));
   split->shift = (int16_t)shift;
   *r = (ac_split_reader){.split = split, .type = type, .size = ac_read_varint(in)};
@@ -288,7 +322,7 @@ int ac_split_ended(ac_split_reader *r) {
 void ac_split_put(ac_split_reader *r, int64_t base, const int32_t *k, uint32_t at, uint32_t n, void *values) {
   const ac_kernels *const kernels = ac_active_kernels();
   const unsigned size = r->type->size;
-  const int on_lattice = r->split->kind == AC_SPLIT_LATTICE;
+  const int on_lattice = r->split->kind != AC_SPLIT_IMAGE;
   piece p;
   uint8_t copy[PIECE * sizeof(uint64_t) + 8];
   for (uint32_t from = 0; from < n; from += PIECE) {

@@ -2,23 +2,23 @@
  *
  * Of a lattice of a power of two: k = sign * floor(|x| / 2^shift), and what k says of the exponent says how many bits of the
  * significand are left out; small values, with k = 0, have codes of their own.  Or of the ordered image of the float (equal distances within an octave): all but its `shift` lowest
- * bits.  The bits that are left out are noise, as a rule, and stand as they are. */
+ * bits.  Or the numbers of an affine lattice, which leave nothing out.  The bits that are left out are noise, as a rule, and stand as they are. */
 #ifndef AC_SPLIT_H
 #define AC_SPLIT_H
-#include "bytes.h"
-#include "types.h"
+#include "affine.h"
 
-enum { AC_SPLIT_LATTICE, AC_SPLIT_IMAGE, AC_SPLITS };
+enum { AC_SPLIT_LATTICE, AC_SPLIT_IMAGE, AC_SPLIT_AFFINE, AC_SPLITS };
 
 typedef struct {
   uint8_t kind;
-  int16_t shift;
+  int16_t shift;         /* but of affine lattices */
+  ac_affine_fit lattice; /* an affine one */
 } ac_split;
 
 /* Is there such a split of these floats? */
 int ac_split_valid(const ac_split *split, const ac_type *type);
 
-/* The finest split of a kind whose integers span less than 2^30, for n values of which those do not count that are masked
+/* The finest split of a kind, but of affine lattices, whose integers span less than 2^30, for n values of which those do not count that are masked
  * (1 in `masked`).  0 if there is none. */
 int ac_split_finest(unsigned kind, const ac_type *type, const void *values, uint32_t n, const uint8_t *masked, ac_split *split);
 
