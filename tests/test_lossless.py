@@ -106,6 +106,14 @@ def test_small_values():
     assert modes(chunk) == {"split"} and inspect(chunk).blocks[0].raw_exceptions == 0
 
 
+def test_short_blocks():
+    x = smooth((20, 30), "f4")
+    assert modes(check(x)) == {"split"}
+    for n in (1, 2, 7, 63, 64, 65, 200):
+        check(x.ravel()[:n])
+        check(x.astype("f8").ravel()[:n], level=9, predictor="lorenzo")
+
+
 def test_what_is_not_predictable():
     """Noise stays what it was: no level spends bytes on its prediction."""
     x = np.random.default_rng(5).normal(size=(200, 300)).astype("f4")

@@ -244,9 +244,11 @@ int ac_split_write(const ac_split *split, const ac_type *type, const void *value
   for (uint32_t from = 0; from < n; from += PIECE) {
     const uint32_t m = n - from < PIECE ? n - from : PIECE;
     const uint8_t *const at = (const uint8_t *)values + (size_t)from * size;
-    if ((size_t)(end - to) < PIECE * sizeof(uint64_t) + 8) return 0;
+    uint32_t bits = 0;
     split_piece(split, type, at, m, &p);
     find_widths(split, type, masked + from, m, &p);
+    for (uint32_t j = 0; j < m; j++) bits += p.width[j];
+    if ((size_t)(end - to) < (filled + bits) / 8 + sizeof some) return 0; /* words are written to their ends */
     for (uint32_t j = 0; j < m; j++) {
       p.bits[j] &= ((uint64_t)1 << p.width[j]) - 1;
       some |= p.bits[j] << filled;
