@@ -346,15 +346,10 @@ static unsigned idle_bits(const uint8_t *values, uint32_t n, unsigned size) {
   return all ? (unsigned)__builtin_ctzll(all) : 8 * size;
 }
 
-/* 16-bit floats, and wider ones that once were such, have so few values that storing them exactly can be smaller
- * than a tolerance near their resolution.  Is it, by the estimate, than what was written? */
-enum { WORTH_A_LOOK = 8 }; /* bits a value */
-static int exact_is_smaller(encoding *e, size_t written) {
-  const unsigned size = e->scale->type->size;
-  if (!e->left || 8 * written < (size_t)WORTH_A_LOOK * e->left) return 0;
-  if (size != 2 && idle_bits(e->values, e->left, size) < 3 * size) return 0;
-  /* some pieces stand for all */
+/* Bits that a value takes which is stored exactly, about; some pieces stand for all. */
+static double exact_bits(encoding *e) {
   enum { PIECES = 16, PIECE = 512 };
+  const unsigned size = e->scale->type->size;
   const uint8_t *values = e->values;
   uint32_t n = e->left;
   if (n > 2 * PIECES * PIECE) {
@@ -366,7 +361,17 @@ static int exact_is_smaller(encoding *e, size_t written) {
   const ac_integers_plan plan = ac_integers_load(AC_MODE_EXACT, e->scale, &e->geometry->strides, values, n, 1, e->s);
   /* the estimate is that of an even distribution; a normal one takes so much more a value */
   const double normal = 0.37;
-  return (plan.bits / n + normal) * e->left < 8.0 * (double)written;
+  return plan.bits / n + normal;
+}
+
+/* 16-bit floats, and wider ones that once were such, have so few values that storing them exactly can be smaller
+ * than a tolerance near their resolution.  Is it, by the estimate, than what was written? */
+enum { WORTH_A_LOOK = 8 }; /* bits a value */
+static int exact_is_smaller(encoding *e, size_t written) {
+  const unsigned size = e->scale->type->size;
+  if (!e->left || 8 * written < (size_t)WORTH_A_LOOK * e->left) return 0;
+  if (size != 2 && idle_bits(e->values, e->left, size) < 3 * size) return 0;
+  return exact_bits(e) * e->left < 8.0 * (double)written;
 }
 
 /* Values of an affine lattice, with the mask of what was written, if that makes it smaller. */
@@ -473,7 +478,12 @@ static int others_lose(encoding *e, size_t predicted) {
     e->left = ac_mask_compact(&e->mask, size, e->src, e->s->values);
     e->values = e->s->values;
   }
-  if (e->left < 2 * SAMPLE || 8 * predicted >= (size_t)WORTH_A_LOOK * e->left) return 0;
+  if (e->left < 2 * SAMPLE) return 0;
+  if (mode_of(e->scale) == AC_MODE_EXACT) {
+    const double clearly = 0.9; /* where the estimate leaves no doubt */
+    return 8.0 * (double)predicted < clearly * exact_bits(e) * e->left && !ac_affine_found(e->scale, e->values, e->left, e->tuning);
+  }
+  if (8 * predicted >= (size_t)WORTH_A_LOOK * e->left) return 0;
   if (ac_affine_found(e->scale, e->values, e->left, e->tuning)) return 0;
   const uint8_t *const all = e->values;
   const uint32_t left = e->left;
