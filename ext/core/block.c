@@ -405,35 +405,33 @@ static ac_box value_box(const ac_geometry *geometry, const ac_type *type) {
   return box;
 }
 
-enum { TRIES_ALL = 7 /* from this level on: whatever a glance says */ };
-
 enum { SPLIT_HEAD = 48 /* bytes of it, at most */ };
 /* Values predicted on their lattice, with a mask of e->s->bitmap, in at most `most` bytes, or 0. */
 static size_t predicted_by(encoding *e, const ac_mask_rule *rule, const ac_mask *mask, size_t most) {
   const ac_box box = value_box(e->geometry, e->scale->type);
   if (mask->masked == e->n || most < 2) return 0;
   const int is_split = e->scale->type->kind == AC_KIND_FLOAT && mode_of(e->scale) == AC_MODE_EXACT;
-  ac_left_out left = {e->s->values, (size_t)e->n * e->scale->type->size, 0}; /* nobody has compacted values now */
-  ac_split split;
-  ac_field field;
+  ac_split_field split = {.left = {e->s->values, (size_t)e->n * e->scale->type->size, 0}}; /* nobody has compacted values now */
   uint8_t *bytes;
   uint32_t n_fine;
-  if (is_split && !ac_field_choose_split(e->scale, &box, e->src, e->n, mask, e->tuning, e->s, &split, &field)) return 0;
-  const size_t size = ac_field_encode(e->scale, &box, e->src, e->n, mask, is_split ? &split : NULL, is_split && ac_level(e->tuning) < TRIES_ALL ? &field : NULL, &left, e->tuning, e->s, &bytes, most - 1, &n_fine);
+  if (is_split && !ac_field_choose_split(e->scale, &box, e->src, e->n, mask, e->tuning, e->s, &split)) return 0;
+  const size_t size = ac_field_encode(e->scale, &box, e->src, e->n, mask, is_split ? &split : NULL, e->tuning, e->s, &bytes, most - 1, &n_fine);
   if (!size || size >= most) return 0;
   /* what may have been written before stays until this is known to be smaller */
   uint8_t *const before = (uint8_t *)e->s->wide; /* nobody needs it any more */
   ac_writer out = {before, before + (most - 1 - size), 0};
   if (mask->masked) ac_mask_write(&out, mask, rule->size, e->src, &e->geometry->strides, (uint8_t *)e->s->events);
-  const size_t head = (size_t)(out.p - before), of_split = is_split ? left.size + left.small + SPLIT_HEAD : 0;
+  const size_t head = (size_t)(out.p - before), of_split = is_split ? split.left.size + split.left.small + SPLIT_HEAD : 0;
   if (out.failed || 1 + head + of_split + size > most) return 0;
   e->dst[0] = (uint8_t)((is_split ? AC_MODE_SPLIT : AC_MODE_PREDICTED) | (mask->masked ? HAS_MASK : 0) | (n_fine ? HAS_FINE : 0));
   memcpy(e->dst + 1, before, head);
   ac_writer rest = {e->dst + 1 + head, e->end, 0};
-  if (is_split) ac_split_write_all(&rest, &split, &left);
+  if (is_split) ac_split_write_all(&rest, &split.split, &split.left);
   memcpy(rest.p, bytes, size);
   return (size_t)(rest.p - e->dst) + size;
 }
+
+enum { TRIES_ALL = 7 /* from this level on: whatever a glance says */ };
 
 /* Special values are masked, however few: else they would spoil the predictions beside them.  So is the commonest value if
  * that is smaller, which it is if there is much of it. */

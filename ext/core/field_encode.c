@@ -208,47 +208,50 @@ static int prepare(const ac_scale *scale, const void *values, uint32_t n, const 
                : ac_field_integers(scale, values, n, m->known, integers, &p->base);
 }
 
-int ac_field_choose_split(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_mask *mask, const ac_tuning *tuning,
-                          ac_encode_scratch *s, ac_split *split, ac_field *field) {
-  enum { THOROUGH = 7 /* from this level on: whatever is estimated first */ };
+int ac_field_choose_split(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_mask *mask,
+                          const ac_tuning *tuning, ac_encode_scratch *s, ac_split_field *chosen) {
+  enum { THOROUGH = 7 /* from this level on: whatever is estimated first, and with a predictor for what is left of the split */ };
   const double residuals = 6.5; /* bits of what is left of predictions: more tell nothing of the next ones */
+  const int thorough = ac_level(tuning) >= THOROUGH;
   const ac_room m = ac_room_in(s, n);
-  const ac_type *const type = scale->type;
   double least = 1e300, bits = 0;
   for (unsigned kind = 0; kind < AC_SPLITS; kind++) {
-    ac_split finest;
+    ac_split split = {.kind = (uint8_t)kind};
     prepared p;
     ac_field f;
     double these, left_out;
     know(mask, n, m.known);
-    if (kind == AC_SPLIT_AFFINE ? !ac_affine_find(scale, values, n, tuning, &finest.lattice) : !ac_split_finest(kind, type, values, n, m.known, &finest)) continue;
-    finest.kind = (uint8_t)kind;
-    if (!prepare(scale, values, n, mask, &finest, &m, &p, &left_out)) continue;
-    if (least < 1e300 && ac_level(tuning) < THOROUGH && ac_field_estimate(p.scale, box, p.values, n, tuning, s, &m, field) + left_out > least) continue;
+    if (kind == AC_SPLIT_AFFINE ? !ac_affine_find(scale, values, n, tuning, &split.lattice)
+                                : !ac_split_finest(kind, scale->type, values, n, m.known, &split))
+      continue;
+    if (!prepare(scale, values, n, mask, &split, &m, &p, &left_out)) continue;
+    if (least < 1e300 && !thorough && ac_field_estimate(p.scale, box, p.values, n, tuning, s, &m, &chosen->field) + left_out > least) continue;
     if (!ac_field_choose(p.scale, box, p.values, n, tuning, 1, s, &m, &f, &these) || these + left_out >= least) continue;
     least = these + left_out;
     bits = these;
-    *split = finest;
-    *field = f;
+    chosen->split = split;
+    chosen->field = f;
   }
-  if (bits > residuals && least < 1e300 && split->kind != AC_SPLIT_AFFINE) split->shift = (int16_t)(split->shift + (int)(bits - residuals));
-  return least < 1e300 && ac_split_valid(split, type);
+  if (least == 1e300) return 0;
+  if (bits > residuals && chosen->split.kind != AC_SPLIT_AFFINE) chosen->split.shift = (int16_t)(chosen->split.shift + (int)(bits - residuals));
+  chosen->again = thorough;
+  return ac_split_valid(&chosen->split, scale->type);
 }
 
-size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_mask *mask, const ac_split *split,
-                       const ac_field *chosen, ac_left_out *left, const ac_tuning *tuning, ac_encode_scratch *s, uint8_t **bytes, size_t most, uint32_t *n_fine) {
+size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_mask *mask, ac_split_field *split,
+                       const ac_tuning *tuning, ac_encode_scratch *s, uint8_t **bytes, size_t most, uint32_t *n_fine) {
   const ac_room m = ac_room_in(s, n);
   const int whole = split || scale->type->kind != AC_KIND_FLOAT;
   const ac_type *const type = scale->type;
   const void *const originals = values;
   prepared p;
   double left_out, bits;
-  if (!prepare(scale, values, n, mask, split, &m, &p, &left_out)) return 0;
+  if (!prepare(scale, values, n, mask, split ? &split->split : NULL, &m, &p, &left_out)) return 0;
   values = p.values;
   scale = p.scale;
   ac_field f;
   for (unsigned folds = whole ? 1 : AC_FOLDS;;) {
-    if (chosen) f = *chosen;
+    if (split && !split->again) f = split->field;
     else if (!ac_field_choose(scale, box, values, n, tuning, folds, s, &m, &f, &bits)) return 0;
     if (ac_field_quantize(f.fold, scale, values, n, m.integers, m.known)) break;
     folds = f.fold; /* the sample was better than the rest: a coarser one */
@@ -259,7 +262,7 @@ size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *val
   f.contexts.lanes = tuning->lanes ? tuning->lanes : lanes_of_bytes(o.bits / 8);
   uint32_t n_refused = 0;
   if (!whole) n_refused = ac_field_refuse(f.fold, scale, values, o.r, n, m.known, s->index);
-  else if (split && !ac_split_write(split, type, originals, n, m.known, left, s->index, &n_refused)) return 0;
+  else if (split && !ac_split_write(&split->split, type, originals, n, m.known, &split->left, s->index, &n_refused)) return 0;
   if (n_refused > n / 8) return 0;
   *bytes = (uint8_t *)m.integers; /* nobody needs them any more */
   if (most > 4 * (size_t)n) most = 4 * (size_t)n;

@@ -156,12 +156,13 @@ int ac_split_take(const ac_split *split, const ac_type *type, const void *values
   piece p;
   for (uint32_t from = 0; from < n; from += PIECE) {
     const uint32_t m = n - from < PIECE ? n - from : PIECE;
+    const uint8_t *const at = (const uint8_t *)values + (size_t)from * type->size;
     uint32_t some = 0, small = 0;
-    split_piece(split, type, (const uint8_t *)values + (size_t)from * type->size, m, &p);
+    split_piece(split, type, at, m, &p);
     extend(split, &p, masked + from, m, &least, &most);
     find_widths(split, type, masked + from, m, &p);
     for (uint32_t j = 0; j < m; j++) some += p.width[j];
-    if (split->kind == AC_SPLIT_AFFINE) bits += (uint64_t)count_refused(split, type, (const uint8_t *)values + (size_t)from * type->size, masked + from, m, &p) * (REFUSED_BITS + 8u * type->size);
+    if (split->kind == AC_SPLIT_AFFINE) bits += count_refused(split, type, at, masked + from, m, &p) * (REFUSED_BITS + 8ull * type->size);
     for (uint32_t j = 0; j < m && split->kind == AC_SPLIT_LATTICE; j++) small += p.lost[j] & !(masked[from + j] & 1);
     bits += some + small * (uint64_t)(SMALL_BITS + type->significand);
     if (on_lattice) memcpy(k + from, p.k, m * sizeof *k);

@@ -1,8 +1,10 @@
 /* split.h: floats, bit for bit, as integers that can be predicted, and as many bits of each as these leave out.
  *
  * Of a lattice of a power of two: k = sign * floor(|x| / 2^shift), and what k says of the exponent says how many bits of the
- * significand are left out; small values, with k = 0, have codes of their own.  Or of the ordered image of the float (equal distances within an octave): all but its `shift` lowest
- * bits.  Or the numbers of an affine lattice, which leave nothing out.  The bits that are left out are noise, as a rule, and stand as they are. */
+ * significand are left out; small values, with k = 0, have codes of their own.  Or of the ordered image of the float (equal
+ * distances within an octave): all but its `shift` lowest bits.  What is left out is noise, as a rule, and stands as it is.  Or the
+ * numbers of an affine lattice, which leave nothing out.
+ */
 #ifndef AC_SPLIT_H
 #define AC_SPLIT_H
 #include "affine.h"
@@ -18,12 +20,12 @@ typedef struct {
 /* Is there such a split of these floats? */
 int ac_split_valid(const ac_split *split, const ac_type *type);
 
-/* The finest split of a kind, but of affine lattices, whose integers span less than 2^30, for n values of which those do not count that are masked
- * (1 in `masked`).  0 if there is none. */
+/* The finest split of a kind, but of affine lattices, whose integers span less than 2^30, for n values; those that are masked (1 in
+ * `masked`) do not count.  0 if there is none. */
 int ac_split_finest(unsigned kind, const ac_type *type, const void *values, uint32_t n, const uint8_t *masked, ac_split *split);
 
-/* Integers less their base (0 where values are masked), and the mean number of bits that they leave out (where they are not masked), or that
- * it takes to refuse values.  0 if they are too far apart. */
+/* Integers less their base (0 where values are masked), and the mean number of bits that others leave out, or that it takes to
+ * refuse them.  0 if they are too far apart. */
 int ac_split_take(const ac_split *split, const ac_type *type, const void *values, uint32_t n, const uint8_t *masked, int32_t *k, int64_t *base,
                   double *left_out);
 
@@ -49,7 +51,7 @@ typedef struct {
   uint64_t size, bit;           /* bytes, and the bits that were read */
   ac_reader small;
   ac_bitreader codes; /* of small values: in `small` */
-  int failed; /* bits ran short */
+  int failed;         /* bits ran short */
 } ac_split_reader;
 
 /* All of it, from the split on; 0 if it is none. */
