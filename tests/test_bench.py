@@ -1,5 +1,6 @@
 """`arraycodec bench`: every way in which a codec can fail is reported, and what is written can be read."""
 
+import importlib.util
 import json
 import math
 import sys
@@ -30,6 +31,11 @@ from arraycodec.cli.console import Console
 from arraycodec.cli.model import CommandError
 
 TOL = 0.25
+#: Peers of ``--lossless``, and packages that they need beside what is always there.
+LOSSLESS_PACKAGES = {
+    "pcodec-lossless": "pcodec", "fpzip": "fpzip", "blosc2-shuffle": "blosc2", "blosc2-bitshuffle": "blosc2",
+    "zstd-shuffle": "", "zstd-19": "", "xz": "",
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -390,6 +396,24 @@ def test_peers_from_an_earlier_run(fields, tmp_path, capsys):
     csvfile.write(tmp_path / "old.csv", {}, [row("x")])
     assert "no row of a peer that --sizes-only wrote" in error_of(capsys, *args, tmp_path / "old.csv")
     assert "No such file" in error_of(capsys, *args, tmp_path / "none.csv")
+
+
+def test_lossless(fields, capsys):
+    """Tolerance 0, and peers without one: those that are installed, or that are named."""
+    _, _, rows = sizes_of(fields, "--lossless")
+    assert {row.tol for row in rows} == {0} and {row.codec for row in rows} >= {"arraycodec", "zstd -19", "xz -9"}
+    assert all(row.ok and row.family in ("bounded", "lossless") and row.error_in_tol == 0 for row in rows)
+    np.save(fields / "x.npy", np.cumsum(noise((4, 20, 25), nan=False), axis=0))
+    for name, package in LOSSLESS_PACKAGES.items():
+        capsys.readouterr()
+        if package and not importlib.util.find_spec(package):
+            assert f"--peers {name}: " in error_of(capsys, "--corpus", fields, "--lossless", "--peers", name)
+            continue
+        _, _, rows = sizes_of(fields, "--lossless", "--peers", name)
+        assert len(rows) == 2 and rows[1].ok and rows[1].violations == 0 and rows[1].bytes < rows[1].values * 4, name
+    capsys.readouterr()
+    for args in (("--tol", 1), ("--range", 0.1)):
+        assert "--lossless goes without" in error_of(capsys, "--corpus", fields, "--lossless", *args)
 
 
 def test_a_broken_bound_of_ours_fails_the_sizes(fields, monkeypatch):

@@ -10,7 +10,7 @@ from typing import Any
 from ...config import MAX_LEVEL, MIN_LEVEL, PREDICTORS
 from ...errors import ParameterError
 from ...tolerance import parse_tolerance
-from .peers import BUILT_IN
+from .peers import BUILT_IN, NAMED
 
 DESCRIPTION = """\
 Measure size, speed and exact violations of the error bound on your arrays, beside memcpy and
@@ -87,8 +87,8 @@ def _seconds(text: str) -> float:
 def _peers(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",")]
     for name in names:
-        if name not in BUILT_IN and ":" not in name:
-            raise argparse.ArgumentTypeError(f"no peer {name!r}; there are {', '.join(BUILT_IN)}, and MODULE:CLASS")
+        if name not in NAMED and ":" not in name:
+            raise argparse.ArgumentTypeError(f"no peer {name!r}; there are {', '.join(NAMED)}, and MODULE:CLASS")
     return names
 
 
@@ -114,6 +114,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--range", type=_parts, action="append", default=[], metavar="R[,R...]",
         help="tolerances as parts of each array's range (of its finite values), instead of those listed; "
         "arrays that are no floats keep theirs",
+    )  # fmt: skip
+    what.add_argument(
+        "--lossless", action="store_true",
+        help="--tol 0, and the peers are lossless ones: pcodec, fpzip, Blosc2, zstd, xz",
     )  # fmt: skip
     what.add_argument("--listed", action="store_true", help="with --range: at the listed tolerances too")
     what.add_argument(
@@ -203,9 +207,12 @@ def run(args: argparse.Namespace, argv: Sequence[str], console: Any) -> bool:
         if peers:
             raise ParameterError("--peers and --no-peers exclude each other")
         peers = ()
+    if args.lossless and (args.tol or args.range):
+        raise ParameterError("--lossless goes without --tol and --range")
     return bench(
         Options(
-            files=tuple(args.files), tols=tuple(args.tol), corpora=tuple(args.corpus), listing=args.listing,
+            files=tuple(args.files), tols=((0.0,),) if args.lossless else tuple(args.tol), lossless=args.lossless,
+            corpora=tuple(args.corpus), listing=args.listing,
             samples=args.samples, chunk=args.chunk, repeat=args.repeat, budget=args.budget, timeout=args.timeout,
             stream=args.stream, threads=tuple(args.threads or (1,)), isas=tuple(args.isa), levels=tuple(args.level),
             peers=peers, codecs=not args.no_codecs, stages=args.stages, hosts=args.hosts,

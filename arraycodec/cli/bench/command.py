@@ -51,6 +51,7 @@ class Options:
     sizes_only: bool = False
     own: bool = True
     peers_from: Path | None = None
+    lossless: bool = False
 
 
 def bench(options: Options, console: Console) -> bool:
@@ -75,7 +76,9 @@ def bench(options: Options, console: Console) -> bool:
     isas = list(options.isas) or [None]
     predictors = list(options.predictors) or [""]
     limit = not options.sizes_only
-    with Contenders(peers, isas, list(options.threads), levels, limit, predictors) as contenders:
+    with Contenders(
+        peers, isas, list(options.threads), levels, limit, predictors, options.lossless
+    ) as contenders:
         versions = contenders.versions()
         header = describe(list(options.command), (earlier.versions if earlier else {}) | versions)
         for name in ("machine", "cores", "system", "python", "arraycodec", "numpy"):

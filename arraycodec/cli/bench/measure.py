@@ -18,7 +18,7 @@ from .. import interrupt
 from ..model import CommandError
 from ..stages import StageRow
 from .corpus import Item
-from .peers import BUILT_IN, MEMCPY, OURS
+from .peers import BUILT_IN, LOSSLESS, MEMCPY, NAMED, OURS
 from .peers.own import LEVEL, PREDICTOR, THREADS
 from .protocol import ONE_THREAD, Child, ChildFailed, choose_cpus
 
@@ -130,7 +130,7 @@ class Contenders:
     Parameters
     ----------
     peers : list of str or None
-        Keys of `BUILT_IN` or adapters ``module:Class``, which must be there; None: every built-in
+        Keys of `NAMED` or adapters ``module:Class``, which must be there; None: every built-in
         one that is installed.
     isas : list of str or None
         Instruction sets to force; None is the best one.
@@ -142,6 +142,8 @@ class Contenders:
         Whether memcpy is among them.
     predictors : sequence of str
         Predictors; "" is the default.
+    lossless : bool
+        Whether the built-in ones are those without a tolerance.
 
     Attributes
     ----------
@@ -153,12 +155,12 @@ class Contenders:
 
     def __init__(
         self, peers: list[str] | None, isas: list[str | None], threads: list[int], levels: list[int | None],
-        limit: bool = True, predictors: Sequence[str] = ("",),
+        limit: bool = True, predictors: Sequence[str] = ("",), lossless: bool = False,
     ) -> None:  # fmt: skip
         ways = itertools.product(isas, threads, levels, predictors)
         own = [Contender(OURS, t, isa, level, predictor) for isa, t, level, predictor in ways]
-        wanted = list(BUILT_IN) if peers is None else peers
-        others = [Contender(BUILT_IN.get(name, name)) for name in wanted]
+        wanted = list(LOSSLESS if lossless else BUILT_IN) if peers is None else peers
+        others = [Contender(NAMED.get(name, name)) for name in wanted]
         self._all = [*([Contender(MEMCPY)] if limit else []), *own, *others]
         self.missing: list[str] = []
         self._started = False

@@ -27,3 +27,15 @@ BUILT_IN = {
     "zstd": f"{_HERE}.lossless:Zstd",
     "zstd-shuffle": f"{_HERE}.lossless:ShuffledZstd",
 }
+#: The same for ``--lossless``, which are measured otherwise only if they are named.
+LOSSLESS = {
+    "pcodec-lossless": BUILT_IN["pcodec-lossless"],
+    "fpzip": f"{_HERE}.lossless:Fpzip",
+    "blosc2-shuffle": f"{_HERE}.lossless:Blosc2Shuffle",
+    "blosc2-bitshuffle": f"{_HERE}.lossless:Blosc2Bitshuffle",
+    "zstd-shuffle": BUILT_IN["zstd-shuffle"],
+    "zstd-19": f"{_HERE}.lossless:Zstd19",
+    "xz": f"{_HERE}.lossless:Xz",
+}
+#: All of them, by name.
+NAMED = BUILT_IN | LOSSLESS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,12 @@ class Zstd(Adapter):
     name = "zstd -3"
     family = LOSSLESS
     kinds = ANY
+    level = 3
 
     def __init__(self) -> None:
         from numcodecs import Zstd as Codec
 
-        self._codec = Codec(level=3)
+        self._codec = Codec(level=self.level)
         self.version = package_version("numcodecs")
 
     def encode(self, array: np.ndarray, tol: float) -> Any:
@@ -25,6 +27,25 @@ class Zstd(Adapter):
 
     def decode(self, data: Any, like: np.ndarray) -> np.ndarray:
         self._codec.decode(data, like)
+        return like
+
+
+class Zstd19(Zstd):
+    name = "zstd -19"
+    level = 19
+
+
+class Xz(Adapter):
+    name = "xz -9"
+    family = LOSSLESS
+    kinds = ANY
+    version = "python"
+
+    def encode(self, array: np.ndarray, tol: float) -> bytes:
+        return lzma.compress(array, preset=9)
+
+    def decode(self, data: bytes, like: np.ndarray) -> np.ndarray:
+        like.reshape(-1).view(np.uint8)[:] = np.frombuffer(lzma.decompress(data), np.uint8)
         return like
 
 
@@ -64,3 +85,58 @@ class PcodecLossless(Adapter):
     def decode(self, data: bytes, like: np.ndarray) -> np.ndarray:
         self._standalone.simple_decompress_into(data, like.reshape(-1))
         return like
+
+
+class Blosc2Shuffle(Adapter):
+    """Blosc2 at its hardest: zstd of what its filter makes of blocks."""
+
+    name = "Blosc2 shuffle + zstd -9"
+    family = LOSSLESS
+    kinds = ANY
+    filter = "SHUFFLE"
+
+    def __init__(self) -> None:
+        import blosc2
+
+        self._blosc2 = blosc2
+        self._options = {
+            "codec": blosc2.Codec.ZSTD,
+            "clevel": 9,
+            "filters": [getattr(blosc2.Filter, self.filter)],
+            "filters_meta": [0],
+            "nthreads": 1,
+        }
+        self.version = package_version("blosc2")
+
+    def encode(self, array: np.ndarray, tol: float) -> bytes:
+        return self._blosc2.compress2(array, typesize=array.itemsize, **self._options)
+
+    def decode(self, data: bytes, like: np.ndarray) -> np.ndarray:
+        self._blosc2.decompress2(data, dst=like, nthreads=1)
+        return like
+
+
+class Blosc2Bitshuffle(Blosc2Shuffle):
+    name = "Blosc2 bitshuffle + zstd -9"
+    filter = "BITSHUFFLE"
+
+
+class Fpzip(Adapter):
+    """Predicts along up to three axes; its NaN come back as such, with their bits."""
+
+    name = "fpzip"
+    family = LOSSLESS
+    axes = 3
+
+    def __init__(self) -> None:
+        import fpzip
+
+        self._fpzip = fpzip
+        self.version = package_version("fpzip")
+
+    def encode(self, array: np.ndarray, tol: float) -> bytes:
+        shape = array.shape if array.ndim < 4 else (-1, *array.shape[-2:])
+        return self._fpzip.compress(array.reshape(shape or 1), precision=0, order="C")
+
+    def decode(self, data: bytes, like: np.ndarray) -> np.ndarray:
+        return self._fpzip.decompress(data, order="C").reshape(like.shape)
