@@ -1039,11 +1039,13 @@ def split_values(rng, bits, array):
         return b"\2" + head + rest, placed(cut(meaning([wrapped(x) for x in K])), refused)
     least, most = (0, min(56, W - 1)) if kind else (-149, 127) if m == 23 else (-960, 960)
     s = int(rng.choice([least, most, rng.integers(least, most + 1)]))
+    idle = 0 if kind else int(rng.choice([0, 0, m, rng.integers(m + 1)]))
+    m -= idle
     left_out, small, values = Bits(), Bits(), []
     for x, is_masked in zip(K, bits, strict=True):
         k = wrapped(x)
         if not kind and not k:
-            values.append(bytes(array.type.size) if is_masked else small_value(rng, s, small, array))
+            values.append(bytes(array.type.size) if is_masked else small_value(rng, s, m, small, array))
             continue
         w = s if kind else 0 if k == 0 or abs(k) >> m else m - int(np.log2(abs(k)))
         u = 0 if is_masked else int(rng.choice([0, 2**w - 1, rng.integers(2**w)]))
@@ -1060,12 +1062,13 @@ def split_values(rng, bits, array):
     array.seen |= {f"split {kind} of {array.type.dtype}", f"split at {where} of {kind}"}
     some, codes = left_out.bytes(), small.bytes()
     sizes = varint(len(some)) + (b"" if kind else varint(len(codes)))
-    return bytes([kind]) + varint(zigzag(s)) + sizes + some + codes + rest, placed(values, refused)
+    head = bytes([kind] + [idle] * (not kind)) + varint(zigzag(s))
+    return head + sizes + some + codes + rest, placed(values, refused)
 
 
-def small_value(rng, s, out, array):
+def small_value(rng, s, m, out, array):
     """One whose integer is 0: its code goes to a bit string."""
-    m, size, c = array.type.m, array.type.size, int(rng.choice([0, 1, 32, 33, rng.integers(34)]))
+    size, c = array.type.size, int(rng.choice([0, 1, 32, 33, rng.integers(34)]))
     out.put(1 << c, c + 1)
     array.seen.add(f"small value {c}")
     if c == 33:

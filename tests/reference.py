@@ -679,9 +679,10 @@ def split(r, count, array, masked):
         values = affine_values([wrap(base + R) for R in integers], lattice, array)
         place(values, refused)
         return values
+    m -= r.u8() if kind == 0 else 0
     s = unzigzag(r.varint())
-    least, most = (0, min(56, W - 1)) if kind else (-149, 127) if m == 23 else (-960, 960)
-    require(kind < 2 and (kind or m in (23, 52)) and least <= s <= most, "a split")
+    least, most = (0, min(56, W - 1)) if kind else (-149, 127) if array.m == 23 else (-960, 960)
+    require(kind < 2 and (kind or (array.m in (23, 52) and m >= 0)) and least <= s <= most, "a split")
     sizes = r.varint(), 0 if kind else r.varint()
     left_out, small = (Reader(r.bytes(size)) for size in sizes)
     base = unzigzag(r.varint())
@@ -697,7 +698,7 @@ def split(r, count, array, masked):
             values.append(exact((K * 2**s + u) % 2**64, 0, False, array).to_bytes(array.size, "little"))
             continue
         if not k:
-            values.append(bytes(array.size) if i in masked else small_value(codes, s, array))
+            values.append(bytes(array.size) if i in masked else small_value(codes, s, m, array))
             continue
         x = (abs(k) * 2**w + u) * 2.0 ** (s - w)
         values.append(to_float(-x if k < 0 else x, array))
@@ -707,7 +708,7 @@ def split(r, count, array, masked):
     return values
 
 
-def small_value(bits, s, array):
+def small_value(bits, s, m, array):
     c = 0
     while not bits.take(1):
         c += 1
@@ -717,7 +718,7 @@ def small_value(bits, s, array):
     if not c:
         return bytes(array.size)
     sign = -1 if bits.take(1) else 1
-    return to_float(sign * (2**array.m + bits.take(array.m)) * 2.0 ** (s - c - array.m), array)
+    return to_float(sign * (2**m + bits.take(m)) * 2.0 ** (s - c - m), array)
 
 
 def to_float(x, array):

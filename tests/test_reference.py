@@ -651,12 +651,12 @@ BAD_BLOCKS |= {
 
 
 # ---- corners of split values ----
-def split(base=0, bits=None, kind=0, shift=0, size=0, small=b"", rest=None):
+def split(base=0, bits=None, kind=0, shift=0, size=0, small=b"", idle=0, rest=None):
     """A block whose integers are all base + 3, and the bits that they leave out; `size` what that of these is off."""
     k, rest = base + 3, rest or predictions()
     if bits is None:
         bits = bytes(shift if kind else 24 - abs(k).bit_length() if k else 0)
-    left_out = bytes([kind]) + varint(zigzag(shift)) + varint(len(bits) + size)
+    left_out = bytes([kind] + [idle] * (not kind)) + varint(zigzag(shift)) + varint(len(bits) + size)
     left_out += (b"" if kind & 1 else varint(len(small))) + bits + small
     return bytes([7 | rest[0] & 0xF8]) + left_out + varint(zigzag(base)) + rest[1:]
 
@@ -679,6 +679,9 @@ def small(*zeros, m=23):
 REFUSED = predictions(numbers=b"\0\0\1\5\x08some")
 GOOD_BLOCKS |= {
     "split": split(), "split, bits": split(bits=bytes(range(22))), "split, negative": split(-9, bytes(range(200, 221))),
+    "split, 13 idle bits": split(bits=bytes(range(9)), idle=13), "split, all but one idle": split(bits=b"", idle=22),
+    "split, all idle": split(bits=b"", idle=23),
+    "split, idle and small": split(-3, idle=20, small=small(*[1, 32] * 4, m=3)),
     "split, zeros": split(-3, small=b"\xff"), "split, small": split(-3, small=small(1, 2, 32, 33, 0, 31, 33, 3)),
     "split, small, subnormal": split(-3, shift=-140, small=small(1, 2, 20, 33, 0, 9, 32, 3)),
     "split, small, first and last": split(2**32 - 3, b"", shift=127, small=small(*[0, 1] * 4)),
@@ -702,6 +705,7 @@ BAD_BLOCKS |= {
     "split, affine, of infinity": affine_split(lattice=b"\5\0\0\x80\x7f\0"),
     **{f"split, lattice of {i}": split(bits=bytes(22), shift=i) for i in (-(2**63), -(2**16), -150, 128, 2**63 - 1)},
     **{f"split, image without {i}": split(0, bytes(max(i, 0)), 1, i) for i in (-1, 32, 56, 57)},
+    **{f"split, {i} idle bits": split(bits=b"", idle=i) for i in (24, 52, 255)},
     "split, a byte too few": split(bits=bytes(21)), "split, a byte too many": split(bits=bytes(23)),
     "split, a byte and no bits": split(-3, b"\0", small=b"\xff"), "split, no small ones": split(-3),
     "split, small ones missing": split(-3, small=b"\x7f"), "split, small ones behind": split(-3, small=b"\xff\0"),

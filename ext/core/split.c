@@ -17,11 +17,14 @@ enum { PIECE = 1024, MOST_SPAN = 1 << 30, MOST_LEFT_OUT = 56, MOST_EXPONENT = 28
 static int least_shift(const ac_type *type) { return type->size == 8 ? -960 : -149; }
 static int most_shift(const ac_type *type) { return type->size == 8 ? 960 : 127; }
 
+/* Bits of a significand, as far as values have them. */
+static unsigned significand_of(const ac_split *split, const ac_type *type) { return (unsigned)type->significand - split->idle; }
+
 int ac_split_valid(const ac_split *split, const ac_type *type) {
   if (type->kind != AC_KIND_FLOAT) return 0;
   if (split->kind == AC_SPLIT_IMAGE) return split->shift >= 0 && split->shift <= MOST_LEFT_OUT && split->shift < 8 * type->size;
   if (split->kind == AC_SPLIT_AFFINE) return type->size >= 4;
-  return split->kind == AC_SPLIT_LATTICE && type->size >= 4 && split->shift >= least_shift(type) && split->shift <= most_shift(type);
+  return split->kind == AC_SPLIT_LATTICE && type->size >= 4 && split->idle <= type->significand && split->shift >= least_shift(type) && split->shift <= most_shift(type);
 }
 
 /* Codes of small values begin with so many zeros: a positive zero; or octaves below 2^(shift - 1), and one more (then a sign and the
@@ -44,7 +47,7 @@ static uint32_t find_widths(const ac_split *split, const ac_type *type, const ui
   uint32_t zeros = 0;
   if (split->kind == AC_SPLIT_IMAGE) memset(p->width, split->shift, n);
   else if (split->kind == AC_SPLIT_AFFINE) memset(p->width, 0, n);
-  else zeros = ac_active_kernels()->widths(p->k, type->significand, n, p->width);
+  else zeros = ac_active_kernels()->widths(p->k, significand_of(split, type), n, p->width);
   for (uint32_t j = 0; masked && j < n; j++) p->width[j] = (uint8_t)(p->width[j] & ((masked[j] & 1) - 1));
   return zeros;
 }
@@ -53,6 +56,7 @@ static void split_piece(const ac_split *split, const ac_type *type, const void *
   const ac_kernels *const kernels = ac_active_kernels();
   if (split->kind == AC_SPLIT_LATTICE) {
     kernels->part[is_double(type)](values, split->shift, n, p->k, p->bits, p->lost);
+    for (uint32_t j = 0; j < n && split->idle; j++) p->bits[j] >>= split->idle;
     return;
   }
   if (split->kind == AC_SPLIT_AFFINE) {
@@ -102,15 +106,18 @@ int ac_split_finest(unsigned kind, const ac_type *type, const void *values, uint
     return 1;
   }
   if (size < 4) return 0;
-  uint64_t largest = 0;
+  uint64_t largest = 0, any = 0;
   const uint64_t magnitude = ~(uint64_t)0 >> (65 - 8 * size);
   for (uint32_t j = 0; j < n; j++) {
-    const uint64_t bits = ac_load_bits((const uint8_t *)values + (size_t)j * size, size) & magnitude;
-    if (!(masked[j] & 1) && bits > largest) largest = bits;
+    const uint64_t bits = masked[j] & 1 ? 0 : ac_load_bits((const uint8_t *)values + (size_t)j * size, size) & magnitude;
+    largest = bits > largest ? bits : largest;
+    any |= bits;
   }
+  const unsigned zeros = any ? (unsigned)__builtin_ctzll(any) : 0;
+  split->idle = (uint8_t)(zeros < significand ? zeros : significand);
   const int exponent = (int)(largest >> significand) - (int)type->most / 2; /* |x| < 2^(exponent + 1) */
   /* no finer than the largest values are */
-  split->shift = (int16_t)(exponent - (int)(significand < MOST_EXPONENT ? significand : MOST_EXPONENT));
+  split->shift = (int16_t)(exponent - (int)(significand - split->idle < MOST_EXPONENT ? significand - split->idle : MOST_EXPONENT));
   if (split->shift < least_shift(type)) split->shift = (int16_t)least_shift(type);
   return largest && ac_split_valid(split, type);
 }
@@ -164,7 +171,7 @@ int ac_split_take(const ac_split *split, const ac_type *type, const void *values
     for (uint32_t j = 0; j < m; j++) some += p.width[j];
     if (split->kind == AC_SPLIT_AFFINE) bits += count_refused(split, type, at, masked + from, m, &p) * (REFUSED_BITS + 8ull * type->size);
     for (uint32_t j = 0; j < m && split->kind == AC_SPLIT_LATTICE; j++) small += p.lost[j] & !(masked[from + j] & 1);
-    bits += some + small * (uint64_t)(SMALL_BITS + type->significand);
+    bits += some + small * (uint64_t)(SMALL_BITS + significand_of(split, type));
     if (on_lattice) memcpy(k + from, p.k, m * sizeof *k);
   }
   if (least > most || (uint64_t)most - (uint64_t)least >= MOST_SPAN) return 0;
@@ -204,7 +211,7 @@ static void write_small(ac_bitwriter *b, const ac_split *split, const ac_type *t
   } else if (magnitude >> significand && octave > 0 && octave <= LAST_OCTAVE) {
     ac_write_zeros(b, (uint32_t)octave);
     ac_write_bits(b, (uint32_t)negative, 1);
-    write_wide(b, magnitude & (((uint64_t)1 << significand) - 1), significand);
+    write_wide(b, (magnitude & (((uint64_t)1 << significand) - 1)) >> split->idle, significand - split->idle);
   } else {
     ac_write_zeros(b, ALL_BITS);
     write_wide(b, bits, width);
@@ -212,7 +219,7 @@ static void write_small(ac_bitwriter *b, const ac_split *split, const ac_type *t
 }
 
 static void read_small(ac_bitreader *b, const ac_split *split, const ac_type *type, uint8_t *value) {
-  const unsigned significand = type->significand;
+  const unsigned significand = significand_of(split, type);
   const uint32_t zeros = ac_read_zeros(b, ALL_BITS);
   if (zeros == POSITIVE_ZERO || b->bytes->failed) {
     memset(value, 0, type->size);
@@ -288,6 +295,7 @@ void ac_split_write_all(ac_writer *out, const ac_split *split, const ac_left_out
     ac_affine_write_lattice(out, &split->lattice.formula);
     return;
   }
+  if (split->kind == AC_SPLIT_LATTICE) ac_write8(out, split->idle);
   ac_write_varint(out, ac_zigzag(split->shift));
   ac_write_varint(out, left->size);
   if (split->kind == AC_SPLIT_LATTICE) ac_write_varint(out, left->small);
@@ -297,13 +305,14 @@ void ac_split_write_all(ac_writer *out, const ac_split *split, const ac_left_out
 
 /* ---- decoder ---- */
 int ac_split_open(ac_reader *in, const ac_type *type, ac_split *split, ac_split_reader *r) {
-  split->kind = ac_read8(in);
+  *split = (ac_split){.kind = ac_read8(in)};
   if (split->kind == AC_SPLIT_AFFINE) {
     ac_affine_read_lattice(in, &split->lattice.formula);
     *r = (ac_split_reader){.split = split, .type = type, .bits = in->p, .small = {in->p, in->p, 0}};
     r->codes = (ac_bitreader){&r->small, 0, 0};
     return !in->failed && ac_split_valid(split, type);
   }
+  if (split->kind == AC_SPLIT_LATTICE) split->idle = ac_read8(in);
   const int64_t shift = ac_unzigzag(ac_read_varint(in));
   split->shift = (int16_t)shift;
   *r = (ac_split_reader){.split = split, .type = type, .size = ac_read_varint(in)};

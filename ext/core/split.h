@@ -13,6 +13,7 @@ enum { AC_SPLIT_LATTICE, AC_SPLIT_IMAGE, AC_SPLIT_AFFINE, AC_SPLITS };
 
 typedef struct {
   uint8_t kind;
+  uint8_t idle;          /* of a lattice of a power of two: so many of the lowest bits of all significands are 0 */
   int16_t shift;         /* but of affine lattices */
   ac_affine_fit lattice; /* an affine one */
 } ac_split;
