@@ -248,13 +248,14 @@ int ac_split_write(const ac_split *split, const ac_type *type, const void *value
   uint8_t *const again = (uint8_t *)joined, *to = left->bits, *const end = left->bits + left->size;
   uint64_t some = 0; /* bits that are not written yet: `filled` of them, below 8 */
   unsigned filled = 0;
+  uint32_t zeros = 0; /* integers, masked ones among them */
   *n_refused = 0;
   for (uint32_t from = 0; from < n; from += PIECE) {
     const uint32_t m = n - from < PIECE ? n - from : PIECE;
     const uint8_t *const at = (const uint8_t *)values + (size_t)from * size;
     uint32_t bits = 0;
     split_piece(split, type, at, m, &p);
-    find_widths(split, type, masked + from, m, &p);
+    zeros += find_widths(split, type, masked + from, m, &p);
     for (uint32_t j = 0; j < m; j++) bits += p.width[j];
     if ((size_t)(end - to) < (filled + bits) / 8 + sizeof some) return 0; /* words are written to their ends */
     for (uint32_t j = 0; j < m; j++) {
@@ -276,7 +277,7 @@ int ac_split_write(const ac_split *split, const ac_type *type, const void *value
   to += filled > 0;
   ac_writer out = {to, end, 0};
   ac_bitwriter codes = {&out, 0, 0};
-  for (uint32_t from = 0; from < n && split->kind == AC_SPLIT_LATTICE; from += PIECE) {
+  for (uint32_t from = 0; from < n && zeros; from += PIECE) {
     const uint32_t m = n - from < PIECE ? n - from : PIECE;
     const uint8_t *const at = (const uint8_t *)values + (size_t)from * size;
     split_piece(split, type, at, m, &p);

@@ -65,6 +65,17 @@ class Adapter(ABC):
         """
 
 
+def blosc2_options(blosc2: Any, codec: str, level: int, shuffle: str) -> dict[str, Any]:
+    """For `blosc2.compress2`: one filter, one thread."""
+    return {
+        "codec": getattr(blosc2.Codec, codec),
+        "clevel": level,
+        "filters": [getattr(blosc2.Filter, shuffle)],
+        "filters_meta": [0],
+        "nthreads": 1,
+    }
+
+
 def fit(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Integers of another type: those beyond its ends, which codecs with a tolerance return, at its ends."""
     limits = np.iinfo(dtype)

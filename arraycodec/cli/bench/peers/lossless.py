@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .base import ANY, LOSSLESS, Adapter, package_version
+from .base import ANY, LOSSLESS, Adapter, blosc2_options, package_version
 
 
 class Zstd(Adapter):
@@ -99,13 +99,7 @@ class Blosc2Shuffle(Adapter):
         import blosc2
 
         self._blosc2 = blosc2
-        self._options = {
-            "codec": blosc2.Codec.ZSTD,
-            "clevel": 9,
-            "filters": [getattr(blosc2.Filter, self.filter)],
-            "filters_meta": [0],
-            "nthreads": 1,
-        }
+        self._options = blosc2_options(blosc2, "ZSTD", 9, self.filter)
         self.version = package_version("blosc2")
 
     def encode(self, array: np.ndarray, tol: float) -> bytes:

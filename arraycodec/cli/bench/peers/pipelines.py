@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .base import INTEGERS, UNCHECKED, Adapter, fit, package_version
+from .base import INTEGERS, UNCHECKED, Adapter, blosc2_options, fit, package_version
 
 
 def quantize(array: np.ndarray, tol: float) -> np.ndarray:
@@ -84,13 +84,7 @@ class Blosc2Lz4(_Pipeline):
         import blosc2
 
         self._blosc2 = blosc2
-        self._options = {
-            "codec": getattr(blosc2.Codec, self.codec),
-            "clevel": 5,
-            "filters": [blosc2.Filter.BITSHUFFLE],
-            "filters_meta": [0],
-            "nthreads": 1,
-        }
+        self._options = blosc2_options(blosc2, self.codec, 5, "BITSHUFFLE")
         self.version = package_version("blosc2")
 
     def _pack(self, integers: np.ndarray) -> bytes:
