@@ -1032,11 +1032,18 @@ def split_values(rng, bits, array):
     """The same, of integers that leave bits out."""
     m, W = array.type.m, 8 * array.type.size
     rest, K, refused = predicted(rng, bits, array, is_split=True)
-    kind = 1 if m not in (23, 52) else int(rng.integers(3))
+    kind = 1 if m not in (23, 52) else int(rng.integers(4))
     if kind == 2:
         head, meaning = random_lattice(rng, array)
-        array.seen.add(f"split 2 of {array.type.dtype}")
-        return b"\2" + head + rest, placed(cut(meaning([wrapped(x) for x in K])), refused)
+        values, adjustments = cut(meaning([wrapped(x) for x in K])), b""
+        if chance(rng, 0.5):
+            adjustments, units, _, _ = section(rng, len(K), 0, rng.integers(-127, 128, len(K)).tolist())
+            images = [image_of(value) + unit for value, unit in zip(values, units, strict=True)]
+            values = [value_of_image(image, W // 8) for image in images]
+        array.seen |= {f"split 2 of {array.type.dtype}", f"split 2 adjusted {bool(adjustments)}"}
+        return b"\2" + head + varint(len(adjustments)) + adjustments + rest, placed(values, refused)
+    if kind == 3:
+        return decimal_values(rng, bits, K, refused, rest, array)
     least, most = (0, min(56, W - 1)) if kind else (-149, 127) if m == 23 else (-960, 960)
     s = int(rng.choice([least, most, rng.integers(least, most + 1)]))
     idle = 0 if kind else int(rng.choice([0, 0, m, rng.integers(m + 1)]))
@@ -1055,15 +1062,47 @@ def split_values(rng, bits, array):
             with np.errstate(over="ignore"):
                 values.append(x.astype(f"<f{array.type.size}").tobytes())
             continue
-        image = ((x << s) + u + 2**63) % 2**64 - 2**63
-        magnitude = (image if image >= 0 else -1 - image) % 2 ** (W - 1)
-        values.append((magnitude | (image < 0) << W - 1).to_bytes(array.type.size, "little"))
+        values.append(value_of_image(((x << s) + u + 2**63) % 2**64 - 2**63, W // 8))
     where = {least: "least", most: "most"}.get(s, "some")
     array.seen |= {f"split {kind} of {array.type.dtype}", f"split at {where} of {kind}"}
     some, codes = left_out.bytes(), small.bytes()
     sizes = varint(len(some)) + (b"" if kind else varint(len(codes)))
     head = bytes([kind] + [idle] * (not kind)) + varint(zigzag(s))
     return head + sizes + some + codes + rest, placed(values, refused)
+
+
+def decimal_values(rng, bits, K, refused, rest, array):
+    """The same, of decimals without their lowest digits."""
+    places, digits, left = int(rng.integers(51)), int(rng.integers(16)), int(rng.integers(16))
+    left_out, values = Bits(), []
+    for x, is_masked in zip(K, bits, strict=True):
+        k = wrapped(x)
+        low = np.float64(k if k >= 0 else -1 - k)
+        length = sum(low >= 10.0**i for i in range(10))  # its digits
+        zeros = max(0, min(left, int(length) + left - digits)) if digits and length else 0
+        w = int(np.ceil(np.log2(10.0 ** (left - zeros))))
+        u = 0 if is_masked else int(rng.choice([0, 2**w - 1, rng.integers(2**w)]))
+        left_out.put(u, 0 if is_masked else w)
+        number = (k * 10**left + u * 10**zeros + 2**63) % 2**64 - 2**63
+        x = float(Fraction(abs(number) % 2**53, 10**places)) * (-1 if number < 0 else 1)
+        values.append(np.array(x).astype(f"<f{array.type.size}").tobytes())
+        array.seen |= {f"decimals with {zeros} zeros", f"decimals with {length} digits"}
+    array.seen |= {f"decimals {name}" for name in (f"of {places} places", f"of {digits} digits", f"without {left}")}
+    array.seen.add(f"split 3 of {array.type.dtype}")
+    some = left_out.bytes()
+    head = bytes([3, places, digits]) + varint(zigzag(left)) + varint(len(some))
+    return head + some + rest, placed(values, refused)
+
+
+def image_of(value):
+    """The integer of a float whose order is that of floats."""
+    bits, sign = int.from_bytes(value, "little"), 1 << 8 * len(value) - 1
+    return sign - 1 - bits if bits & sign else bits
+
+
+def value_of_image(image, size):
+    magnitude = (image if image >= 0 else -1 - image) % 2 ** (8 * size - 1)
+    return (magnitude | (image < 0) << 8 * size - 1).to_bytes(size, "little")
 
 
 def small_value(rng, s, m, out, array):
@@ -1439,7 +1478,11 @@ FEATURES = {
     *(f"predicted context {c}" for c in ("own", *range(8))), *(f"predicted tokens {yes}" for yes in (True, False)),
     "predicted outside", "predicted corrections", "predicted refused",
     *(f"split 1 of {value}" for value in ("f4", "f8", "f2", bfloat16) if value),
-    *(f"split {kind} of f{size}" for kind in (0, 2) for size in (4, 8)),
+    *(f"split {kind} of f{size}" for kind in (0, 2, 3) for size in (4, 8)),
+    "split 2 adjusted True", "split 2 adjusted False",
+    *(f"decimals of {n} places" for n in range(51)), *(f"decimals of {n} digits" for n in range(16)),
+    *(f"decimals without {n}" for n in range(16)), *(f"decimals with {n} zeros" for n in range(16)),
+    *(f"decimals with {n} digits" for n in range(11)),
     *(f"small value {c}" for c in range(34)),
     *(f"split at {where} of {kind}" for where in ("least", "most", "some") for kind in (0, 1)),
     "rows of short pieces: True", "rows of short pieces: False", "rows of long pieces: False",

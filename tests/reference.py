@@ -673,16 +673,25 @@ def split(r, count, array, masked):
     kind, W, m = r.u8(), 8 * array.size, array.m
     if kind == 2:
         require(m in (23, 52), "an affine split")
-        lattice, base = affine_lattice(r), unzigzag(r.varint())
+        lattice, size = affine_lattice(r), r.varint()
+        section = windows(Reader(r.bytes(size)), count, array.size) if size else None
+        base = unzigzag(r.varint())
         fold, integers, refused = field(r, count, array, masked)
         require(not fold, "the lattice of a split")
         values = affine_values([wrap(base + R) for R in integers], lattice, array)
+        if section:
+            require(not section.refused and not section.edges, "refused adjustments")
+            require(all(-127 <= units <= 127 for units in section.integers), "a large adjustment")
+            values = [adjust(value, units, array) for value, units in zip(values, section.integers, strict=True)]
         place(values, refused)
         return values
     m -= r.u8() if kind == 0 else 0
+    places, digits = (r.u8(), r.u8()) if kind == 3 else (0, 0)
     s = unzigzag(r.varint())
-    least, most = (0, min(56, W - 1)) if kind else (-149, 127) if array.m == 23 else (-960, 960)
-    require(kind < 2 and (kind or (array.m in (23, 52) and m >= 0)) and least <= s <= most, "a split")
+    of_lattices = (-149, 127) if array.m == 23 else (-960, 960)
+    least, most = of_lattices if kind == 0 else (0, 15 if kind == 3 else min(56, W - 1))
+    require(kind in (0, 1, 3) and (kind == 1 or (array.m in (23, 52) and m >= 0)) and least <= s <= most, "a split")
+    require(places <= 50 and digits <= 15, "decimals")
     sizes = r.varint(), 0 if kind else r.varint()
     left_out, small = (Reader(r.bytes(size)) for size in sizes)
     base = unzigzag(r.varint())
@@ -692,8 +701,16 @@ def split(r, count, array, masked):
     for i, R in enumerate(integers):
         K = (base + R) % 2**64
         k = wrap(K)
+        zeros = decimal_zeros(k, s, digits)
         w = s if kind else max(0, m + 1 - abs(k).bit_length()) if k else 0
+        if kind == 3:
+            w = (10 ** (s - zeros) - 1).bit_length()
         u = bits.take(w) if i not in masked else 0
+        if kind == 3:
+            N = (k * 10**s + u * 10**zeros + 2**63) % 2**64 - 2**63
+            x = abs(N) % 2**53 / 10**places  # of integers: to the nearest
+            values.append(to_float(-x if N < 0 else x, array))
+            continue
         if kind:
             values.append(exact((K * 2**s + u) % 2**64, 0, False, array).to_bytes(array.size, "little"))
             continue
@@ -706,6 +723,20 @@ def split(r, count, array, masked):
     require(left_out.left() + small.left() == 0, "bits left out of no value")
     place(values, refused)
     return values
+
+
+def decimal_zeros(k, s, digits):
+    """How many of the lowest digits of numbers from k * 10^s on, but below (k + 1) * 10^s, are surely 0."""
+    low = k if k >= 0 else -1 - k
+    return min(max(0, len(str(low)) + s - digits), s) if digits and low else 0
+
+
+def adjust(value, units, array):
+    """A value so many units of the ordered image away."""
+    W = 8 * array.size
+    bits = int.from_bytes(value, "little")
+    image = 2 ** (W - 1) - 1 - bits if bits >> W - 1 else bits
+    return exact((image + units) % 2**64, 0, False, array).to_bytes(array.size, "little")
 
 
 def small_value(bits, s, m, array):

@@ -131,6 +131,10 @@ def chunks():
     yield "predicted, masked", encode(np.stack([holes, holes * 1.01, holes * 0.98]), 0.01, predictor="auto")
     yield "split", encode(waves.astype("f4"), 0, predictor="auto")
     yield "split images", encode(np.exp(20 * waves), 0, predictor="auto")
+    yield "split decimals", encode(np.array([float(f"{v:.10e}") for v in np.cumsum(waves)]), 0, predictor="auto")
+    packed = np.cumsum(np.rint(waves * 1000), axis=0) * 0.37
+    moved = np.where(waves > 0, np.nextafter(packed, 1e9), packed)
+    yield "split, adjusted", encode(moved, 0, predictor="auto")
     yield "split, masked", encode(np.stack([holes, holes * 1.01, holes * 0.98]), 0, predictor="auto")
     yield "predicted, all lists", with_all_lists(np.random.default_rng(6))
     yield "predicted by differences", encode(np.cumsum(normal.reshape(15, 20), axis=1), 0.1, predictor="lorenzo")

@@ -12,7 +12,7 @@ import pytest
 import reference
 from arrays import NATIVE, torture
 from handmade import RAW, crc32c, header, reseal, varint, zigzag
-from random_chunks import TYPES, Bits, code_decisions, golomb, put_codes, put_gap, random_chunk, rans, same
+from random_chunks import TYPES, Bits, code_decisions, golomb, put_codes, put_gap, random_chunk, rans, same, section
 from test_blocks import CHOICES, force
 from test_data import FOLDER, MANIFEST
 from test_fields import field
@@ -661,10 +661,23 @@ def split(base=0, bits=None, kind=0, shift=0, size=0, small=b"", idle=0, rest=No
     return bytes([7 | rest[0] & 0xF8]) + left_out + varint(zigzag(base)) + rest[1:]
 
 
-def affine_split(base=0, lattice=b"\0\0", rest=None):
+def affine_split(base=0, lattice=b"\0\0", rest=None, adjustments=b""):
     """The same of an affine lattice, its formula and all that if not told otherwise."""
-    rest = rest or predictions()
-    return bytes([7 | rest[0] & 0xF8, 2]) + lattice + varint(zigzag(base)) + rest[1:]
+    rest, adjustments = rest or predictions(), varint(len(adjustments)) + adjustments
+    return bytes([7 | rest[0] & 0xF8, 2]) + lattice + adjustments + varint(zigzag(base)) + rest[1:]
+
+
+def decimal_split(base=0, places=2, digits=0, left=0, bits=b"", rest=None):
+    """The same of decimals without their lowest digits."""
+    rest, left_out = rest or predictions(), varint(zigzag(left)) + varint(len(bits)) + bits
+    return bytes([7 | rest[0] & 0xF8, 3, places, digits]) + left_out + varint(zigzag(base)) + rest[1:]
+
+
+def adjusting(*units, size=0):
+    """The section of adjustments of eight values; with a size some are refused."""
+    rng = np.random.default_rng(1)
+    found = (section(rng, 8, size, list(units) * (8 // len(units))) for _ in range(100))
+    return next(out for out, _, refused, _ in found if bool(refused) == bool(size))
 
 
 def small(*zeros, m=23):
@@ -695,10 +708,36 @@ GOOD_BLOCKS |= {
     **{f"split, affine, base {i}": affine_split(i) for i in (0, -7, 2**31 - 3, 2**32, 2**63 - 1, -(2**63))},
     "split, affine, single": affine_split(5, b"\x05\0\0\x80\x3e\x0b"),
     "split, affine, refused": affine_split(rest=REFUSED),
+    "split, affine, adjusted": affine_split(adjustments=adjusting(127, -127, 1, 0)),
+    "split, affine, adjusted beyond zero": affine_split(-3, adjustments=adjusting(-1, 1)),
+    "split, affine, adjusted and refused": affine_split(rest=REFUSED, adjustments=adjusting(5)),
+    **{f"split, decimals, base {i}": decimal_split(i) for i in (0, -3, -4, 2**31 - 3, 2**32, 2**63 - 1, -(2**63))},
+    **{f"split, {i} places": decimal_split(2**29 + 12345, i) for i in range(51)},
+    **{f"split, {i} digits": decimal_split(12345, 3, i) for i in range(16)},
+    **{
+        f"split, without {left} of {i} digits": decimal_split(base, 30, i, left, bytes(range(bits)))
+        for base, i, left, bits in ((0, 0, 15, 50), (0, 10, 15, 30), (-3, 10, 15, 50), (-4, 10, 15, 50), (-5, 1, 1, 0),
+                                    (-2, 9, 9, 27),
+                                    (97, 10, 15, 24), (996, 10, 15, 24), (-14, 10, 15, 27), (2**31 - 3, 15, 15, 17))
+    },
+    "split, decimals, refused": decimal_split(rest=REFUSED),
+    "split, decimals of 2^53": decimal_split(5, 23, 0, 15, bytes(range(50))),
     "split, image of 2^64": split(2**63 - 1, bytes(range(31)), 1, 31),
 }  # fmt: skip
 BAD_BLOCKS |= {
-    **{f"split, kind {kind}": split(kind=kind, bits=b"") for kind in (3, 4, 255)},
+    **{f"split, kind {kind}": split(kind=kind, bits=b"") for kind in (4, 5, 255)},
+    **{f"split, affine, adjusted by {i}": affine_split(adjustments=adjusting(i)) for i in (128, -128, 2**29, -(2**29))},
+    "split, affine, refused adjustments": affine_split(adjustments=adjusting(1, size=4)),
+    "split, affine, no adjustments": affine_split(adjustments=b"\0"),
+    "split, affine, adjustments cut": affine_split(adjustments=adjusting(1, -1)[:-1]),
+    "split, affine, adjustments behind the block": b"\7\2\0\0\xff\1" + affine_split()[5:],
+    **{f"split, {i} places": decimal_split(places=i) for i in (51, 255)},
+    **{f"split, {i} digits": decimal_split(digits=i) for i in (16, 255)},
+    **{f"split, decimals without {i}": decimal_split(0, 30, 0, i, bytes(64)) for i in (-1, 16, 2**16, -(2**16))},
+    "split, decimals without 2^63 - 1": decimal_split(0, 30, 0, 2**63 - 1, bytes(64)),
+    "split, decimals, a byte too few": decimal_split(0, 30, 0, 15, bytes(49)),
+    "split, decimals, a byte too many": decimal_split(0, 30, 0, 15, bytes(51)),
+    "split, decimals, on lattice 1": decimal_split(rest=predictions(1)), "split, decimals, cut": decimal_split()[:4],
     **{f"split, affine with {i}": affine_split(lattice=bytes([i, 0])) for i in (2, 16, 32, 255)},
     "split, affine, base of 2^31": affine_split(lattice=b"\0" + varint(2**32)), "split, affine, cut": b"\7\2",
     "split, affine, on lattice 1": affine_split(rest=predictions(1)),
@@ -789,9 +828,12 @@ def test_where_split_values_may_be():
         valid(reseal(header(shape, code), split(bits=bytes(significand - 1))))
     for code, shape in ((1, (8,)), (2, (8,)), (5, (4,)), (6, (4,))):
         valid(reseal(header(shape, code, flags=8, rtol=0.5), affine_split()))
+        valid(reseal(header(shape, code, flags=8, rtol=0.5), affine_split(adjustments=adjusting(127, -1))))
+        valid(reseal(header(shape, code), decimal_split(12345)))
     for code in (3, 4):
         assert agree(reseal(header(dtype=code), split(bits=bytes(9)))) is None
         assert agree(reseal(header(dtype=code), affine_split())) is None
+        assert agree(reseal(header(dtype=code), decimal_split())) is None
     for code in (16, 18, 20, 24, 25):
         assert agree(reseal(header(dtype=code), split(kind=1))) is None
     for shift in (-961, 961):

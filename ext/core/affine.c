@@ -114,6 +114,7 @@ typedef struct {
   uint32_t n, units;
   unsigned size, level;
   double least; /* no step may be smaller */
+  int adjusts;  /* values that are off their lattice by a few units in the last place are as good as others */
   unsigned n_found;
   found found[AC_MAX_AFFINE];
   uint8_t of_unit[MAX_UNITS]; /* 0: none; else 1 more than its number */
@@ -272,6 +273,9 @@ static int take_sample(const finder *f, unsigned which, ac_grid_sample *p) {
   return p->n >= AC_FIT_SAMPLE / 4;
 }
 
+/* Is a formula that gives so many of n values of use? */
+static int is_usable(const finder *f, uint32_t hits, uint32_t n) { return f->adjusts ? 16 * hits >= n : 8 * hits >= 7 * n; }
+
 /* Lattices with a formula. */
 static void find(finder *f) {
   look_everywhere(f);
@@ -283,7 +287,7 @@ static void find(finder *f) {
   for (unsigned i = 0; i < f->n_found; i++) {
     ac_grid_sample sample;
     found *l = &f->found[kept];
-    if (!take_sample(f, i, &sample) || !ac_grid_formula(&sample, f->level, &l->formula)) continue;
+    if (!take_sample(f, i, &sample) || !is_usable(f, ac_grid_formula(&sample, f->level, &l->formula), sample.n)) continue;
     l->grid = f->found[i].grid;
     const double shift = ac_rint(l->grid.origin / l->grid.step);
     l->shift = fabs(shift) < 0x1p28 ? (int32_t)shift : 0;
@@ -341,7 +345,7 @@ static double choose(finder *f) {
       int32_t r[UNIT];
       uint8_t exact[UNIT];
       const uint32_t hits = quantize_unit(f, &f->found[i], values, x, m, r, exact);
-      const double gain = delta == 0 ? hits * refused : hits * each[i] - (finite - hits) * refused;
+      const double gain = f->adjusts ? near * refused : delta == 0 ? hits * refused : hits * each[i] - (finite - hits) * refused;
       if (gain <= best) continue;
       best = gain;
       f->of_unit[u] = (uint8_t)(i + 1);
@@ -444,6 +448,7 @@ int ac_affine_found(const ac_scale *scale, const uint8_t *values, uint32_t n, co
 
 int ac_affine_find(const ac_scale *scale, const uint8_t *values, uint32_t n, const ac_tuning *tuning, ac_affine_fit *lattice) {
   finder f = finder_of(scale, values, n, tuning);
+  f.adjusts = 1;
   if (!finds(&f)) return 0;
   uint32_t units[1 + AC_MAX_AFFINE] = {0};
   unsigned best = 1;

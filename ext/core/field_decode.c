@@ -223,6 +223,7 @@ int ac_field_read(ac_reader *in, const ac_scale *scale, const ac_box *box, uint3
                   ac_decode_scratch *s, void *dst) {
   parts b;
   int error = read_parts(in, scale, box, n, split != NULL, &b);
+  if (!error && split) error = ac_split_load(split, n, s);
   if (error) return error;
   const ac_contexts *c = &b.f.contexts;
   ac_walk_scratch walk = {.r = s->high, .grids = {(int32_t *)s->wide, (int32_t *)s->wide + n}, .row = s->row, .mean = s->row,

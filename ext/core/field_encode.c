@@ -196,7 +196,7 @@ typedef struct {
 } prepared;
 
 /* And what is known of them.  0 if integers are too far apart. */
-static int prepare(const ac_scale *scale, const void *values, uint32_t n, const ac_mask *mask, const ac_split *split, const ac_room *m, prepared *p,
+static int prepare(const ac_scale *scale, const void *values, uint32_t n, const ac_mask *mask, ac_split *split, const ac_room *m, prepared *p,
                    double *left_out) {
   int32_t *const integers = (int32_t *)m->corrected; /* of which there are none then */
   *p = (prepared){scale, values, 0, {.type = ac_type_of(AC_INT32)}};
@@ -208,6 +208,43 @@ static int prepare(const ac_scale *scale, const void *values, uint32_t n, const 
                : ac_field_integers(scale, values, n, m->known, integers, &p->base);
 }
 
+/* Bits of a digit: as many less the integers have for each that is left out. */
+#define DIGIT 3.3219280948873623
+
+/* What the decimals of so many digits less take more, relative to others, if their integers are as predictable; 1e300 if there are none. */
+static double digits_left(const ac_scale *scale, const void *values, uint32_t n, const ac_mask *mask, int left, const ac_room *m, ac_split split) {
+  prepared p;
+  double left_out;
+  split.shift = (int16_t)left;
+  if (!ac_split_valid(&split, scale->type) || !prepare(scale, values, n, mask, &split, m, &p, &left_out)) return 1e300;
+  return left_out - DIGIT * left;
+}
+
+/* Leave out digits that are known to be 0 in some of the integers: they would be predicted for nothing. */
+static void leave_zeros(const ac_scale *scale, const void *values, uint32_t n, const ac_mask *mask, const ac_room *m, ac_split *split) {
+  const double worth = 0.1; /* bits */
+  double now = digits_left(scale, values, n, mask, split->shift, m, *split);
+  for (;;) {
+    const double next = digits_left(scale, values, n, mask, split->shift + 1, m, *split);
+    if (next > now - worth) return;
+    now = next;
+    split->shift++;
+  }
+}
+
+/* Leave out as many digits more as take so many bits, about: digits do not fill bits, some numbers of them less than others. */
+static void leave_digits(const ac_scale *scale, const void *values, uint32_t n, const ac_mask *mask, double bits, const ac_room *m, ac_split *split) {
+  enum { FEWER = 2, MORE = 1 };
+  const int fewest = split->shift, wanted = fewest + (int)(bits / DIGIT);
+  double least = 1e300;
+  for (int left = wanted > fewest + FEWER ? wanted - FEWER : fewest; left <= wanted + MORE; left++) {
+    const double this = digits_left(scale, values, n, mask, left, m, *split);
+    if (this >= least) continue;
+    least = this;
+    split->shift = (int16_t)left;
+  }
+}
+
 int ac_field_choose_split(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_mask *mask,
                           const ac_tuning *tuning, ac_encode_scratch *s, ac_split_field *chosen) {
   enum { THOROUGH = 7 /* from this level on: whatever is estimated first, and with a predictor for what is left of the split */ };
@@ -215,15 +252,17 @@ int ac_field_choose_split(const ac_scale *scale, const ac_box *box, const void *
   const int thorough = ac_level(tuning) >= THOROUGH;
   const ac_room m = ac_room_in(s, n);
   double least = 1e300, bits = 0;
+  int affine = 0;
   for (unsigned kind = 0; kind < AC_SPLITS; kind++) {
     ac_split split = {.kind = (uint8_t)kind};
     prepared p;
     ac_field f;
     double these, left_out;
     know(mask, n, m.known);
-    if (kind == AC_SPLIT_AFFINE ? !ac_affine_find(scale, values, n, tuning, &split.lattice)
-                                : !ac_split_finest(kind, scale->type, values, n, m.known, &split))
-      continue;
+    if (kind == AC_SPLIT_AFFINE) affine = ac_affine_find(scale, values, n, tuning, &split.lattice);
+    if (kind == AC_SPLIT_DECIMAL && affine) continue; /* the same numbers, as a rule */
+    if (kind == AC_SPLIT_AFFINE ? !affine : !ac_split_finest(kind, scale->type, values, n, m.known, &split)) continue;
+    if (kind == AC_SPLIT_DECIMAL) leave_zeros(scale, values, n, mask, &m, &split);
     if (!prepare(scale, values, n, mask, &split, &m, &p, &left_out)) continue;
     if (least < 1e300 && !thorough && ac_field_estimate(p.scale, box, p.values, n, tuning, s, &m, &chosen->field) + left_out > least) continue;
     if (!ac_field_choose(p.scale, box, p.values, n, tuning, 1, s, &m, &f, &these) || these + left_out >= least) continue;
@@ -233,7 +272,8 @@ int ac_field_choose_split(const ac_scale *scale, const ac_box *box, const void *
     chosen->field = f;
   }
   if (least == 1e300) return 0;
-  if (bits > residuals && chosen->split.kind != AC_SPLIT_AFFINE) chosen->split.shift = (int16_t)(chosen->split.shift + (int)(bits - residuals));
+  if (bits > residuals && chosen->split.kind == AC_SPLIT_DECIMAL) leave_digits(scale, values, n, mask, bits - residuals, &m, &chosen->split);
+  else if (bits > residuals && chosen->split.kind != AC_SPLIT_AFFINE) chosen->split.shift = (int16_t)(chosen->split.shift + (int)(bits - residuals));
   chosen->again = thorough;
   return ac_split_valid(&chosen->split, scale->type);
 }
@@ -247,6 +287,7 @@ size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *val
   prepared p;
   double left_out, bits;
   if (!prepare(scale, values, n, mask, split ? &split->split : NULL, &m, &p, &left_out)) return 0;
+  if (split && split->split.kind == AC_SPLIT_AFFINE && !ac_split_adjust(&split->split, type, originals, n, m.known, tuning, s, &split->left)) return 0;
   values = p.values;
   scale = p.scale;
   ac_field f;

@@ -178,24 +178,25 @@ static void consider(search *s, ac_affine a) {
   s->best = a;
 }
 
-/* Good enough to look no further; worth being tried at all. */
+/* Good enough to look no further. */
 static int is_perfect(const search *s) { return s->hits + s->sample->n / 1024 >= s->sample->n; }
-static int is_usable(const search *s) { return 8 * s->hits >= 7 * s->sample->n; }
 
+enum { MOST_PLACES = 40 /* of decimals */ };
 static double power_of_ten(unsigned n) {
-  double p = 1; /* exact up to 10^22 */
-  while (n--) p *= 10;
-  return p;
+  static const double powers[MOST_PLACES + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11, 1e12, 1e13,
+                                                 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22, 1e23, 1e24, 1e25, 1e26, 1e27,
+                                                 1e28, 1e29, 1e30, 1e31, 1e32, 1e33, 1e34, 1e35, 1e36, 1e37, 1e38, 1e39, 1e40};
+  return powers[n];
 }
 
 /* The decimal number with the fewest digits within `doubt` of v > 0, or v. */
 static double shortest_decimal(double v, double doubt) {
-  enum { MOST_DIGITS = 12, MOST_PLACES = 20 };
+  enum { MOST_DIGITS = 12 };
   int first = 0; /* v / 10^first lies in [1, 10) */
-  if (!(v > 1e-8) || v > 1e9) return v;
+  if (!(v > 1e-30) || v > 1e9) return v;
   while (first < 9 && power_of_ten((unsigned)first + 1) <= v) first++;
   if (!first)
-    while (first > -9 && v * power_of_ten((unsigned)-first) < 1) first--;
+    while (v * power_of_ten((unsigned)-first) < 1) first--;
   for (int digits = 1; digits <= MOST_DIGITS; digits++) {
     const int places = digits - 1 - first;
     if (places < 0 || places > MOST_PLACES) continue;
@@ -217,6 +218,13 @@ static void consider_without_offset(search *s) {
     a.single = (uint8_t)single;
     if (divisor >= 2 && divisor < 0x1p24 && fabs(1 / divisor - g->step) <= doubt) {
       a.divisor = divisor;
+      consider(s, a);
+      a.divisor = 1;
+    }
+    for (unsigned places = 8; places <= MOST_PLACES; places++) { /* of which the divisor may have no 24 bits, nor even be exact */
+      const double power = power_of_ten(places);
+      if (!(fabs(1 / power - g->step) <= doubt) || (single && power > FLT_MAX)) continue;
+      a.divisor = single ? (double)(float)power : power;
       consider(s, a);
       a.divisor = 1;
     }
@@ -359,7 +367,7 @@ static void consider_shifted(search *s, int single, double divisor, unsigned eff
   }
 }
 
-int ac_grid_formula(const ac_grid_sample *p, unsigned effort, ac_affine *lattice) {
+uint32_t ac_grid_formula(const ac_grid_sample *p, unsigned effort, ac_affine *lattice) {
   search s = {.sample = p, .best = PLAIN, .first = INT32_MAX, .last = INT32_MIN};
   const double inverse = 1 / p->grid.step;
   int all_single = 1;
@@ -384,5 +392,5 @@ int ac_grid_formula(const ac_grid_sample *p, unsigned effort, ac_affine *lattice
     if (effort >= 7 && p->size == 8 && !is_perfect(&s)) consider_shifted(&s, 0, 65535, effort);
   }
   *lattice = s.best;
-  return is_usable(&s);
+  return s.hits;
 }

@@ -56,7 +56,7 @@ typedef struct {
   double least[2], most[2]; /* of the values that are surely on it, and of those that may be */
 } ac_grid_sample;
 
-/* The formula that gives nearly all of the sample bit for bit, with its numbers counted from the grid's origin;
- * 0 if none was found.  effort: as a level. */
-int ac_grid_formula(const ac_grid_sample *sample, unsigned effort, ac_affine *lattice);
+/* The formula that gives most of the sample bit for bit, with its numbers counted from the grid's origin, and how many of it those
+ * are.  effort: as a level. */
+uint32_t ac_grid_formula(const ac_grid_sample *sample, unsigned effort, ac_affine *lattice);
 #endif

@@ -12,6 +12,7 @@
 
 /* Bits of a value that are left out, with seven before them, are in one word. */
 enum { PIECE = 1024, MOST_SPAN = 1 << 30, MOST_LEFT_OUT = 56, MOST_EXPONENT = 28 /* of integers */ };
+enum { MOST_ADJUSTED = 127 /* units of the ordered image */ };
 
 /* Exponents of the lattice that scaling reaches without a subnormal factor. */
 static int least_shift(const ac_type *type) { return type->size == 8 ? -960 : -149; }
@@ -24,6 +25,7 @@ int ac_split_valid(const ac_split *split, const ac_type *type) {
   if (type->kind != AC_KIND_FLOAT) return 0;
   if (split->kind == AC_SPLIT_IMAGE) return split->shift >= 0 && split->shift <= MOST_LEFT_OUT && split->shift < 8 * type->size;
   if (split->kind == AC_SPLIT_AFFINE) return type->size >= 4;
+  if (split->kind == AC_SPLIT_DECIMAL) return type->size >= 4 && ac_decimal_valid(&split->decimal) && split->shift >= 0 && split->shift <= AC_MOST_DIGITS;
   return split->kind == AC_SPLIT_LATTICE && type->size >= 4 && split->idle <= type->significand && split->shift >= least_shift(type) && split->shift <= most_shift(type);
 }
 
@@ -34,7 +36,7 @@ enum { POSITIVE_ZERO = 0, LAST_OCTAVE = 32, ALL_BITS = 33, SMALL_BITS = 4 /* bes
 /* ---- of a piece ---- */
 typedef struct {
   int32_t k[PIECE];     /* of lattices */
-  int64_t wide[PIECE];  /* of images */
+  int64_t wide[PIECE];  /* of images, and of decimals */
   uint64_t bits[PIECE]; /* that are left out */
   uint8_t width[PIECE]; /* and how many */
   uint8_t lost[PIECE];  /* is it less than the lattice has? */
@@ -42,11 +44,54 @@ typedef struct {
 
 static int is_double(const ac_type *type) { return type->size == 8; }
 
+/* ---- decimals: number = k * 10^left + bits * 10^zeros ---- */
+static uint64_t low_end(int32_t k) { return k < 0 ? ~(uint32_t)k : (uint32_t)k; } /* of the magnitudes, in units of 10^left */
+
+enum { MOST_LOW_DIGITS = 11 };
+typedef struct {
+  uint64_t unit[MOST_LOW_DIGITS]; /* of the digits that are left out, where the low end has so many digits */
+  uint8_t width[MOST_LOW_DIGITS];
+} left_digits;
+
+static left_digits left_digits_of(const ac_split *split) {
+  left_digits d;
+  uint64_t low = 0;
+  for (unsigned i = 0; i < MOST_LOW_DIGITS; low = low ? 10 * low : 1, i++) {
+    const unsigned left = (unsigned)split->shift, zeros = ac_decimal_zeros(&split->decimal, left, low);
+    d.unit[i] = ac_decimal_power(zeros);
+    d.width[i] = (uint8_t)ac_bit_length(ac_decimal_power(left - zeros) - 1);
+  }
+  return d;
+}
+
+static void decimal_widths(const ac_split *split, uint32_t n, piece *p) {
+  const left_digits d = left_digits_of(split);
+  for (uint32_t j = 0; j < n; j++) p->width[j] = d.width[ac_decimal_digits(low_end(p->k[j]))];
+}
+
+static void split_decimals(const ac_split *split, uint32_t n, piece *p) {
+  const left_digits d = left_digits_of(split);
+  const int64_t unit = (int64_t)ac_decimal_power((unsigned)split->shift);
+  for (uint32_t j = 0; j < n; j++) {
+    const int64_t v = p->wide[j], quotient = v / unit, k = quotient - (v < quotient * unit);
+    p->k[j] = k >= INT32_MIN && k <= INT32_MAX ? (int32_t)k : 0;
+    p->bits[j] = (uint64_t)(v - k * unit) / d.unit[ac_decimal_digits(low_end(p->k[j]))];
+  }
+}
+
+static void join_decimals(const ac_split *split, uint32_t n, piece *p) {
+  const left_digits d = left_digits_of(split);
+  const uint64_t unit = ac_decimal_power((unsigned)split->shift);
+  for (uint32_t j = 0; j < n; j++)
+    p->wide[j] = (int64_t)((uint64_t)p->k[j] * unit + p->bits[j] * d.unit[ac_decimal_digits(low_end(p->k[j]))]);
+}
+
 /* How many bits integers leave out; returns how many integers are 0, of a lattice of a power of two. */
 static uint32_t find_widths(const ac_split *split, const ac_type *type, const uint8_t *masked, uint32_t n, piece *p) {
   uint32_t zeros = 0;
   if (split->kind == AC_SPLIT_IMAGE) memset(p->width, split->shift, n);
   else if (split->kind == AC_SPLIT_AFFINE) memset(p->width, 0, n);
+  else if (split->kind == AC_SPLIT_DECIMAL) decimal_widths(split, n, p);
   else zeros = ac_active_kernels()->widths(p->k, significand_of(split, type), n, p->width);
   for (uint32_t j = 0; masked && j < n; j++) p->width[j] = (uint8_t)(p->width[j] & ((masked[j] & 1) - 1));
   return zeros;
@@ -62,6 +107,11 @@ static void split_piece(const ac_split *split, const ac_type *type, const void *
   if (split->kind == AC_SPLIT_AFFINE) {
     ac_affine_numbers(&split->lattice, type->size, values, n, p->k);
     memset(p->bits, 0, n * sizeof *p->bits);
+    return;
+  }
+  if (split->kind == AC_SPLIT_DECIMAL) {
+    ac_decimal_numbers(&split->decimal, type, values, n, p->wide);
+    split_decimals(split, n, p);
     return;
   }
   kernels->to_wide(AC_IMAGE_ORDERED, type->size, 0, values, n, p->wide);
@@ -80,6 +130,11 @@ static void join_piece(const ac_split *split, const ac_type *type, piece *p, uin
   }
   if (split->kind == AC_SPLIT_AFFINE) {
     kernels->affine(&split->lattice.formula, type->size, p->k, n, values);
+    return;
+  }
+  if (split->kind == AC_SPLIT_DECIMAL) {
+    join_decimals(split, n, p);
+    ac_decimal_values(&split->decimal, type, p->wide, n, values);
     return;
   }
   for (uint32_t j = 0; j < n; j++) p->wide[j] = (int64_t)((uint64_t)p->wide[j] << split->shift | p->bits[j]);
@@ -106,6 +161,12 @@ int ac_split_finest(unsigned kind, const ac_type *type, const void *values, uint
     return 1;
   }
   if (size < 4) return 0;
+  if (kind == AC_SPLIT_DECIMAL) {
+    uint64_t number;
+    if (!ac_decimal_find(type, values, n, masked, &split->decimal, &number)) return 0;
+    for (; number >= MOST_SPAN / 2; number /= 10) split->shift++;
+    return ac_split_valid(split, type);
+  }
   uint64_t largest = 0, any = 0;
   const uint64_t magnitude = ~(uint64_t)0 >> (65 - 8 * size);
   for (uint32_t j = 0; j < n; j++) {
@@ -144,7 +205,7 @@ static void extend(const ac_split *split, const piece *p, const uint8_t *masked,
   }
 }
 
-/* How many of some values that are not masked are not what becomes of their integers. */
+/* How many values that are not masked do not come back from a piece. */
 static uint32_t count_refused(const ac_split *split, const ac_type *type, const uint8_t *values, const uint8_t *masked, uint32_t n, piece *p) {
   uint64_t again[PIECE];
   uint32_t refused = 0;
@@ -154,10 +215,42 @@ static uint32_t count_refused(const ac_split *split, const ac_type *type, const 
   return refused;
 }
 
-int ac_split_take(const ac_split *split, const ac_type *type, const void *values, uint32_t n, const uint8_t *masked, int32_t *k, int64_t *base,
+/* By how many units of the ordered image values are off what their integers mean, those of an affine lattice; 0 if they are masked. */
+static void find_adjustments(const ac_split *split, const ac_type *type, const void *values, const uint8_t *masked, uint32_t n, piece *p,
+                             int64_t *units) {
+  const ac_kernels *const kernels = ac_active_kernels();
+  uint64_t again[PIECE];
+  kernels->affine(&split->lattice.formula, type->size, p->k, n, again);
+  kernels->to_wide(AC_IMAGE_ORDERED, type->size, 0, again, n, p->wide);
+  kernels->to_wide(AC_IMAGE_ORDERED, type->size, 0, values, n, units);
+  for (uint32_t j = 0; j < n; j++) units[j] = masked[j] & 1 ? 0 : (int64_t)((uint64_t)units[j] - (uint64_t)p->wide[j]);
+}
+
+static int can_adjust(int64_t units) { return units >= -MOST_ADJUSTED && units <= MOST_ADJUSTED; }
+
+/* What values are off, by sign and bit length; those that must be refused anyway are the last. */
+enum { ADJUSTMENTS = 2 * 8, REFUSED_BITS = 8 /* beside the value's own */ };
+static void count_adjustments(const int64_t *units, uint32_t n, uint32_t *counts) {
+  for (uint32_t j = 0; j < n; j++) {
+    const uint64_t magnitude = (uint64_t)(units[j] < 0 ? -units[j] : units[j]);
+    counts[can_adjust(units[j]) ? 2 * ac_bit_length(magnitude) - (units[j] < 0) : ADJUSTMENTS]++;
+  }
+}
+
+/* Bits that it takes to adjust all values that can be, by the entropy. */
+static double adjusting_bits(const uint32_t *counts) {
+  uint32_t all = 0;
+  double bits = 0;
+  for (unsigned i = 0; i < ADJUSTMENTS; i++) all += counts[i];
+  for (unsigned i = 0; i < ADJUSTMENTS; i++)
+    if (counts[i]) bits += counts[i] * ((ac_log2(all) - ac_log2(counts[i])) * 0x1p-16 + (i > 2 ? (i + 1) / 2 - 1 : 0));
+  return bits;
+}
+
+int ac_split_take(ac_split *split, const ac_type *type, const void *values, uint32_t n, const uint8_t *masked, int32_t *k, int64_t *base,
                   double *left_out) {
-  enum { REFUSED_BITS = 8 /* beside its own */ };
   const int on_lattice = split->kind != AC_SPLIT_IMAGE;
+  uint32_t counts[ADJUSTMENTS + 1] = {0};
   int64_t least = INT64_MAX, most = INT64_MIN;
   uint64_t bits = 0;
   piece p;
@@ -169,12 +262,25 @@ int ac_split_take(const ac_split *split, const ac_type *type, const void *values
     extend(split, &p, masked + from, m, &least, &most);
     find_widths(split, type, masked + from, m, &p);
     for (uint32_t j = 0; j < m; j++) some += p.width[j];
-    if (split->kind == AC_SPLIT_AFFINE) bits += count_refused(split, type, at, masked + from, m, &p) * (REFUSED_BITS + 8ull * type->size);
+    if (split->kind == AC_SPLIT_AFFINE) {
+      int64_t units[PIECE];
+      find_adjustments(split, type, at, masked + from, m, &p, units);
+      count_adjustments(units, m, counts);
+    }
+    if (split->kind == AC_SPLIT_DECIMAL) bits += count_refused(split, type, at, masked + from, m, &p) * (REFUSED_BITS + 8ull * type->size);
     for (uint32_t j = 0; j < m && split->kind == AC_SPLIT_LATTICE; j++) small += p.lost[j] & !(masked[from + j] & 1);
     bits += some + small * (uint64_t)(SMALL_BITS + significand_of(split, type));
     if (on_lattice) memcpy(k + from, p.k, m * sizeof *k);
   }
   if (least > most || (uint64_t)most - (uint64_t)least >= MOST_SPAN) return 0;
+  if (split->kind == AC_SPLIT_AFFINE) {
+    const uint64_t refused = REFUSED_BITS + 8ull * type->size, far = counts[ADJUSTMENTS] * refused;
+    const double adjusted = adjusting_bits(counts);
+    uint32_t off = 0;
+    for (unsigned i = 1; i < ADJUSTMENTS; i++) off += counts[i];
+    split->adjusted = adjusted < (double)(off * refused);
+    bits = far + (split->adjusted ? (uint64_t)adjusted : off * refused);
+  }
   *base = (int64_t)((uint64_t)least + ((uint64_t)most - (uint64_t)least) / 2);
   for (uint32_t from = 0; from < n && !on_lattice; from += PIECE) {
     const uint32_t m = n - from < PIECE ? n - from : PIECE;
@@ -240,8 +346,49 @@ static void read_small(ac_bitreader *b, const ac_split *split, const ac_type *ty
   }
 }
 
+int ac_split_adjust(const ac_split *split, const ac_type *type, const void *values, uint32_t n, const uint8_t *masked, const ac_tuning *tuning,
+                    ac_encode_scratch *s, ac_left_out *left) {
+  const size_t room = left->size;
+  left->size = left->small = 0;
+  if (!split->adjusted) return 1;
+  piece p;
+  for (uint32_t from = 0; from < n; from += PIECE) {
+    const uint32_t m = n - from < PIECE ? n - from : PIECE;
+    const uint8_t *const at = (const uint8_t *)values + (size_t)from * type->size;
+    int64_t units[PIECE];
+    split_piece(split, type, at, m, &p);
+    find_adjustments(split, type, at, masked + from, m, &p, units);
+    for (uint32_t j = 0; j < m; j++) s->q[from + j] = can_adjust(units[j]) ? (int32_t)units[j] : 0;
+  }
+  ac_active_kernels()->statistics(s->q, n, ac_group_size(tuning), s->stats);
+  ac_writer out = {left->bits, left->bits + room, 0};
+  if (!ac_section_write(&out, n, tuning, s, NULL, 0, 0, 0) || out.failed) return 0;
+  left->size = (size_t)(out.p - left->bits);
+  return 1;
+}
+
+/* Values that an affine lattice does not give back, adjusted or not. */
+static void refuse(const ac_split *split, const ac_type *type, const void *values, uint32_t n, const uint8_t *masked, uint32_t *refused,
+                   uint32_t *n_refused) {
+  piece p;
+  for (uint32_t from = 0; from < n; from += PIECE) {
+    const uint32_t m = n - from < PIECE ? n - from : PIECE;
+    const uint8_t *const at = (const uint8_t *)values + (size_t)from * type->size;
+    int64_t units[PIECE];
+    split_piece(split, type, at, m, &p);
+    find_adjustments(split, type, at, masked + from, m, &p, units);
+    for (uint32_t j = 0; j < m; j++)
+      if (split->adjusted ? !can_adjust(units[j]) : units[j] != 0) refused[(*n_refused)++] = from + j;
+  }
+}
+
 int ac_split_write(const ac_split *split, const ac_type *type, const void *values, uint32_t n, const uint8_t *masked, ac_left_out *left,
                    uint32_t *refused, uint32_t *n_refused) {
+  *n_refused = 0;
+  if (split->kind == AC_SPLIT_AFFINE) {
+    refuse(split, type, values, n, masked, refused, n_refused);
+    return 1;
+  }
   const unsigned size = type->size;
   piece p;
   uint64_t joined[PIECE];
@@ -249,7 +396,6 @@ int ac_split_write(const ac_split *split, const ac_type *type, const void *value
   uint64_t some = 0; /* bits that are not written yet: `filled` of them, below 8 */
   unsigned filled = 0;
   uint32_t zeros = 0; /* integers, masked ones among them */
-  *n_refused = 0;
   for (uint32_t from = 0; from < n; from += PIECE) {
     const uint32_t m = n - from < PIECE ? n - from : PIECE;
     const uint8_t *const at = (const uint8_t *)values + (size_t)from * size;
@@ -294,9 +440,16 @@ void ac_split_write_all(ac_writer *out, const ac_split *split, const ac_left_out
   ac_write8(out, split->kind);
   if (split->kind == AC_SPLIT_AFFINE) {
     ac_affine_write_lattice(out, &split->lattice.formula);
+    ac_write_varint(out, left->size);
+    uint8_t *const adjustments = ac_give(out, left->size);
+    if (adjustments) memcpy(adjustments, left->bits, left->size);
     return;
   }
   if (split->kind == AC_SPLIT_LATTICE) ac_write8(out, split->idle);
+  if (split->kind == AC_SPLIT_DECIMAL) {
+    ac_write8(out, split->decimal.places);
+    ac_write8(out, split->decimal.digits);
+  }
   ac_write_varint(out, ac_zigzag(split->shift));
   ac_write_varint(out, left->size);
   if (split->kind == AC_SPLIT_LATTICE) ac_write_varint(out, left->small);
@@ -309,11 +462,19 @@ int ac_split_open(ac_reader *in, const ac_type *type, ac_split *split, ac_split_
   *split = (ac_split){.kind = ac_read8(in)};
   if (split->kind == AC_SPLIT_AFFINE) {
     ac_affine_read_lattice(in, &split->lattice.formula);
-    *r = (ac_split_reader){.split = split, .type = type, .bits = in->p, .small = {in->p, in->p, 0}};
+    const uint64_t length = ac_read_varint(in);
+    if (in->failed || length > ac_remaining(in) || !ac_split_valid(split, type)) return 0;
+    split->adjusted = length > 0;
+    *r = (ac_split_reader){.split = split, .type = type, .bits = in->p, .small = {in->p, in->p + length, 0}};
     r->codes = (ac_bitreader){&r->small, 0, 0};
-    return !in->failed && ac_split_valid(split, type);
+    in->p += length;
+    return 1;
   }
   if (split->kind == AC_SPLIT_LATTICE) split->idle = ac_read8(in);
+  if (split->kind == AC_SPLIT_DECIMAL) {
+    split->decimal.places = ac_read8(in);
+    split->decimal.digits = ac_read8(in);
+  }
   const int64_t shift = ac_unzigzag(ac_read_varint(in));
   split->shift = (int16_t)shift;
   *r = (ac_split_reader){.split = split, .type = type, .size = ac_read_varint(in)};
@@ -325,6 +486,27 @@ int ac_split_open(ac_reader *in, const ac_type *type, ac_split *split, ac_split_
   in->p = r->small.end;
   r->codes = (ac_bitreader){&r->small, 0, 0};
   return 1;
+}
+
+int ac_split_load(ac_split_reader *r, uint32_t n, ac_decode_scratch *s) {
+  if (!r->split->adjusted) return AC_OK;
+  /* where the walk through the residuals keeps nothing */
+  int8_t *const adjustments = (int8_t *)s->low + 5 * (size_t)n;
+  ac_section section;
+  int error = ac_section_read(&r->small, n, &section);
+  if (!error && section.n_refused) error = AC_E_FORMAT;
+  if (!error) error = ac_section_decode(&section, AC_OUT_I32, 0, s->tables, s->watch, s->high);
+  if (!error) error = ac_section_finish(&section, 0, 0, 0, 0, NULL);
+  if (error) return error;
+  int far = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    far |= !can_adjust(s->high[i]);
+    adjustments[i] = (int8_t)s->high[i];
+  }
+  if (far) return AC_E_FORMAT;
+  r->adjustments = adjustments;
+  r->small.p = r->small.end;
+  return AC_OK;
 }
 
 int ac_split_ended(ac_split_reader *r) {
@@ -364,6 +546,11 @@ void ac_split_put(ac_split_reader *r, int64_t base, const int32_t *k, uint32_t a
       r->bit += bits;
     }
     join_piece(r->split, r->type, &p, m, to);
+    if (r->adjustments) {
+      kernels->to_wide(AC_IMAGE_ORDERED, size, 0, to, m, p.wide);
+      for (uint32_t j = 0; j < m; j++) p.wide[j] = (int64_t)((uint64_t)p.wide[j] + (uint64_t)(int64_t)r->adjustments[at + from + j]);
+      kernels->from_wide(AC_IMAGE_ORDERED, size, 0, p.wide, m, to);
+    }
     for (uint32_t j = 0; j < m && zeros; j++)
       if (p.k[j] == 0 && !(masked && masked[j] & 1)) read_small(&r->codes, r->split, r->type, to + (size_t)j * size);
   }

@@ -1,0 +1,162 @@
+/* decimal.c: see decimal.h.  Below split.c, which divides the numbers into those that are predicted and the digits that they leave
+ * out.
+ *
+ * A decimal number becomes a float by rounding to the nearest, as readers of text do.  A quotient of doubles rounds so if divisor and
+ * number are exact, up to 10^22; for smaller units integers divide: the quotient of 55 bits by the reciprocal of 5^places, which is one too
+ * small at most, and whether anything remains (after D. Lemire, "Number parsing at a gigabyte per second", Software: Practice and
+ * Experience 51, 2021, who does without the remainder).
+ *
+ * Invariant: the same value on every machine.
+ */
+#include "decimal.h"
+
+#include <string.h>
+
+#include "fine.h"
+
+__extension__ typedef unsigned __int128 uint128;
+
+enum { EXACT_PLACES = 22 /* 10^22 is a double */, SIGNIFICAND = 52 };
+
+static double double_power(unsigned n) { /* rounded once, beyond 10^22 */
+  static const double powers[AC_MOST_PLACES + 1] = {
+      1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+      1e17, 1e18, 1e19, 1e20, 1e21, 1e22, 1e23, 1e24, 1e25, 1e26, 1e27, 1e28, 1e29, 1e30, 1e31, 1e32, 1e33,
+      1e34, 1e35, 1e36, 1e37, 1e38, 1e39, 1e40, 1e41, 1e42, 1e43, 1e44, 1e45, 1e46, 1e47, 1e48, 1e49, 1e50};
+  return powers[n];
+}
+
+/* 5^places and floor(2^(63 + its bits) / 5^places), above 2^63. */
+typedef struct {
+  uint128 power;
+  uint64_t reciprocal;
+  unsigned bits;
+} divisor;
+
+static divisor divisor_of(unsigned places) {
+  divisor d = {1, 0, 1};
+  for (unsigned i = 0; i < places; i++) d.power *= 5;
+  while (d.power >> d.bits) d.bits++;
+  uint128 rest = (uint128)1 << (d.bits - 1); /* of 2^(bits - 1), then bit by bit; below 5^places, but for 5^0 */
+  for (unsigned i = 0; i < 64; i++) {
+    rest <<= 1;
+    d.reciprocal = d.reciprocal << 1 | (rest >= d.power);
+    if (rest >= d.power) rest -= d.power;
+  }
+  return d;
+}
+
+/* number / 10^places, 0 < number < 2^53. */
+static double divide(const divisor *d, unsigned places, uint64_t number) {
+  const unsigned length = 64 - (unsigned)__builtin_clzll(number), shift = 55 + d->bits - length;
+  uint64_t q = (uint64_t)((uint128)(number << (64 - length)) * d->reciprocal >> 72); /* of 55 or 56 bits */
+  uint128 rest = (shift < 128 ? (uint128)number << shift : 0) - q * d->power; /* modulo 2^128, which it is below */
+  const uint64_t one_more = rest >= d->power;
+  q += one_more;
+  rest -= one_more ? d->power : 0;
+  const unsigned drop = 2 + (unsigned)(q >> 55);
+  const uint64_t half = (uint64_t)1 << (drop - 1), kept = q >> drop, dropped = q & (2 * half - 1);
+  const uint64_t up = dropped > half || (dropped == half && (rest != 0 || kept & 1));
+  const int exponent = (int)drop - (int)shift - (int)places + SIGNIFICAND; /* of the leading bit */
+  /* a carry out of the significand is added to the exponent */
+  return ac_double_of_bits(AC_FLOAT64, ((uint64_t)(exponent + 1022) << SIGNIFICAND) + kept + up);
+}
+
+void ac_decimal_values(const ac_decimal *decimal, const ac_type *type, const int64_t *numbers, uint32_t n, void *values) {
+  enum { PIECE = 256 };
+  const uint64_t most = ((uint64_t)2 << SIGNIFICAND) - 1;
+  const unsigned places = decimal->places;
+  const divisor by = places > EXACT_PLACES ? divisor_of(places) : (divisor){0, 0, 0};
+  const double power = double_power(places);
+  for (uint32_t from = 0; from < n; from += PIECE) {
+    const uint32_t m = n - from < PIECE ? n - from : PIECE;
+    const int64_t *const v = numbers + from;
+    double x[PIECE];
+    if (places <= EXACT_PLACES) {
+      for (uint32_t j = 0; j < m; j++) x[j] = (double)(int64_t)((uint64_t)(v[j] < 0 ? -(uint64_t)v[j] : (uint64_t)v[j]) & most) / power;
+    } else {
+      for (uint32_t j = 0; j < m; j++) {
+        const uint64_t magnitude = (v[j] < 0 ? -(uint64_t)v[j] : (uint64_t)v[j]) & most;
+        x[j] = magnitude ? divide(&by, places, magnitude) : 0;
+      }
+    }
+    for (uint32_t j = 0; j < m; j++) x[j] = v[j] < 0 ? -x[j] : x[j];
+    if (type->size == 8) memcpy((double *)values + from, x, m * sizeof *x);
+    else
+      for (uint32_t j = 0; j < m; j++) ((float *)values)[from + j] = (float)x[j];
+  }
+}
+
+void ac_decimal_numbers(const ac_decimal *decimal, const ac_type *type, const void *values, uint32_t n, int64_t *numbers) {
+  const double power = double_power(decimal->places);
+  const int dtype = type->size == 8 ? AC_FLOAT64 : AC_FLOAT32;
+  for (uint32_t j = 0; j < n; j++) {
+    const double v = ac_rint(ac_value_at(dtype, values, j) * power);
+    numbers[j] = fabs(v) < 0x1p53 ? (int64_t)v : 0;
+  }
+}
+
+unsigned ac_decimal_zeros(const ac_decimal *decimal, unsigned left, uint32_t low) {
+  const unsigned digits = low ? ac_decimal_digits(low) + left : 0;
+  if (!decimal->digits || digits <= decimal->digits) return 0;
+  return digits - decimal->digits < left ? digits - decimal->digits : left;
+}
+
+/* ---- are there any? ---- */
+/* The fewest places of x > 0 with at most `most` digits, and its number then; 0 if there are none. */
+static int shortest(const ac_type *type, double x, unsigned most, unsigned *places, uint64_t *number) {
+  const double limit = double_power(most);
+  const uint64_t bits = ac_bits_of_double(type->dtype, x);
+  for (unsigned p = 0; p <= AC_MOST_PLACES; p++) {
+    const double v = ac_rint(x * double_power(p));
+    if (!(v < limit)) return 0;
+    if (v < 1) continue;
+    uint64_t again = 0;
+    const int64_t k = (int64_t)v;
+    ac_decimal_values(&(ac_decimal){(uint8_t)p, 0}, type, &k, 1, &again);
+    if (again != bits) continue;
+    *places = p;
+    *number = (uint64_t)k;
+    return 1;
+  }
+  return 0;
+}
+
+/* Digits that a type's values have by chance are more than those. */
+static unsigned most_digits(const ac_type *type) { return type->size == 8 ? AC_MOST_DIGITS : 6; }
+
+int ac_decimal_find(const ac_type *type, const void *values, uint32_t n, const uint8_t *masked, ac_decimal *decimal, uint64_t *largest) {
+  enum { SAMPLE = 256, FEWEST = 32, ONE_WITHOUT = 32 };
+  if (n < SAMPLE) return 0;
+  uint32_t with = 0, without = 0;
+  unsigned places = 0, digits = 0, all_of[SAMPLE], length[SAMPLE];
+  for (uint32_t i = 0; i < SAMPLE && without <= 1 + (with + without) / ONE_WITHOUT; i++) { /* golden-section multiples */
+    const uint32_t at = (uint32_t)((uint64_t)(i * 0x9e3779b9u) * n >> 32);
+    const double x = fabs(ac_value_at(type->dtype, values, at));
+    uint64_t number;
+    if ((masked && masked[at] & 1) || x == 0 || !(x <= DBL_MAX)) continue;
+    if (!shortest(type, x, most_digits(type), &all_of[with], &number)) {
+      without++;
+      continue;
+    }
+    length[with] = ac_decimal_digits(number);
+    places = all_of[with] > places ? all_of[with] : places;
+    digits = length[with] > digits ? length[with] : digits;
+    with++;
+  }
+  if (with < FEWEST || without > 1 + (with + without) / ONE_WITHOUT) return 0;
+  double most = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    const double x = fabs(ac_value_at(type->dtype, values, i));
+    if (!(masked && masked[i] & 1) && x > most && x <= DBL_MAX) most = x;
+  }
+  /* all digits of the largest value must be exact, which the places of a tiny one may not be */
+  while (places && !(most * double_power(places) < double_power(AC_MOST_DIGITS))) places--;
+  if (!(most * double_power(places) < double_power(AC_MOST_DIGITS))) return 0;
+  *decimal = (ac_decimal){(uint8_t)places, 0};
+  unsigned zeros = 0; /* of numbers with more digits */
+  for (uint32_t i = 0; i < with; i++) zeros += all_of[i] < places && length[i] + places - all_of[i] > digits;
+  if (8 * zeros > with) decimal->digits = (uint8_t)digits;
+  *largest = (uint64_t)ac_rint(most * double_power(places));
+  return 1;
+}
