@@ -1,7 +1,8 @@
 /* classes.c: groups -> classes, by the groups' statistics alone.  First part of the plan of a block.
  *
  * Groups are keyed by the half octave of their mean absolute deviation (or of their mean, where that is the
- * larger), and keys are merged as long as two classes cost more apart than together.
+ * larger), or, if that tells them apart better, by where their mean lies in the range of all means; and keys are merged as
+ * long as two classes cost more apart than together.
  *
  * Invariants: at most 16 classes; only integers and IEEE + - * / are used, so every machine makes the same choice.
  */
@@ -51,8 +52,36 @@ static unsigned half_octave(uint64_t v) {
 /* v / m for a group of m values: 64 or 128 but for the last. */
 static uint64_t per_value(uint64_t v, uint32_t m) { return m & (m - 1) ? v / m : v >> __builtin_ctz(m); }
 
-static unsigned group_key(const ac_group_stats *s, uint32_t m, int imaged) {
+/* Where groups lie, if that tells them apart rather than how far their values are spread: as exponents do, of floats that are
+ * stored exactly.  KEY_PLACES keys from the least mean to the largest; width 0: it does not. */
+enum { KEY_PLACES = KEY_IMAGE - KEY_ABOVE };
+typedef struct {
+  int32_t least;
+  uint64_t width;
+} places;
+
+static places find_places(const ac_group_stats *stats, uint32_t n_groups) {
+  int64_t sum = 0;
+  int32_t least = INT32_MAX, most = INT32_MIN;
+  for (uint32_t g = 0; g < n_groups; g++) {
+    sum += stats[g].mean;
+    least = stats[g].mean < least ? stats[g].mean : least;
+    most = stats[g].mean > most ? stats[g].mean : most;
+  }
+  const int64_t mean = sum / n_groups;
+  uint64_t apart = 0, spread = 0;
+  for (uint32_t g = 0; g < n_groups; g++) {
+    const int64_t d = stats[g].mean - mean;
+    apart += (uint64_t)(d < 0 ? -d : d);
+    spread += stats[g].deviation;
+  }
+  if (apart < spread / AC_MAX_GROUP) return (places){0, 0};
+  return (places){least, ((uint64_t)((int64_t)most - least)) / KEY_PLACES + 1};
+}
+
+static unsigned group_key(const ac_group_stats *s, uint32_t m, int imaged, const places *places) {
   if (!s->magnitude) return KEY_ZERO;
+  if (!imaged && places->width) return KEY_ABOVE + (unsigned)((uint64_t)((int64_t)s->mean - places->least) / places->width);
   if (imaged) {
     const unsigned key = KEY_IMAGE + half_octave(per_value(16 * s->deviation, m));
     return key < N_KEYS ? key : N_KEYS - 1;
@@ -105,7 +134,7 @@ typedef struct {
 
 /* Key every group (into group_class) and sum up the keys. */
 static overview sum_keys(const ac_group_stats *stats, uint32_t n, unsigned group, const uint8_t *imaged,
-                         uint8_t *group_class, key_sums *sums) {
+                         const places *places, uint8_t *group_class, key_sums *sums) {
   const uint32_t n_groups = ac_groups(n, group);
   overview all = {0, 0};
   key_sums in_turns[2][N_KEYS]; /* neighbours often have the same key: see ac_histogram */
@@ -113,7 +142,7 @@ static overview sum_keys(const ac_group_stats *stats, uint32_t n, unsigned group
   memset(in_turns, 0, sizeof in_turns);
   for (uint32_t g = 0; g < n_groups; g++) {
     const uint32_t m = g + 1 < n_groups ? group : n - g * group;
-    const unsigned key = group_key(&stats[g], m, imaged && imaged[g * group / AC_MAX_GROUP]);
+    const unsigned key = group_key(&stats[g], m, imaged && imaged[g * group / AC_MAX_GROUP], places);
     key_sums *k = &in_turns[g & 1][key];
     const int64_t sum = (int64_t)stats[g].mean * m;
     group_class[g] = (uint8_t)key;
@@ -138,6 +167,18 @@ static overview sum_keys(const ac_group_stats *stats, uint32_t n, unsigned group
     sums[key] = (key_sums){x->sum + y->sum, x->spread + y->spread, x->values + y->values, x->groups + y->groups};
   }
   return all;
+}
+
+#define CLEARLY 0.99 /* less: what is estimated before keys are merged */
+
+/* Bits of all values, if every key is a class, and of the keys: for comparison. */
+static double key_bits(const key_sums *sums, uint32_t n_groups) {
+  double bits = 0;
+  for (unsigned key = 0; key < N_KEYS; key++)
+    if (sums[key].values)
+      bits += sums[key].values * log2_scale((double)sums[key].spread / sums[key].values) +
+              sums[key].groups * (ac_log2(n_groups) - ac_log2(sums[key].groups)) * 0x1p-16;
+  return bits;
 }
 
 /* Groups, keyed, -> at most AC_MAX_CLASSES clusters; returns how many. */
@@ -232,7 +273,13 @@ void ac_classes_find(const ac_group_stats *stats, uint32_t n, unsigned group, co
                      uint8_t *group_class, ac_classes *c) {
   key_sums sums[N_KEYS];
   const uint32_t n_groups = ac_groups(n, group);
-  const overview all = sum_keys(stats, n, group, imaged, group_class, sums);
+  const places places = find_places(stats, n_groups), nowhere = {0, 0}; /* as groups are that differ in spread alone */
+  overview all = sum_keys(stats, n, group, imaged, &nowhere, group_class, sums);
+  if (places.width) {
+    const double without = key_bits(sums, n_groups);
+    all = sum_keys(stats, n, group, imaged, &places, group_class, sums);
+    if (key_bits(sums, n_groups) > CLEARLY * without) all = sum_keys(stats, n, group, imaged, &nowhere, group_class, sums);
+  }
   c->magnitude = all.magnitude;
   c->centred = all.centred;
   c->n_classes = cluster_groups(sums, n_groups, gain, group_class, c->clusters);
