@@ -94,6 +94,19 @@ def test_packed_fields(dtype):
     assert len(chunk) < 0.6 * len(check(x, predictor="none")) and modes(others) == {"split"}
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_packed_within_a_tolerance(dtype):
+    """Finer than the lattice: its integers are smaller than what the tolerance permits, and lose nothing."""
+    x = np.rint(3000 * field((60, 70), 2, 1e-3)).astype(dtype) * np.array(0.01, dtype) + np.array(273.15, dtype)
+    x[5, 5:9] = np.nan
+    exact = check(x)
+    for tol in (1e-4, 4e-3):
+        chunk = encode(x, tol)
+        assert modes(chunk) == {"split"} and np.array_equal(bits(decode(chunk)), bits(x))
+        assert len(chunk) < len(exact) + 20
+    assert modes(encode(x, 0.1)) == {"predicted"}
+
+
 @pytest.mark.parametrize("level", [5, 9])
 def test_packed_by_other_arithmetic(level):
     """Of which the formula is not known: each is off by some units in the last place."""

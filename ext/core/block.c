@@ -406,18 +406,17 @@ static ac_box value_box(const ac_geometry *geometry, const ac_type *type) {
 }
 
 enum { SPLIT_HEAD = 48 /* bytes of it, at most */ };
-/* Values predicted on their lattice, with a mask of e->s->bitmap, in at most `most` bytes, or 0. */
-static size_t predicted_by(encoding *e, const ac_mask_rule *rule, const ac_mask *mask, size_t most) {
+/* Values predicted on their lattice, or by a split, with a mask of e->s->bitmap, in at most `most` bytes, or 0: what was written before
+ * stays then. */
+static size_t predicted_by(encoding *e, const ac_mask_rule *rule, const ac_mask *mask, int is_split, size_t most) {
   const ac_box box = value_box(e->geometry, e->scale->type);
   if (mask->masked == e->n || most < 2) return 0;
-  const int is_split = e->scale->type->kind == AC_KIND_FLOAT && mode_of(e->scale) == AC_MODE_EXACT;
   ac_split_field split = {.left = {e->s->values, (size_t)e->n * e->scale->type->size, 0}}; /* nobody has compacted values now */
   uint8_t *bytes;
   uint32_t n_fine;
   if (is_split && !ac_field_choose_split(e->scale, &box, e->src, e->n, mask, e->tuning, e->s, &split)) return 0;
   const size_t size = ac_field_encode(e->scale, &box, e->src, e->n, mask, is_split ? &split : NULL, e->tuning, e->s, &bytes, most - 1, &n_fine);
   if (!size || size >= most) return 0;
-  /* what may have been written before stays until this is known to be smaller */
   uint8_t *const before = (uint8_t *)e->s->wide; /* nobody needs it any more */
   ac_writer out = {before, before + (most - 1 - size), 0};
   if (mask->masked) ac_mask_write(&out, mask, rule->size, e->src, &e->geometry->strides, (uint8_t *)e->s->events);
@@ -435,10 +434,9 @@ enum { TRIES_ALL = 7 /* from this level on: whatever a glance says */ };
 
 /* Special values are masked, however few: else they would spoil the predictions beside them.  So is the commonest value if
  * that is smaller, which it is if there is much of it. */
-static size_t encode_predicted(encoding *e) {
+static size_t encode_by_mask(encoding *e) {
   enum { MUCH = 5 /* one of so many */, LITTLE = 32 };
-  const ac_type *const type = e->scale->type;
-  if (!ac_predicts(e->tuning) || (type->kind == AC_KIND_FLOAT ? mode_of(e->scale) == AC_MODE_LATTICE : type->lossless)) return 0;
+  const int is_split = e->scale->type->kind == AC_KIND_FLOAT && mode_of(e->scale) == AC_MODE_EXACT;
   const size_t most = (size_t)(e->end - e->dst);
   const int both = ac_level(e->tuning) >= TRIES_ALL;
   ac_mask_rule rule = special_values(e->scale);
@@ -451,15 +449,27 @@ static size_t encode_predicted(encoding *e) {
     mask = mask_of(e, &rule);
     common = mask.masked - n_special;
     if (common > e->n / MUCH && !both) {
-      const size_t size = predicted_by(e, &rule, &mask, most);
+      const size_t size = predicted_by(e, &rule, &mask, is_split, most);
       if (size) return size;
     }
     mask = mask_of(e, &special);
   }
-  const size_t size = predicted_by(e, &special, &mask, most);
+  const size_t size = predicted_by(e, &special, &mask, is_split, most);
   if (!common || (!both && (common > e->n / MUCH || common < e->n / LITTLE))) return size;
   mask = mask_of(e, &rule);
-  const size_t other = predicted_by(e, &rule, &mask, size ? size - 1 : most);
+  const size_t other = predicted_by(e, &rule, &mask, is_split, size ? size - 1 : most);
+  return other ? other : size;
+}
+
+/* Values that lie on a lattice of their own, coarser than that of the tolerance, are smaller on it, and lose nothing. */
+static size_t encode_predicted(encoding *e) {
+  const ac_type *const type = e->scale->type;
+  if (!ac_predicts(e->tuning) || (type->kind == AC_KIND_FLOAT ? mode_of(e->scale) == AC_MODE_LATTICE : type->lossless)) return 0;
+  const size_t size = encode_by_mask(e);
+  if (type->kind != AC_KIND_FLOAT || mode_of(e->scale) != AC_MODE_UNIFORM || !ac_affine_found(e->scale, e->src, e->n, e->tuning)) return size;
+  const ac_mask_rule special = special_values(e->scale);
+  const ac_mask mask = mask_of(e, &special);
+  const size_t other = predicted_by(e, &special, &mask, 1, size ? size - 1 : (size_t)(e->end - e->dst));
   return other ? other : size;
 }
 

@@ -14,7 +14,8 @@ typedef struct {
   ac_left_out left; /* with room for it, when values are encoded */
 } ac_split_field;
 
-/* The split by which they are smallest, about, and its predictor; 0 if there is none. */
+/* The split by which they are smallest, about, and its predictor, of kinds that can be smaller than what the tolerance permits; 0 if
+ * there is none. */
 int ac_field_choose_split(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_mask *mask,
                           const ac_tuning *tuning, ac_encode_scratch *s, ac_split_field *chosen);
 

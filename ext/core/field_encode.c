@@ -253,7 +253,7 @@ int ac_field_choose_split(const ac_scale *scale, const ac_box *box, const void *
   const ac_room m = ac_room_in(s, n);
   double least = 1e300, bits = 0;
   int affine = 0;
-  for (unsigned kind = 0; kind < AC_SPLITS; kind++) {
+  for (unsigned kind = scale->lattice.delta == 0 ? 0 : AC_SPLIT_AFFINE; kind < AC_SPLITS; kind++) {
     ac_split split = {.kind = (uint8_t)kind};
     prepared p;
     ac_field f;
