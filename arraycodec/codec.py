@@ -542,6 +542,8 @@ class Block:
         Values of a row, if the order is not that of memory.
     masked : int
         Values that a mask stands for.
+    copies : int
+        Values that stood in the block before.
     window_exceptions : int
         Integers outside their window.
     raw_exceptions : int
@@ -564,6 +566,7 @@ class Block:
     order: str
     row: int
     masked: int
+    copies: int
     window_exceptions: int
     raw_exceptions: int
     edges: int
@@ -592,6 +595,11 @@ class ChunkInfo:
     def exceptions(self) -> int:
         """Values outside their window, stored bit for bit or known by position, over all blocks."""
         return sum(block.window_exceptions + block.raw_exceptions + block.edges for block in self.blocks)
+
+    @property
+    def copies(self) -> int:
+        """Values that stood in their block before, over all blocks."""
+        return sum(block.copies for block in self.blocks)
 
     @property
     def masked(self) -> int:

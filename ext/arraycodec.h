@@ -102,6 +102,7 @@ typedef struct {
   uint8_t order;                /* of its values: 0 as in memory; bit 0: columns before rows, bit 1: sorted by scale */
   uint32_t row;                 /* values of a row of that order */
   uint32_t masked;              /* values that a mask stands for */
+  uint32_t copies;              /* values that stood in the block before */
   uint32_t window_exceptions;   /* integers outside their window */
   uint32_t raw_exceptions;      /* refused by the quantizer: stored bit for bit */
   uint32_t edges;               /* refused by the quantizer, but known by their position */

@@ -1189,6 +1189,26 @@ def random_mask(rng, bits, array):
     return out + (put_bitmap(rng, bits, array) if M < len(bits) else b""), masked
 
 
+def random_copies(rng, bits, array):
+    """Some copies among the values that are not masked: their bytes, and their distances by position."""
+    free = [i for i, b in enumerate(bits) if not b and i]
+    most = len(free) if not bits[0] else len(free) - 1
+    number = int(rng.choice([1, most, rng.integers(1, most + 1)]))
+    found, lengths, below = {}, [], Bits()
+    for at in np.sort(rng.choice(free, number, replace=False)).tolist():
+        distance, b = found[max(found)] if found else 0, 0
+        if not 0 < distance <= at or chance(rng, 0.7):
+            furthest = min(at, 2**16 - 1)
+            distance = int(rng.choice([1, furthest, rng.integers(1, furthest + 1)]))
+            b = distance.bit_length()
+            below.put(distance - 2 ** (b - 1), b - 1)
+        found[at] = distance
+        lengths.append(b)
+    head = varint(number) + put_bitmap(rng, [i in found for i in range(len(bits))], array)
+    lists = (section(rng, number, 0, lengths)[0], below.bytes())
+    return head + b"".join(varint(len(part)) + part for part in lists), found
+
+
 def random_order(rng, n, array):
     """An order: its bytes, and where in memory the values of the order are."""
     W = int(rng.choice([2, n // 2, rng.integers(2, n // 2 + 1), min(max(array.w, 2), n // 2)]))
@@ -1291,7 +1311,7 @@ def random_block(rng, bits, array):
     count, with_mask, out, masked = len(bits), bool(sum(bits)), b"", []
     if with_mask:
         out, masked = random_mask(rng, bits, array)
-    n = count - len(masked)
+    n, left_out, copied = count - len(masked), bits, {}
     modes = [0, 1, 3, 3, 3] + [6, 6] * (not array.type.m)
     if array.type.m and array.delta and not array.rtol:
         modes = [0, 1, 2, 2, 2, 2, 3, 6, 6, 6]
@@ -1304,24 +1324,32 @@ def random_block(rng, bits, array):
     mode = modes[rng.integers(len(modes))] if n else 0
     array.seen.add(f"mode {mode} of {array.type.dtype}" + " masked" * with_mask)
     places = None
-    if 2 <= mode < 6 and n >= 4 and not with_mask and chance(rng, 0.4):
+    if mode and n >= 2 and chance(rng, 0.2):
+        section_of_copies, copied = random_copies(rng, bits, array)
+        out += section_of_copies
+        left_out = [b or i in copied for i, b in enumerate(bits)]
+        n -= len(copied)
+        array.seen.add(f"copies in mode {mode}" + " masked" * with_mask)
+    elif 2 <= mode < 6 and n >= 4 and not with_mask and chance(rng, 0.4):
         out, places = random_order(rng, n, array)
     if mode >= 6:  # all values keep their places
-        rest, values = (predicted if mode == 6 else split_values)(rng, bits, array)
-        values = [value for value, b in zip(values, bits, strict=True) if not b]
+        rest, values = (predicted if mode == 6 else split_values)(rng, left_out, array)
+        values = [value for value, b in zip(values, left_out, strict=True) if not b]
     elif mode < 3 or mode == 5:
         rest, values = {0: raw, 1: constant, 2: uniform, 5: affine}[mode](rng, n, array)
     else:
         kind = exact if mode == 3 else relative if array.rtol else lattice
-        rest, values = kind(rng, n, array, with_mask or places is not None)
+        rest, values = kind(rng, n, array, with_mask or bool(copied) or places is not None)
     if places is not None:
         values = [values[i] for i in np.argsort(places).tolist()]
     masked, others, fine = iter(masked), iter(values), b""
-    values = [next(masked if b else others) for b in bits]
+    values = [None if i in copied else next(masked if b else others) for i, b in enumerate(bits)]
+    for at, distance in copied.items():
+        values[at] = values[at - distance]
     if mode in (2, 6) and array.type.m in (23, 52) and chance(rng, 0.4):
         fine, values = random_fine(rng, values, array)
         array.seen.add(f"fine in mode {mode}" + " masked" * with_mask + " in order" * (places is not None))
-    head = bytes([mode | with_mask << 3 | (places is not None) << 4 | bool(fine) << 5])
+    head = bytes([mode | with_mask << 3 | (places is not None) << 4 | bool(fine) << 5 | bool(copied) << 6])
     return head + out + fine + rest, values
 
 
@@ -1485,6 +1513,7 @@ FEATURES = {
     *(f"decimals with {n} digits" for n in range(11)),
     *(f"small value {c}" for c in range(34)),
     *(f"split at {where} of {kind}" for where in ("least", "most", "some") for kind in (0, 1)),
+    *(f"copies in mode {mode}{mask}" for mode in range(1, 8) for mask in ("", " masked")),
     "rows of short pieces: True", "rows of short pieces: False", "rows of long pieces: False",
     *(f"affine uniform {yes}" for yes in (True, False)), *(f"affine sequence {c}" for c in ("none", 0, 1, 2)),
     "E0 clamped", "E0 > emax", "E0", "uniform u", "octave u", "infinite u", "u of 64 bits",

@@ -350,12 +350,18 @@ def decode_block(r, count, array):
     """The values of a block, each as its bytes."""
     head, masked = r.u8(), {}
     mode = head & 7
-    require(head < 64, "reserved bits")
+    require(head < 128, "reserved bits")
     if head & 8:
         masked = mask(r, count, array)
+    copied = {}
+    if head & 64:
+        require(mode, "copies of raw values")
+        copied = copies(r, count, array)
+        require(not masked.keys() & copied.keys(), "a masked copy")
+    patterns, masked = masked, masked | copied
     places = None
     if head & 16:
-        require(not head & 8 and mode in (2, 3, 4, 5), "an order with a mask, or of what has none")
+        require(not head & 72 and mode in (2, 3, 4, 5), "an order with a mask, or of what has none")
         places = order(r, count)
     fine = []
     if head & 32:
@@ -400,7 +406,9 @@ def decode_block(r, count, array):
     if mode >= 6:  # masked values have a place among the others
         values = [value for i, value in enumerate(values) if i not in masked]
     others = iter(values)
-    values = [masked[i] if i in masked else next(others) for i in range(count)]
+    values = [patterns.get(i) if i in masked else next(others) for i in range(count)]
+    for at, distance in copied.items():
+        values[at] = values[at - distance]
     for at, fold, shift in fine:
         values[at] = fine_value(values[at], fold, shift, array)
     return values
@@ -428,6 +436,26 @@ def mask(r, count, array):
     bits = bitmap(r, count, array) if M < count else [1] * count
     require(sum(bits) == M, "number of bits in the bitmap")
     return dict(zip((i for i in range(count) if bits[i]), masked, strict=True))
+
+
+def copies(r, count, array):
+    """The distances of copies by their positions."""
+    C = r.varint()
+    require(1 <= C < count, "number of copies")
+    bits = bitmap(r, count, array)
+    require(sum(bits) == C, "number of bits in the bitmap")
+    section = windows(Reader(r.bytes(r.varint())), C, array.size)
+    require(not section.refused and not section.edges, "refused lengths")
+    below, distances = Reader(r.bytes(r.varint())), []
+    found = Bits(below)
+    for b in section.integers:
+        require(0 <= b <= 16 and (b or distances), "the length of a distance")
+        distances.append(2 ** (b - 1) + found.take(b - 1) if b else distances[-1])
+    found.end()
+    require(below.left() == 0, "bytes after the distances")
+    by_position = dict(zip((i for i in range(count) if bits[i]), distances, strict=True))
+    require(all(distance <= at for at, distance in by_position.items()), "a copy of what is not in the block")
+    return by_position
 
 
 def bitmap(r, count, array):

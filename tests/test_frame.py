@@ -136,6 +136,9 @@ def chunks():
     moved = np.where(waves > 0, np.nextafter(packed, 1e9), packed)
     yield "split, adjusted", encode(moved, 0, predictor="auto")
     yield "split, masked", encode(np.stack([holes, holes * 1.01, holes * 0.98]), 0, predictor="auto")
+    echoes = rng.normal(size=1200)
+    echoes[700:760], echoes[800:1100:3], echoes[:90:2] = echoes[100:160], echoes[500:600], np.nan
+    yield "copies", encode(echoes, 0, level=7)
     yield "predicted, all lists", with_all_lists(np.random.default_rng(6))
     yield "predicted by differences", encode(np.cumsum(normal.reshape(15, 20), axis=1), 0.1, predictor="lorenzo")
     yield "boxes", encode(masked.reshape(3, 100), 0.01, fill_value=-9999, box_len=120)
@@ -152,6 +155,7 @@ def test_the_chunks_cover_every_path():
     assert found["exact, low bytes"].blocks[0].low_bytes > 0
     assert found["exact"].blocks[0].folded
     assert found["edges"].blocks[0].edges > 0
+    assert found["copies"].blocks[0].copies > 50
     assert found["columns"].blocks[0].order == "columns"
     assert "sorted" in found["sorted"].blocks[0].order
     assert found["affine"].mode == found["affine, several"].mode == "affine"

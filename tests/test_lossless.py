@@ -157,6 +157,41 @@ def test_decimals_and_others():
     check(np.where(np.arange(3000) % 3 == 0, 0, x))
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8", ">f8", "c16"])
+@pytest.mark.parametrize("level", [7, 9])
+def test_repeated_values(dtype, level):
+    """Of noise, which nothing predicts: one by one, in runs, with NaN and zeros between, and over the whole block."""
+    rng = np.random.default_rng(7)
+    x = rng.normal(size=30000).astype(dtype)
+    others = len(check(x, level=level))
+    x[20000:23000] = x[1000:4000]
+    x[25000:30000:2] = x[21000:26000:2]
+    x[5000:5100] = np.tile(x[:2], 50)
+    x[::97] = np.nan
+    x[1::97] = 0
+    chunk = check(x, level=level)
+    assert inspect(chunk).copies > 3000 and len(chunk) < 0.95 * others
+    check(np.stack([x, x[::-1]]), level=level, box_len=9000)
+    assert inspect(check(x, level=4)).copies == 0
+
+
+def test_near_repetitions():
+    """Of which a glance says that they are worth their time at the default level."""
+    rng = np.random.default_rng(8)
+    x = rng.normal(size=40000)
+    at = 100 + np.flatnonzero(rng.random(39900) < 0.2)
+    for i in at.tolist():
+        x[i] = x[i - rng.integers(1, 100)]
+    chunk = check(x)
+    assert inspect(chunk).copies > 5000 and len(chunk) < 0.9 * len(check(x, level=4))
+
+
+def test_fields_of_few_values():
+    """Which stand again and again, but are smaller as they are predicted."""
+    x = np.round(smooth((90, 100), "f4"), 1)
+    assert modes(check(x, level=7)) == {"split"}
+
+
 @pytest.mark.parametrize("narrow", ["f4", "f2"])
 def test_values_of_narrower_types(narrow):
     """What their significands have not costs nothing."""

@@ -754,7 +754,7 @@ BAD_BLOCKS |= {
  "split, size too large": split(size=200),
     "split, size of 2^63": split(size=2**63), "split, on lattice 1": split(rest=predictions(1)),
     "split, order": ordered(b"\2\0\1", split()), "split, fine": fine(rest=split()), "split, cut": split()[:3],
-    "split, corrected": split(rest=predictions(numbers=ONE_CORRECTION)), "split, bit 6": b"\x47" + split()[1:],
+    "split, corrected": split(rest=predictions(numbers=ONE_CORRECTION)), "split, bit 7": b"\x87" + split()[1:],
     "split, refused behind the block": split(rest=predictions(numbers=b"\0\0\1\5\x20some")),
 }  # fmt: skip
 
@@ -843,6 +843,73 @@ def test_where_split_values_may_be():
     for code, most in ((2, 56), (3, 15), (4, 15)):
         valid(reseal(header(dtype=code), split(0, bytes(range(most)), 1, most)))
         assert agree(reseal(header(dtype=code), split(0, bytes(most + 1), 1, most + 1))) is None
+
+
+# ---- corners of copies ----
+def listed_integers(*wanted, size=0):
+    """A windows section of these; with a size some are refused."""
+    rng = np.random.default_rng(len(wanted))
+    found = (section(rng, len(wanted), size, list(wanted)) for _ in range(100))
+    return next(out for out, _, refused, _ in found if bool(refused) == bool(size))
+
+
+def copies(bits, lengths, below=b"", rest=None, C=None, sections=None, more=b""):
+    """A block of eight values of which those are copies whose bits are set; as exact values if not told otherwise."""
+    listed = sections or listed_integers(*lengths)
+    rest = rest or valued(8 - sum(bits))
+    made = varint(sum(bits) if C is None else C) + bitmap_of(bits) + varint(len(listed)) + listed
+    return bytes([rest[0] | 64]) + made + varint(len(below + more)) + below + more + rest[1:]
+
+
+def valued(n):
+    """A block of n numbers, bit for bit."""
+    made = listed_integers(*np.random.default_rng(n).integers(2**28, 2**29, n).tolist())
+    return b"\3\0" + made
+
+
+AFTER_A_MASK = (0, 1) * 4  # masked() has the others
+
+
+def masked_copies(bits, lengths, below=b""):
+    made = copies(bits, lengths, below, valued(4 - sum(bits)))
+    return bytes([made[0] | 8]) + masked()[1:-4] + made[1:]
+
+
+GOOD_BLOCKS |= {
+    "copies": copies((0, 0, 0, 0, 1, 1, 0, 1), (1, 2, 3), b"\5"),
+    "copies of one": copies((0,) + (1,) * 7, (1,) + (0,) * 6),
+    "copies of the first": copies((0, 1, 1, 1, 0, 0, 0, 0), (1, 2, 2), b"\2"),
+    "copies, a constant": copies((0, 1) * 4, (1, 0, 0, 0), rest=b"\1ones"),
+    "copies, predicted": copies((0, 0, 0, 1, 0, 0, 1, 1), (2, 0, 3), b"\1", predictions()),
+    "copies of masked ones": masked_copies(AFTER_A_MASK[:7] + (0,), (1, 0, 1)),
+}  # fmt: skip
+BAD_BLOCKS |= {
+    "copies of raw values": copies((0, 1) * 4, (1, 0, 0, 0), rest=b"\0" + bytes(16)),
+    "copies in order": ordered(b"\2\0\1", copies((0, 1) * 4, (1, 0, 0, 0))),
+    "no copies": copies((0,) * 8, (1,)), "nothing but copies": copies((1,) * 8, (1,) * 8, rest=b"\1ones"),
+    "copies of nothing else": masked_copies(AFTER_A_MASK, (1, 1, 1, 1)),
+    "a masked copy": masked_copies((0, 0, 0, 1, 1, 0, 0, 0), (1, 1)),
+    "copies, number": copies((0, 1) * 4, (1, 0, 0, 0), C=3),
+    "copies, number of 2^63": copies((0, 1) * 4, (1, 0, 0, 0), C=2**63),
+    "copies, the first": copies((1,) + (0,) * 7, (1,)), "copies from before": copies((0, 0, 1) + (0,) * 5, (2,), b"\1"),
+    "copies, no first distance": copies((0, 1) * 4, (0, 1, 0, 0)),
+    "copies, length of 17": copies((0, 1) * 4, (17, 1, 0, 0), b"\0\0"),
+    "copies, negative length": copies((0, 1) * 4, (1, -1, 0, 0)),
+    "copies, refused lengths": copies((0, 1) * 4, (1, 0, 0, 0), sections=listed_integers(1, 0, 0, 0, size=4)),
+    "copies, section cut": copies((0, 1) * 4, (1, 0, 0, 0), sections=listed_integers(1, 0, 0, 0)[:-1]),
+    "copies, a section of five": copies((0, 1) * 4, (), sections=listed_integers(1, 1, 1, 1, 1, 1, 1, 1)),
+    "copies, bits missing": copies((0, 1) * 4, (1, 2, 2, 2)),
+    "copies, a byte too many": copies((0, 1) * 4, (1, 0, 0, 0), more=b"\0"),
+    "copies, padding": copies((0, 1) * 4, (1, 2, 0, 0), b"\2"),
+    "copies, bit 7": bytes([0xC3]) + copies((0, 1) * 4, (1, 0, 0, 0))[1:],
+    "copies, cut": copies((0, 1) * 4, (1, 0, 0, 0))[:12],
+}  # fmt: skip
+
+
+def test_copies_and_fine_values():
+    """These come last."""
+    values = valid(reseal(header(), copies((0, 1) * 4, (1, 0, 0, 0), rest=fine(rest=predictions()))))
+    assert values[0] != values[1]
 
 
 @pytest.mark.parametrize("reference", [1, 2, 3])

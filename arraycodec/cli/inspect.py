@@ -100,6 +100,7 @@ def _totals(
         "n_chunks": len(chunks),
         "masked": masked,
         "masked_share": masked / parts if parts else 0.0,
+        "copies": sum(info.copies for info in infos),
         "exceptions": sum(info.exceptions for info in infos),
         "edges": sum(block.edges for info in infos for block in info.blocks),
         "bits_per_value": 8 * size / values if values else None,
@@ -116,7 +117,8 @@ def _chunk(stored: StoredChunk, info: ChunkInfo | None) -> dict[str, Any]:
         "mode": info.mode, "dtype": info.header.element, "tol": info.header.tol, "rtol": info.header.rtol,
         "shape": list(info.header.shape), "blocks": len(info.blocks),
         "box": None if info.header.box is None else list(info.header.box), "values": block_values(info),
-        "masked": info.masked, "exceptions": info.exceptions, "edges": sum(block.edges for block in info.blocks),
+        "masked": info.masked, "copies": info.copies, "exceptions": info.exceptions,
+        "edges": sum(block.edges for block in info.blocks),
         "bits_per_value": info.bits_per_value if info.header.count else None,
     }  # fmt: skip
 
@@ -152,8 +154,9 @@ def _tolerances(tol: list[float], rtol: list[float]) -> str:
 
 def _special(e: dict[str, Any], masked_share: float) -> str:
     """What is not coded as most values are: edges are counted among the exceptions."""
-    masked = f"{masked_share:.1%} masked, " if e["masked"] else ""
-    return f"{masked}{e['exceptions']} exceptions" + (f" ({e['edges']} edges)" if e["edges"] else "")
+    left_out = f"{masked_share:.1%} masked, " if e["masked"] else ""
+    left_out += f"{e['copies']} copies, " if e["copies"] else ""
+    return f"{left_out}{e['exceptions']} exceptions" + (f" ({e['edges']} edges)" if e["edges"] else "")
 
 
 def _chunk_line(c: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
  * stages and the frame: it knows what is masked, which modes there are and what each stores, nothing of
  * chunks.
  *
- *   mode | mask, or order, and of the other values:
+ *   mode | mask, or order, copies, and of the other values:
  *     raw       the values
  *     constant  one value
  *     uniform   windows section of quantized floats
@@ -21,9 +21,10 @@
 #include "field.h"
 
 #include "affine.h"
+#include "copies.h"
 #include "order.h"
 
-enum { MODE = 7, HAS_MASK = 8, HAS_ORDER = 16, HAS_FINE = 32 };
+enum { MODE = 7, HAS_MASK = 8, HAS_ORDER = 16, HAS_FINE = 32, HAS_COPIES = 64 };
 
 /* ---- encode ---- */
 static int out_of(const ac_type *type) {
@@ -82,10 +83,14 @@ typedef struct {
   const uint8_t *src; /* all values of the block */
   uint32_t n;
   uint8_t *dst, *end; /* one byte less than raw */
-  ac_mask mask;
+  ac_mask mask;       /* all that is left out: copies, too */
   /* what is in s->bitmap, by a rule; and a rule that masks nothing.  Their n are 0 if there are none. */
   ac_mask found, nothing;
   ac_mask_rule found_by, nothing_by;
+  /* copies, if their section is not NULL */
+  ac_copies copies;
+  const uint8_t *section_of_copies;
+  size_t size_of_copies;
   /* what is left of them */
   const uint8_t *values;
   uint32_t left;
@@ -122,14 +127,28 @@ static ac_mask mask_of(encoding *e, const ac_mask_rule *rule) {
   return e->found;
 }
 
+/* Copies are left out, too. */
+static ac_mask with_copies(const encoding *e, const ac_mask *mask) {
+  ac_mask joined = *mask;
+  if (e->section_of_copies) ac_copies_join(&e->copies, mask, (uint64_t *)e->s->copies + ac_bitmap_words(e->n), &joined);
+  return joined;
+}
+
+static void write_copies(const encoding *e, ac_writer *out) {
+  uint8_t *const to = e->section_of_copies ? ac_give(out, e->size_of_copies) : NULL;
+  if (to) memcpy(to, e->section_of_copies, e->size_of_copies);
+}
+
 /* Mask by a rule.  Without anything to mask all values are kept; 0 if there is no room. */
 static int mask_by(encoding *e, const ac_mask_rule *rule) {
   const unsigned size = e->scale->type->size;
   keep_all(e);
-  e->mask = mask_of(e, rule);
+  const ac_mask mask = mask_of(e, rule);
+  e->mask = with_copies(e, &mask);
   if (!e->mask.masked) return 1;
-  e->dst[0] = HAS_MASK;
-  ac_mask_write(&e->out, &e->mask, size, e->src, &e->geometry->strides, (uint8_t *)e->s->events);
+  e->dst[0] = (mask.masked ? HAS_MASK : 0) | (e->section_of_copies ? HAS_COPIES : 0);
+  if (mask.masked) ac_mask_write(&e->out, &mask, size, e->src, &e->geometry->strides, (uint8_t *)e->s->events);
+  write_copies(e, &e->out);
   if (e->out.failed) return 0;
   e->body = e->out.p;
   e->left = ac_mask_compact(&e->mask, size, e->src, e->s->values);
@@ -388,7 +407,7 @@ static size_t affine_if_smaller(encoding *e, size_t written) {
   const size_t size = ac_affine_encode(e->scale, e->values, e->left, e->tuning, e->s, (uint8_t *)e->s->wide, most - head);
   if (!size) return written;
   memcpy(body, e->s->wide, size);
-  e->dst[0] = (uint8_t)((e->dst[0] & (HAS_MASK | HAS_ORDER)) | AC_MODE_AFFINE);
+  e->dst[0] = (uint8_t)((e->dst[0] & (HAS_MASK | HAS_ORDER | HAS_COPIES)) | AC_MODE_AFFINE);
   return head + size;
 }
 
@@ -410,19 +429,22 @@ enum { SPLIT_HEAD = 48 /* bytes of it, at most */ };
  * stays then. */
 static size_t predicted_by(encoding *e, const ac_mask_rule *rule, const ac_mask *mask, int is_split, size_t most) {
   const ac_box box = value_box(e->geometry, e->scale->type);
-  if (mask->masked == e->n || most < 2) return 0;
+  const ac_mask left_out = with_copies(e, mask);
+  if (left_out.masked == e->n || most < 2) return 0;
   ac_split_field split = {.left = {e->s->values, (size_t)e->n * e->scale->type->size, 0}}; /* nobody has compacted values now */
   uint8_t *bytes;
   uint32_t n_fine;
-  if (is_split && !ac_field_choose_split(e->scale, &box, e->src, e->n, mask, e->tuning, e->s, &split)) return 0;
-  const size_t size = ac_field_encode(e->scale, &box, e->src, e->n, mask, is_split ? &split : NULL, e->tuning, e->s, &bytes, most - 1, &n_fine);
+  if (is_split && !ac_field_choose_split(e->scale, &box, e->src, e->n, &left_out, e->tuning, e->s, &split)) return 0;
+  const size_t size = ac_field_encode(e->scale, &box, e->src, e->n, &left_out, is_split ? &split : NULL, e->tuning, e->s, &bytes, most - 1, &n_fine);
   if (!size || size >= most) return 0;
   uint8_t *const before = (uint8_t *)e->s->wide; /* nobody needs it any more */
   ac_writer out = {before, before + (most - 1 - size), 0};
   if (mask->masked) ac_mask_write(&out, mask, rule->size, e->src, &e->geometry->strides, (uint8_t *)e->s->events);
+  write_copies(e, &out);
   const size_t head = (size_t)(out.p - before), of_split = is_split ? split.left.size + split.left.small + SPLIT_HEAD : 0;
   if (out.failed || 1 + head + of_split + size > most) return 0;
-  e->dst[0] = (uint8_t)((is_split ? AC_MODE_SPLIT : AC_MODE_PREDICTED) | (mask->masked ? HAS_MASK : 0) | (n_fine ? HAS_FINE : 0));
+  e->dst[0] = (uint8_t)((is_split ? AC_MODE_SPLIT : AC_MODE_PREDICTED) | (mask->masked ? HAS_MASK : 0) | (n_fine ? HAS_FINE : 0) |
+                        (e->section_of_copies ? HAS_COPIES : 0));
   memcpy(e->dst + 1, before, head);
   ac_writer rest = {e->dst + 1 + head, e->end, 0};
   if (is_split) ac_split_write_all(&rest, &split.split, &split.left);
@@ -479,7 +501,8 @@ static int others_lose(encoding *e, size_t predicted) {
   const unsigned size = e->scale->type->size;
   const ac_mask_rule rule = special_values(e->scale);
   if (ac_level(e->tuning) >= TRIES_ALL || e->n < LEAST || e->scale->type->kind != AC_KIND_FLOAT) return 0;
-  e->mask = mask_of(e, &rule);
+  const ac_mask mask = mask_of(e, &rule);
+  e->mask = with_copies(e, &mask);
   e->values = e->src;
   e->left = e->n;
   if (e->mask.masked) {
@@ -512,6 +535,46 @@ static uint8_t *place_of_kept(const encoding *e, size_t *room) {
   return (uint8_t *)e->s->field + 6 * (size_t)e->n;
 }
 
+/* By the mode that is smallest, or 0 if none is smaller than raw. */
+static size_t encode_by_any_mode(encoding *e) {
+  size_t room, predicted = encode_predicted(e);
+  if (predicted && others_lose(e, predicted)) return predicted;
+  uint8_t *const kept = place_of_kept(e, &room);
+  if (predicted > room) predicted = 0; /* of very few values */
+  memcpy(kept, e->dst, predicted);
+  const int mode = mode_of(e->scale);
+  size_t written = mode == AC_MODE_UNIFORM ? encode_uniform(e) : encode_integers(e, mode);
+  if (mode == AC_MODE_UNIFORM && written && exact_is_smaller(e, written)) {
+    const size_t exact = encode_integers(e, AC_MODE_EXACT);
+    written = exact && exact < written ? exact : encode_uniform(e);
+  }
+  if (!written && mode != AC_MODE_EXACT) written = encode_integers(e, AC_MODE_EXACT);
+  written = affine_if_smaller(e, written);
+  if (predicted && (!written || predicted < written)) {
+    memcpy(e->dst, kept, predicted);
+    return predicted;
+  }
+  return written;
+}
+
+/* Are there values that stood in the block before, and is it likely that leaving them out pays?  It costs as much time again to encode, and
+ * some to decode: so much must be likely at a glance, or the level high.  Special values and the commonest one, which masks have, are none of
+ * them. */
+static int find_copies(encoding *e, size_t written) {
+  const double worth = 0.04; /* of the size */
+  const unsigned size = e->scale->type->size;
+  const double bits = 8.0 * (double)(written ? written : e->n * size) / e->n;
+  ac_mask_rule rule = special_values(e->scale);
+  uint64_t common;
+  if (rule.n_fixed < 2 && common_value(e->src, e->n, e->scale->type, &common)) rule.fixed[rule.n_fixed++] = common;
+  const ac_mask masked = mask_of(e, &rule);
+  return (ac_level(e->tuning) >= TRIES_ALL || ac_copies_estimate(e->src, e->n, size, &masked, bits, e->s) > worth) &&
+         ac_copies_find(e->src, e->n, size, &masked, bits, &e->geometry->strides, e->tuning, e->s, &e->copies, &e->section_of_copies,
+                        &e->size_of_copies);
+}
+
+enum { COPIES = 5 /* from this level on, and of values without loss */ };
+
 size_t ac_block_encode(const ac_scale *scale, const ac_geometry *geometry, const void *src, const ac_tuning *tuning,
                        ac_encode_scratch *scratch, uint8_t *dst) {
   const size_t size = scale->type->size;
@@ -522,22 +585,12 @@ size_t ac_block_encode(const ac_scale *scale, const ac_geometry *geometry, const
     return 1 + size;
   }
   encoding e = {.scale = scale, .tuning = tuning, .s = scratch, .geometry = geometry, .src = src, .n = n, .dst = dst, .end = dst + n * size};
-  size_t room, predicted = encode_predicted(&e);
-  if (predicted && others_lose(&e, predicted)) return predicted;
-  uint8_t *const kept = place_of_kept(&e, &room);
-  if (predicted > room) predicted = 0; /* of very few values */
-  memcpy(kept, dst, predicted);
-  const int mode = mode_of(scale);
-  size_t written = mode == AC_MODE_UNIFORM ? encode_uniform(&e) : encode_integers(&e, mode);
-  if (mode == AC_MODE_UNIFORM && written && exact_is_smaller(&e, written)) {
-    const size_t exact = encode_integers(&e, AC_MODE_EXACT);
-    written = exact && exact < written ? exact : encode_uniform(&e);
-  }
-  if (!written && mode != AC_MODE_EXACT) written = encode_integers(&e, AC_MODE_EXACT);
-  written = affine_if_smaller(&e, written);
-  if (predicted && (!written || predicted < written)) {
-    memcpy(dst, kept, predicted);
-    return predicted;
+  size_t written = encode_by_any_mode(&e);
+  if (ac_level(tuning) >= COPIES && scale->type->kind == AC_KIND_FLOAT && mode_of(scale) == AC_MODE_EXACT && find_copies(&e, written)) {
+    const size_t others = encode_by_any_mode(&e);
+    if (others && (!written || others < written)) return others;
+    e.section_of_copies = NULL; /* again, without them */
+    written = encode_by_any_mode(&e);
   }
   if (written) return written;
   dst[0] = AC_MODE_RAW;
@@ -546,30 +599,45 @@ size_t ac_block_encode(const ac_scale *scale, const ac_geometry *geometry, const
 }
 
 /* ---- decode ---- */
-/* Mode, mask, order (of kind 0 if there is none) and list (of no entries): the reader stands at what the mode stores. */
-static int read_head(ac_reader *in, const ac_scale *scale, const ac_geometry *geometry, ac_decode_scratch *s, ac_mask *mask,
-                     ac_order *order, ac_fine *fine, int *mode) {
+/* What stands in front of a block's values: nothing is masked, copied, in another order or listed, if the numbers of these are 0. */
+typedef struct {
+  int mode;
+  ac_mask mask, all; /* all that is left out: copies, too */
+  ac_copies copies;
+  ac_order order;
+  ac_fine fine;
+} block_head;
+
+/* The reader stands at what the mode stores, then. */
+static int read_head(ac_reader *in, const ac_scale *scale, const ac_geometry *geometry, ac_decode_scratch *s, block_head *h) {
   const uint32_t n = geometry->n;
   const uint8_t head = ac_read8(in);
-  if (in->failed || head & ~(MODE | HAS_MASK | HAS_ORDER | HAS_FINE)) return AC_E_FORMAT;
-  *mode = head & MODE;
-  *mask = (ac_mask){.n = n, .masked = 0, .bits = s->bitmap};
-  if (head & HAS_MASK) ac_mask_read(in, mask, scale->type->size, &geometry->strides, s->which);
-  order->kind = 0;
-  if (head & HAS_ORDER) {
-    if (head & HAS_MASK || *mode < AC_MODE_UNIFORM || *mode >= AC_MODE_PREDICTED) return AC_E_FORMAT;
-    ac_order_read(in, n, order);
+  if (in->failed || head & ~(MODE | HAS_MASK | HAS_ORDER | HAS_FINE | HAS_COPIES)) return AC_E_FORMAT;
+  *h = (block_head){.mode = head & MODE, .mask = {.n = n, .bits = s->bitmap}, .copies = {.at = {.n = n, .bits = s->copies}}};
+  if (head & HAS_MASK) ac_mask_read(in, &h->mask, scale->type->size, &geometry->strides, s->which);
+  h->all = h->mask;
+  if (head & HAS_COPIES) {
+    if (h->mode == AC_MODE_RAW) return AC_E_FORMAT;
+    if (!in->failed) ac_copies_read(in, &h->copies, &geometry->strides, s);
+    if (in->failed) return in->failed;
+    ac_copies_join(&h->copies, &h->mask, s->joined, &h->all);
+    uint32_t left_out = 0;
+    for (size_t i = 0; i < ac_bitmap_words(n); i++) left_out += (uint32_t)__builtin_popcountll(s->joined[i]);
+    if (left_out != h->all.masked) return AC_E_FORMAT; /* something is masked, and a copy */
   }
-  fine->entries = 0;
+  if (head & HAS_ORDER) {
+    if (head & (HAS_MASK | HAS_COPIES) || h->mode < AC_MODE_UNIFORM || h->mode >= AC_MODE_PREDICTED) return AC_E_FORMAT;
+    ac_order_read(in, n, &h->order);
+  }
   if (head & HAS_FINE) {
-    if (*mode != AC_MODE_UNIFORM && *mode != AC_MODE_PREDICTED) return AC_E_FORMAT;
+    if (h->mode != AC_MODE_UNIFORM && h->mode != AC_MODE_PREDICTED) return AC_E_FORMAT;
     if (scale->type->kind != AC_KIND_FLOAT || ac_fold_limit(scale->type->dtype, 1) == 0) return AC_E_FORMAT;
-    ac_fine_read(in, n, fine);
+    ac_fine_read(in, n, &h->fine);
   }
   if (in->failed) return in->failed;
-  if (mask->masked == n && *mode != AC_MODE_RAW) return AC_E_FORMAT;
+  if (h->all.masked == n && h->mode != AC_MODE_RAW) return AC_E_FORMAT;
   const int is_float = scale->type->kind == AC_KIND_FLOAT;
-  switch (*mode) {
+  switch (h->mode) {
     case AC_MODE_RAW:
     case AC_MODE_CONSTANT:
     case AC_MODE_EXACT: return AC_OK;
@@ -608,31 +676,34 @@ int ac_block_decode(const ac_scale *scale, const ac_geometry *geometry, const ui
   const uint32_t n = geometry->n;
   ac_reader in = {src, src + size, 0};
   const unsigned value = scale->type->size;
-  ac_mask mask;
-  ac_order order;
-  ac_fine fine;
-  int mode, error = read_head(&in, scale, geometry, s, &mask, &order, &fine, &mode);
-  if (!error && mode >= AC_MODE_PREDICTED) {
+  block_head h;
+  int error = read_head(&in, scale, geometry, s, &h);
+  if (error) return error == AC_E_TRUNCATED ? AC_E_FORMAT : error;
+  const int mode = h.mode;
+  const uint8_t *const which = h.mask.n_patterns > 1 ? s->which : NULL;
+  if (mode >= AC_MODE_PREDICTED) {
     const ac_box box = value_box(geometry, scale->type);
     ac_split split;
     ac_split_reader reader;
     if (mode == AC_MODE_SPLIT && !ac_split_open(&in, scale->type, &split, &reader)) error = AC_E_FORMAT;
-    if (!error) error = ac_field_read(&in, scale, &box, n, &mask, mode == AC_MODE_SPLIT ? &reader : NULL, s, dst);
-    if (!error && mask.masked) ac_mask_put(&mask, value, mask.n_patterns > 1 ? s->which : NULL, dst);
-  } else if (!error && order.kind) {
+    if (!error) error = ac_field_read(&in, scale, &box, n, &h.all, mode == AC_MODE_SPLIT ? &reader : NULL, s, dst);
+  } else if (h.order.kind) {
     /* the mode uniform has no wide integers: there is room for its values */
     uint8_t *const values = mode == AC_MODE_UNIFORM ? (uint8_t *)s->wide : dst;
     error = read_values(&in, scale, &geometry->strides, mode, n, 1, s, values);
     if (!error && values == dst) memcpy(s->wide, dst, (size_t)n * value);
-    if (!error) ac_order_undo(&order, value, s->wide, dst);
+    if (!error) ac_order_undo(&h.order, value, s->wide, dst);
     ac_lap(s->watch, AC_STAGE_DECODE);
-  } else if (!error) {
+  } else {
     /* the other values at the end, from where they go to their places */
-    uint8_t *const values = (uint8_t *)dst + (size_t)mask.masked * value;
-    error = read_values(&in, scale, &geometry->strides, mode, n - mask.masked, mask.masked != 0, s, values);
+    uint8_t *const values = (uint8_t *)dst + (size_t)h.all.masked * value;
+    error = read_values(&in, scale, &geometry->strides, mode, n - h.all.masked, h.all.masked != 0, s, values);
+    if (!error && h.copies.at.masked) ac_mask_expand(&h.all, value, NULL, dst);
+    else if (!error && h.mask.masked) ac_mask_expand(&h.mask, value, which, dst);
   }
-  if (!error && mask.masked && mode < AC_MODE_PREDICTED) ac_mask_expand(&mask, scale->type->size, mask.n_patterns > 1 ? s->which : NULL, dst);
-  if (!error && fine.entries) error = ac_fine_put(&fine, scale, n, dst);
+  if (!error && h.mask.masked && (mode >= AC_MODE_PREDICTED || h.copies.at.masked)) ac_mask_put(&h.mask, value, which, dst);
+  if (!error && h.copies.at.masked) ac_copies_put(&h.copies, value, dst);
+  if (!error && h.fine.entries) error = ac_fine_put(&h.fine, scale, n, dst);
   /* the block is whole (its checksum matched): what runs short inside it is not truncated */
   return error == AC_E_TRUNCATED ? AC_E_FORMAT : error;
 }
@@ -640,19 +711,19 @@ int ac_block_decode(const ac_scale *scale, const ac_geometry *geometry, const ui
 int ac_block_inspect(const ac_scale *scale, const ac_geometry *geometry, const uint8_t *src, size_t size, ac_decode_scratch *s,
                      ac_block_info *info) {
   ac_reader in = {src, src + size, 0};
-  ac_mask mask;
-  ac_order order;
-  ac_fine fine;
-  int mode, error = read_head(&in, scale, geometry, s, &mask, &order, &fine, &mode);
+  block_head h;
+  int error = read_head(&in, scale, geometry, s, &h);
   if (error) return AC_E_FORMAT;
-  info->order = (uint8_t)order.kind;
-  info->row = order.kind ? order.row : 0;
+  const int mode = h.mode;
+  info->order = (uint8_t)h.order.kind;
+  info->row = h.order.kind ? h.order.row : 0;
   info->mode = (uint8_t)mode;
   info->n_classes = info->lanes = info->prob_bits = info->group = 0;
   info->low_bytes = info->difference = info->folded = 0;
   info->window_exceptions = info->raw_exceptions = info->edges = 0;
-  info->masked = mask.masked;
-  const uint32_t left = geometry->n - mask.masked;
+  info->masked = h.mask.masked;
+  info->copies = h.copies.at.masked;
+  const uint32_t left = geometry->n - h.all.masked;
   if (mode == AC_MODE_RAW) return ac_remaining(&in) == left * (size_t)scale->type->size ? AC_OK : AC_E_FORMAT;
   if (mode == AC_MODE_CONSTANT) return ac_remaining(&in) == scale->type->size ? AC_OK : AC_E_FORMAT;
   if (mode >= AC_MODE_PREDICTED) {
@@ -665,7 +736,7 @@ int ac_block_inspect(const ac_scale *scale, const ac_geometry *geometry, const u
   ac_section section;
   error = mode == AC_MODE_UNIFORM ? ac_section_read(&in, left, &section)
           : mode == AC_MODE_AFFINE ? ac_affine_inspect(&in, scale, left, &section)
-                                  : ac_integers_inspect(&in, mode, scale, &geometry->strides, left, mask.masked || order.kind, &section, info);
+                                  : ac_integers_inspect(&in, mode, scale, &geometry->strides, left, h.all.masked || h.order.kind, &section, info);
   if (error) return AC_E_FORMAT;
   info->n_classes = section.windows.n_classes;
   info->group = section.windows.group;

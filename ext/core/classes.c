@@ -54,7 +54,7 @@ static uint64_t per_value(uint64_t v, uint32_t m) { return m & (m - 1) ? v / m :
 
 /* Where groups lie, if that tells them apart rather than how far their values are spread: as exponents do, of floats that are
  * stored exactly.  KEY_PLACES keys from the least mean to the largest; width 0: it does not. */
-enum { KEY_PLACES = KEY_IMAGE - KEY_ABOVE };
+enum { KEY_PLACES = 64 };
 typedef struct {
   int32_t least;
   uint64_t width;

@@ -306,9 +306,12 @@ size_t ac_decode_scratch_place(ac_decode_scratch *s, uint8_t *memory, uint32_t v
     s->low = memory + tables + 12 * n + n / 8;
     s->which = s->low + 7 * n;
     s->row = (int32_t *)(memory + tables + 20 * n + n / 8);
+    s->distances = (uint16_t *)(memory + tables + 24 * n + n / 8);
+    s->copies = (uint64_t *)(memory + tables + 26 * n + n / 8);
+    s->joined = s->copies + n / 64;
     s->watch = NULL;
   }
-  return tables + 24 * n + n / 8;
+  return tables + 26 * n + 3 * (n / 8);
 }
 
 typedef struct {

@@ -44,6 +44,8 @@ typedef struct {
   uint64_t *bitmap;
   uint8_t *which;
   int32_t *row;       /* of predicted values */
+  uint64_t *copies, *joined; /* bitmaps: of copies, and of these and the mask */
+  uint16_t *distances;       /* of copies */
   ac_stopwatch *watch; /* or NULL */
 } ac_decode_scratch;
 

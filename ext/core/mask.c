@@ -356,7 +356,7 @@ AC_ALWAYS_INLINE void code_bitmap(bitmap_coder *d, uint64_t *bits, uint32_t n, c
 }
 
 /* ---- writing ---- */
-static void write_bitmap(ac_writer *out, const ac_mask *mask, const ac_strides *strides, uint8_t *scratch) {
+void ac_mask_write_bitmap(ac_writer *out, const ac_mask *mask, const ac_strides *strides, uint8_t *scratch) {
   bitmap_coder d = {.events = (uint32_t *)(void *)scratch};
   code_bitmap(&d, mask->bits, mask->n, strides, 1);
   /* backwards; a decision takes less than 16 bits, so words fit into the events that they replace */
@@ -404,11 +404,11 @@ void ac_mask_write(ac_writer *out, const ac_mask *mask, unsigned size, const voi
     if (to) store_value(to, mask->patterns[i], size);
   }
   if (mask->n_patterns > 1) write_runs(out, mask, size, src);
-  if (mask->masked < mask->n) write_bitmap(out, mask, strides, scratch);
+  if (mask->masked < mask->n) ac_mask_write_bitmap(out, mask, strides, scratch);
 }
 
 /* ---- reading ---- */
-static void read_bitmap(ac_reader *in, ac_mask *mask, const ac_strides *strides) {
+void ac_mask_read_bitmap(ac_reader *in, ac_mask *mask, const ac_strides *strides) {
   bitmap_coder d = {.x = ac_read32(in)};
   const uint64_t n_words = ac_read_varint(in);
   if (in->failed) return;
@@ -443,7 +443,7 @@ void ac_mask_read(ac_reader *in, ac_mask *mask, unsigned size, const ac_strides 
     }
   if (in->failed) return;
   if (mask->masked < mask->n) {
-    read_bitmap(in, mask, strides);
+    ac_mask_read_bitmap(in, mask, strides);
   } else {
     for (uint32_t i = 0; i < mask->n; i += 64) mask->bits[i / 64] = ones(mask->n - i < 64 ? mask->n - i : 64);
   }

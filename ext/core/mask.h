@@ -43,6 +43,10 @@ void ac_mask_put(const ac_mask *mask, unsigned size, const uint8_t *which, void 
 void ac_mask_write(ac_writer *out, const ac_mask *mask, unsigned size, const void *src, const ac_strides *strides,
                    uint8_t *scratch);
 
+/* The bitmap alone; when it is read mask->masked must be set as well as its n and bits. */
+void ac_mask_write_bitmap(ac_writer *out, const ac_mask *mask, const ac_strides *strides, uint8_t *scratch);
+void ac_mask_read_bitmap(ac_reader *in, ac_mask *mask, const ac_strides *strides);
+
 /* Bytes of scratch for ac_mask_write, aligned to 4: every decision, three for a word, two for a byte and one for a bit. */
 static inline size_t ac_mask_scratch(uint32_t n) { return 4 * ((size_t)n + (3 + 2 * 8) * ac_bitmap_words(n)); }
 

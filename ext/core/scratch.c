@@ -3,7 +3,7 @@
  * Below all stages; only codec.c asks for it.
  *
  * Invariants: a buffer belongs to one thread and is freed when that thread ends; it never shrinks.
- * It stays below 18 MiB: a block has at most 2^18 values, for which the encoder lays out 15.2 MiB and 2 MiB
+ * It stays below 18 MiB: a block has at most 2^18 values, for which the encoder lays out 15.8 MiB and 2 MiB
  * more to bring the doubles of a box together or swap their bytes.  Pages that a kind of block does not use are never touched.
  *
  * The thread's end is noticed by a key whose destructor is free() itself: code of the C library,

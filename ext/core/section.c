@@ -37,7 +37,7 @@ size_t ac_encode_scratch_place(ac_encode_scratch *s, uint8_t *memory, uint32_t v
                symbols = reserve(&total, AC_MAX_CLASSES * sizeof *s->symbols),
                events = reserve(&total, ac_mask_scratch(values)), bitmap = reserve(&total, 8 * ac_bitmap_words(values)),
                compact = reserve(&total, n * size), wide = reserve(&total, 8 * n), low = reserve(&total, 7 * n),
-               field = reserve(&total, 22 * n);
+               copies = reserve(&total, 16 * ac_bitmap_words(values) + 2 * n), field = reserve(&total, 22 * n);
   if (memory) {
     s->q = (int32_t *)(memory + q);
     s->index = (uint32_t *)(memory + index);
@@ -59,6 +59,7 @@ size_t ac_encode_scratch_place(ac_encode_scratch *s, uint8_t *memory, uint32_t v
     s->values = memory + compact;
     s->wide = (int64_t *)(memory + wide);
     s->low = memory + low;
+    s->copies = memory + copies;
     s->field = (int32_t *)(memory + field);
     s->watch = NULL;
   }

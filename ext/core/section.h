@@ -23,6 +23,7 @@ typedef struct {
   uint8_t *values;    /* without what is masked */
   int64_t *wide;      /* integers of 64 bits */
   uint8_t *low;       /* their low bytes, plane by plane */
+  uint8_t *copies;    /* two bitmaps and a section: see copies.c */
   int32_t *field;     /* of predicted values: see attempt.c, which lays it out */
   ac_stopwatch *watch; /* or NULL */
 } ac_encode_scratch;

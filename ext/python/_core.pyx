@@ -430,8 +430,8 @@ cdef class Chunk:
                     "classes": b.n_classes, "lanes": b.lanes, "prob_bits": b.prob_bits, "group": b.group,
                     "low_bytes": b.low_bytes, "difference": b.difference, "folded": bool(b.folded),
                     "order": ORDERS[b.order], "row": b.row,
-                    "masked": b.masked, "window_exceptions": b.window_exceptions, "raw_exceptions": b.raw_exceptions,
-                    "edges": b.edges,
+                    "masked": b.masked, "copies": b.copies,
+                    "window_exceptions": b.window_exceptions, "raw_exceptions": b.raw_exceptions, "edges": b.edges,
                 })
             return result
         finally:

@@ -98,6 +98,7 @@ cdef extern from "arraycodec.h" nogil:
         uint8_t order
         uint32_t row
         uint32_t masked
+        uint32_t copies
         uint32_t window_exceptions
         uint32_t raw_exceptions
         uint32_t edges
