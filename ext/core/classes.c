@@ -275,11 +275,16 @@ void ac_classes_find(const ac_group_stats *stats, uint32_t n, unsigned group, co
   const uint32_t n_groups = ac_groups(n, group);
   const places places = find_places(stats, n_groups), nowhere = {0, 0}; /* as groups are that differ in spread alone */
   overview all = sum_keys(stats, n, group, imaged, &nowhere, group_class, sums);
+  double bits = key_bits(sums, n_groups);
   if (places.width) {
-    const double without = key_bits(sums, n_groups);
     all = sum_keys(stats, n, group, imaged, &places, group_class, sums);
-    if (key_bits(sums, n_groups) > CLEARLY * without) all = sum_keys(stats, n, group, imaged, &nowhere, group_class, sums);
+    const double with = key_bits(sums, n_groups);
+    if (with > CLEARLY * bits) all = sum_keys(stats, n, group, imaged, &nowhere, group_class, sums);
+    else bits = with;
   }
+  /* of many bits, few are not worth the time that a class costs */
+  const double few = 3;
+  if (bits > few * n) gain *= bits / (few * n);
   c->magnitude = all.magnitude;
   c->centred = all.centred;
   c->n_classes = cluster_groups(sums, n_groups, gain, group_class, c->clusters);

@@ -421,6 +421,23 @@ static void add_neighbours(int64_t *wide, uint32_t from, uint32_t to, uint64_t d
 
 enum { TILE = 2048 }; /* integers that stay in L1 on their way to values */
 
+/* Floats of 32 bits from images that fit as many: in place. */
+static void floats_of_images(const parameters *p, uint32_t n, int32_t *x) {
+  const uint32_t magnitude = 0x7fffffff, base = (uint32_t)p->base;
+  const unsigned shift = p->shift;
+  if (p->image == AC_IMAGE_FOLDED) {
+    for (uint32_t i = 0; i < n; i++) {
+      const uint32_t v = (uint32_t)x[i] + base;
+      x[i] = (int32_t)((v >> 1 << shift & magnitude) | v << 31);
+    }
+  } else {
+    for (uint32_t i = 0; i < n; i++) {
+      const uint32_t v = (uint32_t)x[i] + base, negative = (uint32_t)((int32_t)v >> 31);
+      x[i] = (int32_t)(((v ^ negative) << shift & magnitude) | (negative & ~magnitude));
+    }
+  }
+}
+
 int ac_integers_read(ac_reader *in, int mode, const ac_scale *scale, const ac_strides *strides, uint32_t n, int masked,
                      ac_decode_scratch *s, void *dst) {
   const unsigned size = scale->type->size;
@@ -431,10 +448,14 @@ int ac_integers_read(ac_reader *in, int mode, const ac_scale *scale, const ac_st
   if (!error) error = ac_section_read(in, n, &section);
   if (error) return error;
   /* 32-bit integers as they are */
-  const int direct = size == 4 && mode == AC_MODE_EXACT && !is_float(scale) && !p.low_bytes && !p.base && !p.shift && !p.distance;
+  const int of_32_bits = size == 4 && mode == AC_MODE_EXACT && !p.low_bytes && !p.distance;
+  /* whose sign is that of the sum, if it is not their lowest bit */
+  const int images = of_32_bits && is_float(scale) && (p.image == AC_IMAGE_FOLDED || (p.base > -(1 << 30) && p.base < 1 << 30));
+  const int direct = images || (of_32_bits && !is_float(scale) && !p.base && !p.shift);
   int32_t *const high = direct ? dst : s->high;
   error = ac_section_decode(&section, AC_OUT_I32, 0, s->tables, s->watch, high);
   if (error) return error;
+  if (images) floats_of_images(&p, n, dst);
   if (!direct) {
     const ac_kernels *kernels = ac_active_kernels();
     for (uint32_t i = 0; i < n; i += TILE) {
