@@ -275,16 +275,14 @@ void ac_classes_find(const ac_group_stats *stats, uint32_t n, unsigned group, co
   const uint32_t n_groups = ac_groups(n, group);
   const places places = find_places(stats, n_groups), nowhere = {0, 0}; /* as groups are that differ in spread alone */
   overview all = sum_keys(stats, n, group, imaged, &nowhere, group_class, sums);
-  double bits = key_bits(sums, n_groups);
+  const double bits = key_bits(sums, n_groups);
   if (places.width) {
     all = sum_keys(stats, n, group, imaged, &places, group_class, sums);
-    const double with = key_bits(sums, n_groups);
-    if (with > CLEARLY * bits) all = sum_keys(stats, n, group, imaged, &nowhere, group_class, sums);
-    else bits = with;
+    if (key_bits(sums, n_groups) > CLEARLY * bits) all = sum_keys(stats, n, group, imaged, &nowhere, group_class, sums);
   }
   /* of many bits, few are not worth the time that a class costs */
-  const double few = 3;
-  if (bits > few * n) gain *= bits / (few * n);
+  const double many = bits / (8.0 * n);
+  if (many > 1) gain *= many * many;
   c->magnitude = all.magnitude;
   c->centred = all.centred;
   c->n_classes = cluster_groups(sums, n_groups, gain, group_class, c->clusters);

@@ -416,15 +416,20 @@ static sample sample_in(const ac_encode_scratch *s, const ac_room *m, const ac_t
 }
 
 /* A sample of n values on the lattice of a fold; 0 if that is not for them. */
-static int sample_of(sample *v, unsigned fold, const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_encode_scratch *s) {
+static int sample_of(sample *v, unsigned fold, ac_field_source *from, const ac_box *box, uint32_t n, const ac_encode_scratch *s) {
   const unsigned level = ac_level(v->tuning), long_rows = v->tuning->predictor == AC_PREDICTOR_LINEAR ? 8 : 1;
   const uint32_t most = level == AC_MAX_LEVEL ? n : level >= LONG_LEVEL ? LARGE_SAMPLE : n / PART > LEAST_SAMPLE ? n / PART : LEAST_SAMPLE;
   uint8_t *const some = (uint8_t *)s->wide;
   uint8_t masked = 0;
   for (uint32_t i = 0; i < n; i++) masked |= v->room->known[i];
   v->fold = fold;
-  v->n = take_sample(most, box, masked & AC_MASKED, long_rows, &v->box, scale->type->size, values, v->room->known, some, s->tokens);
-  return ac_field_quantize(fold, scale, some, v->n, v->room->integers, s->tokens);
+  const unsigned size = from->split ? from->type->size : from->scale->type->size;
+  v->n = take_sample(most, box, masked & AC_MASKED, long_rows, &v->box, size, from->values, v->room->known, some, s->tokens);
+  if (!from->split) return ac_field_quantize(fold, from->scale, some, v->n, v->room->integers, s->tokens);
+  int32_t *const integers = v->finer; /* of which there are none yet */
+  int64_t base;
+  return ac_split_take(from->split, from->type, some, v->n, s->tokens, integers, &base, &from->left_out) &&
+         ac_field_quantize(fold, from->scale, integers, v->n, v->room->integers, s->tokens);
 }
 
 /* Values that are not masked, or 1. */
@@ -434,16 +439,16 @@ static double n_coded(const sample *v) {
   return n ? n : 1;
 }
 
-double ac_field_estimate(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_tuning *tuning,
-                         const ac_encode_scratch *s, const ac_room *m, const ac_field *field) {
+double ac_field_estimate(ac_field_source *source, const ac_box *box, uint32_t n, const ac_tuning *tuning, const ac_encode_scratch *s,
+                         const ac_room *m, const ac_field *field) {
   sample v = sample_in(s, m, tuning);
   ac_field f;
-  if (!sample_of(&v, field->fold, scale, box, values, n, s) || !for_whole(field, &v.box, &f)) return 1e300;
+  if (!sample_of(&v, field->fold, source, box, n, s) || !for_whole(field, &v.box, &f)) return 1e300;
   return attempt_sample(&v, &f) / n_coded(&v);
 }
 
-int ac_field_choose(const ac_scale *scale, const ac_box *box, const void *values, uint32_t n, const ac_tuning *tuning,
-                    unsigned folds, const ac_encode_scratch *s, const ac_room *m, ac_field *field, double *bits) {
+int ac_field_choose(ac_field_source *source, const ac_box *box, uint32_t n, const ac_tuning *tuning, unsigned folds, const ac_encode_scratch *s,
+                    const ac_room *m, ac_field *field, double *bits) {
   enum { FEW_BITS = 5 /* values to a bit */ };
   const unsigned level = ac_level(tuning), any = tuning->predictor == AC_PREDICTOR_AUTO, most = CANDIDATES[level];
   sample v = sample_in(s, m, tuning);
@@ -451,8 +456,8 @@ int ac_field_choose(const ac_scale *scale, const ac_box *box, const void *values
   const int fine = level > AC_MIN_LEVEL || tuning->predictor == AC_PREDICTOR_LINEAR;
   unsigned finest = 0;
   for (unsigned fold = folds; fold-- > 0;) {
-    if (ac_fold_limit(scale->type->dtype, fold) == 0 || (fold && (finest || !fine))) continue; /* the finest that they are on */
-    if (!sample_of(&v, fold, scale, box, values, n, s)) continue;
+    if (ac_fold_limit(source->scale->type->dtype, fold) == 0 || (fold && (finest || !fine))) continue; /* the finest that they are on */
+    if (!sample_of(&v, fold, source, box, n, s)) continue;
     if (fold > finest) finest = fold;
     candidate list[MOST_CANDIDATES];
     unsigned n_list = 0;

@@ -255,18 +255,18 @@ int ac_field_choose_split(const ac_scale *scale, const ac_box *box, const void *
   int affine = 0;
   for (unsigned kind = scale->lattice.delta == 0 ? 0 : AC_SPLIT_AFFINE; kind < AC_SPLITS; kind++) {
     ac_split split = {.kind = (uint8_t)kind};
-    prepared p;
+    const ac_scale integers = {.type = ac_type_of(AC_INT32)};
+    ac_field_source source = {&integers, values, &split, scale->type, 0};
     ac_field f;
-    double these, left_out;
+    double these;
     know(mask, n, m.known);
     if (kind == AC_SPLIT_AFFINE) affine = ac_affine_find(scale, values, n, tuning, &split.lattice);
     if (kind == AC_SPLIT_DECIMAL && affine) continue; /* the same numbers, as a rule */
     if (kind == AC_SPLIT_AFFINE ? !affine : !ac_split_finest(kind, scale->type, values, n, m.known, &split)) continue;
     if (kind == AC_SPLIT_DECIMAL) leave_zeros(scale, values, n, mask, &m, &split);
-    if (!prepare(scale, values, n, mask, &split, &m, &p, &left_out)) continue;
-    if (least < 1e300 && !thorough && ac_field_estimate(p.scale, box, p.values, n, tuning, s, &m, &chosen->field) + left_out > least) continue;
-    if (!ac_field_choose(p.scale, box, p.values, n, tuning, 1, s, &m, &f, &these) || these + left_out >= least) continue;
-    least = these + left_out;
+    if (least < 1e300 && !thorough && ac_field_estimate(&source, box, n, tuning, s, &m, &chosen->field) + source.left_out > least) continue;
+    if (!ac_field_choose(&source, box, n, tuning, 1, s, &m, &f, &these) || these + source.left_out >= least) continue;
+    least = these + source.left_out;
     bits = these;
     chosen->split = split;
     chosen->field = f;
@@ -293,7 +293,7 @@ size_t ac_field_encode(const ac_scale *scale, const ac_box *box, const void *val
   ac_field f;
   for (unsigned folds = whole ? 1 : AC_FOLDS;;) {
     if (split && !split->again) f = split->field;
-    else if (!ac_field_choose(scale, box, values, n, tuning, folds, s, &m, &f, &bits)) return 0;
+    else if (!ac_field_choose(&(ac_field_source){.scale = scale, .values = values}, box, n, tuning, folds, s, &m, &f, &bits)) return 0;
     if (ac_field_quantize(f.fold, scale, values, n, m.integers, m.known)) break;
     folds = f.fold; /* the sample was better than the rest: a coarser one */
     if (!folds) return 0;
