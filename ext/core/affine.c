@@ -167,7 +167,7 @@ static int look(finder *f, uint32_t from, uint32_t n) {
   load(f, from, n, x);
   const uint32_t peek = n < PEEK ? n : PEEK; /* nearly always enough */
   const double least = least_step(f, x, peek, &rounding);
-  if (!(least > 0) || ac_grid_refuted(x, peek, least) || (n > peek && ac_grid_refuted(x, n, least))) return REFUTED;
+  if (!(least > 0) || ac_grid_refuted(x, peek, least, rounding) || (n > peek && ac_grid_refuted(x, n, least, rounding))) return REFUTED;
   for (unsigned i = 0; i < f->n_found; i++)
     if (fits(x, n, &f->found[i].grid)) return PRESENT;
   if (f->n_found == AC_MAX_AFFINE) return MISSED;

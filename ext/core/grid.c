@@ -19,7 +19,10 @@
 /* ---- is there one? ---- */
 enum { CELLS = 512, FEW_PER = 96 };
 
-int ac_grid_refuted(const double *x, uint32_t n, double least) {
+/* Values of one number are not further apart. */
+static int are_one(double a, double b, double rounding) { return fabs(a - b) <= 4 * rounding; }
+
+int ac_grid_refuted(const double *x, uint32_t n, double least, double rounding) {
   struct {
     int64_t cell;
     double x;
@@ -33,7 +36,7 @@ int ac_grid_refuted(const double *x, uint32_t n, double least) {
     if (!(fabs(v) <= 0x1p50)) continue;
     const int64_t cell = (int64_t)v;
     const unsigned slot = (unsigned)((uint64_t)cell * 0x9e3779b97f4a7c15u >> 55);
-    if (seen[slot].cell == cell && seen[slot].x != x[i] && ++meetings > few) return 1;
+    if (seen[slot].cell == cell && !are_one(seen[slot].x, x[i], rounding) && ++meetings > few) return 1;
     seen[slot].cell = cell;
     seen[slot].x = x[i];
   }
@@ -88,7 +91,7 @@ int ac_grid_find(double *x, uint32_t n, double least, double rounding, ac_grid *
   n = m;
   m = 0;
   for (uint32_t i = 0; i < n; i++)
-    if (!m || x[i] != x[m - 1]) x[m++] = x[i];
+    if (!m || !are_one(x[i], x[m - 1], rounding)) x[m++] = x[i];
   if (m < FEWEST) return AC_GRID_UNCLEAR;
   double step = x[m - 1] - x[0];
   if (!(step <= DBL_MAX)) return AC_GRID_NONE;

@@ -10,8 +10,9 @@ typedef struct {
 
 enum { AC_GRID_SAMPLE = 1024, AC_FIT_SAMPLE = 2048 };
 
-/* Do some of n values (NaN among them count for nothing) show that no lattice has a step of `least` or more? */
-int ac_grid_refuted(const double *x, uint32_t n, double least);
+/* Do some of n values (NaN among them count for nothing), which roundings may have moved by `rounding`, show that no lattice has a step
+ * of `least` or more? */
+int ac_grid_refuted(const double *x, uint32_t n, double least, double rounding);
 
 /* The lattice of n <= AC_GRID_SAMPLE values, which are sorted for it, and which roundings may have moved by
  * `rounding`.  None: there is none with a larger step than `least`; unclear: they are too few to tell. */
