@@ -1,0 +1,65 @@
+"""Vectors: small chunks whose values every later decoder must give back, bit for bit.
+
+Each is a file of tests/vectors/, named after what it was made for; vectors.json says what it decodes to. They are
+added, never replaced, but for those of format version 0, which is experimental: `python tests/vectors.py` adds what
+is missing.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+FOLDER = Path(__file__).parent / "vectors"
+LIST = FOLDER / "vectors.json"
+LARGEST = 6000  # bytes
+
+
+def meaning(x):
+    """What a vector decodes to: element type, shape, and the SHA-256 of the values in C order."""
+    return {"dtype": x.dtype.name if x.dtype.name == "bfloat16" else x.dtype.str, "shape": list(x.shape),
+            "sha256": hashlib.sha256(np.ascontiguousarray(x).tobytes()).hexdigest()}  # fmt: skip
+
+
+def listed():
+    return json.loads(LIST.read_text()) if LIST.exists() else {}
+
+
+def read(name):
+    return (FOLDER / f"{name}.chunk").read_bytes()
+
+
+def add(vectors, name, chunk, x):
+    if name in vectors or len(chunk) > LARGEST:
+        return
+    (FOLDER / f"{name}.chunk").write_bytes(chunk)
+    vectors[name] = meaning(x)
+
+
+def main():
+    """What the encoder writes, of every kind; then chunks as no encoder writes them, until they have every feature."""
+    from random_chunks import FEATURES, random_chunk
+    from test_frame import CHUNKS
+
+    from arraycodec import decode
+
+    FOLDER.mkdir(exist_ok=True)
+    vectors = listed()
+    for name, chunk in CHUNKS.items():
+        add(vectors, name.replace(", ", "-").replace(" ", "-"), chunk, decode(chunk))
+    missing = set(FEATURES)
+    for seed in range(100000):
+        seen = set()
+        chunk, x = random_chunk([seed, 20261130], seen=seen)
+        if len(chunk) <= LARGEST and len(seen & missing) > len(chunk) // 1500:
+            add(vectors, f"random-{seed}", chunk, x)
+            missing -= seen
+        if not missing:
+            break
+    LIST.write_text(json.dumps(vectors, indent=1) + "\n")
+    print(len(vectors), "vectors; without:", sorted(missing) or "nothing")
+
+
+if __name__ == "__main__":
+    main()
