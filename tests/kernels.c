@@ -931,6 +931,20 @@ static void test_rows(uint32_t n) {
   for (uint32_t i = 0; i < n; i++)
     if (difference[i] != (uint32_t)a[i] - (i < distance ? 0 : (uint32_t)a[i - distance])) fail("differences", i);
 
+  ac_linear linear = {.order = (uint8_t)(1 + below(AC_MAX_TAPS)), .shift = (uint8_t)(1 + below(AC_MAX_TAP_SHIFT))};
+  for (unsigned j = 0; j < linear.order; j++) linear.tap[j] = (int32_t)below(1u << AC_MAX_TAP_BITS) - (1 << (AC_MAX_TAP_BITS - 1));
+  if (n > linear.order) {
+    const uint32_t order = linear.order, rest = n - order;
+    DOING("linear n=%u order=%u shift=%u unit=%u", n, order, linear.shift, unit);
+    ON_EVERY_TABLE("foresee", size, a, foresee(&linear, a + order, rest, (int32_t *)out + order))
+    const int32_t *const found = (const int32_t *)(const void *)buffers[OUT][0].data;
+    for (uint32_t i = order; i < n; i++)
+      if ((uint32_t)found[i] != (uint32_t)a[i] - (uint32_t)ac_linear_predict(&linear, a, i, 1)) fail("foresee", i);
+    ON_EVERY_TABLE("recur", size, a, recur(&linear, unit, rest, (int32_t *)out + order))
+    for (uint32_t i = order; i < n; i++)
+      if ((uint32_t)found[i] != unit * (uint32_t)a[i] + (uint32_t)ac_linear_predict(&linear, found, i, 1)) fail("recur", i);
+  }
+
   const unsigned places = below(32);
   DOING("magnitudes n=%u shift=%u", n, places);
   ON_EVERY_TABLE("magnitudes", n, NULL, magnitudes(a, n, places, out))

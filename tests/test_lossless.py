@@ -192,6 +192,37 @@ def test_fields_of_few_values():
     assert modes(check(x, level=7)) == {"split"}
 
 
+def first_multiple(a, m, low, high):
+    """The least x for which a x modulo m is in low .. high, or None."""
+    if low == 0 or not a % m:
+        return None if low else 0
+    a %= m
+    if 2 * a > m:
+        return first_multiple(m - a, m, m - high, m - low)
+    if a * (x := -(-low // a)) <= high:
+        return x
+    y = first_multiple(-m % a, a, low % a, high % a)
+    return None if y is None else -(-(low + m * y) // a)
+
+
+@pytest.mark.parametrize("places", range(23, 51))
+def test_decimals_are_never_in_the_middle(places):
+    """Between two doubles, nor so near to it that a quotient does not tell which is nearer (ext/core/decimal.c).
+
+    A number of L bits times 2^X is significand + 1/2 in units of 2 * 5^places, and a fraction; the quotient, of which
+    75 bits are below the significand, is less than four units too small.
+    """
+    power = 5**places
+    m, near = 2 * power, 4 * 2 * power >> 75
+    for length in range(1, 54):
+        for low in (0, 1):
+            a = pow(2, 53 - length + low + power.bit_length(), m)
+            first, last = (power - near - (a << length - 1)) % m, (power + near - (a << length - 1)) % m
+            for part in [(first, last)] if first <= last else [(first, m - 1), (0, last)]:
+                x = first_multiple(a, m, *part)
+                assert x is None or x >= 2 ** (length - 1)
+
+
 @pytest.mark.parametrize("narrow", ["f4", "f2"])
 def test_values_of_narrower_types(narrow):
     """What their significands have not costs nothing."""

@@ -148,9 +148,15 @@ static void difference_row(predicting *e, const ac_raster_row *row) {
 static int predict_row(ac_walker *w, const ac_raster_row *row) {
   predicting *e = (predicting *)w;
   int32_t *const r = w->s->r + row->at, *const v = e->v + row->at;
-  if (w->predictor->linear.order) {
+  const ac_linear *const linear = &w->predictor->linear;
+  if (linear->order && row->unit == 1 && row->distance == 1 && !e->walker.flags) { /* as below: what is before them is known */
+    const uint32_t first = linear->order < row->n ? linear->order : row->n;
+    memcpy(r, e->x + row->at, row->n * sizeof *r);
+    for (uint32_t k = 0; k < first; k++) v[k] = (int32_t)((uint32_t)r[k] - (uint32_t)ac_linear_predict(linear, r, k, 1));
+    w->kernels->foresee(linear, r + first, row->n - first, v + first);
+  } else if (linear->order) {
     for (uint32_t k = 0; k < row->n; k++)
-      r[k] = settle(e, row->at + k, ac_linear_predict(&w->predictor->linear, r, k, row->distance), row->unit, &v[k]);
+      r[k] = settle(e, row->at + k, ac_linear_predict(linear, r, k, row->distance), row->unit, &v[k]);
   } else if (row->unit == 1 && !e->walker.flags) { /* all values are met: what is before them is known */
     memcpy(r, e->x + row->at, row->n * sizeof *r);
     memcpy(v, r, row->n * sizeof *v);

@@ -13,7 +13,7 @@
 
 #include "../simd/kernels.h"
 
-enum { MOST_LENGTH = 16 /* of distances, in bits */, WINDOW = (1 << 16) - 1, TABLE_BITS = 17 };
+enum { MOST_LENGTH = 16 /* of distances, in bits */, WINDOW = (1 << 16) - 1, TABLE_BITS = 17, LEAST = 1024 /* values of a block */ };
 
 /* ---- encode ---- */
 /* Where values stood last: positions plus one. */
@@ -64,7 +64,7 @@ static uint32_t run_at(finder *f, uint32_t at, uint32_t end, uint32_t *distance)
 }
 
 double ac_copies_estimate(const void *values, uint32_t n, unsigned size, const ac_mask *masked, double bits, ac_encode_scratch *s) {
-  enum { PIECES = 4, PIECE = 2048, LEAST = 1024 };
+  enum { PIECES = 4, PIECE = 2048 };
   const uint32_t length = n / PIECES < PIECE ? n / PIECES : PIECE;
   if (n < LEAST) return 0;
   finder f = {values, n, size, masked, bits, {NULL, 0}, 0};
@@ -101,6 +101,7 @@ int ac_copies_find(const void *values, uint32_t n, unsigned size, const ac_mask 
                    const ac_tuning *tuning, ac_encode_scratch *s, ac_copies *copies, const uint8_t **list, size_t *length) {
   uint16_t *const distances = (uint16_t *)(s->field + ((size_t)1 << TABLE_BITS < n ? (size_t)1 << TABLE_BITS : n)); /* behind the table */
   uint64_t *const found = (uint64_t *)s->copies;
+  if (n < LEAST) return 0;
   finder f = {values, n, size, masked, bits, table_in((uint32_t *)s->field, n), 0};
   memset(found, 0, 8 * ac_bitmap_words(n));
   *copies = (ac_copies){{.n = n, .bits = found}, distances};

@@ -2,9 +2,9 @@
  * out.
  *
  * A decimal number becomes a float by rounding to the nearest, as readers of text do.  A quotient of doubles rounds so if divisor and
- * number are exact, up to 10^22; for smaller units integers divide: the quotient of 55 bits by the reciprocal of 5^places, which is one too
- * small at most, and whether anything remains (after D. Lemire, "Number parsing at a gigabyte per second", Software: Practice and
- * Experience 51, 2021, who does without the remainder).
+ * number are exact, up to 10^22; for smaller units integers multiply by the reciprocal of 5^places, to 128 bits (D. Lemire, "Number
+ * parsing at a gigabyte per second", Software: Practice and Experience 51, 2021; N. Mushtak, D. Lemire, "Fast number parsing without
+ * fallback", 2023).
  *
  * Invariant: the same value on every machine.
  */
@@ -26,47 +26,45 @@ static double double_power(unsigned n) { /* rounded once, beyond 10^22 */
   return powers[n];
 }
 
-/* 5^places and floor(2^(63 + its bits) / 5^places), above 2^63. */
+/* floor(2^(127 + bits) / 5^places), above 2^127, and the bits that 5^places has. */
 typedef struct {
-  uint128 power;
-  uint64_t reciprocal;
+  uint128 reciprocal;
   unsigned bits;
 } divisor;
 
 static divisor divisor_of(unsigned places) {
-  divisor d = {1, 0, 1};
-  for (unsigned i = 0; i < places; i++) d.power *= 5;
-  while (d.power >> d.bits) d.bits++;
+  uint128 power = 1;
+  for (unsigned i = 0; i < places; i++) power *= 5;
+  divisor d = {0, 1};
+  while (power >> d.bits) d.bits++;
   uint128 rest = (uint128)1 << (d.bits - 1); /* of 2^(bits - 1), then bit by bit; below 5^places, but for 5^0 */
-  for (unsigned i = 0; i < 64; i++) {
+  for (unsigned i = 0; i < 128; i++) {
     rest <<= 1;
-    d.reciprocal = d.reciprocal << 1 | (rest >= d.power);
-    if (rest >= d.power) rest -= d.power;
+    const int one = rest >= power;
+    d.reciprocal = d.reciprocal << 1 | (unsigned)one;
+    if (one) rest -= power;
   }
   return d;
 }
 
 /* number / 10^places, 0 < number < 2^53. */
 static double divide(const divisor *d, unsigned places, uint64_t number) {
-  const unsigned length = 64 - (unsigned)__builtin_clzll(number), shift = 55 + d->bits - length;
-  uint64_t q = (uint64_t)((uint128)(number << (64 - length)) * d->reciprocal >> 72); /* of 55 or 56 bits */
-  uint128 rest = (shift < 128 ? (uint128)number << shift : 0) - q * d->power; /* modulo 2^128, which it is below */
-  const uint64_t one_more = rest >= d->power;
-  q += one_more;
-  rest -= one_more ? d->power : 0;
-  const unsigned drop = 2 + (unsigned)(q >> 55);
-  const uint64_t half = (uint64_t)1 << (drop - 1), kept = q >> drop, dropped = q & (2 * half - 1);
-  const uint64_t up = dropped > half || (dropped == half && (rest != 0 || kept & 1));
-  const int exponent = (int)drop - (int)shift - (int)places + SIGNIFICAND; /* of the leading bit */
+  const unsigned length = 64 - (unsigned)__builtin_clzll(number);
+  const uint64_t n = number << (64 - length);
+  /* n * reciprocal / 2^64, less than two too small: no number is so near to the middle between two doubles (tests/test_lossless.py) */
+  const uint128 q = (uint128)n * (uint64_t)(d->reciprocal >> 64) + (uint64_t)((uint128)n * (uint64_t)d->reciprocal >> 64);
+  const unsigned low = !(q >> 127);
+  const uint64_t high = (uint64_t)(q << low >> 64), significand = (high >> 11) + (high >> 10 & 1);
+  const int exponent = (int)length - (int)d->bits - (int)low - (int)places + 1022;
   /* a carry out of the significand is added to the exponent */
-  return ac_double_of_bits(AC_FLOAT64, ((uint64_t)(exponent + 1022) << SIGNIFICAND) + kept + up);
+  return ac_double_of_bits(AC_FLOAT64, ((uint64_t)exponent << SIGNIFICAND) + significand);
 }
 
 void ac_decimal_values(const ac_decimal *decimal, const ac_type *type, const int64_t *numbers, uint32_t n, void *values) {
   enum { PIECE = 256 };
   const uint64_t most = ((uint64_t)2 << SIGNIFICAND) - 1;
   const unsigned places = decimal->places;
-  const divisor by = places > EXACT_PLACES ? divisor_of(places) : (divisor){0, 0, 0};
+  const divisor by = places > EXACT_PLACES ? divisor_of(places) : (divisor){0, 0};
   const double power = double_power(places);
   for (uint32_t from = 0; from < n; from += PIECE) {
     const uint32_t m = n - from < PIECE ? n - from : PIECE;

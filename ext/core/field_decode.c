@@ -95,9 +95,14 @@ static int decode_linear(reading *d, const ac_raster_row *row) {
   for (uint32_t k = 0; k < row->n;) {
     const uint64_t next = d->corrections.at - row->at; /* large, if there is none */
     const uint32_t end = next < row->n ? (uint32_t)next + 1 : row->n;
-    for (; k < end; k++)
+    if (row->distance == 1 && k >= linear.order) {
+      d->walker.kernels->recur(&linear, row->unit, end - k, r + k);
+      k = end;
+    }
+    const uint32_t slowly = row->distance == 1 && linear.order < end ? linear.order : end;
+    for (; k < slowly; k++)
       r[k] = (int32_t)((uint32_t)ac_linear_predict(&linear, r, k, row->distance) + row->unit * (uint32_t)r[k]);
-    if (correct(d, row->at + end - 1, 1)) return 1;
+    if (k == end && correct(d, row->at + end - 1, 1)) return 1;
   }
   return 0;
 }

@@ -944,12 +944,31 @@ static void fields_avx512(const uint8_t *at, uint64_t bit, const uint8_t *width,
   fields(at, bit, width + j, n - j, found + j);
 }
 
+/* As in rows.h; products of the lower halves of 64 bits. */
+static void recur_avx512(const ac_linear *linear, unsigned unit, uint32_t n, int32_t *r) {
+  int64_t tap[AC_MAX_TAPS + TOGETHER] = {0}, sum[TOGETHER];
+  for (unsigned j = 0; j < linear->order; j++) tap[j] = linear->tap[j];
+  for (uint32_t k = 0; k < n; k += TOGETHER) {
+    const unsigned m = n - k < TOGETHER ? n - k : TOGETHER;
+    int32_t *const at = r + k;
+    __m512i even = _mm512_set1_epi64((int64_t)1 << (linear->shift - 1)), odd = _mm512_setzero_si512();
+    unsigned j = 0;
+    for (; j + 2 <= linear->order; j += 2) {
+      even = _mm512_add_epi64(even, _mm512_mul_epi32(_mm512_loadu_si512(tap + j), _mm512_set1_epi32(at[-1 - (ptrdiff_t)j])));
+      odd = _mm512_add_epi64(odd, _mm512_mul_epi32(_mm512_loadu_si512(tap + j + 1), _mm512_set1_epi32(at[-2 - (ptrdiff_t)j])));
+    }
+    if (j < linear->order) even = _mm512_add_epi64(even, _mm512_mul_epi32(_mm512_loadu_si512(tap + j), _mm512_set1_epi32(at[-1 - (ptrdiff_t)j])));
+    _mm512_storeu_si512(sum, _mm512_add_epi64(even, odd));
+    settle_together(linear, tap, sum, unit, m, at);
+  }
+}
+
 const ac_kernels ac_kernels_avx512 = {
     "avx512", {quantize_f32_avx512, quantize_f64, quantize_f16_avx512, quantize_bf16_avx512}, statistics, to_wide,
     from_wide, extent, divide, join, count_avx512, weigh, significands, to_image, split_avx512, encode_avx512,
     {decode_f32_avx512, decode_f64_avx512, decode_f16_avx512, decode_bf16_avx512, decode_i32_avx512}, crc32c_avx512, affine,
     midpoint, cubic, blend, refer, follow, stencil, accumulate, deal32, deal8_avx512, zip32, zip8_avx512, contexts_avx512, pop_avx512,
-    tokens_avx512, push_avx512, pack_avx512, unpack_avx512, magnitudes_avx512, by_units, price, advance, sums_avx512, differences, {scale_f32, scale_f64, scale_f16_avx512, scale_bf16}, {nearest_f32, nearest_f64},
+    tokens_avx512, push_avx512, pack_avx512, unpack_avx512, magnitudes_avx512, by_units, price, advance, sums_avx512, differences, foresee, recur_avx512, {scale_f32, scale_f64, scale_f16_avx512, scale_bf16}, {nearest_f32, nearest_f64},
     {off_f32, off_f64}, {belongs_f32, belongs_f64}, {suspects_f32, suspects_f64}, {part_f32, part_f64}, {unpart_f32, unpart_f64}, widths, fields_avx512};
 
 #if defined(__clang__)

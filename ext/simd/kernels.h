@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "../core/linear.h"
 #include "../core/quantize.h"
 #include "../core/plan.h"
 
@@ -230,6 +231,10 @@ typedef struct {
   void (*sums)(int32_t *v, uint32_t n, uint32_t distance);
   /* And back: what values are more than those `distance` > 0 before, in place. */
   void (*differences)(int32_t *v, uint32_t n, uint32_t distance);
+  /* Linear prediction (../core/linear.h) of n values that have as many before them as it has taps: what values are more than it says; and
+   * back, from so many units of that, in place. */
+  void (*foresee)(const ac_linear *linear, const int32_t *x, uint32_t n, int32_t *v);
+  void (*recur)(const ac_linear *linear, unsigned unit, uint32_t n, int32_t *r);
   /* Values of integers: r times a step, as ac_reconstruct_* has them.  By AC_OUT_F32 .. AC_OUT_BF16. */
   void (*scale[AC_INS])(const int32_t *r, double step, uint32_t n, void *out);
   /* Nearest integers of values on a lattice, 0 where they are not below the limit: returns how many are not.  Of float32, of float64. */

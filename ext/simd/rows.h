@@ -335,6 +335,56 @@ UNUSED static void magnitudes(const int32_t *restrict v, uint32_t n, unsigned sh
   }
 }
 
+/* ---- linear prediction ---- */
+enum { TOGETHER = 8 /* values */ };
+
+UNUSED static void foresee(const ac_linear *linear, const int32_t *restrict x, uint32_t n, int32_t *restrict v) {
+  uint32_t k = 0;
+  for (; k + TOGETHER <= n; k += TOGETHER) {
+    int64_t sum[TOGETHER];
+    for (unsigned i = 0; i < TOGETHER; i++) sum[i] = (int64_t)1 << (linear->shift - 1);
+    const int32_t *at = x + k;
+    for (unsigned j = 0; j < linear->order; j++) {
+      at--;
+      for (unsigned i = 0; i < TOGETHER; i++) sum[i] += (int64_t)linear->tap[j] * at[i];
+    }
+    for (unsigned i = 0; i < TOGETHER; i++) v[k + i] = (int32_t)((uint32_t)x[k + i] - (uint32_t)(uint64_t)(sum[i] >> linear->shift));
+  }
+  for (; k < n; k++) {
+    int64_t sum = (int64_t)1 << (linear->shift - 1);
+    for (unsigned j = 0; j < linear->order; j++) sum += (int64_t)linear->tap[j] * x[(ptrdiff_t)k - 1 - (ptrdiff_t)j];
+    v[k] = (int32_t)((uint32_t)x[k] - (uint32_t)(uint64_t)(sum >> linear->shift));
+  }
+}
+
+/* Of some values together first what those before them all say of each, and then what they say of each other. */
+AC_ALWAYS_INLINE void settle_together(const ac_linear *linear, const int64_t *tap, const int64_t *sum, unsigned unit, unsigned m, int32_t *at) {
+  const unsigned shift = linear->shift;
+  int64_t found[TOGETHER];
+  for (unsigned i = 0; i < m; i++) {
+    int64_t all = sum[i];
+    for (unsigned j = 0; j < i; j++) all += tap[i - 1 - j] * found[j];
+    at[i] = (int32_t)((uint32_t)(uint64_t)(all >> shift) + unit * (uint32_t)at[i]);
+    found[i] = at[i];
+  }
+}
+
+UNUSED static void recur(const ac_linear *linear, unsigned unit, uint32_t n, int32_t *restrict r) {
+  int64_t tap[AC_MAX_TAPS + TOGETHER] = {0};
+  for (unsigned j = 0; j < linear->order; j++) tap[j] = linear->tap[j];
+  for (uint32_t k = 0; k < n; k += TOGETHER) {
+    const unsigned m = n - k < TOGETHER ? n - k : TOGETHER;
+    int64_t sum[TOGETHER];
+    for (unsigned i = 0; i < TOGETHER; i++) sum[i] = (int64_t)1 << (linear->shift - 1);
+    int32_t *const at = r + k;
+    for (unsigned j = 0; j < linear->order; j++) {
+      const int64_t before = at[-1 - (ptrdiff_t)j];
+      for (unsigned i = 0; i < TOGETHER; i++) sum[i] += tap[j + i] * before;
+    }
+    settle_together(linear, tap, sum, unit, m, at);
+  }
+}
+
 /* ---- values ---- */
 #define DEFINE_SCALE(T, F)                                                                                \
   UNUSED static void scale_##F(const int32_t *restrict r, double step, uint32_t n, void *restrict out) { \
@@ -479,6 +529,6 @@ UNUSED static void fields(const uint8_t *at, uint64_t bit, const uint8_t *restri
 
 #define ROW_KERNELS                                                                                                \
   midpoint, cubic, blend, refer, follow, stencil, accumulate, deal32, deal8, zip32, zip8, contexts, pop_residuals, tokens, push_tokens, pack, unpack, magnitudes, \
-  by_units, price, advance, sums, differences, {scale_f32, scale_f64, scale_f16, scale_bf16}, {nearest_f32, nearest_f64}, \
+  by_units, price, advance, sums, differences, foresee, recur, {scale_f32, scale_f64, scale_f16, scale_bf16}, {nearest_f32, nearest_f64}, \
   {off_f32, off_f64}, {belongs_f32, belongs_f64}, {suspects_f32, suspects_f64}, {part_f32, part_f64}, {unpart_f32, unpart_f64}, widths, fields
 #endif
