@@ -444,8 +444,7 @@ def copies(r, count, array):
     require(1 <= C < count, "number of copies")
     bits = bitmap(r, count, array)
     require(sum(bits) == C, "number of bits in the bitmap")
-    section = windows(Reader(r.bytes(r.varint())), C, array.size)
-    require(not section.refused and not section.edges, "refused lengths")
+    section = whole_section(r.bytes(r.varint()), C, array.size)
     below, distances = Reader(r.bytes(r.varint())), []
     found = Bits(below)
     for b in section.integers:
@@ -591,10 +590,7 @@ def wide_integers(r, n, array, mode, moved):
         if size == 0:
             low.append(r.bytes(n))
             continue
-        part = Reader(r.bytes(size))
-        section = windows(part, n, array.size)
-        require(part.left() == 0, "bytes after the end of a section")
-        require(not section.refused and not section.edges, "refused values or edges among low bytes")
+        section = whole_section(r.bytes(size), n, array.size)
         require(all(0 <= byte <= 255 for byte in section.integers), "a low byte out of range")
         low.append(section.integers)
     section = windows(r, n, array.size)
@@ -702,13 +698,12 @@ def split(r, count, array, masked):
     if kind == 2:
         require(m in (23, 52), "an affine split")
         lattice, size = affine_lattice(r), r.varint()
-        section = windows(Reader(r.bytes(size)), count, array.size) if size else None
+        section = whole_section(r.bytes(size), count, array.size) if size else None
         base = unzigzag(r.varint())
         fold, integers, refused = field(r, count, array, masked)
         require(not fold, "the lattice of a split")
         values = affine_values([wrap(base + R) for R in integers], lattice, array)
         if section:
-            require(not section.refused and not section.edges, "refused adjustments")
             require(all(-127 <= units <= 127 for units in section.integers), "a large adjustment")
             values = [adjust(value, units, array) for value, units in zip(values, section.integers, strict=True)]
         place(values, refused)
@@ -1097,6 +1092,15 @@ def by_rule(p, x, level, k, rule, value):
 
 # ---- Windows section ----
 Section = namedtuple("Section", "integers refused edges")
+
+
+def whole_section(data, count, size):
+    """A section of nothing but integers, which takes all of some bytes."""
+    r = Reader(data)
+    section = windows(r, count, size)
+    require(r.left() == 0, "bytes after the end of a section")
+    require(not section.refused and not section.edges, "refused integers")
+    return section
 
 
 def windows(r, count, size):
