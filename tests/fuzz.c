@@ -1,0 +1,270 @@
+/* fuzz.c: what is asked of every decoder and encoder for any bytes, for libFuzzer (https://llvm.org/docs/LibFuzzer.html) or for files.
+ *
+ *   clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -DTARGET=MENDED ... fuzz.c ext/core/..c ext/simd/..c
+ *
+ * Targets (TARGET):
+ *   ANY     the bytes as a chunk
+ *   MENDED  the same with sizes and checksums put right, so that the parsers behind them are reached
+ *   ROUND   an array and how to encode it, from the bytes: the bound is kept, and what was decoded comes back unchanged
+ *   TABLES  frequency tables and class sequences, from the bytes
+ * Without libFuzzer (-DREPLAY) the program runs the files that it is given.
+ *
+ * Chunks are decoded by every kernel table of the machine, which must agree, whole and in part.  No memory is touched outside what was
+ * asked for (sanitizers), no input takes long.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../ext/core/frame.h"
+#include "../ext/core/model.h"
+#include "../ext/core/sequence.h"
+#include "../ext/core/types.h"
+#include "../ext/simd/kernels.h"
+
+#define ac_active_kernels detected_kernels
+const ac_kernels *detected_kernels(void);
+#include "../ext/simd/dispatch.c"
+#undef ac_active_kernels
+
+enum { ANY, MENDED, ROUND, TABLES };
+#ifndef TARGET
+#define TARGET MENDED
+#endif
+
+/* ---- kernel tables, whose checksums are watched ---- */
+enum { MAX_TABLES = 8, MOST_BYTES = 1 << 20 /* of an array */ };
+static ac_kernels tables[MAX_TABLES];
+static const ac_kernels *active;
+static unsigned n_tables;
+static uint32_t (*real_crc32c)(const void *, size_t);
+static size_t last_size; /* of what a checksum was last made of */
+
+const ac_kernels *ac_active_kernels(void) { return active; }
+
+static uint32_t watched_crc32c(const void *data, size_t size) {
+  last_size = size;
+  return real_crc32c(data, size);
+}
+
+static void prepare(void) {
+  const char *const names[] = {"scalar", "sse4.2", "avx2", "avx512", "neon"};
+  if (n_tables) return;
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    setenv("ARRAYCODEC_ISA", names[i], 1);
+    const ac_kernels *table = detect();
+    if (!table) continue;
+    real_crc32c = table->crc32c; /* of the last; all are the same function */
+    tables[n_tables] = *table;
+    tables[n_tables++].crc32c = watched_crc32c;
+  }
+  active = &tables[0];
+}
+
+static void fail(const char *what, uint64_t number) {
+  fprintf(stderr, "FAILED: %s (%llu), table %s\n", what, (unsigned long long)number, active ? active->name : "-");
+  abort();
+}
+
+static void *allocate(size_t size) {
+  void *p = malloc(size ? size : 1); /* exactly: sanitizers see the byte after it */
+  if (!p) exit(0);
+  return p;
+}
+
+/* ---- chunks ---- */
+enum { ENTRY = 8 /* of the index: size and checksum of a block */ };
+
+/* Sizes and checksums as a valid chunk has them, as far as the header can be read. */
+static void mend(uint8_t *chunk, size_t size) {
+  ac_info info;
+  int error = ac_peek(chunk, size, &info);
+  if (error == AC_E_CHECKSUM && last_size + 4 <= size) {
+    ac_store32(chunk + last_size, real_crc32c(chunk, last_size));
+    error = ac_peek(chunk, size, &info);
+  }
+  if (error || !info.n_blocks) return;
+  uint8_t *const index = chunk + info.header_size - 4 - ENTRY * (size_t)info.n_blocks;
+  size_t at = (size_t)info.header_size;
+  for (uint64_t i = 0; i < info.n_blocks; i++) {
+    uint8_t *const entry = index + ENTRY * (size_t)i;
+    const size_t left = size - at, wanted = ac_load32(entry);
+    const size_t block = i + 1 == info.n_blocks || wanted > left ? left : wanted;
+    ac_store32(entry, (uint32_t)block);
+    ac_store32(entry + 4, real_crc32c(chunk + at, block));
+    at += block;
+  }
+  const size_t covered = (size_t)info.header_size - 4;
+  ac_store32(chunk + covered, real_crc32c(chunk, covered));
+}
+
+static void decode_everything(const uint8_t *chunk, size_t size) {
+  ac_info info;
+  active = &tables[0];
+  if (ac_peek(chunk, size, &info)) return;
+  const size_t item = ac_element_size(info.array.dtype);
+  if (info.count > MOST_BYTES / item) return;
+  const size_t bytes = (size_t)info.count * item;
+  uint8_t *const expected = allocate(bytes), *const got = allocate(bytes);
+  int first = 0;
+  for (unsigned t = 0; t < n_tables; t++) {
+    active = &tables[t];
+    uint8_t *const out = t ? got : expected;
+    memset(out, 0xa5, bytes);
+    const int error = ac_decode(chunk, size, NULL, out, bytes, 1);
+    if (!t) first = error;
+    if (!error != !first) fail("one table decodes it, another does not", (uint64_t)error);
+    if (!error && memcmp(expected, got, t ? bytes : 0)) fail("tables decode other values", t);
+  }
+  if (info.n_blocks <= MOST_BYTES / sizeof(ac_block_info)) {
+    ac_block_info *const blocks = allocate((size_t)info.n_blocks * sizeof *blocks);
+    const int error = ac_inspect(chunk, size, &info, blocks, info.n_blocks);
+    if (!first && error) fail("what can be decoded cannot be inspected", (uint64_t)error);
+    free(blocks);
+  }
+  if (!first && info.count) { /* a part of it */
+    const uint64_t from = info.count / 3, count = (info.count - from + 1) / 2;
+    if (ac_decode_range(chunk, size, NULL, from, count, got, (size_t)count * item)) fail("a range cannot be decoded", from);
+    if (memcmp(got, expected + (size_t)from * item, (size_t)count * item)) fail("a range has other values", from);
+  }
+  free(expected);
+  free(got);
+}
+
+/* ---- arrays ---- */
+typedef struct {
+  const uint8_t *p, *end;
+} source;
+
+static uint8_t next(source *s) { return s->p < s->end ? *s->p++ : 0; }
+
+static double number(source *s) {
+  double v = 0;
+  for (unsigned i = 0; i < 8; i++) ((uint8_t *)&v)[i] = next(s);
+  return v == v && v >= 0 && v <= 1e300 ? v : 0;
+}
+
+/* Bytes of an array: those that are left; as numbers that change little; or again and again. */
+static void fill(source *s, uint8_t *x, size_t size, size_t item, unsigned how) {
+  const size_t left = (size_t)(s->end - s->p);
+  for (size_t i = 0; i < size; i++) x[i] = left ? s->p[i % left] : 0;
+  if (how % 4 == 0 || item < 4) return;
+  for (size_t i = 0; i + item <= size; i += item) {
+    const double v = 100 * (double)(i / item) + ac_load32(x + i) % 1000 * (how % 4 == 1 ? 0.1 : 1);
+    const float f = (float)(v / (how % 4 == 3 ? 7 : 10));
+    const double d = v / (how % 4 == 3 ? 7 : 1000);
+    if (item == 4) memcpy(x + i, &f, 4);
+    else memcpy(x + i, &d, 8);
+    if (item == 16) memcpy(x + i + 8, &d, 8);
+  }
+}
+
+static void round_trip(const uint8_t *data, size_t size) {
+  static const uint8_t dtypes[] = {AC_FLOAT32, AC_FLOAT64, AC_FLOAT32, AC_FLOAT64, AC_FLOAT16, AC_BFLOAT16, AC_COMPLEX64, AC_COMPLEX128,
+                                   AC_INT8, AC_INT16, AC_INT32, AC_INT64, AC_UINT8, AC_UINT16, AC_UINT32, AC_UINT64, AC_BOOL, AC_DATETIME64};
+  source s = {data, data + size};
+  ac_array array;
+  memset(&array, 0, sizeof array);
+  array.dtype = dtypes[next(&s) % sizeof dtypes];
+  const ac_type *const type = ac_type_of(array.dtype);
+  array.unit = type->dated ? 7 : 0;
+  array.multiple = type->dated;
+  const uint8_t flags = next(&s);
+  array.f_order = flags & 1;
+  array.ndim = flags >> 1 & 3;
+  uint64_t count = 1;
+  for (unsigned d = 0; d < array.ndim; d++) {
+    array.shape[d] = next(&s);
+    if (flags & 8) array.shape[d] = array.shape[d] << 8 | next(&s);
+    if (array.shape[d] && count > (1 << 14) / array.shape[d]) array.shape[d] = (1 << 14) / count;
+    count *= array.shape[d];
+  }
+  const uint8_t how = next(&s);
+  ac_tuning tuning = {.level = (uint8_t)(1 + how % 9), .predictor = (uint8_t)(next(&s) % AC_PREDICTORS)};
+  if (flags & 16) tuning.block_len = 1 + next(&s) * 16u;
+  else if (flags & 32) tuning.box_len = 1 + next(&s) * 16u;
+  ac_tolerance tolerance = {.absolute = flags & 64 ? number(&s) : 0, .relative = 0};
+  if (flags & 128 && type->kind == AC_KIND_FLOAT) tolerance.relative = next(&s) / 256.0;
+  const size_t item = ac_element_size(array.dtype), bytes = (size_t)count * item;
+  uint8_t *const x = allocate(bytes), *const y = allocate(bytes), *const z = allocate(bytes);
+  fill(&s, x, bytes, item, how / 9);
+  tolerance.fill = how > 240 && count ? memcpy(z, x + (size_t)(count / 2) * item, item) : NULL;
+  size_t bound, length, again;
+  active = &tables[how % n_tables];
+  if (!ac_bound(&array, &tuning, &bound)) {
+    uint8_t *const chunk = allocate(bound);
+    int error = ac_encode(&array, &tolerance, &tuning, 1, x, bytes, chunk, bound, &length);
+    if (error) fail("an array cannot be encoded", (uint64_t)error);
+    if ((error = ac_decode(chunk, length, NULL, y, bytes, 1))) fail("what was encoded cannot be decoded", (uint64_t)error);
+    ac_check check;
+    if (ac_check_bound(array.dtype, x, y, (size_t)count, &tolerance, &check) || check.violations) fail("the bound", check.violations);
+    if (!tolerance.fill) { /* whose place z is */
+      error = ac_encode(&array, &tolerance, &tuning, 1, y, bytes, chunk, bound, &again);
+      if (error || ac_decode(chunk, again, NULL, z, bytes, 1)) fail("what was decoded cannot be encoded", (uint64_t)error);
+      if (memcmp(y, z, bytes)) fail("what was decoded comes back changed", 0);
+    }
+    free(chunk);
+  }
+  free(x);
+  free(y);
+  free(z);
+}
+
+/* ---- tables ---- */
+static void read_tables(const uint8_t *data, size_t size) {
+  source s = {data, data + size};
+  const unsigned curve = next(&s) & 1, K = 2 + next(&s) % (AC_MAX_TOKENS - 1), P = 10 + next(&s) % 4, method = next(&s) % 4;
+  ac_reader in = {s.p, s.end, 0};
+  ac_bitreader bits = {&in, 0, 0};
+  uint16_t freq[AC_MAX_TOKENS];
+  ac_model_read(&bits, K, P, (int)curve, freq);
+  ac_end_bits(&bits);
+  if (!in.failed) {
+    uint32_t sum = 0;
+    for (unsigned i = 0; i < K; i++) sum += freq[i];
+    if (sum != 1u << P) fail("frequencies of a table", sum);
+    uint32_t *const table = allocate(sizeof *table * ((1u << P) + AC_TABLE_SLACK));
+    ac_model_decoder(freq, K, P, table);
+    free(table);
+  }
+  in.failed = 0;
+  const uint32_t n = 1 + (s.p < s.end ? *s.p : 0) * 16u;
+  uint8_t *const classes = allocate(n);
+  ac_sequence_read(&in, method, classes, n, K > AC_MAX_CLASSES ? AC_MAX_CLASSES : K);
+  for (uint32_t i = 0; i < n && !in.failed; i++)
+    if (classes[i] >= (K > AC_MAX_CLASSES ? AC_MAX_CLASSES : K)) fail("a class", classes[i]);
+  free(classes);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  prepare();
+  active = &tables[0];
+  if (TARGET == ROUND) {
+    round_trip(data, size);
+  } else if (TARGET == TABLES) {
+    read_tables(data, size);
+  } else {
+    uint8_t *const chunk = allocate(size);
+    memcpy(chunk, data, size);
+    if (TARGET == MENDED) mend(chunk, size);
+    decode_everything(chunk, size);
+    free(chunk);
+  }
+  return 0;
+}
+
+#ifdef REPLAY
+int main(int argc, char **argv) {
+  for (int i = 1; i < argc; i++) {
+    FILE *const file = fopen(argv[i], "rb");
+    static uint8_t data[1 << 20];
+    if (!file) fail("no such file", (uint64_t)i);
+    const size_t size = fread(data, 1, sizeof data, file);
+    fclose(file);
+    fprintf(stderr, "%s\n", argv[i]); /* the last one is what fails */
+    LLVMFuzzerTestOneInput(data, size);
+  }
+  printf("%d files\n", argc - 1);
+  return 0;
+}
+#endif
