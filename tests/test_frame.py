@@ -136,7 +136,7 @@ def chunks():
     moved = np.where(waves > 0, np.nextafter(packed, 1e9), packed)
     yield "split, adjusted", encode(moved, 0, predictor="auto")
     yield "split, masked", encode(np.stack([holes, holes * 1.01, holes * 0.98]), 0, predictor="auto")
-    echoes = rng.normal(size=1200)
+    echoes = rng.normal(size=1200).astype("f4")
     echoes[700:760], echoes[800:1100:3], echoes[:90:2] = echoes[100:160], echoes[500:600], np.nan
     yield "copies", encode(echoes, 0, level=7)
     yield "predicted, all lists", with_all_lists(np.random.default_rng(6))
