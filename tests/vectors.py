@@ -11,15 +11,20 @@ from pathlib import Path
 
 import numpy as np
 
+from arraycodec import decode, peek
+
 FOLDER = Path(__file__).parent / "vectors"
 LIST = FOLDER / "vectors.json"
 LARGEST = 6000  # bytes
 
 
-def meaning(x):
-    """What a vector decodes to: element type, shape, and the SHA-256 of the values in C order."""
-    return {"dtype": x.dtype.name if x.dtype.name == "bfloat16" else x.dtype.str, "shape": list(x.shape),
-            "sha256": hashlib.sha256(np.ascontiguousarray(x).tobytes()).hexdigest()}  # fmt: skip
+def meaning(chunk, x):
+    """What a vector decodes to: element type, shape, and the SHA-256 of the values in C order.
+
+    The element is what the header says: bfloat16 has no numpy dtype but with ml_dtypes.
+    """
+    digest = hashlib.sha256(np.ascontiguousarray(x).tobytes()).hexdigest()
+    return {"element": peek(chunk).element, "shape": list(x.shape), "sha256": digest}
 
 
 def listed():
@@ -34,15 +39,13 @@ def add(vectors, name, chunk, x):
     if name in vectors or len(chunk) > LARGEST:
         return
     (FOLDER / f"{name}.chunk").write_bytes(chunk)
-    vectors[name] = meaning(x)
+    vectors[name] = meaning(chunk, x)
 
 
 def main():
     """What the encoder writes, of every kind; then chunks as no encoder writes them, until they have every feature."""
     from random_chunks import FEATURES, random_chunk
     from test_frame import CHUNKS
-
-    from arraycodec import decode
 
     FOLDER.mkdir(exist_ok=True)
     vectors = listed()
