@@ -87,10 +87,7 @@ typedef struct {
   /* what is in s->bitmap, by a rule; and a rule that masks nothing.  Their n are 0 if there are none. */
   ac_mask found, nothing;
   ac_mask_rule found_by, nothing_by;
-  /* copies, if their section is not NULL */
-  ac_copies copies;
-  const uint8_t *section_of_copies;
-  size_t size_of_copies;
+  ac_copies copies;   /* if their section is not NULL */
   /* what is left of them */
   const uint8_t *values;
   uint32_t left;
@@ -130,13 +127,13 @@ static ac_mask mask_of(encoding *e, const ac_mask_rule *rule) {
 /* Copies are left out, too. */
 static ac_mask with_copies(const encoding *e, const ac_mask *mask) {
   ac_mask joined = *mask;
-  if (e->section_of_copies) ac_copies_join(&e->copies, mask, (uint64_t *)e->s->copies + ac_bitmap_words(e->n), &joined);
+  if (e->copies.section) ac_copies_join(&e->copies, mask, ac_copies_joined(e->s, e->n), &joined);
   return joined;
 }
 
 static void write_copies(const encoding *e, ac_writer *out) {
-  uint8_t *const to = e->section_of_copies ? ac_give(out, e->size_of_copies) : NULL;
-  if (to) memcpy(to, e->section_of_copies, e->size_of_copies);
+  uint8_t *const to = e->copies.section ? ac_give(out, e->copies.size) : NULL;
+  if (to) memcpy(to, e->copies.section, e->copies.size);
 }
 
 /* Mask by a rule.  Without anything to mask all values are kept; 0 if there is no room. */
@@ -146,7 +143,7 @@ static int mask_by(encoding *e, const ac_mask_rule *rule) {
   const ac_mask mask = mask_of(e, rule);
   e->mask = with_copies(e, &mask);
   if (!e->mask.masked) return 1;
-  e->dst[0] = (mask.masked ? HAS_MASK : 0) | (e->section_of_copies ? HAS_COPIES : 0);
+  e->dst[0] = (mask.masked ? HAS_MASK : 0) | (e->copies.section ? HAS_COPIES : 0);
   if (mask.masked) ac_mask_write(&e->out, &mask, size, e->src, &e->geometry->strides, (uint8_t *)e->s->events);
   write_copies(e, &e->out);
   if (e->out.failed) return 0;
@@ -444,7 +441,7 @@ static size_t predicted_by(encoding *e, const ac_mask_rule *rule, const ac_mask 
   const size_t head = (size_t)(out.p - before), of_split = is_split ? split.left.size + split.left.small + SPLIT_HEAD : 0;
   if (out.failed || 1 + head + of_split + size > most) return 0;
   e->dst[0] = (uint8_t)((is_split ? AC_MODE_SPLIT : AC_MODE_PREDICTED) | (mask->masked ? HAS_MASK : 0) | (n_fine ? HAS_FINE : 0) |
-                        (e->section_of_copies ? HAS_COPIES : 0));
+                        (e->copies.section ? HAS_COPIES : 0));
   memcpy(e->dst + 1, before, head);
   ac_writer rest = {e->dst + 1 + head, e->end, 0};
   if (is_split) ac_split_write_all(&rest, &split.split, &split.left);
@@ -569,8 +566,7 @@ static int find_copies(encoding *e, size_t written) {
   if (rule.n_fixed < 2 && common_value(e->src, e->n, e->scale->type, &common)) rule.fixed[rule.n_fixed++] = common;
   const ac_mask masked = mask_of(e, &rule);
   return (ac_level(e->tuning) >= TRIES_ALL || ac_copies_estimate(e->src, e->n, size, &masked, bits, e->s) > worth) &&
-         ac_copies_find(e->src, e->n, size, &masked, bits, &e->geometry->strides, e->tuning, e->s, &e->copies, &e->section_of_copies,
-                        &e->size_of_copies);
+         ac_copies_find(e->src, e->n, size, &masked, bits, &e->geometry->strides, e->tuning, e->s, &e->copies);
 }
 
 enum { COPIES = 5 /* from this level on, and of values without loss */ };
@@ -589,7 +585,7 @@ size_t ac_block_encode(const ac_scale *scale, const ac_geometry *geometry, const
   if (ac_level(tuning) >= COPIES && scale->type->kind == AC_KIND_FLOAT && mode_of(scale) == AC_MODE_EXACT && find_copies(&e, written)) {
     const size_t others = encode_by_any_mode(&e);
     if (others && (!written || others < written)) return others;
-    e.section_of_copies = NULL; /* again, without them */
+    e.copies.section = NULL; /* again, without them */
     written = encode_by_any_mode(&e);
   }
   if (written) return written;

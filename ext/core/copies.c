@@ -44,8 +44,9 @@ typedef struct {
 static uint64_t value_at(const finder *f, uint32_t i) { return ac_load_bits(f->values + (size_t)i * f->size, f->size); }
 static int is_masked(const finder *f, uint32_t i) { return f->masked->masked && f->masked->bits[i / 64] >> (i % 64) & 1; }
 
-/* About what a run of copies takes: where it is, and its distance. */
-static double run_bits(uint32_t distance) { return 1 + 1.0 * ac_bit_length(distance); }
+/* What a run of copies takes at least: where it begins among others, and its distance.  (A dearer estimate made blocks with many copies larger: those that
+ * pay little alone make the next ones cheaper.) */
+static double run_bits(uint32_t distance) { return 1 + ac_bit_length(distance); }
 
 /* The length of the run of copies that begins at a value and pays, which is then in the table, and its distance; 0 if there is none. */
 static uint32_t run_at(finder *f, uint32_t at, uint32_t end, uint32_t *distance) {
@@ -98,13 +99,13 @@ static void write_distances(ac_writer *out, const uint16_t *distances, uint32_t 
 }
 
 int ac_copies_find(const void *values, uint32_t n, unsigned size, const ac_mask *masked, double bits, const ac_strides *strides,
-                   const ac_tuning *tuning, ac_encode_scratch *s, ac_copies *copies, const uint8_t **list, size_t *length) {
-  uint16_t *const distances = (uint16_t *)(s->field + ((size_t)1 << TABLE_BITS < n ? (size_t)1 << TABLE_BITS : n)); /* behind the table */
+                   const ac_tuning *tuning, ac_encode_scratch *s, ac_copies *copies) {
   uint64_t *const found = (uint64_t *)s->copies;
+  uint16_t *const distances = (uint16_t *)(s->field + n); /* behind the table, which has n entries at most */
+  *copies = (ac_copies){{.n = n, .bits = found}, distances, NULL, 0};
   if (n < LEAST) return 0;
   finder f = {values, n, size, masked, bits, table_in((uint32_t *)s->field, n), 0};
   memset(found, 0, 8 * ac_bitmap_words(n));
-  *copies = (ac_copies){{.n = n, .bits = found}, distances};
   for (uint32_t at = 0, run; at < n; at += run + !run) {
     uint32_t distance;
     run = is_masked(&f, at) ? 0 : run_at(&f, at, n, &distance);
@@ -114,15 +115,16 @@ int ac_copies_find(const void *values, uint32_t n, unsigned size, const ac_mask 
     }
   }
   if (!copies->at.masked) return 0;
-  uint8_t *const start = (uint8_t *)(found + 2 * ac_bitmap_words(n)); /* behind the room of ac_copies_join */
+  uint8_t *const start = (uint8_t *)(ac_copies_joined(s, n) + ac_bitmap_words(n));
   ac_writer out = {start, start + 2 * (size_t)n, 0};
   ac_write_varint(&out, copies->at.masked);
   ac_mask_write_bitmap(&out, &copies->at, strides, (uint8_t *)s->events);
   if (!out.failed) write_distances(&out, distances, copies->at.masked, tuning, s);
-  *list = start;
-  *length = (size_t)(out.p - start);
   const double worth = 0.005; /* of all bits */
-  return !out.failed && 8.0 * (double)*length < bits * (copies->at.masked - worth * n);
+  copies->size = (size_t)(out.p - start);
+  if (out.failed || 8.0 * (double)copies->size >= bits * (copies->at.masked - worth * n)) return 0;
+  copies->section = start;
+  return 1;
 }
 
 void ac_copies_join(const ac_copies *copies, const ac_mask *mask, uint64_t *bits, ac_mask *joined) {
@@ -143,12 +145,7 @@ void ac_copies_read(ac_reader *in, ac_copies *copies, const ac_strides *strides,
   if (in->failed || length > ac_remaining(in)) goto invalid;
   ac_reader bytes = {in->p, in->p + length, 0};
   in->p += length;
-  ac_section section;
-  int error = ac_section_read(&bytes, n, &section);
-  if (!error && section.n_refused) error = AC_E_FORMAT;
-  if (!error) error = ac_section_decode(&section, AC_OUT_I32, 0, s->tables, s->watch, s->high);
-  if (!error) error = ac_section_finish(&section, 0, 0, 0, 0, NULL);
-  if (error) goto invalid;
+  if (ac_section_integers(&bytes, n, s->tables, s->watch, s->high)) goto invalid;
   const uint64_t below = ac_read_varint(in);
   if (in->failed || below > ac_remaining(in)) goto invalid;
   ac_reader low = {in->p, in->p + below, 0};

@@ -18,7 +18,7 @@ __extension__ typedef unsigned __int128 uint128;
 
 enum { EXACT_PLACES = 22 /* 10^22 is a double */, SIGNIFICAND = 52 };
 
-static double double_power(unsigned n) { /* rounded once, beyond 10^22 */
+double ac_decimal_scale(unsigned n) {
   static const double powers[AC_MOST_PLACES + 1] = {
       1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
       1e17, 1e18, 1e19, 1e20, 1e21, 1e22, 1e23, 1e24, 1e25, 1e26, 1e27, 1e28, 1e29, 1e30, 1e31, 1e32, 1e33,
@@ -60,23 +60,23 @@ static double divide(const divisor *d, unsigned places, uint64_t number) {
   return ac_double_of_bits(AC_FLOAT64, ((uint64_t)exponent << SIGNIFICAND) + significand);
 }
 
+static uint64_t magnitude_of(int64_t number) {
+  const uint64_t most = ((uint64_t)2 << SIGNIFICAND) - 1;
+  return (number < 0 ? 0 - (uint64_t)number : (uint64_t)number) & most;
+}
+
 void ac_decimal_values(const ac_decimal *decimal, const ac_type *type, const int64_t *numbers, uint32_t n, void *values) {
   enum { PIECE = 256 };
-  const uint64_t most = ((uint64_t)2 << SIGNIFICAND) - 1;
   const unsigned places = decimal->places;
   const divisor by = places > EXACT_PLACES ? divisor_of(places) : (divisor){0, 0};
-  const double power = double_power(places);
+  const double power = ac_decimal_scale(places);
   for (uint32_t from = 0; from < n; from += PIECE) {
     const uint32_t m = n - from < PIECE ? n - from : PIECE;
     const int64_t *const v = numbers + from;
     double x[PIECE];
-    if (places <= EXACT_PLACES) {
-      for (uint32_t j = 0; j < m; j++) x[j] = (double)(int64_t)((uint64_t)(v[j] < 0 ? -(uint64_t)v[j] : (uint64_t)v[j]) & most) / power;
-    } else {
-      for (uint32_t j = 0; j < m; j++) {
-        const uint64_t magnitude = (v[j] < 0 ? -(uint64_t)v[j] : (uint64_t)v[j]) & most;
-        x[j] = magnitude ? divide(&by, places, magnitude) : 0;
-      }
+    for (uint32_t j = 0; j < m; j++) {
+      const uint64_t magnitude = magnitude_of(v[j]);
+      x[j] = places <= EXACT_PLACES ? (double)(int64_t)magnitude / power : magnitude ? divide(&by, places, magnitude) : 0;
     }
     for (uint32_t j = 0; j < m; j++) x[j] = v[j] < 0 ? -x[j] : x[j];
     if (type->size == 8) memcpy((double *)values + from, x, m * sizeof *x);
@@ -86,10 +86,9 @@ void ac_decimal_values(const ac_decimal *decimal, const ac_type *type, const int
 }
 
 void ac_decimal_numbers(const ac_decimal *decimal, const ac_type *type, const void *values, uint32_t n, int64_t *numbers) {
-  const double power = double_power(decimal->places);
-  const int dtype = type->size == 8 ? AC_FLOAT64 : AC_FLOAT32;
+  const double power = ac_decimal_scale(decimal->places);
   for (uint32_t j = 0; j < n; j++) {
-    const double v = ac_rint(ac_value_at(dtype, values, j) * power);
+    const double v = ac_rint(ac_value_at(type->dtype, values, j) * power);
     numbers[j] = fabs(v) < 0x1p53 ? (int64_t)v : 0;
   }
 }
@@ -103,10 +102,10 @@ unsigned ac_decimal_zeros(const ac_decimal *decimal, unsigned left, uint32_t low
 /* ---- are there any? ---- */
 /* The fewest places of x > 0 with at most `most` digits, and its number then; 0 if there are none. */
 static int shortest(const ac_type *type, double x, unsigned most, unsigned *places, uint64_t *number) {
-  const double limit = double_power(most);
+  const double limit = ac_decimal_scale(most);
   const uint64_t bits = ac_bits_of_double(type->dtype, x);
   for (unsigned p = 0; p <= AC_MOST_PLACES; p++) {
-    const double v = ac_rint(x * double_power(p));
+    const double v = ac_rint(x * ac_decimal_scale(p));
     if (!(v < limit)) return 0;
     if (v < 1) continue;
     uint64_t again = 0;
@@ -149,12 +148,12 @@ int ac_decimal_find(const ac_type *type, const void *values, uint32_t n, const u
     if (!(masked && masked[i] & 1) && x > most && x <= DBL_MAX) most = x;
   }
   /* all digits of the largest value must be exact, which the places of a tiny one may not be */
-  while (places && !(most * double_power(places) < double_power(AC_MOST_DIGITS))) places--;
-  if (!(most * double_power(places) < double_power(AC_MOST_DIGITS))) return 0;
+  while (places && !(most * ac_decimal_scale(places) < ac_decimal_scale(AC_MOST_DIGITS))) places--;
+  if (!(most * ac_decimal_scale(places) < ac_decimal_scale(AC_MOST_DIGITS))) return 0;
   *decimal = (ac_decimal){(uint8_t)places, 0};
   unsigned zeros = 0; /* of numbers with more digits */
   for (uint32_t i = 0; i < with; i++) zeros += all_of[i] < places && length[i] + places - all_of[i] > digits;
   if (8 * zeros > with) decimal->digits = (uint8_t)digits;
-  *largest = (uint64_t)ac_rint(most * double_power(places));
+  *largest = (uint64_t)ac_rint(most * ac_decimal_scale(places));
   return 1;
 }

@@ -37,6 +37,9 @@ static inline uint64_t ac_decimal_power(unsigned n) {
   return powers[n];
 }
 
+/* The double nearest to 10^n, n <= AC_MOST_PLACES: up to 10^22 it is that. */
+double ac_decimal_scale(unsigned n);
+
 /* Digits of v < 10^18; none of 0. */
 static inline unsigned ac_decimal_digits(uint64_t v) {
   const unsigned digits = ac_bit_length(v) * 1233 >> 12; /* log10(2), about: of those below the leading one */

@@ -16,6 +16,8 @@
 
 #include <string.h>
 
+#include "decimal.h"
+
 /* ---- is there one? ---- */
 enum { CELLS = 512, FEW_PER = 96 };
 
@@ -184,26 +186,18 @@ static void consider(search *s, ac_affine a) {
 /* Good enough to look no further. */
 static int is_perfect(const search *s) { return s->hits + s->sample->n / 1024 >= s->sample->n; }
 
-enum { MOST_PLACES = 40 /* of decimals */ };
-static double power_of_ten(unsigned n) {
-  static const double powers[MOST_PLACES + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11, 1e12, 1e13,
-                                                 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22, 1e23, 1e24, 1e25, 1e26, 1e27,
-                                                 1e28, 1e29, 1e30, 1e31, 1e32, 1e33, 1e34, 1e35, 1e36, 1e37, 1e38, 1e39, 1e40};
-  return powers[n];
-}
-
 /* The decimal number with the fewest digits within `doubt` of v > 0, or v. */
 static double shortest_decimal(double v, double doubt) {
   enum { MOST_DIGITS = 12 };
   int first = 0; /* v / 10^first lies in [1, 10) */
   if (!(v > 1e-30) || v > 1e9) return v;
-  while (first < 9 && power_of_ten((unsigned)first + 1) <= v) first++;
+  while (first < 9 && ac_decimal_scale((unsigned)first + 1) <= v) first++;
   if (!first)
-    while (v * power_of_ten((unsigned)-first) < 1) first--;
+    while (v * ac_decimal_scale((unsigned)-first) < 1) first--;
   for (int digits = 1; digits <= MOST_DIGITS; digits++) {
     const int places = digits - 1 - first;
-    if (places < 0 || places > MOST_PLACES) continue;
-    const double p = power_of_ten((unsigned)places), short_one = ac_rint(v * p) / p;
+    if (places < 0 || places > AC_MOST_PLACES) continue;
+    const double p = ac_decimal_scale((unsigned)places), short_one = ac_rint(v * p) / p;
     if (fabs(short_one - v) <= doubt) return short_one;
   }
   return v;
@@ -224,8 +218,8 @@ static void consider_without_offset(search *s) {
       consider(s, a);
       a.divisor = 1;
     }
-    for (unsigned places = 8; places <= MOST_PLACES; places++) { /* of which the divisor may have no 24 bits, nor even be exact */
-      const double power = power_of_ten(places);
+    for (unsigned places = 8; places <= AC_MOST_PLACES; places++) { /* of which the divisor may have no 24 bits, nor even be exact */
+      const double power = ac_decimal_scale(places);
       if (!(fabs(1 / power - g->step) <= doubt) || (single && power > FLT_MAX)) continue;
       a.divisor = single ? (double)(float)power : power;
       consider(s, a);

@@ -349,11 +349,7 @@ static int read_low(ac_reader *in, uint32_t n, ac_decode_scratch *s, uint8_t *lo
   if (in->failed || length > ac_remaining(in)) return AC_E_FORMAT;
   ac_reader bytes = {in->p, in->p + length, 0};
   in->p += length;
-  ac_section section;
-  int error = ac_section_read(&bytes, n, &section);
-  if (!error && section.n_refused) error = AC_E_FORMAT;
-  if (!error) error = ac_section_decode(&section, AC_OUT_I32, 0, s->tables, s->watch, s->high);
-  if (!error) error = ac_section_finish(&section, 0, 0, 0, 0, NULL);
+  const int error = ac_section_integers(&bytes, n, s->tables, s->watch, s->high);
   if (error) return error;
   uint32_t all = 0;
   for (uint32_t i = 0; i < n; i++) {

@@ -438,3 +438,11 @@ int ac_section_finish(ac_section *b, int dtype, unsigned size, int edges, double
   if (!error && b->n_edges) error = edges ? ac_edges_read(&b->lists, b->n_edges, dtype, size, delta, b->n, dst) : AC_E_FORMAT;
   return error ? error : ac_remaining(&b->lists) ? AC_E_FORMAT : AC_OK;
 }
+
+int ac_section_integers(ac_reader *in, uint32_t n, uint32_t *tables, ac_stopwatch *watch, int32_t *dst) {
+  ac_section section;
+  int error = ac_section_read(in, n, &section);
+  if (!error && section.n_refused) error = AC_E_FORMAT;
+  if (!error) error = ac_section_decode(&section, AC_OUT_I32, 0, tables, watch, dst);
+  return error ? error : ac_section_finish(&section, 0, 0, 0, 0, NULL);
+}

@@ -79,4 +79,7 @@ int ac_section_decode(ac_section *section, int out, double delta, uint32_t *tabl
 /* Afterwards, into the values: refused ones, then edges (which dtypes with `edges` have), and the end of
  * the lists. */
 int ac_section_finish(ac_section *section, int dtype, unsigned size, int edges, double delta, void *dst);
+
+/* All of these, of a section of nothing but integers: none is refused. */
+int ac_section_integers(ac_reader *in, uint32_t n, uint32_t *tables, ac_stopwatch *watch, int32_t *dst);
 #endif

@@ -346,18 +346,25 @@ static void read_small(ac_bitreader *b, const ac_split *split, const ac_type *ty
   }
 }
 
+/* The adjustments of a piece of PIECE values at most, from one on; returns how many those are. */
+static uint32_t piece_adjustments(const ac_split *split, const ac_type *type, const void *values, uint32_t n, const uint8_t *masked, uint32_t from,
+                                  int64_t *units) {
+  const uint32_t m = n - from < PIECE ? n - from : PIECE;
+  const uint8_t *const at = (const uint8_t *)values + (size_t)from * type->size;
+  piece p;
+  split_piece(split, type, at, m, &p);
+  find_adjustments(split, type, at, masked + from, m, &p, units);
+  return m;
+}
+
 int ac_split_adjust(const ac_split *split, const ac_type *type, const void *values, uint32_t n, const uint8_t *masked, const ac_tuning *tuning,
                     ac_encode_scratch *s, ac_left_out *left) {
   const size_t room = left->size;
   left->size = left->small = 0;
   if (!split->adjusted) return 1;
-  piece p;
   for (uint32_t from = 0; from < n; from += PIECE) {
-    const uint32_t m = n - from < PIECE ? n - from : PIECE;
-    const uint8_t *const at = (const uint8_t *)values + (size_t)from * type->size;
     int64_t units[PIECE];
-    split_piece(split, type, at, m, &p);
-    find_adjustments(split, type, at, masked + from, m, &p, units);
+    const uint32_t m = piece_adjustments(split, type, values, n, masked, from, units);
     for (uint32_t j = 0; j < m; j++) s->q[from + j] = can_adjust(units[j]) ? (int32_t)units[j] : 0;
   }
   ac_active_kernels()->statistics(s->q, n, ac_group_size(tuning), s->stats);
@@ -370,13 +377,9 @@ int ac_split_adjust(const ac_split *split, const ac_type *type, const void *valu
 /* Values that an affine lattice does not give back, adjusted or not. */
 static void refuse(const ac_split *split, const ac_type *type, const void *values, uint32_t n, const uint8_t *masked, uint32_t *refused,
                    uint32_t *n_refused) {
-  piece p;
   for (uint32_t from = 0; from < n; from += PIECE) {
-    const uint32_t m = n - from < PIECE ? n - from : PIECE;
-    const uint8_t *const at = (const uint8_t *)values + (size_t)from * type->size;
     int64_t units[PIECE];
-    split_piece(split, type, at, m, &p);
-    find_adjustments(split, type, at, masked + from, m, &p, units);
+    const uint32_t m = piece_adjustments(split, type, values, n, masked, from, units);
     for (uint32_t j = 0; j < m; j++)
       if (split->adjusted ? !can_adjust(units[j]) : units[j] != 0) refused[(*n_refused)++] = from + j;
   }
@@ -492,11 +495,7 @@ int ac_split_load(ac_split_reader *r, uint32_t n, ac_decode_scratch *s) {
   if (!r->split->adjusted) return AC_OK;
   /* where the walk through the residuals keeps nothing */
   int8_t *const adjustments = (int8_t *)s->low + 5 * (size_t)n;
-  ac_section section;
-  int error = ac_section_read(&r->small, n, &section);
-  if (!error && section.n_refused) error = AC_E_FORMAT;
-  if (!error) error = ac_section_decode(&section, AC_OUT_I32, 0, s->tables, s->watch, s->high);
-  if (!error) error = ac_section_finish(&section, 0, 0, 0, 0, NULL);
+  const int error = ac_section_integers(&r->small, n, s->tables, s->watch, s->high);
   if (error) return error;
   int far = 0;
   for (uint32_t i = 0; i < n; i++) {
