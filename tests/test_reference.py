@@ -846,6 +846,20 @@ def test_where_split_values_may_be():
         assert agree(reseal(header(dtype=code), split(0, bytes(most + 1), 1, most + 1))) is None
 
 
+# ---- corners of 32 bits ----
+def far_integers(base, h, folded):
+    """Exact values whose integers are base + h, of more than 32 bits perhaps."""
+    return integers(0x40 | folded << 5, varint(zigzag(base)), block(**constant(h))[1:])
+
+
+GOOD_BLOCKS |= {
+    f"base {base}, {h}, folded {folded}": far_integers(base, h, folded)
+    for base in (5, -5, 2**30 - 1, -(2**30) + 1, 2**30, 2**32 - 1, -(2**40))
+    for h in (2**31 - 1, -(2**31), 2**30, -(2**30), 0)
+    for folded in (0, 1)
+}
+
+
 # ---- corners of copies ----
 def listed_integers(*wanted, size=0):
     """A windows section of these; with a size some are refused."""

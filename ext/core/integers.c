@@ -417,7 +417,7 @@ static void add_neighbours(int64_t *wide, uint32_t from, uint32_t to, uint64_t d
 
 enum { TILE = 2048 }; /* integers that stay in L1 on their way to values */
 
-/* Floats of 32 bits from images that fit as many: in place. */
+/* Floats of 32 bits from images that fit as many: in place.  Those that are not folded have no base. */
 static void floats_of_images(const parameters *p, uint32_t n, int32_t *x) {
   const uint32_t magnitude = 0x7fffffff, base = (uint32_t)p->base;
   const unsigned shift = p->shift;
@@ -428,7 +428,7 @@ static void floats_of_images(const parameters *p, uint32_t n, int32_t *x) {
     }
   } else {
     for (uint32_t i = 0; i < n; i++) {
-      const uint32_t v = (uint32_t)x[i] + base, negative = (uint32_t)((int32_t)v >> 31);
+      const uint32_t v = (uint32_t)x[i], negative = (uint32_t)(x[i] >> 31);
       x[i] = (int32_t)(((v ^ negative) << shift & magnitude) | (negative & ~magnitude));
     }
   }
@@ -445,8 +445,8 @@ int ac_integers_read(ac_reader *in, int mode, const ac_scale *scale, const ac_st
   if (error) return error;
   /* 32-bit integers as they are */
   const int of_32_bits = size == 4 && mode == AC_MODE_EXACT && !p.low_bytes && !p.distance;
-  /* whose sign is that of the sum, if it is not their lowest bit */
-  const int images = of_32_bits && is_float(scale) && (p.image == AC_IMAGE_FOLDED || (p.base > -(1 << 30) && p.base < 1 << 30));
+  /* whose sign is their lowest bit, or that of the integer: that of a sum with a base could need more bits */
+  const int images = of_32_bits && is_float(scale) && (p.image == AC_IMAGE_FOLDED || !p.base);
   const int direct = images || (of_32_bits && !is_float(scale) && !p.base && !p.shift);
   int32_t *const high = direct ? dst : s->high;
   error = ac_section_decode(&section, AC_OUT_I32, 0, s->tables, s->watch, high);
