@@ -25,6 +25,10 @@ COMPRESS = """\
 Code the arrays of a file or store, into Zarr or HDF5.  The tolerances are for floats and complex numbers;
 coordinates, flags, bool and dates are kept, integers too unless --lossy-integers is given."""
 
+VERIFY = """\
+Check the bound exactly between two files; what is neither float nor complex must be equal.  With --scan: decode
+every chunk of one, and name those that are broken."""
+
 OK, FAILED, ERROR, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -108,9 +112,10 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("path", type=Path, metavar="PATH")
     p.add_argument("--chunks", action="store_true", help="one line for every chunk too")
     p.add_argument("--json", action="store_true", help="as JSON")
-    p = add("verify", "Check the bound exactly between two files; what is neither float nor complex must be equal.")
+    p = add("verify", VERIFY)
     p.add_argument("original", type=Path, metavar="A")
-    p.add_argument("decoded", type=Path, metavar="B")
+    p.add_argument("decoded", type=Path, metavar="B", nargs="?")
+    p.add_argument("--scan", action="store_true", help="name the broken chunks of A, a Zarr store, HDF5 file or chunk")
     p.add_argument("--tol", type=_tolerance, metavar="T", help=tol_help)
     p.add_argument("--rtol", type=_relative, metavar="R", help=rtol_help)
     p.add_argument("--fill-value", type=_fill, metavar="V", help="must come back bit for bit")
@@ -133,6 +138,12 @@ def _parser() -> argparse.ArgumentParser:
 def _require_tolerance(args: argparse.Namespace) -> None:
     if args.tol is None and args.rtol is None:
         raise ParameterError(f"{args.command} needs a tolerance: --tol T, --rtol R or both; --tol 0 is lossless")
+
+
+def _refuse_with_scan(args: argparse.Namespace) -> None:
+    given = [option for option in ("tol", "rtol", "fill_value", "dtype", "name") if getattr(args, option) is not None]
+    if args.decoded is not None or given or args.lossy_integers:
+        raise ParameterError("verify --scan takes one path and no tolerance: chunks are whole or not")
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -160,9 +171,16 @@ def _run(args: argparse.Namespace) -> int:
 
         inspect_path(args.path, args.chunks, args.json, console)
         return OK
+    if args.command == "verify" and args.scan:
+        from .cli.scan import scan
+
+        _refuse_with_scan(args)
+        return OK if scan(args.original, console) else FAILED
     if args.command == "verify":
         from .cli.verify import Promise, verify_paths
 
+        if args.decoded is None:
+            raise ParameterError(f"verify needs two files, or --scan {args.original}")
         _require_tolerance(args)
         promise = Promise(args.tol, args.rtol, args.fill_value, args.dtype, args.lossy_integers)
         return OK if verify_paths(args.original, args.decoded, promise, args.name, console) else FAILED

@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import subprocess
 
+import native
 import pytest
 
 
@@ -18,3 +20,30 @@ def tool():
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def sanitized(tmp_path_factory):
+    """A function: a program of one source (and flags for it) and the core, with AddressSanitizer and
+    UndefinedBehaviorSanitizer.
+
+    Tests skip where the compiler or the machine has none.
+    """
+    folder = tmp_path_factory.mktemp("sanitized")
+    flags = ["-O1", "-g1", *native.SANITIZE]
+    compiler = shutil.which(os.environ.get("CC", "cc"))
+    if compiler is None:
+        pytest.skip("no C compiler")
+    probe = folder / "probe.c"
+    probe.write_text("int main(void) { return 0; }\n")
+    if subprocess.run([compiler, *flags, probe, "-o", folder / "probe"], capture_output=True).returncode:
+        pytest.skip("the compiler has no sanitizers here")
+    if subprocess.run([folder / "probe"], capture_output=True).returncode:
+        pytest.skip("sanitizers do not run here")
+    core = native.compile_all(native.CORE, folder, compiler, *flags)
+
+    def build(source, *more):
+        objects = native.compile_all([source], folder, compiler, *flags, *more)
+        return native.link([*objects, *core], folder / source.stem, compiler, *flags)
+
+    return build

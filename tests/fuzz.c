@@ -1,16 +1,14 @@
-/* fuzz.c: what is asked of every decoder and encoder for any bytes, for libFuzzer (https://llvm.org/docs/LibFuzzer.html) or for files.
+/* fuzz.c: what is asked of every decoder and encoder for any bytes, for libFuzzer (https://llvm.org/docs/LibFuzzer.html) or, with
+ * -DREPLAY, for files.  tests/fuzz.py builds and runs it; tests/test_fuzz.py replays the inputs that were kept.
  *
- *   clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -DTARGET=MENDED ... fuzz.c ext/core/..c ext/simd/..c
+ * Targets, by the environment's FUZZ_TARGET or as the first argument of a replay:
+ *   any     the bytes as a chunk
+ *   mended  the same with sizes and checksums put right, so that the parsers behind them are reached
+ *   round   an array and how to encode it, from the bytes: the bound is kept, and what was decoded comes back unchanged
+ *   tables  frequency tables and class sequences, from the bytes
  *
- * Targets (TARGET):
- *   ANY     the bytes as a chunk
- *   MENDED  the same with sizes and checksums put right, so that the parsers behind them are reached
- *   ROUND   an array and how to encode it, from the bytes: the bound is kept, and what was decoded comes back unchanged
- *   TABLES  frequency tables and class sequences, from the bytes
- * Without libFuzzer (-DREPLAY) the program runs the files that it is given.
- *
- * Chunks are decoded by every kernel table of the machine, which must agree, whole and in part.  No memory is touched outside what was
- * asked for (sanitizers), no input takes long.
+ * Chunks are decoded by the plain kernel table and one other (all of the machine's in a replay), which must agree, whole and in
+ * part.  No memory is touched outside what was asked for (sanitizers), no input takes long.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,13 +24,8 @@ const ac_kernels *detected_kernels(void);
 #include "../ext/simd/dispatch.c"
 #undef ac_active_kernels
 
-enum { ANY, MENDED, ROUND, TABLES };
-#ifndef TARGET
-#define TARGET MENDED
-#endif
-
 /* ---- kernel tables, whose checksums are watched ---- */
-enum { MAX_TABLES = 8, MOST_BYTES = 1 << 20 /* of an array */ };
+enum { MAX_TABLES = 8, MOST_BYTES = 1 << 16 /* of an array */ };
 static ac_kernels tables[MAX_TABLES];
 static const ac_kernels *active;
 static unsigned n_tables;
@@ -58,6 +51,16 @@ static void prepare(void) {
     tables[n_tables++].crc32c = watched_crc32c;
   }
   active = &tables[0];
+}
+
+/* Which table is tried beside the plain one: all of them in a replay, else one by the bytes. */
+static int is_tried(unsigned t, const uint8_t *chunk, size_t size) {
+#ifdef REPLAY
+  (void)chunk, (void)size;
+  return t < n_tables;
+#else
+  return !t || (t < n_tables && t == 1 + real_crc32c(chunk, size) % (n_tables - 1));
+#endif
 }
 
 static void fail(const char *what, uint64_t number) {
@@ -107,6 +110,7 @@ static void decode_everything(const uint8_t *chunk, size_t size) {
   uint8_t *const expected = allocate(bytes), *const got = allocate(bytes);
   int first = 0;
   for (unsigned t = 0; t < n_tables; t++) {
+    if (!is_tried(t, chunk, size)) continue;
     active = &tables[t];
     uint8_t *const out = t ? got : expected;
     memset(out, 0xa5, bytes);
@@ -158,6 +162,8 @@ static void fill(source *s, uint8_t *x, size_t size, size_t item, unsigned how) 
   }
 }
 
+enum { MOST_ELEMENTS = 1 << 12 };
+
 static void round_trip(const uint8_t *data, size_t size) {
   static const uint8_t dtypes[] = {AC_FLOAT32, AC_FLOAT64, AC_FLOAT32, AC_FLOAT64, AC_FLOAT16, AC_BFLOAT16, AC_COMPLEX64, AC_COMPLEX128,
                                    AC_INT8, AC_INT16, AC_INT32, AC_INT64, AC_UINT8, AC_UINT16, AC_UINT32, AC_UINT64, AC_BOOL, AC_DATETIME64};
@@ -175,18 +181,19 @@ static void round_trip(const uint8_t *data, size_t size) {
   for (unsigned d = 0; d < array.ndim; d++) {
     array.shape[d] = next(&s);
     if (flags & 8) array.shape[d] = array.shape[d] << 8 | next(&s);
-    if (array.shape[d] && count > (1 << 14) / array.shape[d]) array.shape[d] = (1 << 14) / count;
+    if (array.shape[d] && count > MOST_ELEMENTS / array.shape[d]) array.shape[d] = MOST_ELEMENTS / count;
     count *= array.shape[d];
   }
   const uint8_t how = next(&s);
-  ac_tuning tuning = {.level = (uint8_t)(1 + how % 9), .predictor = (uint8_t)(next(&s) % AC_PREDICTORS)};
+  static const uint8_t levels[] = {1, 5, 1, 5, 1, 5, 2, 5, 7, 9}; /* what looks longer is tried less often */
+  ac_tuning tuning = {.level = levels[how % 10], .predictor = (uint8_t)(next(&s) % AC_PREDICTORS)};
   if (flags & 16) tuning.block_len = 1 + next(&s) * 16u;
   else if (flags & 32) tuning.box_len = 1 + next(&s) * 16u;
   ac_tolerance tolerance = {.absolute = flags & 64 ? number(&s) : 0, .relative = 0};
   if (flags & 128 && type->kind == AC_KIND_FLOAT) tolerance.relative = next(&s) / 256.0;
   const size_t item = ac_element_size(array.dtype), bytes = (size_t)count * item;
   uint8_t *const x = allocate(bytes), *const y = allocate(bytes), *const z = allocate(bytes);
-  fill(&s, x, bytes, item, how / 9);
+  fill(&s, x, bytes, item, how / 10);
   tolerance.fill = how > 240 && count ? memcpy(z, x + (size_t)(count / 2) * item, item) : NULL;
   size_t bound, length, again;
   active = &tables[how % n_tables];
@@ -235,27 +242,47 @@ static void read_tables(const uint8_t *data, size_t size) {
   free(classes);
 }
 
+/* ---- targets ---- */
+static void any(const uint8_t *data, size_t size) {
+  uint8_t *const chunk = allocate(size);
+  memcpy(chunk, data, size);
+  decode_everything(chunk, size);
+  free(chunk);
+}
+
+static void mended(const uint8_t *data, size_t size) {
+  uint8_t *const chunk = allocate(size);
+  memcpy(chunk, data, size);
+  mend(chunk, size);
+  decode_everything(chunk, size);
+  free(chunk);
+}
+
+static const struct {
+  const char *name;
+  void (*run)(const uint8_t *data, size_t size);
+} targets[] = {{"any", any}, {"mended", mended}, {"round", round_trip}, {"tables", read_tables}};
+static unsigned target;
+
+static void choose(const char *name) {
+  for (target = 0; target < sizeof targets / sizeof *targets; target++)
+    if (name && !strcmp(name, targets[target].name)) return;
+  fprintf(stderr, "no target %s\n", name ? name : "");
+  exit(2);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  prepare();
   active = &tables[0];
-  if (TARGET == ROUND) {
-    round_trip(data, size);
-  } else if (TARGET == TABLES) {
-    read_tables(data, size);
-  } else {
-    uint8_t *const chunk = allocate(size);
-    memcpy(chunk, data, size);
-    if (TARGET == MENDED) mend(chunk, size);
-    decode_everything(chunk, size);
-    free(chunk);
-  }
+  targets[target].run(data, size);
   return 0;
 }
 
 #ifdef REPLAY
 int main(int argc, char **argv) {
-  for (int i = 1; i < argc; i++) {
+  prepare();
+  choose(argc > 1 ? argv[1] : NULL);
+  for (int i = 2; i < argc; i++) {
     FILE *const file = fopen(argv[i], "rb");
     static uint8_t data[1 << 20];
     if (!file) fail("no such file", (uint64_t)i);
@@ -264,7 +291,15 @@ int main(int argc, char **argv) {
     fprintf(stderr, "%s\n", argv[i]); /* the last one is what fails */
     LLVMFuzzerTestOneInput(data, size);
   }
-  printf("%d files\n", argc - 1);
+  printf("%d inputs\n", argc - 2);
+  return 0;
+}
+#else
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerInitialize(int *argc, char ***argv) {
+  (void)argc, (void)argv;
+  prepare();
+  choose(getenv("FUZZ_TARGET"));
   return 0;
 }
 #endif

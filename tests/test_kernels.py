@@ -3,40 +3,16 @@ levels of optimization, with sanitizers, and for AArch64 under emulation."""
 
 import os
 import shutil
-import subprocess
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
+from native import CORE, ROOT, compile_all, link, run
 
-ROOT = Path(__file__).parents[1]
-FLAGS = "-std=gnu11 -fno-strict-aliasing -ffp-contract=off -fno-math-errno -fno-trapping-math".split()
-FLAGS += ["-pthread", "-Wall", "-Wextra"]
-SOURCES = [
-    ROOT / "tests/kernels.c",  # includes dispatch.c
-    *sorted((ROOT / "ext/core").glob("*.c")),
-    *sorted(set((ROOT / "ext/simd").glob("*.c")) - {ROOT / "ext/simd/dispatch.c"}),
-]
+SOURCES = [ROOT / "tests/kernels.c", *CORE]
 CROSS, QEMU, CROSS_ROOT = "aarch64-linux-gnu-gcc", "qemu-aarch64", "/usr/aarch64-linux-gnu"
 
 
-def run(*command, **options):
-    done = subprocess.run(command, capture_output=True, text=True, **options)
-    assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}"
-    return done.stdout
-
-
 def build(folder, compiler, *flags):
-    def compile_one(source):
-        target = folder / f"{source.stem}.o"
-        run(compiler, *FLAGS, *flags, "-c", source, "-o", target)
-        return target
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        objects = list(pool.map(compile_one, SOURCES))
-    program = folder / "kernels"
-    run(compiler, *FLAGS, *flags, *objects, "-o", program, "-lm")
-    return program
+    return link(compile_all(SOURCES, folder, compiler, *flags), folder / "kernels", compiler, *flags)
 
 
 def results(output):
@@ -66,19 +42,9 @@ def test_every_compiler_gives_the_same_bytes_and_floats(native, tmp_path, compil
     assert results(run(build(tmp_path, compiler, level), "0")) == results(run(native, "0"))
 
 
-def test_sanitizers(native, tmp_path):
+def test_sanitizers(native, sanitized):
     """Few sizes, every kernel: no access outside an array, no undefined behaviour."""
-    flags = ["-O0", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    empty = tmp_path / "empty.c"
-    empty.write_text("int main(void) { return 0; }\n")
-    compiler = shutil.which(os.environ.get("CC", "cc"))
-    program = tmp_path / "empty"
-    if subprocess.run([compiler, *flags, empty, "-o", program], capture_output=True).returncode:
-        pytest.skip("the compiler has no sanitizers here")
-    if subprocess.run([program], capture_output=True).returncode:
-        pytest.skip("sanitizers do not run here")
-    expected = results(run(native, "0"))
-    assert results(run(build(tmp_path, compiler, *flags), "0")) == expected
+    assert results(run(sanitized(ROOT / "tests/kernels.c"), "0")) == results(run(native, "0"))
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import numpy as np
 from .. import hdf5
 from . import attributes, references, scales
 from .model import UNNAMED, ArrayInfo, Box, CommandError, GroupInfo, Item, LinkInfo, Sink, Source, Warn
+from .steadyfile import SteadyFile
 
 # Attributes that netCDF-4 keeps for itself; the names of dimensions are carried otherwise.
 _BOOKKEEPING = {"_Netcdf4Dimid", "_Netcdf4Coordinates", "_NCProperties", "_nc3_strict", "DIMENSION_LABELS"}
@@ -153,7 +154,8 @@ class Hdf5Sink(Sink):
         self._dimensions: list[ArrayInfo] = []
         self._native: list[tuple[str, Any]] = []  # copied objects, whose references are still to be made
         order = self._like is not None and _tracks_order(self._like.file["/"])
-        self.file = self._h5py.File(path, "w", track_order=order)
+        self._output = SteadyFile(path)
+        self.file = self._h5py.File(self._output, "w", track_order=order)
 
     def group(self, info: GroupInfo) -> None:
         if not info.name:
@@ -252,6 +254,7 @@ class Hdf5Sink(Sink):
         elif values.dtype.kind in "mM":
             values = values.astype(self._h5py.opaque_dtype(values.dtype))
         handle[box if box else ()] = values
+        self._output.check()
 
     def stored(self, handle: Any) -> int:
         handle.flush()
@@ -319,7 +322,10 @@ class Hdf5Sink(Sink):
 
     def close(self) -> None:
         self._native.clear()
-        self.file.close()
+        try:
+            self.file.close()
+        finally:
+            self._output.close()
 
 
 def _fit(chunks: tuple[int, ...], shape: tuple[int, ...], maxshape: tuple[int | None, ...]) -> tuple[int, ...]:

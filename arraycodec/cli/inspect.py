@@ -68,6 +68,8 @@ def _array(array: StoredArray, per_chunk: bool) -> dict[str, Any]:
     chunks = []
     for stored in array.chunks():
         interrupt.check()
+        if stored.problem:
+            raise CommandError(f"{array.name or 'the array'}: damaged chunk at {stored.corner}: {stored.problem}")
         try:
             info = None if stored.data is None else inspect(stored.data)
         except DecodeError as e:

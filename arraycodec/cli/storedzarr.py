@@ -1,0 +1,222 @@
+"""The stored chunks of Zarr stores, v2 and v3, with and without shards."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import os
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..ansquant import ZARR3_NAME, AnsQuant
+from ..codec import decode, same_elements
+from ..errors import SizeError
+from .model import CommandError
+from .stored import StoredArray, StoredChunk
+from .zarrstore import own_codec, stored_bytes
+
+MISSING = 2**64 - 1  # both words of a shard index entry without a chunk
+
+
+class _Unreadable(Exception):
+    """Why a chunk cannot be read."""
+
+
+def _undo(data: bytes, codecs: list[dict[str, Any]]) -> bytes | None:
+    """The codecs after ours undone, last first; None if there is one that this process does not have."""
+    import numcodecs
+
+    for codec in reversed(codecs):
+        name = codec.get("id") or codec.get("name", "")
+        if name == "crc32c" and "id" not in codec:
+            data = _without_crc32c(data)
+            continue
+        try:
+            undo = numcodecs.get_codec(codec if "id" in codec else {"id": name.removeprefix("numcodecs.")})
+        except (ValueError, ImportError):  # numcodecs' error for an unknown one is a ValueError
+            return None
+        try:
+            data = bytes(undo.decode(data))
+        except Exception as e:  # every codec has its own
+            raise _Unreadable(f"{name} cannot decode it: {e or type(e).__name__}") from None
+    return data
+
+
+def _without_crc32c(data: bytes) -> bytes:
+    """What Zarr's codec "crc32c" was given: a checksum of 4 bytes follows it."""
+    if len(data) < 4:
+        raise _Unreadable(f"{len(data)} bytes are too few for a checksum")
+    try:
+        from google_crc32c import value  # as zarr itself
+    except ImportError:
+        return data[:-4]
+    if value(data[:-4]) != int.from_bytes(data[-4:], "little"):
+        raise _Unreadable("the checksum of the codec crc32c does not match")
+    return data[:-4]
+
+
+def zarr_arrays(path: Path, report: Callable[[str], None]) -> Iterator[StoredArray]:
+    """As `..stored.stored_arrays`."""
+    pending = [(path, "")]
+    while pending:
+        folder, name = pending.pop()
+        try:
+            metadata = _zarr_metadata(folder)
+            if metadata is not None:  # there may be very many folders of chunks below: do not look into them
+                yield _zarr_array(name, folder, metadata)
+                continue
+        except (CommandError, KeyError, TypeError, ValueError, ZeroDivisionError) as e:
+            report(str(e) if isinstance(e, CommandError) else f"{folder}: metadata that are not Zarr's: {e!r}")
+            continue
+        below = sorted((entry.name for entry in os.scandir(folder) if entry.is_dir()), reverse=True)
+        pending += [(folder / child, f"{name}/{child}" if name else child) for child in below]
+
+
+def _zarr_metadata(folder: Path) -> dict[str, Any] | None:
+    for file in ("zarr.json", ".zarray"):
+        try:
+            text = (folder / file).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        try:
+            metadata = json.loads(text)
+        except ValueError as e:
+            raise CommandError(f"{folder / file}: not JSON: {e}") from None
+        if not isinstance(metadata, dict):
+            raise CommandError(f"{folder / file}: not a JSON object")
+        return metadata if file == ".zarray" or metadata.get("node_type") == "array" else None
+    return None
+
+
+def _zarr_array(name: str, folder: Path, metadata: dict[str, Any]) -> StoredArray:
+    version = metadata["zarr_format"]
+    shape = tuple(metadata["shape"])
+    if version == 2:
+        dtype = metadata["dtype"]
+        grid = tuple(metadata["chunks"])
+        codecs = [c for c in [*(metadata.get("filters") or ()), metadata.get("compressor")] if c]
+        own = next((i for i, c in enumerate(codecs) if c["id"] == AnsQuant.codec_id), None)
+        separator = metadata.get("dimension_separator", ".")
+        prefix = ""
+        sharding = None
+    else:
+        dtype = metadata["data_type"]
+        grid = tuple(metadata["chunk_grid"]["configuration"]["chunk_shape"])
+        codecs = list(metadata["codecs"])
+        sharding = next((c["configuration"] for c in codecs if c["name"] == "sharding_indexed"), None)
+        if sharding is not None:
+            codecs = list(sharding["codecs"])
+        own = next((i for i, c in enumerate(codecs) if c["name"] == ZARR3_NAME), None)
+        keys = metadata["chunk_key_encoding"]
+        default = "/" if keys["name"] == "default" else "."
+        separator = keys.get("configuration", {}).get("separator", default)
+        prefix = "c" if keys["name"] == "default" else ""
+    after = codecs[own + 1 :] if own is not None else []
+    inner = tuple(sharding["chunk_shape"]) if sharding else grid
+    native = _dtype(dtype)
+
+    def read(corner: tuple[int, ...], data: bytes, place: str) -> StoredChunk:
+        try:
+            return StoredChunk(corner, len(data), _undo(data, after) if own is not None else None, place)
+        except _Unreadable as e:
+            return StoredChunk(corner, len(data), None, place, str(e))
+
+    def chunks() -> Iterator[StoredChunk]:
+        counts = [-(-n // c) for n, c in zip(shape, grid, strict=True)]
+        for index in itertools.product(*map(range, counts)):
+            parts = ([prefix] if prefix else []) + [str(i) for i in index]
+            key = separator.join(parts) or "0"  # a 0-d array of the "v2" encoding is called 0
+            corner = tuple(i * c for i, c in zip(index, grid, strict=True))
+            try:
+                data = (folder / key).read_bytes()
+            except FileNotFoundError:
+                continue
+            except OSError as e:
+                yield StoredChunk(corner, 0, None, key, str(e))
+                continue
+            if sharding is None:
+                yield read(corner, data, key)
+                continue
+            for within, part in _shard(data, grid, sharding):
+                at = tuple(a + b for a, b in zip(corner, within, strict=True))
+                yield StoredChunk(at, 0, None, key, part) if isinstance(part, str) else read(at, part, key)
+
+    def check(chunk: StoredChunk) -> None:
+        if own or native is None:  # codecs before ours change what it is given
+            decode(chunk.data)
+            return
+        values = decode(chunk.data, max_output=max(math.prod(inner) * native.itemsize, 1))
+        same = same_elements(values.dtype.newbyteorder("="), native)
+        fits = values.shape == inner if version == 3 else values.size == math.prod(inner)
+        if not (same and fits):
+            raise SizeError(f"it holds {values.dtype} values of shape {values.shape}, not {native} of {inner}")
+
+    config = own_codec(metadata)
+    names = [c.get("id") or c.get("name") for c in codecs]
+    return StoredArray(
+        name,
+        dtype if isinstance(dtype, str) else json.dumps(dtype),
+        native.itemsize if native else 0,
+        shape,
+        inner,
+        " ".join(n for n in names if n != "bytes") or "none",
+        config is not None,
+        (config or {}).get("level"),
+        (config or {}).get("predictor"),
+        stored_bytes(folder),
+        math.prod(-(-n // c) for n, c in zip(shape, inner, strict=True)),
+        chunks,
+        check,
+        lambda: sorted(str(file.relative_to(folder)) for file in folder.rglob("*.partial")),
+    )
+
+
+def _dtype(dtype: Any) -> np.dtype | None:
+    """NumPy's type, in native byte order, for one of Zarr's metadata; None where NumPy has no such name."""
+    try:
+        if isinstance(dtype, dict):
+            kind = {"numpy.datetime64": "M8", "numpy.timedelta64": "m8"}[dtype["name"]]
+            unit, factor = (dtype["configuration"][key] for key in ("unit", "scale_factor"))
+            return np.dtype(kind if unit == "generic" else f"{kind}[{factor}{unit}]")
+        return np.dtype(dtype if isinstance(dtype, str) else [tuple(f) for f in dtype]).newbyteorder("=")
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _shard(
+    data: bytes, grid: tuple[int, ...], sharding: dict[str, Any]
+) -> Iterator[tuple[tuple[int, ...], bytes | str]]:
+    """The chunks of a shard, or why there is none: its index holds (offset, nbytes) pairs, 64 bits each, in C order."""
+    inner = tuple(sharding["chunk_shape"])
+    counts = [g // c for g, c in zip(grid, inner, strict=True)]
+    checked = any(c["name"] == "crc32c" for c in sharding.get("index_codecs", ()))
+    order = next((c["configuration"]["endian"] for c in sharding.get("index_codecs", ()) if c["name"] == "bytes"), "")
+    entries = math.prod(counts)
+    size = 16 * entries
+    start = 0 if sharding.get("index_location", "end") == "start" else len(data) - size - (4 if checked else 0)
+    if start < 0 or start + size + (4 if checked else 0) > len(data):
+        yield (0,) * len(grid), f"{len(data)} bytes are too few for a shard's index of {size}"
+        return
+    if checked:
+        try:
+            _without_crc32c(data[start : start + size + 4])
+        except _Unreadable as e:
+            yield (0,) * len(grid), f"the shard's index: {e}"
+            return
+    words = struct.unpack_from(f"{'>' if order == 'big' else '<'}{2 * entries}Q", data, start)
+    for i, index in enumerate(itertools.product(*map(range, counts))):
+        offset, nbytes = words[2 * i], words[2 * i + 1]
+        if offset == nbytes == MISSING:
+            continue
+        corner = tuple(k * c for k, c in zip(index, inner, strict=True))
+        if offset + nbytes > len(data):
+            yield corner, f"a chunk at byte {offset} of {nbytes} bytes is outside the shard"
+        else:
+            yield corner, data[offset : offset + nbytes]
+
+
