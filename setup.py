@@ -29,6 +29,12 @@ CFLAGS = [
 # of what Cython makes, where no time is spent
 WRAPPER_CFLAGS = ["-std=gnu11", "-O1", "-fvisibility=hidden", "-pthread"]
 
+# ARRAYCODEC_SANITIZE=1: with AddressSanitizer and UndefinedBehaviorSanitizer, for the tests (docs/contributing.md)
+SANITIZE = []
+if os.environ.get("ARRAYCODEC_SANITIZE") == "1":
+    SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g1"]
+    CFLAGS += ["-O1", *SANITIZE]
+
 # HDF5 unloads its plugins.  Ours stays mapped: its threads keep scratch (ext/core/scratch.c).  Apple's
 # linker has no such option.
 NEVER_UNLOADED = [] if sys.platform == "darwin" else ["-Wl,-z,nodelete"]
@@ -41,7 +47,7 @@ core = Extension(
     include_dirs=["ext", "ext/python"],
     depends=[*HEADERS, *CORE],
     extra_compile_args=WRAPPER_CFLAGS,
-    extra_link_args=["-pthread"],
+    extra_link_args=["-pthread", *SANITIZE],
 )
 plugin = Extension(
     f"arraycodec.plugins.{PLUGIN}",
@@ -49,7 +55,7 @@ plugin = Extension(
     include_dirs=["ext"],
     depends=[*HEADERS, *CORE],
     extra_compile_args=CFLAGS,
-    extra_link_args=["-pthread", *NEVER_UNLOADED],
+    extra_link_args=["-pthread", *SANITIZE, *NEVER_UNLOADED],
     libraries=["dl"] if sys.platform.startswith("linux") else [],
 )
 

@@ -28,12 +28,15 @@ def require(condition, message):
 
 
 # ---- Conventions ----
+CRC = list(range(256))  # of every byte
+for _ in range(8):
+    CRC = [crc >> 1 ^ (0x82F63B78 if crc & 1 else 0) for crc in CRC]
+
+
 def crc32c(data):
     crc = 0xFFFFFFFF
     for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+        crc = crc >> 8 ^ CRC[(crc ^ byte) & 255]
     return crc ^ 0xFFFFFFFF
 
 

@@ -331,7 +331,7 @@ def test_failure_leaves_nothing(sources, tmp_path, capsys, monkeypatch, kind):
 
 
 SLOW = """
-import sys, time
+import signal, sys, time
 from arraycodec.cli.{module} import {sink}
 write = {sink}.write
 def slow(self, *args):
@@ -340,6 +340,7 @@ def slow(self, *args):
     time.sleep(30)
 {sink}.write = slow
 from arraycodec.__main__ import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background ignores it
 sys.exit(main(sys.argv[1:]))
 """
 
