@@ -7,6 +7,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from arraycodec import verify
+from arraycodec.cli.adversarial import floats as torture
+from arraycodec.cli.adversarial import payload_nans
+
+__all__ = ["payload_nans", "torture"]  # beside what is defined here
 
 DTYPES = [np.dtype("<f4"), np.dtype(">f4"), np.dtype("<f8"), np.dtype(">f8")]
 NATIVE = [np.dtype("f4"), np.dtype("f8")]
@@ -72,68 +76,6 @@ def check_rewrites(z, x, tol):
         touched[i : i + 2, j : j + 3] = True
         assert verify(x, z[...], tol)
     assert np.array_equal(bits(z[...])[~touched], bits(first)[~touched])
-
-
-def payload_nans(dtype):
-    """Quiet and signalling NaNs of both signs with distinct payloads, and infinities."""
-    if np.dtype(dtype).itemsize == 4:
-        patterns = np.array([0x7FC00000, 0xFFC00001, 0x7F800001, 0xFFBADBAD, 0x7FFFFFFF, 0x7F800000, 0xFF800000], "u4")
-    else:
-        patterns = np.array(
-            [
-                0x7FF8000000000000,
-                0xFFF8000000000001,
-                0x7FF0000000000001,
-                0xFFF7BADBADBADBAD,
-                0x7FFFFFFFFFFFFFFF,
-                0x7FF0000000000000,
-                0xFFF0000000000000,
-            ],
-            "u8",
-        )
-    return patterns.view(f"f{np.dtype(dtype).itemsize}")
-
-
-def torture(dtype, n=1000, tol=2**-7):
-    """Named one-dimensional arrays that codecs break on."""
-    dtype = np.dtype(dtype)
-    rng = np.random.default_rng(n)
-    info = np.finfo(dtype)
-    normal = rng.normal(size=n).astype(dtype)
-    with_nan = normal.copy()
-    with_nan[rng.random(n) < 0.1] = np.nan
-    specials = normal.copy()
-    specials[:: max(1, n // 50)] = np.resize(payload_nans(dtype), len(specials[:: max(1, n // 50)]))
-    outliers = normal.copy()
-    outliers[rng.random(n) < 0.01] *= dtype.type(1e20)
-    edges = ((np.arange(n) - n // 2) * dtype.type(tol)).astype(dtype)  # exactly between two lattice points
-    sparse = np.where(rng.random(n) < 0.02, normal, 0).astype(dtype)
-    rows = np.repeat(np.exp(rng.normal(size=n // 100 + 1) * 4), 100)[:n].astype(dtype) * normal
-    return {
-        "zeros": np.zeros(n, dtype),
-        "negative zeros": np.full(n, -0.0, dtype),
-        "constant": np.full(n, 3.14159, dtype),
-        "all nan": np.full(n, np.nan, dtype),
-        "all inf": np.full(n, -np.inf, dtype),
-        "normal": normal,
-        "offset": normal + dtype.type(1000),
-        "nan": with_nan,
-        "specials": specials,
-        "only specials": np.resize(payload_nans(dtype), n),
-        "outliers": outliers,
-        "ramp": np.linspace(-5, 5, n).astype(dtype),
-        "steps": np.repeat(rng.normal(size=n // 64 + 1), 64)[:n].astype(dtype) * dtype.type(10),
-        "edges": edges,
-        "next to edges": np.nextafter(edges, np.resize(np.array([np.inf, -np.inf], dtype), n)).astype(dtype),
-        "sparse": sparse,
-        "scales": rows,
-        "tiny": normal * info.tiny,
-        "denormal": (normal * info.smallest_subnormal * 100).astype(dtype),
-        "huge": np.where(rng.random(n) < 0.5, info.max, -info.max).astype(dtype),
-        "random bits": rng.integers(0, 2**64, n, "u8").astype(f"u{dtype.itemsize}").view(dtype),
-        "uniform": rng.uniform(-1, 1, n).astype(dtype),
-        "two values": rng.choice(np.array([0.25, 0.75], dtype), n),
-    }
 
 
 tolerances = st.one_of(

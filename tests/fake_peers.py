@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+import zlib
 
 import numpy as np
 
@@ -181,3 +182,99 @@ class LikesNumbers(Honest):
 
     def decode(self, data, like):
         return super().decode(data[: like.nbytes], like)
+
+
+class Checked(Honest):
+    """Notices damage, and refuses what is no tolerance."""
+
+    name = "checked"
+
+    def encode(self, array, tol):
+        if not 0 < tol < np.inf:
+            raise ValueError(tol)
+        data = array.tobytes()
+        return zlib.crc32(data).to_bytes(4, "little") + data
+
+    def decode(self, data, like):
+        if zlib.crc32(data[4:]).to_bytes(4, "little") != data[:4]:
+            return self.damaged(len(data) - 4 - like.nbytes, like)
+        return super().decode(data[4:], like)
+
+    def damaged(self, more, like):
+        """What becomes of damage by which a chunk has got `more` bytes."""
+        raise ValueError("damaged")
+
+
+class CrashesOnDamage(Checked):
+    """If bytes are added; if some are missing, it asks for too much memory."""
+
+    name = "crashes on damage"
+
+    def damaged(self, more, like):
+        if more > 0:
+            os.abort()
+        if more < 0:
+            bytearray(1 << 34)  # the process may have 8 GiB
+        raise KeyError("damaged")
+
+
+class HangsOnDamage(Checked):
+    """If many bytes are added; of others it notices only that they are too many or too few."""
+
+    name = "hangs on damage"
+
+    def decode(self, data, like):
+        if len(data) > like.nbytes + 34:
+            time.sleep(600)
+        if len(data) < like.nbytes + 4:
+            raise Panic
+        return Honest.decode(self, data[4:], like)
+
+
+class Panic(BaseException):
+    """As those of Rust: no Exception."""
+
+
+class BreaksBound(Honest):
+    """Of constant arrays."""
+
+    name = "breaks bound"
+
+    def decode(self, data, like):
+        values = super().decode(data, like)
+        if values.size == 1000 and values[0] > 0 and (values == values[0]).all():
+            values += 2
+        return values
+
+
+class Misplaces(Honest):
+    """Bytes as they stand in memory."""
+
+    name = "misplaces"
+
+    def encode(self, array, tol):
+        if np.isinf(array).any():
+            raise OverflowError
+        return array.tobytes("A")
+
+
+class DecodesNothing(Honest):
+    """Changes its input, fails, or returns one value too few, by the number of axes."""
+
+    name = "decodes nothing"
+
+    def encode(self, array, tol):
+        if array.shape == (6, 8, 10) and array.flags.c_contiguous:
+            array += 1
+        return super().encode(array, tol)
+
+    def decode(self, data, like):
+        if like.ndim == 4:
+            raise IndexError
+        return super().decode(data, like).reshape(-1)[1:] if like.ndim == 5 else super().decode(data, like)
+
+
+class UncleanImpostor(Checked):
+    """What it would look like if ours met damage with an exception that is none for damage."""
+
+    name = "arraycodec"

@@ -21,12 +21,16 @@ from arraycodec.cli.bench.hosts import HostRow
 from arraycodec.cli.bench.measure import CACHE, SIZES, STREAM, Row
 from arraycodec.cli.bench.summary import is_limit, labels, summarize
 from arraycodec.cli.bench.tables import speed
+from arraycodec.cli.bench.torture import MutationRow, TortureRow
+from arraycodec.cli.bench.torturetables import MUTATIONS_HEAD, array_lines, mutation_lines
 from arraycodec.cli.stages import StageRow
 
 HERE = Path(__file__).parent
 DOCUMENTS = (HERE.parent / "benchmarks.md", HERE.parents[1] / "README.md")
 #: Of arrays, with their titles.
 LISTINGS = ("arrays.csv", "weights.csv", "corpus.csv")
+#: What a row is, by the end of the file's name.
+KINDS = {"hosts": HostRow, "stages": StageRow, "torture": TortureRow, "mutations": MutationRow}
 BEGIN, END = "<!-- table: ", "<!-- end -->"
 
 
@@ -64,7 +68,7 @@ def read(file, kind=Row):
 
 def origin(file):
     """Where the measurements come from."""
-    header, _ = csvfile.read(HERE / file, Row)
+    header, _ = csvfile.read(HERE / file, KINDS.get(file.removesuffix(".csv").rpartition("-")[2], Row))
     return "\n".join(f"- {name}: {f'`{text}`' if name == 'command' else text}" for name, text in header.items())
 
 
@@ -253,7 +257,22 @@ def stages(file):
     return markdown(head, lines)
 
 
-TABLES = (origin, arrays, sizes, fields, means, firsts, curve, summary, versus, hosts, stages)
+def torture(file):
+    """Adversarial arrays, a codec a line."""
+    lines = []
+    for codec, _, (cases, refused, broken, of_broken, lost, of_lost, *others) in array_lines(read(file, TortureRow)):
+        pairs = [f"{n} ({of})" if n != "0" else "0" for n, of in ((broken, of_broken), (lost, of_lost))]
+        lines.append([codec, cases, refused, *pairs, *others])
+    head = ["codec", "cases", "refused", "bound broken (values)", "NaN, Inf lost (values)", "wrong", "crashes", "hangs"]
+    return markdown([*head, "bad tolerances accepted"], lines)
+
+
+def mutations(file):
+    """Damaged chunks, a codec a line."""
+    return markdown(MUTATIONS_HEAD, [[line.codec, *line.cells] for line in mutation_lines(read(file, MutationRow))])
+
+
+TABLES = (origin, arrays, sizes, fields, means, firsts, curve, summary, versus, hosts, stages, torture, mutations)
 
 
 def render(text):

@@ -16,7 +16,8 @@ DESCRIPTION = """\
 Measure size, speed and exact violations of the error bound on your arrays, beside memcpy and
 whichever peers are installed (pip install "arraycodec[bench]" brings them).  Without FILE and
 --corpus it measures arrays that it makes itself.  All on one CPU; every codec in a process of its
-own, all of them in turns; the exit code is 1 if this package's bound is broken anywhere."""
+own, all of them in turns; the exit code is 1 if this package's bound is broken anywhere, or if it
+fails under --torture."""
 
 EPILOG = f"""\
 examples:
@@ -32,6 +33,7 @@ examples:
   arraycodec bench --level 1 --level 5 --level 9 --csv out.csv --plot out.png
                                                        size against speed, over levels
   arraycodec bench --no-codecs --hosts                 only Zarr and HDF5, end to end
+  arraycodec bench --no-codecs --torture               only adversarial arrays and damaged chunks
 
 tolerance listings of a corpus: tolerances.json, tolerances.csv or manifest.json in DIR, or --listing.
   JSON: {{"a.npy": 1e-3, "sub/b.npy": ["2**-17", 1e-3], "c.npy": {{"tolerances": [0.1], "kind": "field"}}}}
@@ -177,7 +179,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     how.add_argument(
         "--timeout", type=_seconds, default=60.0, metavar="SECONDS",
-        help="a codec that takes longer for an array counts as hanging (default 60)",
+        help="a codec that takes longer for an array counts as hanging (default 60; with --torture at most 15)",
     )  # fmt: skip
 
     more = parser.add_argument_group("more tables")
@@ -189,6 +191,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     more.add_argument("--store-dir", type=Path, metavar="DIR", help="where --hosts makes its stores on disk")
     more.add_argument("--memory", action="store_true", help="peak memory of this package beyond input and result")
+    more.add_argument(
+        "--torture", action="store_true",
+        help="what every codec makes of adversarial arrays, which the command makes, and of damaged chunks",
+    )  # fmt: skip
+    more.add_argument(
+        "--mutations", type=count, default=300, metavar="N", help="damages of each codec's chunk (default 300)"
+    )
 
     output = parser.add_argument_group("output")
     output.add_argument(
@@ -217,6 +226,7 @@ def run(args: argparse.Namespace, argv: Sequence[str], console: Any) -> bool:
             stream=args.stream, threads=tuple(args.threads or (1,)), isas=tuple(args.isa), levels=tuple(args.level),
             peers=peers, codecs=not args.no_codecs, stages=args.stages, hosts=args.hosts,
             host_size=args.host_size << 20, store_dir=args.store_dir, memory=args.memory, csv=args.csv, plot=args.plot,
+            torture=args.torture, mutations=args.mutations,
             command=tuple(argv), parts=tuple(part for parts in args.range for part in parts), listed=args.listed,
             kinds=tuple(kind for kinds in args.kind for kind in kinds), sizes_only=args.sizes_only,
             own=not args.peers_only, peers_from=args.peers_from, predictors=tuple(args.predictor),

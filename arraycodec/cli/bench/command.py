@@ -8,7 +8,7 @@ from pathlib import Path
 from .. import stages
 from ..console import Console
 from ..model import CommandError
-from . import comparison, corpus, csvfile, hosts, peaks, plot, tables
+from . import comparison, corpus, csvfile, hosts, peaks, plot, tables, torture, torturetables
 from .corpus import Item
 from .machine import describe, installed
 from .measure import CACHE, STREAM, Contenders, Row, measure
@@ -42,6 +42,8 @@ class Options:
     host_size: int = 64 << 20
     store_dir: Path | None = None
     memory: bool = False
+    torture: bool = False
+    mutations: int = 300
     csv: Path | None = None
     plot: Path | None = None
     command: tuple[str, ...] = ()
@@ -57,8 +59,8 @@ class Options:
 def bench(options: Options, console: Console) -> bool:
     """Measure, print tables, write CSV and plot; True if our bound held everywhere.
 
-    Files beside ``--csv OUT.csv`` hold the other tables: ``OUT-stages.csv``, ``OUT-hosts.csv`` and
-    ``OUT-memory.csv``.
+    Files beside ``--csv OUT.csv`` hold the other tables: ``OUT-stages.csv``, ``OUT-hosts.csv``,
+    ``OUT-memory.csv``, ``OUT-torture.csv`` and ``OUT-mutations.csv``.
     """
     _check(options)
     if options.memory:
@@ -98,6 +100,8 @@ def bench(options: Options, console: Console) -> bool:
         held = _hosts(options, items[0], header, console) and held
     if options.memory:
         _memory(options, header, console)
+    if options.torture:
+        held = _torture(options, header, console) and held
     return held
 
 
@@ -246,6 +250,37 @@ def _memory(options: Options, header: dict[str, str], console: Console) -> None:
     console.say("\nPeak memory beyond input and result, MiB, arrays of noise\n" + peaks.peak_table(rows))
     if options.csv is not None:
         csvfile.write(_beside(options.csv, "memory"), header, rows)
+
+
+def _torture(options: Options, header: dict[str, str], console: Console) -> bool:
+    peers = None if options.peers is None else list(options.peers)
+    levels: list[int | None] = (list(options.levels) or [None]) if options.own else []
+    predictors = list(options.predictors) or [""]
+    arrays: list[torture.TortureRow] = []
+    mutations: list[torture.MutationRow] = []
+    held = True
+    with torture.contenders(
+        peers, list(options.isas) or [None], list(options.threads), levels, predictors, options.lossless
+    ) as contenders:
+        header = header | {f"version of {codec}": text for codec, text in contenders.versions().items() if text}
+        console.say("\nTorture: adversarial arrays, and chunks with damage")
+        if contenders.missing and not options.codecs:  # else it has been said
+            console.say(f"not installed: {', '.join(contenders.missing)}")
+        names = torture.names(contenders)
+        for contender in contenders:
+            report = torture.torture(
+                contender, names[id(contender)], options.lossless, options.mutations, options.timeout
+            )
+            console.say(torture.progress(report))
+            arrays += report.rows
+            mutations += report.mutations
+            held = held and report.held
+            if options.csv is not None:
+                csvfile.write(_beside(options.csv, "torture"), header, arrays)
+                csvfile.write(_beside(options.csv, "mutations"), header, mutations)
+    console.say(f"\n{torturetables.ARRAYS_LEGEND}\n{torturetables.array_table(arrays)}")
+    console.say(f"\n{torturetables.MUTATIONS_LEGEND}\n{torturetables.mutation_table(mutations)}")
+    return held
 
 
 def _beside(path: Path, what: str) -> Path:

@@ -27,6 +27,7 @@ SIZES = "sizes"  # nothing is timed: see `.sizes`
 STREAM_BYTES = 64 << 20
 _BURST = 5  # calls of a chunk that follow each other before it is another codec's turn
 _START_SECONDS = 120  # for importing a package on a busy machine
+_WORKER = "arraycodec.cli.bench.worker"
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ class Contender:
     isa: str | None = None
     level: int | None = None
     predictor: str = ""
+    module: str = _WORKER
     child: Child | None = None
     info: dict[str, Any] = field(default_factory=dict)
 
@@ -102,7 +104,7 @@ class Contender:
             environment["ARRAYCODEC_ISA"] = self.isa
         environment[LEVEL] = "" if self.level is None else str(self.level)
         environment[PREDICTOR] = self.predictor
-        self.child = Child("arraycodec.cli.bench.worker", environment)
+        self.child = Child(self.module, environment)
         self.child.send(do="load", adapter=self.adapter, cpus=choose_cpus(self.threads))
 
     def finish_start(self) -> None:
@@ -144,6 +146,8 @@ class Contenders:
         Predictors; "" is the default.
     lossless : bool
         Whether the built-in ones are those without a tolerance.
+    module : str
+        What their processes run.
 
     Attributes
     ----------
@@ -156,12 +160,13 @@ class Contenders:
     def __init__(
         self, peers: list[str] | None, isas: list[str | None], threads: list[int], levels: list[int | None],
         limit: bool = True, predictors: Sequence[str] = ("",), lossless: bool = False,
+        module: str = _WORKER,
     ) -> None:  # fmt: skip
         ways = itertools.product(isas, threads, levels, predictors)
-        own = [Contender(OURS, t, isa, level, predictor) for isa, t, level, predictor in ways]
+        own = [Contender(OURS, t, isa, level, predictor, module) for isa, t, level, predictor in ways]
         wanted = list(LOSSLESS if lossless else BUILT_IN) if peers is None else peers
-        others = [Contender(NAMED.get(name, name)) for name in wanted]
-        self._all = [*([Contender(MEMCPY)] if limit else []), *own, *others]
+        others = [Contender(NAMED.get(name, name), module=module) for name in wanted]
+        self._all = [*([Contender(MEMCPY, module=module)] if limit else []), *own, *others]
         self.missing: list[str] = []
         self._started = False
         self.own, self._optional, self._names = own, peers is None, dict(zip(map(id, others), wanted, strict=True))

@@ -13,7 +13,7 @@ from .summary import Summary, is_limit, labels
 WIDTH = 120
 
 #: Behind the names of codecs; `LEGEND` says so.
-_MARKS = {UNCHECKED: " ~", LOSSLESS: " ="}
+MARKS = {UNCHECKED: " ~", LOSSLESS: " ="}
 LEGEND = """\
 MB/s of the array, fastest and (median); err/tol: worst error in tolerances; viol.: values out of bounds,
 exactly; lost: of these, NaN or infinities that changed; ~ does not check the bound, = lossless"""
@@ -66,7 +66,7 @@ def cell_table(rows: Sequence[Row]) -> str:
         grouped.setdefault(label(row), []).append(row)
     for name, group in grouped.items():
         first = group[0]
-        name += _MARKS.get(first.family, "")
+        name += MARKS.get(first.family, "")
         failed = next((row for row in group if not row.ok), None)
         if failed is not None:
             found = f" ({failed.violations} violations)" if failed.violations else ""
@@ -94,7 +94,7 @@ def size_table(rows: Sequence[Row]) -> str:
     ours = next((row for row in rows if row.is_ours and row.ok), None)
     lines = [["codec", "ratio", "bits", "ours / it", "slices", "filled", "err/tol", "viol.", "lost"]]
     for row in rows:
-        name = label(row) + _MARKS.get(row.family, "")
+        name = label(row) + MARKS.get(row.family, "")
         if not row.ok:
             lines.append([name, row.status])
             continue
@@ -204,4 +204,4 @@ def summary_table(summaries: Sequence[Summary]) -> str:
 
 
 def _marked(s: Summary) -> str:
-    return s.codec + _MARKS.get(s.family, "")
+    return s.codec + MARKS.get(s.family, "")
