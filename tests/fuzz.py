@@ -26,7 +26,7 @@ VECTORS = native.ROOT / "tests/vectors"
 FOLDER = native.ROOT / "build/fuzz"
 PROGRAM = FOLDER / "fuzz"
 LARGEST = {"any": 4096, "mended": 4096, "round": 512, "tables": 512}  # bytes of an input
-KEPT = 120_000  # bytes of the inputs of a target in tests/corpus, before they are packed
+KEPT = 160_000  # bytes of the inputs of a target in tests/corpus, before they are packed
 
 
 def build():
@@ -75,10 +75,11 @@ def keep(target):
         kept = {path.name for path in unpack(target, wanted)}
         room = KEPT - sum((wanted / name).stat().st_size for name in kept)
         for path in sorted(merged.iterdir(), key=lambda path: path.stat().st_size):
-            room -= path.stat().st_size if path.name not in kept else 0
+            name = path.name[:12]  # of the SHA-1 of its content
+            room -= path.stat().st_size if name not in kept else 0
             if room < 0:
                 break
-            shutil.copy(path, wanted)
+            shutil.copy(path, wanted / name)
         CORPUS.mkdir(exist_ok=True)
         with zipfile.ZipFile(CORPUS / f"{target}.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
             for path in sorted(wanted.iterdir()):
