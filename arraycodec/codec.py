@@ -682,5 +682,5 @@ def verify(
     if a.shape != b.shape:
         raise ParameterError(f"cannot compare shapes {a.shape} and {b.shape}")
     fill = fill_bytes(config.fill_value, a.dtype, dtype)
-    native = (np.ascontiguousarray(x, x.dtype.newbyteorder("=")).reshape(-1).view(np.uint8) for x in (a, b))
+    native = (np.require(x, x.dtype.newbyteorder("="), "CA").reshape(-1).view(np.uint8) for x in (a, b))
     return Check(*_core.check_bound(code, *native, tol, rtol, fill))
