@@ -5,14 +5,15 @@ import os
 import subprocess
 import sys
 
-import h5py
 import numpy as np
 import pytest
-import zarr
 from arrays import torture
 
 from arraycodec import AnsQuant, hdf5, verify
 from arraycodec.__main__ import main
+
+zarr = pytest.importorskip("zarr", minversion="3")
+h5py = pytest.importorskip("h5py")
 
 TOL = 2**-9
 SHAPE = (60, 60)
