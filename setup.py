@@ -1,4 +1,5 @@
-"""Build: one C core, compiled once, in parallel, and linked into the Cython module and into the HDF5 filter plugin.
+"""Build: one C core, compiled once, in parallel, and linked into the Cython module and into the HDF5 filter plugin;
+and the entropy coders, a library of their own, linked into a second Cython module.
 
 Metadata is in pyproject.toml.  The plugin is a plain shared library without Python symbols and
 without a link to libhdf5; HDF5 finds it by its name (lib*.so) in arraycodec/plugins.
@@ -14,6 +15,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 CORE = sorted(glob("ext/core/*.c") + glob("ext/simd/*.c"))
+CODERS = sorted(glob("ext/coders/*.c"))
 HEADERS = sorted(glob("ext/*.h") + glob("ext/*/*.h") + glob("ext/python/*.pxd"))
 
 # The guarantee rests on IEEE arithmetic as written: no contraction into FMA, never -ffast-math,
@@ -49,6 +51,14 @@ core = Extension(
     extra_compile_args=WRAPPER_CFLAGS,
     extra_link_args=["-pthread", *SANITIZE],
 )
+coders = Extension(
+    "arraycodec._coders",
+    ["ext/python/_coders.pyx"],
+    include_dirs=["ext"],
+    depends=[*HEADERS, *CODERS],
+    extra_compile_args=WRAPPER_CFLAGS,
+    extra_link_args=["-pthread", *SANITIZE],
+)
 plugin = Extension(
     f"arraycodec.plugins.{PLUGIN}",
     sorted(glob("ext/hdf5/*.c")),
@@ -61,7 +71,7 @@ plugin = Extension(
 
 
 class BuildExt(build_ext):
-    """Compiles the core for both, and gives the plugin the name HDF5 looks for, and no Python entry point."""
+    """Compiles the core for both and the coders, and gives the plugin the name HDF5 looks for, and no Python entry point."""
 
     def finalize_options(self):
         super().finalize_options()
@@ -74,14 +84,15 @@ class BuildExt(build_ext):
 
     def build_extensions(self):
         with ThreadPoolExecutor(int(self.parallel)) as threads:
-            largest_first = sorted(CORE, key=os.path.getsize, reverse=True)
-            objects = sorted(threads.map(self.compile_core, largest_first))
+            largest_first = sorted([*CORE, *CODERS], key=os.path.getsize, reverse=True)
+            objects = dict(zip(largest_first, threads.map(self.compile_core, largest_first), strict=True))
         for extension in self.extensions:
-            extension.extra_objects = objects
+            sources = CODERS if extension.name == coders.name else CORE
+            extension.extra_objects = [objects[source] for source in sources]
         super().build_extensions()
 
     def compile_core(self, source):
-        """The object of a file of the core; what stands there, if it is newer than all that it is made of."""
+        """The object of a file of the core or of the coders; what stands there, if it is newer than all that it is made of."""
         [target] = self.compiler.object_filenames([source], output_dir=self.build_temp)
         made_of = [source, __file__, *HEADERS]
         if self.force or not os.path.exists(target) or max(map(os.path.getmtime, made_of)) >= os.path.getmtime(target):
@@ -101,6 +112,6 @@ class BuildExt(build_ext):
 
 
 setup(
-    ext_modules=[*cythonize([core], include_path=["ext/python"]), plugin],
+    ext_modules=[*cythonize([core, coders], include_path=["ext/python"]), plugin],
     cmdclass={"build_ext": BuildExt},
 )

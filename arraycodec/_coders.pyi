@@ -1,0 +1,56 @@
+"""Types of the compiled module; see `ext/python/_coders.pyx`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+PRESETS: dict[str, int]
+STACK: int
+CHAIN: int
+ENCODER: int
+DECODER: int
+CATEGORICAL: int
+BERNOULLI: int
+UNIFORM: int
+GAUSSIAN: int
+LAPLACE: int
+CAUCHY: int
+CUSTOM: int
+PLAIN: int
+SEALED: int
+REMAINDERS: int
+
+class Model:
+    missing: tuple[str, ...]
+    def _open(
+        self,
+        kind: int,
+        missing: tuple[str, ...],
+        *,
+        lo: int = 0,
+        hi: int = 0,
+        a: float = 0,
+        b: float = 0,
+        size: int = 0,
+        rows: npt.NDArray[Any] | None = None,
+        f32: bool = False,
+        perfect: bool = False,
+        cdf: Callable[..., float] | None = None,
+        ppf: Callable[..., float] | None = None,
+    ) -> None: ...
+
+class Coder:
+    @property
+    def preset(self) -> Any: ...
+    def _open(self, kind: int, preset: int, words: npt.NDArray[Any] | None, how: int) -> bool: ...
+    def _copy_from(self, other: Coder) -> None: ...
+    def _encode(self, symbols: npt.NDArray[np.int32], model: Model, params: tuple[npt.NDArray[Any], ...]) -> None: ...
+    def _decode(self, model: Model, n: int, params: tuple[npt.NDArray[Any], ...]) -> npt.NDArray[np.int32]: ...
+    def _words(self, rest: bool, tail: int = -1) -> Any: ...
+    def _ending(self) -> list[int]: ...
+    def _state(self) -> tuple[int, int, int, int, int]: ...
+    def _seek_stack(self, position: int, state: int) -> None: ...
+    def _seek_decoder(self, position: int, low: int, width: int) -> None: ...
+    def _exhausted(self) -> bool: ...

@@ -1,0 +1,139 @@
+/* quantize.c: probabilities in floating point to integers that sum to 2^P, of which none is 0.
+ *
+ * Fast: of the 2^P quantiles, one is kept for each symbol and the others are given out in proportion by rounding the
+ * cumulated probabilities down, in the type of the probabilities: float and double give different models.
+ *
+ * Perfect: shares are rounded down, what is left goes to those who gain most from it, and then symbols trade single
+ * quantiles for as long as the code gets shorter by it.  Gains are those of the cross entropy, p log(1 + 1/w).
+ * Who trades first where two gain the same depends on their order, so that the sort has to be stable and the order
+ * that it leaves has to be kept.
+ *
+ * Invariants: the result is increasing from 0 to 2^P, or an error.  Sums are made from the first probability to the
+ * last.  First stage of categorical models, for families.c and table.c.
+ */
+#include "quantize.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "coders.h"
+#include "portable_math.h"
+
+int acc_cumulate(const void *row, size_t n, int f32, int precision, void *left, double *scale) {
+  const uint64_t total = 1u << precision;
+  int bad = 0;
+  if (n < 2 || n >= total - 1) return ACC_E_COUNT;
+  if (f32) {
+    const float *p = row;
+    float *c = left, sum = 0;
+    for (size_t i = 0; i < n; i++) {
+      bad |= !(p[i] >= 0);
+      c[i] = sum;
+      sum += p[i];
+    }
+    if (bad) return ACC_E_PROBABILITY;
+    if (!(sum >= FLT_MIN && sum <= FLT_MAX)) return ACC_E_SUM;
+    *scale = (float)(total - n) / sum;
+  } else {
+    const double *p = row;
+    double *c = left, sum = 0;
+    for (size_t i = 0; i < n; i++) {
+      bad |= !(p[i] >= 0);
+      c[i] = sum;
+      sum += p[i];
+    }
+    if (bad) return ACC_E_PROBABILITY;
+    if (!(sum >= DBL_MIN && sum <= DBL_MAX)) return ACC_E_SUM;
+    *scale = (double)(total - n) / sum;
+  }
+  return ACC_OK;
+}
+
+/* Towards zero, and to the nearest end where it does not fit. */
+static uint32_t to_u32(double x) { return x >= 4294967295.0 ? 0xffffffff : x > 0 ? (uint32_t)x : 0; }
+
+uint32_t acc_left_end(const void *left, size_t i, int f32, double scale) {
+  if (f32) return to_u32(((const float *)left)[i] * (float)scale) + (uint32_t)i;
+  return to_u32(((const double *)left)[i] * scale) + (uint32_t)i;
+}
+
+typedef struct {
+  double p, win, loss; /* what one quantile more would save, what one less would cost */
+  uint32_t weight, index;
+} share;
+
+size_t acc_perfect_scratch(size_t n) { return 2 * n * sizeof(share); }
+
+static double win_of(const share *s) { return s->p * acc_log1p(1. / s->weight); }
+
+static double loss_of(const share *s) { return s->weight == 1 ? HUGE_VAL : -s->p * acc_log1p(-1. / s->weight); }
+
+/* Largest win first, others as they are; merges runs from one array to the other and back. */
+static void sort_by_win(share *s, share *spare, size_t n) {
+  share *from = s, *to = spare;
+  for (size_t run = 1; run < n; run *= 2) {
+    for (size_t start = 0; start < n; start += 2 * run) {
+      const size_t middle = start + run < n ? start + run : n, end = start + 2 * run < n ? start + 2 * run : n;
+      size_t i = start, j = middle;
+      for (size_t k = start; k < end; k++)
+        to[k] = i < middle && (j == end || !(from[j].win > from[i].win)) ? from[i++] : from[j++];
+    }
+    share *swap = from;
+    from = to;
+    to = swap;
+  }
+  if (from != s) memcpy(s, from, n * sizeof *s);
+}
+
+int acc_perfect(const void *row, size_t n, int f32, int precision, uint32_t *cdf, void *scratch) {
+  const uint32_t total = 1u << precision;
+  share *s = scratch;
+  if (n < 2 || n > total) return ACC_E_COUNT;
+  double sum = 0;
+  for (size_t i = 0; i < n; i++) {
+    s[i].p = f32 ? ((const float *)row)[i] : ((const double *)row)[i];
+    if (!(s[i].p >= 0)) return ACC_E_PROBABILITY;
+    sum += s[i].p;
+  }
+  if (!(sum >= DBL_MIN && sum <= DBL_MAX)) return ACC_E_SUM;
+  uint32_t left = total - (uint32_t)n;
+  const double scale = left / sum;
+  for (size_t i = 0; i < n; i++) {
+    const uint32_t part = to_u32(s[i].p * scale);
+    if (part > left) return ACC_E_MODEL;
+    left -= part;
+    s[i].weight = part + 1;
+    s[i].index = (uint32_t)i;
+    s[i].win = win_of(&s[i]);
+    s[i].loss = loss_of(&s[i]);
+  }
+  while (left) {
+    sort_by_win(s, s + n, n);
+    const size_t batch = left < n ? left : n;
+    for (size_t i = 0; i < batch; i++) {
+      s[i].weight++;
+      s[i].win = win_of(&s[i]);
+      s[i].loss = loss_of(&s[i]);
+    }
+    left -= (uint32_t)batch;
+  }
+  for (;;) {
+    size_t buyer = 0, seller = 0; /* the last of the best wins, the first of the least losses */
+    for (size_t i = 1; i < n; i++) {
+      if (s[i].win >= s[buyer].win) buyer = i;
+      if (s[i].loss < s[seller].loss) seller = i;
+    }
+    if (buyer == seller || s[buyer].win <= s[seller].loss) break;
+    s[seller].weight--;
+    s[seller].win = -HUGE_VAL; /* who sold does not buy again, nor the other way round: this ends */
+    s[seller].loss = loss_of(&s[seller]);
+    s[buyer].weight++;
+    s[buyer].loss = HUGE_VAL;
+    s[buyer].win = win_of(&s[buyer]);
+  }
+  for (size_t i = 0; i < n; i++) cdf[s[i].index + 1] = s[i].weight;
+  cdf[0] = 0;
+  for (size_t i = 0; i < n; i++) cdf[i + 1] += cdf[i];
+  return cdf[n] == total ? ACC_OK : ACC_E_MODEL;
+}

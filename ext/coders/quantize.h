@@ -1,0 +1,16 @@
+/* quantize.h: probabilities as integers that sum to 2^P; see quantize.c. */
+#ifndef ACC_QUANTIZE_H
+#define ACC_QUANTIZE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Cumulated probabilities of a row, as the fast way needs them: sum of what is left of each symbol. */
+int acc_cumulate(const void *row, size_t n, int f32, int precision, void *left, double *scale);
+/* The left end of symbol i from what acc_cumulate made. */
+uint32_t acc_left_end(const void *left, size_t i, int f32, double scale);
+
+size_t acc_perfect_scratch(size_t n);
+int acc_perfect(const void *row, size_t n, int f32, int precision, uint32_t *cdf, void *scratch);
+
+#endif
