@@ -53,17 +53,22 @@ typedef struct {
   size_t sizes_step;
   const void *rows; /* categorical: `width` probabilities per symbol */
   size_t width, row_step;
-  void *scratch; /* ACC_SCRATCH(width) bytes; categorical only */
+  void *scratch; /* acc_scratch_size bytes; categorical only */
+  size_t count;  /* of rows */
+  /* four rows that are in the scratch: from cached - 1 on, or 0: none */
+  size_t cached;
+  double scale[4];
+  int status[4];
 } acc_family;
 
 size_t acc_scratch_size(const acc_family *family);
 
 /* The slot of a symbol under model i, or the symbol and slot of a quantile. */
 int acc_family_slot(const acc_family *family, size_t i, int32_t symbol, acc_slot *slot);
-int acc_family_find(const acc_family *family, size_t i, uint32_t quantile, int32_t *symbol, acc_slot *slot);
+int acc_family_find(acc_family *family, size_t i, uint32_t quantile, int32_t *symbol, acc_slot *slot);
 
 /* acc_family_slot of each symbol; at an error, bad is its place.  */
-int acc_family_slots(const acc_family *family, const int32_t *symbols, size_t n, acc_slot *slots, size_t *bad);
+int acc_family_slots(acc_family *family, const int32_t *symbols, size_t n, acc_slot *slots, size_t *bad);
 
 /* The same search for distributions of the caller: `left` gives the left end of a symbol between min and max, and
  * fails with ACC_E_CALLBACK.  The guess may be anything. */

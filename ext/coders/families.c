@@ -175,7 +175,47 @@ static int open_bernoulli(const acc_family *f, size_t i, uint32_t *middle) {
 size_t acc_scratch_size(const acc_family *f) {
   if (f->kind != ACC_CATEGORICAL) return 0;
   const size_t n = f->width;
-  return f->perfect ? (n + 1) * sizeof(double) + acc_perfect_scratch(n) : n * sizeof(double);
+  return f->perfect ? (n + 1) * sizeof(double) + acc_perfect_scratch(n) : 4 * n * (sizeof(double) + sizeof(int32_t));
+}
+
+/* Fast rows are quantized four at a time; `ends`: all of them, as decoding needs.  The scratch has the sums of four
+ * rows, then their ends. */
+static void load_four(acc_family *f, size_t i, int ends) {
+  const size_t n = f->width, first = i & ~(size_t)3, size = f->f32 ? sizeof(float) : sizeof(double);
+  const void *rows[4];
+  int32_t *end = (int32_t *)((double *)f->scratch + 4 * n);
+  for (size_t r = 0; r < 4; r++) {
+    const size_t row = first + r < f->count ? first + r : f->count - 1;
+    rows[r] = (const char *)f->rows + row * n * size;
+  }
+  acc_cumulate_four(rows, n, f->f32, f->precision, f->scratch, f->scale, f->status);
+  for (size_t r = 0; r < 4 && ends; r++)
+    if (f->status[r] == ACC_OK)
+      acc_left_ends((const char *)f->scratch + r * n * size, n, f->f32, f->scale[r], end + r * n);
+  f->cached = first + 1;
+}
+
+/* The last whose left end is not above the quantile: halves down to a few, and those counted without a branch. */
+static inline int find_fast(acc_family *f, size_t i, uint32_t quantile, int32_t *symbol, acc_slot *slot) {
+  if (f->cached != (i & ~(size_t)3) + 1) load_four(f, i, 1);
+  const size_t r = i & 3, n = f->width;
+  if (f->status[r] != ACC_OK) return f->status[r];
+  const int32_t *ends = (const int32_t *)((const double *)f->scratch + 4 * n) + r * n, q = (int32_t)quantile;
+  size_t lo = 0, len = n;
+  while (len > 128) {
+    const size_t half = len / 2;
+    lo = ends[lo + half] <= q ? lo + half : lo;
+    len -= half;
+  }
+  uint32_t below = 0;
+  for (size_t s = 0; s < len; s++) below += ends[lo + s] <= q;
+  const size_t s = lo + below - 1;
+  const uint32_t total = 1u << f->precision, left = (uint32_t)ends[s];
+  uint32_t right = s + 1 < n ? (uint32_t)ends[s + 1] : total;
+  if (right > total) right = total;
+  *symbol = (int32_t)s;
+  *slot = (acc_slot){left, right - left};
+  return left < right ? ACC_OK : ACC_E_MODEL;
 }
 
 typedef struct {
@@ -249,12 +289,13 @@ int acc_family_slot(const acc_family *f, size_t i, int32_t symbol, acc_slot *slo
   }
 }
 
-int acc_family_find(const acc_family *f, size_t i, uint32_t quantile, int32_t *symbol, acc_slot *slot) {
+int acc_family_find(acc_family *f, size_t i, uint32_t quantile, int32_t *symbol, acc_slot *slot) {
   uint32_t size, each;
   row_model m;
   int status;
   switch (f->kind) {
     case ACC_CATEGORICAL:
+      if (!f->perfect) return find_fast(f, i, quantile, symbol, slot);
       status = open_row(f, i, &m);
       return status == ACC_OK ? find_in_row(&m, quantile, symbol, slot) : status;
     case ACC_BERNOULLI:
@@ -279,9 +320,22 @@ int acc_find_in_family(void *context, size_t i, uint32_t quantile, int32_t *symb
   return acc_family_find(context, i, quantile, symbol, slot);
 }
 
-int acc_family_slots(const acc_family *f, const int32_t *symbols, size_t n, acc_slot *slots, size_t *bad) {
+static inline int slot_in_fast(acc_family *f, size_t i, int32_t s, acc_slot *slot) {
+  if (f->cached != (i & ~(size_t)3) + 1) load_four(f, i, 0);
+  const size_t r = i & 3, n = f->width;
+  if (f->status[r] != ACC_OK) return f->status[r];
+  if (s < 0 || (size_t)s >= n) return ACC_E_SYMBOL;
+  const void *sums = (const char *)f->scratch + r * n * (f->f32 ? sizeof(float) : sizeof(double));
+  const uint32_t total = 1u << f->precision, left = acc_left_end(sums, (size_t)s, f->f32, f->scale[r]);
+  const uint32_t right = (size_t)s + 1 < n ? acc_left_end(sums, (size_t)s + 1, f->f32, f->scale[r]) : total;
+  return slot_between(left, right, total, slot);
+}
+
+int acc_family_slots(acc_family *f, const int32_t *symbols, size_t n, acc_slot *slots, size_t *bad) {
+  const int fast = f->kind == ACC_CATEGORICAL && !f->perfect;
   for (size_t i = 0; i < n; i++) {
-    const int status = acc_family_slot(f, i, symbols[i], &slots[i]);
+    const int status =
+        fast ? slot_in_fast(f, i, symbols[i], &slots[i]) : acc_family_slot(f, i, symbols[i], &slots[i]);
     if (status != ACC_OK) {
       *bad = i;
       return status;

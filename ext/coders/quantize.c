@@ -50,6 +50,48 @@ int acc_cumulate(const void *row, size_t n, int f32, int precision, void *left, 
   return ACC_OK;
 }
 
+/* A sum waits for the one before; four that are independent share that time. */
+#define FOUR_SUMS(T)                                                                          \
+  do {                                                                                        \
+    const T *p0 = rows[0], *p1 = rows[1], *p2 = rows[2], *p3 = rows[3];                       \
+    T *c0 = left, *c1 = c0 + n, *c2 = c1 + n, *c3 = c2 + n, s0 = 0, s1 = 0, s2 = 0, s3 = 0;   \
+    for (size_t i = 0; i < n; i++) {                                                          \
+      c0[i] = s0, c1[i] = s1, c2[i] = s2, c3[i] = s3;                                         \
+      s0 += p0[i], s1 += p1[i], s2 += p2[i], s3 += p3[i];                                     \
+    }                                                                                         \
+    const T sums[4] = {s0, s1, s2, s3}, free_weight = (T)(total - n);                         \
+    for (int r = 0; r < 4; r++) {                                                             \
+      const T *p = rows[r];                                                                   \
+      int bad = 0;                                                                            \
+      for (size_t i = 0; i < n; i++) bad |= !(p[i] >= 0);                                     \
+      status[r] = bad ? ACC_E_PROBABILITY : sums[r] >= least && sums[r] <= most ? ACC_OK : ACC_E_SUM; \
+      scale[r] = free_weight / sums[r];                                                       \
+    }                                                                                         \
+  } while (0)
+
+void acc_cumulate_four(const void *const rows[4], size_t n, int f32, int precision, void *left, double scale[4],
+                       int status[4]) {
+  const uint64_t total = 1u << precision;
+  const double least = f32 ? FLT_MIN : DBL_MIN, most = f32 ? FLT_MAX : DBL_MAX;
+  if (n < 2 || n >= total - 1)
+    for (int r = 0; r < 4; r++) status[r] = ACC_E_COUNT;
+  else if (f32)
+    FOUR_SUMS(float);
+  else
+    FOUR_SUMS(double);
+}
+
+void acc_left_ends(const void *left, size_t n, int f32, double scale, int32_t *ends) {
+  /* what is cast is at most about 2^P, as no cumulated probability exceeds the sum */
+  if (f32) {
+    const float *c = left, s = (float)scale;
+    for (size_t i = 0; i < n; i++) ends[i] = (int32_t)(c[i] * s) + (int32_t)i;
+  } else {
+    const double *c = left;
+    for (size_t i = 0; i < n; i++) ends[i] = (int32_t)(c[i] * scale) + (int32_t)i;
+  }
+}
+
 /* Towards zero, and to the nearest end where it does not fit. */
 static uint32_t to_u32(double x) { return x >= 4294967295.0 ? 0xffffffff : x > 0 ? (uint32_t)x : 0; }
 

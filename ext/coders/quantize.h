@@ -7,6 +7,11 @@
 
 /* Cumulated probabilities of a row, as the fast way needs them: sum of what is left of each symbol. */
 int acc_cumulate(const void *row, size_t n, int f32, int precision, void *left, double *scale);
+/* acc_cumulate of four rows at once, each with its status and scale; `left` has n entries per row. */
+void acc_cumulate_four(const void *const rows[4], size_t n, int f32, int precision, void *left, double scale[4],
+                       int status[4]);
+/* Left ends of all symbols of a row. */
+void acc_left_ends(const void *left, size_t n, int f32, double scale, int32_t *ends);
 /* The left end of symbol i from what acc_cumulate made. */
 uint32_t acc_left_end(const void *left, size_t i, int f32, double scale);
 

@@ -79,7 +79,11 @@ INLINE int stack_decode_table(acc_coder *c, const acc_table *t, int32_t *symbols
     for (size_t safe = n - i < len ? n - i : len; safe; safe--, i++) {
       const uint32_t quantile = (uint32_t)x & mask, s = place_of(t, quantile), left = cdf[s];
       x = (x >> P) * (cdf[s + 1] - left) + (quantile - left);
-      if (x < (uint64_t)1 << W) x = x << W | load_word(data, --len, preset);
+      /* without a branch, as it could not be foreseen */
+      const uint64_t refilled = x << W | load_word(data, len - 1, preset);
+      const int low = x < (uint64_t)1 << W;
+      x = low ? refilled : x;
+      len -= (size_t)low;
       symbols[i] = (int32_t)((uint32_t)t->min + s);
     }
     if (len) continue;

@@ -47,6 +47,7 @@ cdef extern from "coders/coders.h" nogil:
         const void *rows
         size_t width, row_step
         void *scratch
+        size_t count
     ctypedef struct acc_divisor:
         pass
     ctypedef struct acc_table:
@@ -77,7 +78,7 @@ cdef extern from "coders/coders.h" nogil:
     size_t acc_scratch_size(const acc_family *)
     int acc_find_in_family(void *, size_t, uint32_t, int32_t *, acc_slot *) noexcept
     int acc_find_in_table(void *, size_t, uint32_t, int32_t *, acc_slot *) noexcept
-    int acc_family_slots(const acc_family *, const int32_t *, size_t, acc_slot *, size_t *)
+    int acc_family_slots(acc_family *, const int32_t *, size_t, acc_slot *, size_t *)
     int acc_search(acc_left, void *, int, int32_t, int32_t, double, uint32_t, int32_t *, acc_slot *)
     uint32_t acc_leaky(double, int, int32_t, int32_t, int64_t)
     int acc_family_size(const acc_family *, size_t *)
@@ -281,6 +282,7 @@ cdef class Model:
                 f.f32 = param.dtype.itemsize == 4
                 f.width = param.shape[1]
                 f.row_step = 1
+                f.count = n
                 each = f.width
                 view = View(param, 4 if f.f32 else 8)
                 f.rows = view.data
