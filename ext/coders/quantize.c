@@ -51,7 +51,7 @@ int acc_cumulate(const void *row, size_t n, int f32, int precision, void *left, 
 }
 
 /* A sum waits for the one before; four that are independent share that time. */
-#define FOUR_SUMS(T)                                                                          \
+#define FOUR_SUMS(T, U)                                                                       \
   do {                                                                                        \
     const T *p0 = rows[0], *p1 = rows[1], *p2 = rows[2], *p3 = rows[3];                       \
     T *c0 = left, *c1 = c0 + n, *c2 = c1 + n, *c3 = c2 + n, s0 = 0, s1 = 0, s2 = 0, s3 = 0;   \
@@ -62,9 +62,14 @@ int acc_cumulate(const void *row, size_t n, int f32, int precision, void *left, 
     const T sums[4] = {s0, s1, s2, s3}, free_weight = (T)(total - n);                         \
     for (int r = 0; r < 4; r++) {                                                             \
       const T *p = rows[r];                                                                   \
+      const U *bits = rows[r];                                                                \
+      U any = 0; /* signs; what is not a number shows in the sum */                           \
       int bad = 0;                                                                            \
-      for (size_t i = 0; i < n; i++) bad |= !(p[i] >= 0);                                     \
-      status[r] = bad ? ACC_E_PROBABILITY : sums[r] >= least && sums[r] <= most ? ACC_OK : ACC_E_SUM; \
+      for (size_t i = 0; i < n; i++) any |= bits[i];                                          \
+      const int fine = sums[r] >= least && sums[r] <= most;                                   \
+      if (!fine || any >> (8 * sizeof(U) - 1)) /* -0 is allowed */                            \
+        for (size_t i = 0; i < n; i++) bad |= !(p[i] >= 0);                                   \
+      status[r] = bad ? ACC_E_PROBABILITY : fine ? ACC_OK : ACC_E_SUM;                        \
       scale[r] = free_weight / sums[r];                                                       \
     }                                                                                         \
   } while (0)
@@ -76,9 +81,9 @@ void acc_cumulate_four(const void *const rows[4], size_t n, int f32, int precisi
   if (n < 2 || n >= total - 1)
     for (int r = 0; r < 4; r++) status[r] = ACC_E_COUNT;
   else if (f32)
-    FOUR_SUMS(float);
+    FOUR_SUMS(float, uint32_t);
   else
-    FOUR_SUMS(double);
+    FOUR_SUMS(double, uint64_t);
 }
 
 void acc_left_ends(const void *left, size_t n, int f32, double scale, int32_t *ends) {

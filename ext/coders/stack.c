@@ -33,7 +33,12 @@ INLINE int stack_encode_table(acc_coder *c, const acc_table *t, const int32_t *s
     }
     for (; n > end; n--) {
       const acc_divisor d = t->divide[(uint32_t)symbols[n - 1] - (uint32_t)t->min];
-      push(&w, &x, d.size, preset);
+      /* as push, without a branch that could not be foreseen */
+      const uint64_t most = ((uint64_t)d.size << (2 * word_bits(preset) - precision_of(preset))) - 1;
+      const int full = x > most;
+      store_word(w.data, w.len, x, preset);
+      w.len += (size_t)full;
+      x = full ? x >> word_bits(preset) : x;
       const uint64_t q = divide(x, &d);
       /* q 2^P + left + (x - q size) */
       x += q * (((uint64_t)1 << precision_of(preset)) - d.size) + left_of(&d);
