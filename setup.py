@@ -71,7 +71,7 @@ plugin = Extension(
 
 
 class BuildExt(build_ext):
-    """Compiles the core for both and the coders, and gives the plugin the name HDF5 looks for, and no Python entry point."""
+    """Compiles core and coders, and gives the plugin the name HDF5 looks for, and no Python entry point."""
 
     def finalize_options(self):
         super().finalize_options()
@@ -92,7 +92,7 @@ class BuildExt(build_ext):
         super().build_extensions()
 
     def compile_core(self, source):
-        """The object of a file of the core or of the coders; what stands there, if it is newer than all that it is made of."""
+        """The object of a C file; what stands there, if it is newer than all that it is made of."""
         [target] = self.compiler.object_filenames([source], output_dir=self.build_temp)
         made_of = [source, __file__, *HEADERS]
         if self.force or not os.path.exists(target) or max(map(os.path.getmtime, made_of)) >= os.path.getmtime(target):
