@@ -74,8 +74,8 @@ class AnsQuant(Codec, _Frozen):
 
     Notes
     -----
-    Zarr and HDF5 rewrite whole chunks when a part of one is assigned; values that were decoded and
-    encoded again do not move.
+    Zarr and HDF5 rewrite whole chunks when a part of one is assigned; a value that was moved within the tolerance
+    does not move again.
     """
 
     codec_id = "ansquant"

@@ -315,7 +315,7 @@ def write(dataset: Any, values: Any, selection: Any = None, threads: int = 1) ->
     """Do ``dataset[selection] = values``, encoding in several threads.
 
     The stored chunks are those that the filter would write, with the parameters of the dataset.  Values
-    that are not selected do not move, also where their chunk is written again.
+    that are not selected stay within the tolerance of what they were, also where their chunk is written again.
 
     Parameters
     ----------

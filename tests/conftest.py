@@ -8,6 +8,10 @@ import native
 import pytest
 
 
+def _missing(what):
+    (pytest.fail if os.environ.get("ARRAYCODEC_REQUIRE_TOOLS") == "1" else pytest.skip)(what)
+
+
 @pytest.fixture
 def tool():
     """A function: the path of a program; skips the test without it, or fails if ARRAYCODEC_REQUIRE_TOOLS=1."""
@@ -15,8 +19,7 @@ def tool():
     def find(name):
         path = shutil.which(name)
         if path is None:
-            missing = pytest.fail if os.environ.get("ARRAYCODEC_REQUIRE_TOOLS") == "1" else pytest.skip
-            missing(f"{name} is not installed")
+            _missing(f"{name} is not installed")
         return path
 
     return find
@@ -37,9 +40,9 @@ def sanitized(tmp_path_factory):
     probe = folder / "probe.c"
     probe.write_text("int main(void) { return 0; }\n")
     if subprocess.run([compiler, *flags, probe, "-o", folder / "probe"], capture_output=True).returncode:
-        pytest.skip("the compiler has no sanitizers here")
+        _missing("the compiler has no sanitizers here")
     if subprocess.run([folder / "probe"], capture_output=True).returncode:
-        pytest.skip("sanitizers do not run here")
+        _missing("sanitizers do not run here")
     core = native.compile_all(native.CORE, folder, compiler, *flags)
 
     def build(source, *more):

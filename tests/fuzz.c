@@ -29,14 +29,14 @@ enum { MAX_TABLES = 8, MOST_BYTES = 1 << 16 /* of an array */ };
 static ac_kernels tables[MAX_TABLES];
 static const ac_kernels *active;
 static unsigned n_tables;
-static uint32_t (*real_crc32c)(const void *, size_t);
+static uint32_t (*own_crc32c[MAX_TABLES])(const void *, size_t);
 static size_t last_size; /* of what a checksum was last made of */
 
 const ac_kernels *ac_active_kernels(void) { return active; }
 
 static uint32_t watched_crc32c(const void *data, size_t size) {
   last_size = size;
-  return real_crc32c(data, size);
+  return own_crc32c[active - tables](data, size);
 }
 
 static void prepare(void) {
@@ -46,7 +46,7 @@ static void prepare(void) {
     setenv("ARRAYCODEC_ISA", names[i], 1);
     const ac_kernels *table = detect();
     if (!table) continue;
-    real_crc32c = table->crc32c; /* of the last; all are the same function */
+    own_crc32c[n_tables] = table->crc32c;
     tables[n_tables] = *table;
     tables[n_tables++].crc32c = watched_crc32c;
   }
@@ -59,7 +59,7 @@ static int is_tried(unsigned t, const uint8_t *chunk, size_t size) {
   (void)chunk, (void)size;
   return t < n_tables;
 #else
-  return !t || (t < n_tables && t == 1 + real_crc32c(chunk, size) % (n_tables - 1));
+  return !t || (t < n_tables && t == 1 + own_crc32c[0](chunk, size) % (n_tables - 1));
 #endif
 }
 
@@ -82,7 +82,7 @@ static void mend(uint8_t *chunk, size_t size) {
   ac_info info;
   int error = ac_peek(chunk, size, &info);
   if (error == AC_E_CHECKSUM && last_size + 4 <= size) {
-    ac_store32(chunk + last_size, real_crc32c(chunk, last_size));
+    ac_store32(chunk + last_size, own_crc32c[0](chunk, last_size));
     error = ac_peek(chunk, size, &info);
   }
   if (error || !info.n_blocks) return;
@@ -93,11 +93,11 @@ static void mend(uint8_t *chunk, size_t size) {
     const size_t left = size - at, wanted = ac_load32(entry);
     const size_t block = i + 1 == info.n_blocks || wanted > left ? left : wanted;
     ac_store32(entry, (uint32_t)block);
-    ac_store32(entry + 4, real_crc32c(chunk + at, block));
+    ac_store32(entry + 4, own_crc32c[0](chunk + at, block));
     at += block;
   }
   const size_t covered = (size_t)info.header_size - 4;
-  ac_store32(chunk + covered, real_crc32c(chunk, covered));
+  ac_store32(chunk + covered, own_crc32c[0](chunk, covered));
 }
 
 static void decode_everything(const uint8_t *chunk, size_t size) {

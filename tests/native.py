@@ -17,7 +17,7 @@ SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 def run(*command, **options):
     """What a program prints; an error with all of it if it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, **options)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, **options)
     assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout[-20000:]}{done.stderr[-20000:]}"
     return done.stdout
 

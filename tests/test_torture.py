@@ -134,7 +134,7 @@ def tortured(tmp_path_factory):
     """One run against codecs that fail, and what it wrote."""
     folder = tmp_path_factory.mktemp("torture")
     peers = ",".join(f"fake_peers:{name}" for name in PEERS)
-    args = ["bench", "--torture", "--no-codecs", "--mutations", "20", "--timeout", "2", "--peers", peers]
+    args = ["bench", "--torture", "--no-codecs", "--mutations", "20", "--timeout", "5", "--peers", peers]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).parent))
         status = main([*args, "--csv", str(folder / "o.csv")])

@@ -68,14 +68,14 @@ def _array(array: StoredArray, counts: _Counts, console: Console) -> None:
         console.say(f"{label}: not checked, its codec is {array.codec}")
         return
     counts.arrays += 1
-    chunks, broken, not_ours = 0, 0, 0
+    chunks, broken, unchecked = 0, 0, 0
     console.start(array.size)
     try:
         for chunk in array.chunks():
             interrupt.check()
             chunks += 1
             problem = chunk.problem or _problem(array, chunk)
-            not_ours += not chunk.problem and chunk.data is None
+            unchecked += not problem and (chunk.skipped or not array.can_check(chunk))
             if problem:
                 broken += 1
                 where = ",".join(map(str, chunk.corner))
@@ -84,20 +84,21 @@ def _array(array: StoredArray, counts: _Counts, console: Console) -> None:
             console.advance(chunk.size, label)
     finally:
         console.stop()
-    counts.chunks += chunks
+    counts.chunks += chunks - unchecked
     counts.broken += broken
     notes = [f"{array.n_chunks - chunks} not stored"] if array.n_chunks > chunks else []
-    notes += [f"{not_ours} stored without our codec: not checked"] if not_ours else []
+    if unchecked:
+        notes.append(f"{unchecked} not checked, as they are stored without our codec or behind unknown ones")
     left = array.leftovers()
     notes += [f"{len(left)} unfinished files, which no reader looks at: {', '.join(left[:5])}"] if left else []
     console.say("; ".join([f"{label}: {chunks} chunks, {broken} broken", *notes]))
 
 
 def _problem(array: StoredArray, chunk: StoredChunk) -> str:
-    if chunk.data is None:
+    if chunk.skipped or not array.can_check(chunk):
         return ""
     try:
         array.check(chunk)
-    except (DecodeError, OSError) as e:
-        return " ".join(str(e).split())
+    except Exception as e:  # of a host, of any kind
+        return " ".join(str(e).split()) or type(e).__name__
     return ""

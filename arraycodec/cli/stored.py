@@ -26,6 +26,8 @@ class StoredChunk:
         The file, or the place in it.
     problem : str
         Why it cannot be read, without a look at our codec's bytes; "" if it can.
+    skipped : bool
+        Whether the chunk is stored without our codec, as HDF5 may.
     """
 
     corner: tuple[int, ...]
@@ -33,6 +35,7 @@ class StoredChunk:
     data: bytes | None
     place: str = ""
     problem: str = ""
+    skipped: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,9 @@ class StoredArray:
     chunks : callable
         The chunks that there are.  Those that cannot be read have a `problem`.
     check : callable
-        Reads a chunk of our codec as the host does; raises DecodeError or OSError if it cannot.
+        Reads a chunk of our codec as the host does; raises an exception if it cannot.
+    can_check : callable
+        Whether it can be asked that: the codecs behind ours may not be at hand.
     leftovers : callable
         Files of unfinished writes, which no reader looks at.
     """
@@ -71,6 +76,7 @@ class StoredArray:
     n_chunks: int
     chunks: Callable[[], Iterator[StoredChunk]]
     check: Callable[[StoredChunk], None]
+    can_check: Callable[[StoredChunk], bool]
     leftovers: Callable[[], list[str]]
 
 

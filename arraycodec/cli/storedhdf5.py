@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import zlib
 from collections.abc import Callable, Iterator
@@ -32,9 +31,7 @@ def _open(path: Path, h5py: Any) -> Any:
     try:
         return h5py.File(path, "r")
     except OSError as e:
-        # a file with a single writer and many readers (SWMR) whose writer is at work, or was killed
-        with contextlib.suppress(OSError, ValueError):
-            return h5py.File(path, "r", libver="latest", swmr=True)
+        # Not as a SWMR reader, if a writer is or was at work: HDF5 then waits, for hours, for what is damaged.
         raise CommandError(f"{path}: not a readable HDF5 file: {e}") from None
 
 
@@ -45,12 +42,12 @@ def hdf5_arrays(path: Path, report: Callable[[str], None]) -> Iterator[StoredArr
         found: list[tuple[str, Any]] = []
         try:
             file.visititems(lambda name, node: found.append((name, node)) if isinstance(node, h5py.Dataset) else None)
-        except (OSError, RuntimeError, KeyError) as e:
+        except Exception as e:
             report(f"{path}: not all of it is readable: {e}")
         for name, dset in found:
             try:
                 array = _hdf5_array(name, dset)
-            except (OSError, RuntimeError, ValueError, TypeError) as e:
+            except Exception as e:  # of HDF5 and h5py, of many kinds
                 report(f"{name}: not readable: {e}")
                 continue
             yield array
@@ -80,7 +77,7 @@ def _hdf5_array(name: str, dset: Any) -> StoredArray:
         about = (tuple(place.chunk_offset), place.size)
         at = f"byte {place.byte_offset}"
         if own is None or place.filter_mask & (1 << own):  # the filter was skipped: values as they are
-            return StoredChunk(*about, None, at)
+            return StoredChunk(*about, None, at, skipped=True)
         try:
             mask, data = dset.id.read_direct_chunk(place.chunk_offset)
             after = [n for i, n in enumerate(numbers) if i > own and not mask & (1 << i)]
@@ -108,5 +105,6 @@ def _hdf5_array(name: str, dset: Any) -> StoredArray:
         math.prod(-(-n // c) for n, c in zip(dset.shape, dset.chunks, strict=True)) if dset.chunks else 0,
         chunks,
         check,
+        lambda chunk: True,
         list,
     )

@@ -37,7 +37,8 @@ def _undo(data: bytes, codecs: list[dict[str, Any]]) -> bytes | None:
             data = _without_crc32c(data)
             continue
         try:
-            undo = numcodecs.get_codec(codec if "id" in codec else {"id": name.removeprefix("numcodecs.")})
+            config = {"id": name.removeprefix("numcodecs."), **(codec.get("configuration") or {})}
+            undo = numcodecs.get_codec(codec if "id" in codec else config)
         except (ValueError, ImportError):  # numcodecs' error for an unknown one is a ValueError
             return None
         try:
@@ -62,7 +63,7 @@ def _without_crc32c(data: bytes) -> bytes:
 
 def zarr_arrays(path: Path, report: Callable[[str], None]) -> Iterator[StoredArray]:
     """As `..stored.stored_arrays`."""
-    pending = [(path, "")]
+    pending, seen = [(path, "")], set[str]()
     while pending:
         folder, name = pending.pop()
         try:
@@ -70,9 +71,16 @@ def zarr_arrays(path: Path, report: Callable[[str], None]) -> Iterator[StoredArr
             if metadata is not None:  # there may be very many folders of chunks below: do not look into them
                 yield _zarr_array(name, folder, metadata)
                 continue
-        except (CommandError, KeyError, TypeError, ValueError, ZeroDivisionError) as e:
-            report(str(e) if isinstance(e, CommandError) else f"{folder}: metadata that are not Zarr's: {e!r}")
+        except CommandError as e:
+            report(str(e))
             continue
+        except Exception as e:  # of metadata that are not as Zarr's, of any kind
+            report(f"{folder}: metadata that are not readable here: {e!r}")
+            continue
+        real = os.path.realpath(folder)
+        if real in seen:  # a link to a folder above it
+            continue
+        seen.add(real)
         below = sorted((entry.name for entry in os.scandir(folder) if entry.is_dir()), reverse=True)
         pending += [(folder / child, f"{name}/{child}" if name else child) for child in below]
 
@@ -83,6 +91,8 @@ def _zarr_metadata(folder: Path) -> dict[str, Any] | None:
             text = (folder / file).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             continue
+        except OSError as e:
+            raise CommandError(f"{folder / file}: {e}") from None
         try:
             metadata = json.loads(text)
         except ValueError as e:
@@ -112,6 +122,8 @@ def _zarr_array(name: str, folder: Path, metadata: dict[str, Any]) -> StoredArra
         if sharding is not None:
             codecs = list(sharding["codecs"])
         own = next((i for i, c in enumerate(codecs) if c["name"] == ZARR3_NAME), None)
+        if sharding is not None and len(metadata["codecs"]) > 1:
+            own = None  # other codecs around the shards
         keys = metadata["chunk_key_encoding"]
         default = "/" if keys["name"] == "default" else "."
         separator = keys.get("configuration", {}).get("separator", default)
@@ -128,7 +140,7 @@ def _zarr_array(name: str, folder: Path, metadata: dict[str, Any]) -> StoredArra
 
     def chunks() -> Iterator[StoredChunk]:
         counts = [-(-n // c) for n, c in zip(shape, grid, strict=True)]
-        for index in itertools.product(*map(range, counts)):
+        for index in np.ndindex(*counts):
             parts = ([prefix] if prefix else []) + [str(i) for i in index]
             key = separator.join(parts) or "0"  # a 0-d array of the "v2" encoding is called 0
             corner = tuple(i * c for i, c in zip(index, grid, strict=True))
@@ -151,10 +163,13 @@ def _zarr_array(name: str, folder: Path, metadata: dict[str, Any]) -> StoredArra
             decode(chunk.data)
             return
         values = decode(chunk.data, max_output=max(math.prod(inner) * native.itemsize, 1))
-        same = same_elements(values.dtype.newbyteorder("="), native)
-        fits = values.shape == inner if version == 3 else values.size == math.prod(inner)
+        if version == 3:
+            same, fits = same_elements(values.dtype.newbyteorder("="), native), values.shape == inner
+        else:  # zarr takes bytes and order as they come
+            same = same_elements(values.dtype, np.dtype(dtype))
+            fits = values.size == math.prod(inner) and values.flags[f"{metadata['order']}_CONTIGUOUS"]
         if not (same and fits):
-            raise SizeError(f"it holds {values.dtype} values of shape {values.shape}, not {native} of {inner}")
+            raise SizeError(f"it holds {values.dtype} values of shape {values.shape}, not {dtype} of {inner}")
 
     config = own_codec(metadata)
     names = [c.get("id") or c.get("name") for c in codecs]
@@ -165,13 +180,14 @@ def _zarr_array(name: str, folder: Path, metadata: dict[str, Any]) -> StoredArra
         shape,
         inner,
         " ".join(n for n in names if n != "bytes") or "none",
-        config is not None,
+        own is not None,
         (config or {}).get("level"),
         (config or {}).get("predictor"),
         stored_bytes(folder),
         math.prod(-(-n // c) for n, c in zip(shape, inner, strict=True)),
         chunks,
         check,
+        lambda chunk: chunk.data is not None,
         lambda: sorted(str(file.relative_to(folder)) for file in folder.rglob("*.partial")),
     )
 
@@ -218,5 +234,3 @@ def _shard(
             yield corner, f"a chunk at byte {offset} of {nbytes} bytes is outside the shard"
         else:
             yield corner, data[offset : offset + nbytes]
-
-
