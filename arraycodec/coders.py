@@ -419,6 +419,10 @@ class ScipyModel(CustomModel):
 
 
 class _Coder(_coders.Coder):
+    @property
+    def _word_bits(self) -> int:
+        return 16 if self.preset == "small" else 32
+
     def clone(self) -> Self:
         """A copy that does not depend on this coder."""
         copy = type(self).__new__(type(self))
@@ -558,10 +562,6 @@ class AnsCoder(_Coder):
         """Bits of information: less than `num_bits` by what the last word has above its highest bit, and that bit."""
         words, state, *_ = self._state()
         return self._word_bits * words + max(state.bit_length(), 1) - 1
-
-    @property
-    def _word_bits(self) -> int:
-        return 16 if self.preset == "small" else 32
 
     def is_empty(self) -> bool:
         """Whether nothing is on the stack; symbols that cost nothing leave no trace."""
@@ -743,12 +743,12 @@ class RangeEncoder(_Coder):
 
     def num_bits(self) -> int:
         """Size of `get_compressed` in bits."""
-        return (16 if self.preset == "small" else 32) * self.num_words()
+        return self._word_bits * self.num_words()
 
     def is_empty(self) -> bool:
         """Whether nothing was encoded."""
         words, _, width, *_ = self._state()
-        return not words and width == (1 << (32 if self.preset == "small" else 64)) - 1
+        return not words and width == (1 << 2 * self._word_bits) - 1
 
     def clear(self) -> None:
         """Remove everything."""
@@ -823,7 +823,7 @@ class RangeDecoder(_Coder):
         ParameterError
             If the position is beyond the words, or no coder has the state.
         """
-        bits = 16 if self.preset == "small" else 32
+        bits = self._word_bits
         low, width = state
         low = _integer("lower", low, 0, (1 << 2 * bits) - 1)
         width = _integer("range", width, 1 << bits, (1 << 2 * bits) - 1)

@@ -3,7 +3,7 @@ runtimes (Debian: clang, libclang-rt-14-dev).
 
     python tests/fuzz.py build                  the program, in build/fuzz
     python tests/fuzz.py run TARGET [MINUTES]   from the inputs of tests/corpus and the vectors (default: 30 minutes)
-    python tests/fuzz.py keep TARGET            what reaches more than the others goes to tests/corpus/TARGET.zip
+    python tests/fuzz.py keep TARGET            of what reaches new places, the smallest goes to tests/corpus/TARGET.zip
 
 What it finds is in build/fuzz/TARGET-crash-...; tests/test_fuzz.py replays tests/corpus with the ordinary tests.
 """
@@ -91,8 +91,8 @@ def keep(target):
         print(f"{target}: {len(list(wanted.iterdir()))} inputs of {len(list(merged.iterdir()))}")
 
 
-def main(command, target=None, minutes="30"):
-    if target is not None and target not in TARGETS:
+def main(command="", target=None, minutes="30"):
+    if command in ("run", "keep") and target not in TARGETS:
         sys.exit(f"no target {target}: {', '.join(TARGETS)}")
     if command == "build":
         start = time.time()

@@ -75,4 +75,3 @@ class SteadyFile:
         """Close it, and raise the first error unless `check` has."""
         self._file.close()
         self.check()
-
