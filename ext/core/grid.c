@@ -274,6 +274,19 @@ static void consider_fitted(search *s) {
   }
 }
 
+/* Values of which no formula gives all: decimals or what least squares have, so that they are off by little. */
+static void consider_line(search *s) {
+  const ac_grid *g = &s->sample->grid;
+  const double doubt = 4 * s->doubt, doubt_of_origin = doubt * ((double)s->last - s->first);
+  const double size = shortest_decimal(fabs(g->origin), doubt_of_origin), origin = g->origin < 0 ? -size : size;
+  ac_affine a = PLAIN;
+  for (int i = 0; i < 4; i++) {
+    a.scale = i & 1 ? g->step : shortest_decimal(g->step, doubt);
+    a.offset = i & 2 ? g->origin : origin;
+    consider(s, a);
+  }
+}
+
 /* (k / n) * range + least, n being that of the ends of the range. */
 static void consider_range(search *s, int single) {
   static const double levels[] = {65535, 65534, 255, 254, 32767};
@@ -388,6 +401,7 @@ uint32_t ac_grid_formula(const ac_grid_sample *p, unsigned effort, ac_affine *la
     if (effort >= 7 && all_single && !is_perfect(&s)) consider_shifted(&s, 1, 65535, effort);
     if (effort >= 7 && p->size == 8 && !is_perfect(&s)) consider_shifted(&s, 0, 65535, effort);
   }
+  if (p->size == 8 && !is_perfect(&s)) consider_line(&s);
   *lattice = s.best;
   return s.hits;
 }
