@@ -22,6 +22,7 @@ typedef struct {
   int delete_classes; /* those that do not pay */
   int both_groups;    /* plan with groups of 64 and of 128 and compare */
   int sequences;      /* weigh what follows what in the class sequence */
+  int fine_tables;    /* of few classes, probabilities of 13 bits */
 } effort;
 
 static effort effort_of(unsigned level) {
@@ -42,6 +43,7 @@ static effort effort_of(unsigned level) {
     e.rounds = 6;
     e.both_groups = 1;
     e.sequences = 1;
+    e.fine_tables = 1;
   }
   if (level >= 9) e.rounds = 16;
   return e;
@@ -270,9 +272,10 @@ static void refine(const int32_t *q, uint32_t n, const ac_group_stats *stats, ac
 }
 
 /* One or two tables of 4096 entries stay in L1 and are closer to the entropy; with more classes each is so narrow
- * that 11 bits do as well, and small blocks do not repay larger tables. */
-static uint8_t prob_bits_for(uint32_t n, unsigned n_classes) {
-  return n <= 1 << 11 ? 10 : n_classes <= 2 && n > 1 << 15 ? 12 : 11;
+ * that 11 bits do as well, and small blocks do not repay larger tables.  `fine`: a bit more, for a twelfth of the
+ * time of decoding. */
+static uint8_t prob_bits_for(uint32_t n, unsigned n_classes, int fine) {
+  return n <= 1 << 11 ? 10 : n_classes <= 2 && n > 1 << 15 ? 12 + (fine != 0) : 11;
 }
 
 /* ---- group size ---- */
@@ -319,7 +322,7 @@ void ac_plan_make(const int32_t *q, uint32_t n, ac_group_stats *stats, const ac_
     const ac_group_stats *of = i || request->group ? stats : joined;
     a->windows.group = i ? 64 : 128;
     ac_classes_find(of, n, a->windows.group, request->imaged, e.class_gain, a->group_class, &found[i]);
-    a->windows.prob_bits = request->prob_bits ? request->prob_bits : prob_bits_for(n, found[i].n_classes);
+    a->windows.prob_bits = request->prob_bits ? request->prob_bits : prob_bits_for(n, found[i].n_classes, e.fine_tables);
     if (request->level > AC_MIN_LEVEL && found[i].bits < n / 2.0) e.fit.tables = 2; /* mostly zeros: tables are much of the rest */
     fit(q, n, &found[i], &e, s, a);
     refine(q, n, of, found[i], &e, s, a);

@@ -124,14 +124,18 @@ static int few_twice(const ac_windows *w, const uint8_t *group_class, uint32_t n
   return values_with(w, group_class, n, raw, &bytes) <= n / 4 + 2u * w->group;
 }
 
-static uint8_t lanes_of(uint64_t bytes) {
-  return bytes > 24 << 10 ? 64 : bytes > 6 << 10 ? 32 : bytes > 2 << 10 ? 16 : bytes > 512 ? 8 : 4;
+/* From this level on no section has 64 lanes: 32 decode about as fast where vectors have eight of them. */
+enum { FEW_LANES_LEVEL = 8 };
+
+static uint8_t lanes_of(uint64_t bytes, unsigned level) {
+  return bytes > 24 << 10 && level < FEW_LANES_LEVEL ? 64 : bytes > 6 << 10 ? 32 : bytes > 2 << 10 ? 16 : bytes > 512 ? 8 : 4;
 }
 
 /* Each lane costs about three bytes: fewer of them for less coded data.  It is one where raw bits fill its start
  * state: of what that saves, a part is given for speed. */
-static uint8_t lanes_for(const ac_windows *w, const uint8_t *group_class, uint32_t n, uint64_t token_bytes, size_t raw) {
-  const uint8_t some = lanes_of(token_bytes), more = lanes_of(2 * token_bytes);
+static uint8_t lanes_for(const ac_windows *w, const uint8_t *group_class, uint32_t n, uint64_t token_bytes, size_t raw,
+                         unsigned level) {
+  const uint8_t some = lanes_of(token_bytes, level), more = lanes_of(2 * token_bytes, level);
   const size_t room = (size_t)STATE_BYTES * more;
   const int filled = raw + token_bytes < SMALL_SECTION && raw >= room && few_twice(w, group_class, n, room);
   return filled ? more : some;
@@ -232,7 +236,7 @@ int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_enc
   if (plan.total_bits / 8 >= (size_t)(out->end - out->p)) return 0;
   int has_tokens;
   const size_t raw_size = raw_plane_size(w, s->group_class, n, &has_tokens);
-  w->lanes = tuning->lanes ? tuning->lanes : lanes_for(w, s->group_class, n, plan.token_bits / 8, raw_size);
+  w->lanes = tuning->lanes ? tuning->lanes : lanes_for(w, s->group_class, n, plan.token_bits / 8, raw_size, request.level);
 
   uint8_t *const layout = ac_give(out, 1), *const classes = ac_give(out, 1);
   if (!classes) return 0;
