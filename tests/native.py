@@ -1,5 +1,6 @@
 """The C core with a program that tests it (tests/kernels.c, tests/fuzz.c), as any compiler compiles it."""
 
+import ctypes
 import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -39,3 +40,10 @@ def link(objects, program, compiler, *flags):
     """A program of object files."""
     run(compiler, *FLAGS, *flags, *objects, "-o", program, "-lm")
     return program
+
+
+def library(source, folder):
+    """Functions of a few lines of C, for loops that Python is too slow for."""
+    (folder / "library.c").write_text(source)
+    run("cc", "-O2", "-fPIC", "-shared", folder / "library.c", "-o", folder / "library.so")
+    return ctypes.CDLL(str(folder / "library.so"))

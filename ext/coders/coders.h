@@ -1,8 +1,8 @@
 /* coders.h: entropy coders and entropy models as a library; what ext/python/_coders.pyx calls.
  *
  * Models quantize a distribution to integers that sum to 2^P (families.c for a distribution per symbol, table.c for
- * one distribution and many symbols); coders turn symbols of models into words and back (stack.c, chain.c, queue.c).
- * Words, states and P come in two presets.  Nothing here knows of the format of chunks, and nothing of the core is
+ * one distribution and many symbols); coders turn symbols of models into words and back (stack.c, chain.c, queue.c;
+ * lanes.c for many at once).  Words, states and P come in two presets.  Nothing here knows of the format of chunks, and nothing of the core is
  * used: the two share only the build.
  *
  * Streams are those of the library constriction (https://bamler-lab.github.io/constriction), version 0.5.
@@ -23,7 +23,7 @@ enum {
   ACC_E_LOCATION,    /* not finite */
   ACC_E_SCALE,       /* not positive and finite */
   ACC_E_PROBABILITY, /* negative or not a number */
-  ACC_E_SUM,         /* of probabilities: zero, subnormal, infinite */
+  ACC_E_SUM,         /* of probabilities: zero, subnormal, infinite; of frequencies: not 2^P */
   ACC_E_COUNT,       /* of symbols: below 2 or too many for P */
   ACC_E_MODEL,       /* some symbol is left without a probability */
   ACC_E_END,         /* a chain coder has no more compressed words */
@@ -39,7 +39,17 @@ typedef struct {
 
 /* --- Families: a distribution per symbol --- */
 
-enum { ACC_CATEGORICAL, ACC_BERNOULLI, ACC_UNIFORM, ACC_GAUSSIAN, ACC_LAPLACE, ACC_CAUCHY, ACC_CUSTOM };
+/* ACC_FREQUENCIES: integers that sum to 2^P, as they are; it is not a family, and always has a table. */
+enum {
+  ACC_CATEGORICAL,
+  ACC_FREQUENCIES,
+  ACC_BERNOULLI,
+  ACC_UNIFORM,
+  ACC_GAUSSIAN,
+  ACC_LAPLACE,
+  ACC_CAUCHY,
+  ACC_CUSTOM
+};
 
 /* A model, or a family with parameters in arrays.  A step of 0 means that all symbols share the parameter. */
 typedef struct {
@@ -49,9 +59,9 @@ typedef struct {
   int32_t min, max;  /* quantized distributions: the support */
   const double *a, *b; /* location and scale; Bernoulli: the probability of 1 */
   size_t a_step, b_step;
-  const int32_t *sizes; /* uniform */
+  const int32_t *sizes; /* uniform; frequencies: of all symbols */
   size_t sizes_step;
-  const void *rows; /* categorical: `width` probabilities per symbol */
+  const void *rows; /* categorical: `width` probabilities per symbol; frequencies: width is their number */
   size_t width, row_step;
   void *scratch; /* acc_scratch_size bytes; categorical only */
   size_t count;  /* of rows */
@@ -171,5 +181,19 @@ typedef struct {
 void acc_encoder_ending(const acc_coder *coder, int preset, acc_ending *ending);
 void acc_decoder_open(acc_coder *coder, int preset, uint64_t pos);
 int acc_decoder_exhausted(const acc_coder *coder, int preset);
+
+/* lanes.c: `n` stacks that share their words, heads of two words each. */
+typedef struct {
+  acc_words words;
+  void *heads; /* uint32_t or uint64_t */
+  size_t n;
+  int preset; /* for the size of words; precision is that of the tables, at most the bits of a word */
+} acc_lanes;
+
+/* A symbol for each lane, all with the model of a table that has `divide`, or `first`; symbols are in the support.
+ * At an error nothing is changed. */
+int acc_lanes_push(acc_lanes *lanes, const acc_table *table, const int32_t *symbols);
+/* ACC_E_END: no words are left for lane `bad`. */
+int acc_lanes_pop(acc_lanes *lanes, const acc_table *table, int32_t *symbols, size_t *bad);
 
 #endif

@@ -349,6 +349,7 @@ int acc_family_size(const acc_family *f, size_t *n) {
   int status = ACC_OK;
   switch (f->kind) {
     case ACC_CATEGORICAL:
+    case ACC_FREQUENCIES:
       *n = f->width;
       if (*n > 1u << f->precision) return ACC_E_COUNT;
       break;
@@ -369,6 +370,14 @@ int acc_family_size(const acc_family *f, size_t *n) {
 int acc_family_cdf(const acc_family *f, uint32_t *cdf, size_t n) {
   int status = ACC_OK;
   cdf[n] = 1u << f->precision;
+  if (f->kind == ACC_FREQUENCIES) {
+    uint64_t sum = 0;
+    for (size_t s = 0; s < n; s++) {
+      cdf[s] = (uint32_t)sum;
+      sum += (uint32_t)f->sizes[s];
+    }
+    return sum == cdf[n] ? ACC_OK : ACC_E_SUM;
+  }
   if (f->kind == ACC_CATEGORICAL) {
     row_model m;
     status = open_row(f, 0, &m);

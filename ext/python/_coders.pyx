@@ -29,7 +29,8 @@ cdef extern from "coders/coders.h" nogil:
         ACC_OK, ACC_E_MEMORY, ACC_E_SYMBOL, ACC_E_LOCATION, ACC_E_SCALE, ACC_E_PROBABILITY, ACC_E_SUM, ACC_E_COUNT
         ACC_E_MODEL, ACC_E_END, ACC_E_REMAINDERS, ACC_E_DATA, ACC_E_CALLBACK
     enum:
-        ACC_CATEGORICAL, ACC_BERNOULLI, ACC_UNIFORM, ACC_GAUSSIAN, ACC_LAPLACE, ACC_CAUCHY, ACC_CUSTOM
+        ACC_CATEGORICAL, ACC_FREQUENCIES, ACC_BERNOULLI, ACC_UNIFORM, ACC_GAUSSIAN, ACC_LAPLACE, ACC_CAUCHY
+        ACC_CUSTOM
     enum:
         ACC_STACK, ACC_CHAIN, ACC_ENCODER, ACC_DECODER, ACC_CODERS
     enum:
@@ -100,10 +101,18 @@ cdef extern from "coders/coders.h" nogil:
     void acc_encoder_ending(const acc_coder *, int, acc_ending *)
     void acc_decoder_open(acc_coder *, int, uint64_t)
     bint acc_decoder_exhausted(const acc_coder *, int)
+    ctypedef struct acc_lanes:
+        acc_words words
+        void *heads
+        size_t n
+        int preset
+    int acc_lanes_push(acc_lanes *, const acc_table *, const int32_t *)
+    int acc_lanes_pop(acc_lanes *, const acc_table *, int32_t *, size_t *)
 
 PRESETS = {"default": ACC_DEFAULT, "small": ACC_SMALL}
 STACK, CHAIN, ENCODER, DECODER = ACC_STACK, ACC_CHAIN, ACC_ENCODER, ACC_DECODER
-CATEGORICAL, BERNOULLI, UNIFORM = ACC_CATEGORICAL, ACC_BERNOULLI, ACC_UNIFORM
+CATEGORICAL, FREQUENCIES = ACC_CATEGORICAL, ACC_FREQUENCIES
+BERNOULLI, UNIFORM = ACC_BERNOULLI, ACC_UNIFORM
 GAUSSIAN, LAPLACE, CAUCHY, CUSTOM = ACC_GAUSSIAN, ACC_LAPLACE, ACC_CAUCHY, ACC_CUSTOM
 PLAIN, SEALED, REMAINDERS = ACC_CHAIN_PLAIN, ACC_CHAIN_SEALED, ACC_CHAIN_REMAINDERS
 
@@ -189,7 +198,8 @@ cdef class Model:
     """A model, or a family of models where parameters are missing."""
 
     cdef acc_family family
-    cdef acc_table[2] tables
+    cdef acc_table[25] tables  # by precision
+    cdef View frequencies
     cdef double[2] values
     cdef int32_t size
     cdef View rows
@@ -203,11 +213,11 @@ cdef class Model:
         self.missing = ()
 
     def __dealloc__(self):
-        acc_table_free(&self.tables[0])
-        acc_table_free(&self.tables[1])
+        for i in range(25):
+            acc_table_free(&self.tables[i])
 
     def _open(self, int kind, tuple missing, *, int32_t lo=0, int32_t hi=0, double a=0, double b=0, int32_t size=0,
-              rows=None, bint f32=False, bint perfect=False, cdf=None, ppf=None):
+              rows=None, bint f32=False, bint perfect=False, frequencies=None, cdf=None, ppf=None):
         cdef acc_family *f = &self.family
         f.kind, f.min, f.max, f.f32, f.perfect = kind, lo, hi, f32, perfect
         self.values[0], self.values[1], self.size = a, b, size
@@ -216,12 +226,15 @@ cdef class Model:
             self.probabilities = rows
             self.rows = View(rows, 4 if f32 else 8)
             f.rows, f.width = self.rows.data, self.rows.n
+        if frequencies is not None:
+            self.frequencies = View(frequencies, 4)
+            f.sizes, f.width = <const int32_t *>self.frequencies.data, self.frequencies.n
         self.cdf, self.ppf, self.missing = cdf, ppf, missing
         # a model is refused when it is made, not when it is used; but not for a preset that may not be meant
         if not missing and kind != ACC_CUSTOM:
             if kind == ACC_CATEGORICAL:
-                self.table(ACC_DEFAULT, 0)
-            else:
+                self.table(PRECISION[ACC_DEFAULT], 0)
+            elif kind != ACC_FREQUENCIES:
                 self.probe()
 
     cdef int probe(self) except -1:
@@ -232,7 +245,7 @@ cdef class Model:
         f.precision = PRECISION[0]
         cdef int status = acc_family_slots(&f, &symbol, 1, &slot, &place)
         if status != ACC_OK:
-            raise failure(status, 0, None, self, (), 0)
+            raise failure(status, 0, None, self, (), f.precision)
         return 0
 
     cdef Call call(self, int preset, tuple params):
@@ -243,23 +256,23 @@ cdef class Model:
         call.precision, call.min, call.max = PRECISION[preset], self.family.min, self.family.max
         return call
 
-    cdef acc_table *table(self, int preset, size_t n) except? NULL:
+    cdef acc_table *table(self, int precision, size_t n) except? NULL:
         """The table of a concrete model, if it is worth it for n symbols."""
-        cdef acc_table *table = &self.tables[preset]
+        cdef acc_table *table = &self.tables[precision]
         cdef acc_family f = self.family
         cdef acc_table made
         cdef size_t size = 0
         cdef int status
-        f.precision = PRECISION[preset]
+        f.precision = precision
         with cython.critical_section(self):
             if table.cdf is NULL and f.kind != ACC_CUSTOM:
                 status = acc_family_size(&f, &size)
                 if status == ACC_OK:
-                    if f.kind != ACC_CATEGORICAL and size > SMALL_SUPPORT and size // 8 > n:
+                    if f.kind > ACC_FREQUENCIES and size > SMALL_SUPPORT and size // 8 > n:
                         return NULL
                     status = acc_table_make(&made, &f)
                 if status != ACC_OK:
-                    raise failure(status, 0, None, self, (), preset)
+                    raise failure(status, 0, None, self, (), precision)
                 table[0] = made
             return table if table.cdf is not NULL else NULL
 
@@ -301,9 +314,8 @@ cdef class Model:
         return 0
 
 
-cdef object failure(int status, size_t place, symbols, Model model, tuple params, int preset):
-    """The exception of a status."""
-    cdef int bits = PRECISION[preset]
+cdef object failure(int status, size_t place, symbols, Model model, tuple params, int bits):
+    """The exception of a status, with models of so many bits."""
     where = f" at position {place}" if symbols is not None or params else ""
     values = {name: param[place] for name, param in zip(model.missing, params)} if params else {}
     cdef acc_family *f = &model.family
@@ -319,6 +331,8 @@ cdef object failure(int status, size_t place, symbols, Model model, tuple params
         return ParameterError(f"{name} must be positive and finite; it is {values.get(name, f.b[0])}{where}")
     if status == ACC_E_PROBABILITY and f.kind == ACC_BERNOULLI:
         return ParameterError(f"p must be in 0 .. 1; it is {values.get('p', f.a[0])}{where}")
+    if status == ACC_E_SUM and f.kind == ACC_FREQUENCIES:
+        return ParameterError(f"{model!r} does not sum to 2^{bits}, the precision of the coder")
     if status in (ACC_E_PROBABILITY, ACC_E_SUM):
         row = values.get("probabilities", model.probabilities)
         if status == ACC_E_SUM:
@@ -329,7 +343,7 @@ cdef object failure(int status, size_t place, symbols, Model model, tuple params
     if status == ACC_E_COUNT:
         if f.kind == ACC_UNIFORM:
             return ParameterError(f"size must be in 2 .. 2^{bits}; it is {values.get('size', model.size)}{where}")
-        if f.kind == ACC_CATEGORICAL:
+        if f.kind <= ACC_FREQUENCIES:
             width = params[0].shape[1] if params else f.width
             return ParameterError(f"{width} probabilities; a model of {bits} bits has 2 .. 2^{bits} - 2 symbols")
         return ParameterError(f"{f.max - f.min + 1} symbols; a model of {bits} bits has 2 .. 2^{bits}")
@@ -427,19 +441,19 @@ cdef class Coder:
             if not n:
                 return
             if model.family.kind != ACC_CUSTOM and not params:
-                table = model.table(self.preset, n)
+                table = model.table(PRECISION[self.preset], n)
             if table is not NULL:
                 with nogil:
                     place = acc_table_outside(table, s, n)
                 if place < n:
-                    raise failure(ACC_E_SYMBOL, place, symbols, model, (), self.preset)
+                    raise failure(ACC_E_SYMBOL, place, symbols, model, (), PRECISION[self.preset])
                 if self.kind != ACC_ENCODER and table.divide is NULL and n >= table.n // 4:
                     model.complete(table, False)
                 if self.kind == ACC_ENCODER or table.divide is not NULL:
                     with nogil:
                         status = ops.encode_table(&self.coder, table, s, n, &place)
                     if status != ACC_OK:
-                        raise failure(status, place, symbols, model, (), self.preset)
+                        raise failure(status, place, symbols, model, (), PRECISION[self.preset])
                     return
             slots = <acc_slot *>malloc(n * sizeof(acc_slot))
             if slots is NULL:
@@ -460,7 +474,7 @@ cdef class Coder:
                 with nogil:
                     status = ops.encode_slots(&self.coder, slots, n, &place)
             if status != ACC_OK:
-                raise failure(status, place, symbols, model, params, self.preset)
+                raise failure(status, place, symbols, model, params, PRECISION[self.preset])
         finally:
             free(slots)
             free(f.scratch)
@@ -504,7 +518,7 @@ cdef class Coder:
                     raise call.error
             else:
                 if not params:
-                    table = model.table(self.preset, n)
+                    table = model.table(PRECISION[self.preset], n)
                 if table is not NULL and (table.first is not NULL or n >= MANY_SYMBOLS):
                     model.complete(table, True)
                     with nogil:
@@ -521,7 +535,7 @@ cdef class Coder:
                     with nogil:
                         status = ops.decode_each(&self.coder, acc_find_in_family, &f, s, n, &place)
             if status != ACC_OK:
-                raise failure(status, place, symbols, model, params, self.preset)
+                raise failure(status, place, symbols, model, params, PRECISION[self.preset])
         finally:
             free(f.scratch)
             leave(&self.busy)
@@ -583,3 +597,116 @@ cdef class Coder:
 
     def _exhausted(self):
         return acc_decoder_exhausted(&self.coder, self.preset)
+
+
+cdef class Lanes:
+    """Stacks that share their words."""
+
+    cdef acc_lanes lanes
+    cdef char busy
+    cdef readonly int precision
+
+    def __cinit__(self, *args, **kwargs):
+        memset(&self.lanes, 0, sizeof(acc_lanes))
+
+    def __dealloc__(self):
+        free(self.lanes.words.data)
+        free(self.lanes.heads)
+
+    cdef int enter(self) except -1:
+        if enter(&self.busy):
+            raise ParameterError("the coder is in use by another thread")
+        return 0
+
+    def _open(self, int preset, int precision, heads, words):
+        """Heads in the type of the preset's states, and words, both of which are copied; once."""
+        cdef View view = View(heads, 2 * WORD_SIZE[preset])
+        cdef View more = View(words, WORD_SIZE[preset])
+        if self.lanes.heads is not NULL or not view.n:
+            raise ParameterError("a coder is opened once, with a lane at least")
+        self.lanes.heads = malloc(view.n * 2 * WORD_SIZE[preset])
+        if self.lanes.heads is NULL:
+            raise MemoryError
+        memcpy(self.lanes.heads, view.data, view.n * 2 * WORD_SIZE[preset])
+        if acc_words_set(&self.lanes.words, more.data, more.n, WORD_SIZE[preset]) != ACC_OK:
+            raise MemoryError
+        self.lanes.n, self.lanes.preset, self.precision = view.n, preset, precision
+
+    def _push(self, symbols, Model model):
+        cdef View view = View(symbols, 4)
+        cdef const int32_t *s = <const int32_t *>view.data
+        cdef acc_table *table = NULL
+        cdef size_t place = 0
+        cdef int status
+        self.enter()
+        try:
+            if view.n != self.lanes.n:
+                raise ParameterError(f"{view.n} symbols for {self.lanes.n} lanes")
+            table = self.table(model)
+            with nogil:
+                place = acc_table_outside(table, s, view.n)
+            if place < view.n:
+                raise failure(ACC_E_SYMBOL, place, symbols, model, (), self.precision)
+            model.complete(table, False)
+            with nogil:
+                status = acc_lanes_push(&self.lanes, table, s)
+            if status != ACC_OK:
+                raise failure(status, 0, symbols, model, (), self.precision)
+        finally:
+            leave(&self.busy)
+
+    def _pop(self, Model model):
+        symbols = numpy.empty(self.lanes.n, numpy.int32)
+        cdef View view = View(symbols, 4, True)
+        cdef acc_table *table = NULL
+        cdef size_t place = 0
+        cdef int status
+        self.enter()
+        try:
+            table = self.table(model)
+            model.complete(table, True)
+            with nogil:
+                status = acc_lanes_pop(&self.lanes, table, <int32_t *>view.data, &place)
+            if status == ACC_E_END:
+                raise DecodeError(f"no words are left for lane {place}")
+        finally:
+            leave(&self.busy)
+        return symbols
+
+    cdef acc_table *table(self, Model model) except NULL:
+        # of a large support, and for few lanes, too
+        cdef acc_table *table = model.table(self.precision, <size_t>-1) if not model.missing else NULL
+        if table is NULL:
+            raise ParameterError(f"lanes need a model with all of its parameters, and not of functions; got {model!r}")
+        return table
+
+    def _heads(self):
+        """A copy of the heads."""
+        cdef size_t size = 2 * WORD_SIZE[self.lanes.preset]
+        cdef View view
+        self.enter()
+        try:
+            array = numpy.empty(self.lanes.n, numpy.uint32 if size == 4 else numpy.uint64)
+            view = View(array, size, True)
+            memcpy(view.data, self.lanes.heads, self.lanes.n * size)
+        finally:
+            leave(&self.busy)
+        return array
+
+    def _words(self):
+        """A copy of the words that lanes share."""
+        cdef size_t size = WORD_SIZE[self.lanes.preset]
+        cdef View view
+        self.enter()
+        try:
+            array = numpy.empty(self.lanes.words.len, WORDS[self.lanes.preset])
+            view = View(array, size, True)
+            if view.n:
+                memcpy(view.data, self.lanes.words.data, view.n * size)
+        finally:
+            leave(&self.busy)
+        return array
+
+    def _count(self):
+        """Number of words without heads."""
+        return self.lanes.words.len

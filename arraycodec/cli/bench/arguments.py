@@ -17,7 +17,7 @@ Measure size, speed and exact violations of the error bound on your arrays, besi
 whichever peers are installed (pip install "arraycodec[bench]" brings them).  Without FILE and
 --corpus it measures arrays that it makes itself.  All on one CPU; every codec in a process of its
 own, all of them in turns; the exit code is 1 if this package's bound is broken anywhere, or if it
-fails under --torture."""
+fails under --torture, --coders or --literature."""
 
 EPILOG = f"""\
 examples:
@@ -34,6 +34,8 @@ examples:
                                                        size against speed, over levels
   arraycodec bench --no-codecs --hosts                 only Zarr and HDF5, end to end
   arraycodec bench --no-codecs --torture               only adversarial arrays and damaged chunks
+  arraycodec bench --no-codecs --coders                only the entropy coders of arraycodec.coders
+  arraycodec bench --no-codecs --literature            only published systems, as they were and as they are here
 
 tolerance listings of a corpus: tolerances.json, tolerances.csv or manifest.json in DIR, or --listing.
   JSON: {{"a.npy": 1e-3, "sub/b.npy": ["2**-17", 1e-3], "c.npy": {{"tolerances": [0.1], "kind": "field"}}}}
@@ -198,6 +200,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     more.add_argument(
         "--mutations", type=count, default=300, metavar="N", help="damages of each codec's chunk (default 300)"
     )
+    more.add_argument(
+        "--coders", action="store_true", help="arraycodec.coders beside constriction, whose words must be the same"
+    )
+    more.add_argument(
+        "--symbols", type=_number(16), default=1 << 18, metavar="N", help="of the cases of --coders (default 262144)"
+    )
+    more.add_argument(
+        "--literature", action="store_true",
+        help="published systems, as they were and as this package has them (a minute, 800 MB of memory)",
+    )  # fmt: skip
 
     output = parser.add_argument_group("output")
     output.add_argument(
@@ -226,7 +238,8 @@ def run(args: argparse.Namespace, argv: Sequence[str], console: Any) -> bool:
             stream=args.stream, threads=tuple(args.threads or (1,)), isas=tuple(args.isa), levels=tuple(args.level),
             peers=peers, codecs=not args.no_codecs, stages=args.stages, hosts=args.hosts,
             host_size=args.host_size << 20, store_dir=args.store_dir, memory=args.memory, csv=args.csv, plot=args.plot,
-            torture=args.torture, mutations=args.mutations,
+            torture=args.torture, mutations=args.mutations, coders=args.coders, symbols=args.symbols,
+            literature=args.literature,
             command=tuple(argv), parts=tuple(part for parts in args.range for part in parts), listed=args.listed,
             kinds=tuple(kind for kinds in args.kind for kind in kinds), sizes_only=args.sizes_only,
             own=not args.peers_only, peers_from=args.peers_from, predictors=tuple(args.predictor),

@@ -8,7 +8,8 @@ from pathlib import Path
 from .. import stages
 from ..console import Console
 from ..model import CommandError
-from . import comparison, corpus, csvfile, hosts, peaks, plot, tables, torture, torturetables
+from ..zarrstore import require_zarr
+from . import coding, comparison, corpus, csvfile, hosts, literature, peaks, plot, tables, torture, torturetables
 from .corpus import Item
 from .machine import describe, installed
 from .measure import CACHE, STREAM, Contenders, Row, measure
@@ -44,6 +45,9 @@ class Options:
     memory: bool = False
     torture: bool = False
     mutations: int = 300
+    coders: bool = False
+    symbols: int = 1 << 18
+    literature: bool = False
     csv: Path | None = None
     plot: Path | None = None
     command: tuple[str, ...] = ()
@@ -60,7 +64,7 @@ def bench(options: Options, console: Console) -> bool:
     """Measure, print tables, write CSV and plot; True if our bound held everywhere.
 
     Files beside ``--csv OUT.csv`` hold the other tables: ``OUT-stages.csv``, ``OUT-hosts.csv``,
-    ``OUT-memory.csv``, ``OUT-torture.csv`` and ``OUT-mutations.csv``.
+    ``OUT-memory.csv``, ``OUT-torture.csv``, ``OUT-mutations.csv``, ``OUT-coders.csv`` and ``OUT-literature.csv``.
     """
     _check(options)
     if options.memory:
@@ -102,6 +106,10 @@ def bench(options: Options, console: Console) -> bool:
         _memory(options, header, console)
     if options.torture:
         held = _torture(options, header, console) and held
+    if options.coders:
+        held = _coders(options, header, console) and held
+    if options.literature:
+        held = _literature(options, header, console) and held
     return held
 
 
@@ -130,6 +138,8 @@ def _check(options: Options) -> None:
         raise CommandError(f"--store-dir {options.store_dir}: no such folder")
     if options.hosts:
         hosts.require_hosts()
+    if options.literature:
+        require_zarr()
 
 
 def _items(options: Options, skipped: list[str]) -> list[Item]:
@@ -281,6 +291,30 @@ def _torture(options: Options, header: dict[str, str], console: Console) -> bool
     console.say(f"\n{torturetables.ARRAYS_LEGEND}\n{torturetables.array_table(arrays)}")
     console.say(f"\n{torturetables.MUTATIONS_LEGEND}\n{torturetables.mutation_table(mutations)}")
     return held
+
+
+def _coders(options: Options, header: dict[str, str], console: Console) -> bool:
+    versions = installed(coding.PEER)
+    console.say(f"\n{coding.LEGEND}" + ("" if versions else f"\nnot installed: {coding.PEER}"))
+    rows = list(coding.measure_coders(options.symbols, options.repeat, options.budget))
+    console.say(coding.coder_table(rows))
+    if options.csv is not None:
+        header = header | {f"version of {name}": version for name, version in versions.items()}
+        csvfile.write(_beside(options.csv, "coders"), header, rows)
+    return not any(row.different for row in rows)
+
+
+def _literature(options: Options, header: dict[str, str], console: Console) -> bool:
+    console.say("\nFrom the literature (docs/literature.md)")
+    rows = []
+    for row in literature.literature_rows(options.repeat):
+        rows.append(row)
+        if options.csv is not None:
+            names = (coding.PEER, "zarr")
+            versions = {f"version of {name}": version for name, version in installed(*names).items()}
+            csvfile.write(_beside(options.csv, "literature"), header | versions, rows)
+    console.say(literature.literature_table(rows))
+    return not any(row.wrong for row in rows)
 
 
 def _beside(path: Path, what: str) -> Path:
