@@ -138,8 +138,9 @@ INLINE int chain_decode_table(acc_coder *c, const acc_table *t, int32_t *symbols
         *bad = i;
         break;
       }
-      const uint32_t s = place_of(t, quantile), left = t->cdf[s];
-      put_remainder(&h, t->cdf[s + 1] - left, quantile - left, preset);
+      uint32_t left, size;
+      const uint32_t s = slot_of(t, quantile, &left, &size);
+      put_remainder(&h, size, quantile - left, preset);
       symbols[i] = (int32_t)((uint32_t)t->min + s);
     }
   }

@@ -108,6 +108,7 @@ typedef struct {
   size_t n;
   uint32_t *cdf;       /* n + 1 */
   uint32_t *first;     /* for each leading bits of a quantile the first symbol that may have it; or NULL */
+  uint64_t *direct;    /* and the slot of that symbol: size << 40 | left << 16 | symbol; NULL if some do not fit */
   unsigned shift;      /* how many bits do not lead */
   acc_divisor *divide; /* n; or NULL */
 } acc_table;

@@ -151,6 +151,15 @@ static inline void slot_in_uniform(const acc_family *f, uint32_t s, uint32_t siz
   slot->size = s + 1 < size ? each : (1u << f->precision) - slot->left; /* the last takes what division leaves */
 }
 
+static inline int slot_of_uniform(const acc_family *f, size_t i, int32_t s, acc_slot *slot) {
+  uint32_t size, each;
+  const int status = open_uniform(f, i, &size, &each);
+  if (status != ACC_OK) return status;
+  if (s < 0 || (uint32_t)s >= size) return ACC_E_SYMBOL;
+  slot_in_uniform(f, (uint32_t)s, size, each, slot);
+  return ACC_OK;
+}
+
 /* --- Bernoulli --- */
 
 static int open_bernoulli(const acc_family *f, size_t i, uint32_t *middle) {
@@ -265,7 +274,7 @@ static int find_in_row(const row_model *m, uint32_t quantile, int32_t *symbol, a
 /* --- All of them --- */
 
 int acc_family_slot(const acc_family *f, size_t i, int32_t symbol, acc_slot *slot) {
-  uint32_t size, each;
+  uint32_t size;
   row_model m;
   int status;
   switch (f->kind) {
@@ -279,11 +288,7 @@ int acc_family_slot(const acc_family *f, size_t i, int32_t symbol, acc_slot *slo
       return symbol ? slot_between(size, 1u << f->precision, 1u << f->precision, slot)
                     : slot_between(0, size, 1u << f->precision, slot);
     case ACC_UNIFORM:
-      status = open_uniform(f, i, &size, &each);
-      if (status != ACC_OK) return status;
-      if (symbol < 0 || (uint32_t)symbol >= size) return ACC_E_SYMBOL;
-      slot_in_uniform(f, (uint32_t)symbol, size, each, slot);
-      return ACC_OK;
+      return slot_of_uniform(f, i, symbol, slot);
     default:
       return slot_of_real(f, i, symbol, slot);
   }
@@ -302,7 +307,8 @@ int acc_family_find(acc_family *f, size_t i, uint32_t quantile, int32_t *symbol,
       status = open_bernoulli(f, i, &size);
       if (status != ACC_OK) return status;
       *symbol = quantile >= size;
-      return acc_family_slot(f, i, *symbol, slot);
+      return *symbol ? slot_between(size, 1u << f->precision, 1u << f->precision, slot)
+                     : slot_between(0, size, 1u << f->precision, slot);
     case ACC_UNIFORM:
       status = open_uniform(f, i, &size, &each);
       if (status != ACC_OK) return status;
@@ -332,10 +338,11 @@ static inline int slot_in_fast(acc_family *f, size_t i, int32_t s, acc_slot *slo
 }
 
 int acc_family_slots(acc_family *f, const int32_t *symbols, size_t n, acc_slot *slots, size_t *bad) {
-  const int fast = f->kind == ACC_CATEGORICAL && !f->perfect;
+  const int fast = f->kind == ACC_CATEGORICAL && !f->perfect, uniform = f->kind == ACC_UNIFORM;
   for (size_t i = 0; i < n; i++) {
-    const int status =
-        fast ? slot_in_fast(f, i, symbols[i], &slots[i]) : acc_family_slot(f, i, symbols[i], &slots[i]);
+    const int status = uniform ? slot_of_uniform(f, i, symbols[i], &slots[i])
+                       : fast  ? slot_in_fast(f, i, symbols[i], &slots[i])
+                               : acc_family_slot(f, i, symbols[i], &slots[i]);
     if (status != ACC_OK) {
       *bad = i;
       return status;

@@ -50,12 +50,13 @@ INLINE int lanes_pop(acc_lanes *l, const acc_table *t, int32_t *symbols, size_t 
   uint64_t *heads64 = l->heads;
   const void *words = l->words.data;
   size_t len = l->words.len;
+  uint32_t left, size;
   for (size_t j = 0; j < l->n;) {
     /* as many as cannot run out of words, without a branch that could not be foreseen */
     for (size_t safe = l->n - j < len ? l->n - j : len; safe; safe--, j++) {
       uint64_t head = preset == ACC_SMALL ? heads32[j] : heads64[j];
-      const uint32_t quantile = (uint32_t)head & mask, s = place_of(t, quantile), left = cdf[s];
-      head = (head >> P) * (cdf[s + 1] - left) + (quantile - left);
+      const uint32_t quantile = (uint32_t)head & mask, s = slot_of(t, quantile, &left, &size);
+      head = (head >> P) * size + (quantile - left);
       const uint64_t refilled = head << W | load_word(words, len - 1, preset);
       const int low = head >> W == 0;
       head = low ? refilled : head;
@@ -69,14 +70,14 @@ INLINE int lanes_pop(acc_lanes *l, const acc_table *t, int32_t *symbols, size_t 
     if (len) continue;
     for (; j < l->n; j++) {
       const uint64_t head = preset == ACC_SMALL ? heads32[j] : heads64[j];
-      const uint32_t quantile = (uint32_t)head & mask, s = place_of(t, quantile), left = cdf[s];
-      const uint64_t next = (head >> P) * (cdf[s + 1] - left) + (quantile - left);
+      const uint32_t quantile = (uint32_t)head & mask, s = slot_of(t, quantile, &left, &size);
+      const uint64_t next = (head >> P) * size + (quantile - left);
       if (next >> W == 0) { /* undo what was done */
         *bad = j;
         size_t used = 0;
         for (size_t k = j; k-- > 0;) {
           const uint32_t place = (uint32_t)symbols[k] - (uint32_t)t->min;
-          const uint32_t size = cdf[place + 1] - cdf[place];
+          size = cdf[place + 1] - cdf[place];
           uint64_t h = preset == ACC_SMALL ? heads32[k] : heads64[k];
           if (h >> (2 * W - P) >= size) {
             store_word(l->words.data, used++, h, preset);

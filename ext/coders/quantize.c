@@ -110,16 +110,26 @@ typedef struct {
   uint32_t weight, index;
 } share;
 
-size_t acc_perfect_scratch(size_t n) { return 2 * n * sizeof(share); }
+size_t acc_perfect_scratch(size_t n) { return 2 * n * sizeof(share); } /* of the spare half, the trees take a half */
 
 static double win_of(const share *s) { return s->p * acc_log1p(1. / s->weight); }
 
 static double loss_of(const share *s) { return s->weight == 1 ? HUGE_VAL : -s->p * acc_log1p(-1. / s->weight); }
 
-/* Largest win first, others as they are; merges runs from one array to the other and back. */
+/* Largest win first, others as they are: runs by insertion, then merged from one array to the other and back. */
 static void sort_by_win(share *s, share *spare, size_t n) {
+  enum { RUN = 8 };
   share *from = s, *to = spare;
-  for (size_t run = 1; run < n; run *= 2) {
+  for (size_t start = 0; start < n; start += RUN) {
+    const size_t end = n - start < RUN ? n : start + RUN;
+    for (size_t i = start + 1; i < end; i++) {
+      const share one = s[i];
+      size_t j = i;
+      for (; j > start && one.win > s[j - 1].win; j--) s[j] = s[j - 1];
+      s[j] = one;
+    }
+  }
+  for (size_t run = RUN; run < n; run *= 2) {
     for (size_t start = 0; start < n; start += 2 * run) {
       const size_t middle = start + run < n ? start + run : n, end = start + 2 * run < n ? start + 2 * run : n;
       size_t i = start, j = middle;
@@ -131,6 +141,30 @@ static void sort_by_win(share *s, share *spare, size_t n) {
     to = swap;
   }
   if (from != s) memcpy(s, from, n * sizeof *s);
+}
+
+/* Who trades first: tournaments, in which a change is played again along one branch.  tree[1] is the winner, the leaves
+ * are tree[n + i] = i. */
+typedef struct {
+  const share *s;
+  uint32_t *tree, n;
+  int sells;
+} tournament;
+
+/* Buyers: the last of the best wins.  Sellers: the first of the least losses. */
+static inline uint32_t better(const tournament *t, uint32_t a, uint32_t b) {
+  const share *x = &t->s[a], *y = &t->s[b];
+  if (t->sells) return x->loss < y->loss || (x->loss == y->loss && a < b) ? a : b;
+  return x->win > y->win || (x->win == y->win && a > b) ? a : b;
+}
+
+static inline void play(tournament *t, uint32_t i) {
+  for (i = (t->n + i) / 2; i; i /= 2) t->tree[i] = better(t, t->tree[2 * i], t->tree[2 * i + 1]);
+}
+
+static void play_all(tournament *t) {
+  for (uint32_t i = 0; i < t->n; i++) t->tree[t->n + i] = i;
+  for (uint32_t i = t->n; --i;) t->tree[i] = better(t, t->tree[2 * i], t->tree[2 * i + 1]);
 }
 
 int acc_perfect(const void *row, size_t n, int f32, int precision, uint32_t *cdf, void *scratch) {
@@ -165,12 +199,11 @@ int acc_perfect(const void *row, size_t n, int f32, int precision, uint32_t *cdf
     }
     left -= (uint32_t)batch;
   }
+  tournament buyers = {s, (uint32_t *)(s + n), (uint32_t)n, 0}, sellers = {s, buyers.tree + 2 * n, (uint32_t)n, 1};
+  play_all(&buyers); /* where the sort had its second array */
+  play_all(&sellers);
   for (;;) {
-    size_t buyer = 0, seller = 0; /* the last of the best wins, the first of the least losses */
-    for (size_t i = 1; i < n; i++) {
-      if (s[i].win >= s[buyer].win) buyer = i;
-      if (s[i].loss < s[seller].loss) seller = i;
-    }
+    const uint32_t buyer = buyers.tree[1], seller = sellers.tree[1];
     if (buyer == seller || s[buyer].win <= s[seller].loss) break;
     s[seller].weight--;
     s[seller].win = -HUGE_VAL; /* who sold does not buy again, nor the other way round: this ends */
@@ -178,6 +211,10 @@ int acc_perfect(const void *row, size_t n, int f32, int precision, uint32_t *cdf
     s[buyer].weight++;
     s[buyer].loss = HUGE_VAL;
     s[buyer].win = win_of(&s[buyer]);
+    play(&buyers, buyer);
+    play(&buyers, seller);
+    play(&sellers, buyer);
+    play(&sellers, seller);
   }
   for (size_t i = 0; i < n; i++) cdf[s[i].index + 1] = s[i].weight;
   cdf[0] = 0;

@@ -141,8 +141,9 @@ INLINE int queue_decode_table(acc_coder *c, const acc_table *t, int32_t *symbols
       *bad = i;
       return ACC_E_DATA;
     }
-    const uint32_t s = place_of(t, quantile), left = t->cdf[s];
-    follow(&d, scale, left, t->cdf[s + 1] - left, preset);
+    uint32_t left, size;
+    const uint32_t s = slot_of(t, quantile, &left, &size);
+    follow(&d, scale, left, size, preset);
     symbols[i] = (int32_t)((uint32_t)t->min + s);
   }
   close_decoder(c, &d);

@@ -33,15 +33,16 @@ INLINE int stack_encode_table(acc_coder *c, const acc_table *t, const int32_t *s
     }
     for (; n > end; n--) {
       const acc_divisor d = t->divide[(uint32_t)symbols[n - 1] - (uint32_t)t->min];
-      /* as push, without a branch that could not be foreseen */
+      /* as push, but both ways it may go at once: a branch could not be foreseen, and a choice comes last */
       const uint64_t most = ((uint64_t)d.size << (2 * word_bits(preset) - precision_of(preset))) - 1;
+      const uint64_t more = ((uint64_t)1 << precision_of(preset)) - d.size, y = x >> word_bits(preset);
       const int full = x > most;
       store_word(w.data, w.len, x, preset);
       w.len += (size_t)full;
-      x = full ? x >> word_bits(preset) : x;
-      const uint64_t q = divide(x, &d);
       /* q 2^P + left + (x - q size) */
-      x += q * (((uint64_t)1 << precision_of(preset)) - d.size) + left_of(&d);
+      const uint64_t high = y + left_of(&d) + divide(y, &d) * more;
+      const uint64_t whole = x + left_of(&d) + divide(x, &d) * more;
+      x = full ? high : whole;
     }
   }
   c->words = w;
@@ -74,16 +75,17 @@ INLINE int stack_encode_slots(acc_coder *c, const acc_slot *slots, size_t n, siz
 
 INLINE int stack_decode_table(acc_coder *c, const acc_table *t, int32_t *symbols, size_t n, size_t *bad, int preset) {
   const unsigned P = precision_of(preset), W = word_bits(preset);
-  const uint32_t mask = (1u << P) - 1, *cdf = t->cdf;
+  const uint32_t mask = (1u << P) - 1;
   const void *data = c->words.data;
+  uint32_t left, size;
   size_t len = c->words.len;
   uint64_t x = c->state;
   (void)bad;
   for (size_t i = 0; i < n;) {
     /* as many as cannot run out of words */
     for (size_t safe = n - i < len ? n - i : len; safe; safe--, i++) {
-      const uint32_t quantile = (uint32_t)x & mask, s = place_of(t, quantile), left = cdf[s];
-      x = (x >> P) * (cdf[s + 1] - left) + (quantile - left);
+      const uint32_t quantile = (uint32_t)x & mask, s = slot_of(t, quantile, &left, &size);
+      x = (x >> P) * size + (quantile - left);
       /* without a branch, as it could not be foreseen */
       const uint64_t refilled = x << W | load_word(data, len - 1, preset);
       const int low = x < (uint64_t)1 << W;
@@ -93,8 +95,8 @@ INLINE int stack_decode_table(acc_coder *c, const acc_table *t, int32_t *symbols
     }
     if (len) continue;
     for (; i < n; i++) {
-      const uint32_t quantile = (uint32_t)x & mask, s = place_of(t, quantile), left = cdf[s];
-      x = (x >> P) * (cdf[s + 1] - left) + (quantile - left);
+      const uint32_t quantile = (uint32_t)x & mask, s = slot_of(t, quantile, &left, &size);
+      x = (x >> P) * size + (quantile - left);
       symbols[i] = (int32_t)((uint32_t)t->min + s);
     }
   }

@@ -70,6 +70,20 @@ INLINE uint32_t place_of(const acc_table *t, uint32_t quantile) {
   return s;
 }
 
+/* The symbol of a quantile, counted from that of the table's first, and its slot. */
+INLINE uint32_t slot_of(const acc_table *t, uint32_t quantile, uint32_t *left, uint32_t *size) {
+  if (t->direct) {
+    const uint64_t entry = t->direct[quantile >> t->shift];
+    *left = (uint32_t)(entry >> 16) & 0xffffff;
+    *size = (uint32_t)(entry >> 40);
+    if (__builtin_expect(quantile - *left < *size, 1)) return entry & 0xffff;
+  }
+  const uint32_t s = place_of(t, quantile);
+  *left = t->cdf[s];
+  *size = t->cdf[s + 1] - *left;
+  return s;
+}
+
 /* The four functions of a coder, for each preset. */
 #define TWO_PRESETS(encode_table, encode_slots, decode_table, decode_each, name)                                       \
   static int encode_table##_0(acc_coder *c, const acc_table *t, const int32_t *s, size_t n, size_t *bad) {             \

@@ -57,6 +57,7 @@ cdef extern from "coders/coders.h" nogil:
         size_t n
         uint32_t *cdf
         uint32_t *first
+        uint64_t *direct
         acc_divisor *divide
     ctypedef struct acc_words:
         void *data
