@@ -41,6 +41,10 @@ def test_benchmark_tables_are_those_of_their_csv(tables):
         is_listing = file.name in (*tables.LISTINGS, "levels.csv")
         if is_listing or file.stem.endswith(("-hosts", "-stages", "-memory")):
             continue
+        if file.stem.endswith(("-coders", "-literature")):
+            rows = tables.read(file.name, tables.KINDS[file.stem.rpartition("-")[2]])
+            assert rows and not any(getattr(row, "different", 0) or getattr(row, "wrong", 0) for row in rows)
+            continue
         if file.stem.endswith(("-torture", "-mutations")):
             ours = [r for r in tables.read(file.name, tables.KINDS[file.stem.rpartition("-")[2]]) if r.is_ours]
             assert ours and all(row.held for row in ours)
@@ -80,11 +84,17 @@ def test_every_kind_of_benchmark_table(tables, tmp_path, monkeypatch):
     tables.csvfile.write(tmp_path / "m-torture.csv", {"machine": "two"}, [array])
     damage = tables.MutationRow("SZ3", "bounded", "bits", mutations=5, clean=4, crashes=1, exceptions="KeyError 4")
     tables.csvfile.write(tmp_path / "m-mutations.csv", {}, [damage])
+    coder = tables.coding.CoderRow("AnsCoder", "Uniform", "one", 100, 2.0, 4.0, 3.0, 10.0)
+    alone = tables.coding.CoderRow("ChainCoder", "Uniform", "one", 100, 2.0, 4.0)
+    tables.csvfile.write(tmp_path / "m-coders.csv", {"machine": "three"}, [coder, alone])
+    published = tables.published.LiteratureRow("a system", "original", 9, 5.25, 1.5, 0.25)
+    tables.csvfile.write(tmp_path / "m-literature.csv", {}, [published])
     markers = ("origin m.csv", "arrays m.csv", "sizes m.csv", "curve m.csv", "summary m.csv stream",
                "fields s.csv", "fields s.csv weights SZ3", "fields s.csv integers", "means s.csv", "firsts s.csv",
                "firsts s.csv arraycodec", "versus m.csv other a",
                "hosts m-hosts.csv", "stages m-stages.csv",
-               "origin m-torture.csv", "torture m-torture.csv", "mutations m-mutations.csv")  # fmt: skip
+               "origin m-torture.csv", "torture m-torture.csv", "mutations m-mutations.csv",
+               "origin m-coders.csv", "coders m-coders.csv", "literature m-literature.csv")  # fmt: skip
     text = "".join(f"{tables.BEGIN}{marker} -->\nold\n{tables.END}\n" for marker in markers)
     new = tables.render(text)
     assert "old" not in new and tables.render(new) == new
@@ -95,7 +105,9 @@ def test_every_kind_of_benchmark_table(tables, tmp_path, monkeypatch):
         "| some weights | 1e-3 | third | crashed (signal 11) |", "| other | 5.00 | 50.0 | 9.50 | 1.00 |",
         "| some weights | 1e-3 | **6.40** | 2000 / 4000 | 6.40 |", "| zarr2 | memory | none | 1 | 1.00 | 9.00 | 7.00 |",
         "| encode.rans | 0.50 |", "| SZ3 | 3 | 0 | 2 (70) | 0 | 0 | 0 | 0 |  |",
-        "| SZ3 | 5 | 4 | 0 | 0 | 1 | 0 | 0 | KeyError 4 |", "- machine: two",
+        "| SZ3 | 5 | 4 | 0 | 0 | 1 | 0 | 0 | KeyError 4 |", "- machine: two", "- machine: three",
+        "| AnsCoder | Uniform | one | 100 | 2 | 4 | 3 | 10 | 1.5 | 2.5 |",
+        "| ChainCoder | Uniform | one | 100 | 2 | 4 |  |", "| a system | original | 9 | 5.2500 | 1.5 | 0.25 | 0 |",
         "| array | tol | arraycodec | arraycodec level 9 | best SZ3 | SPERR |",
         "| some weights | 1e-2 of the range | 6.400 | 4.800 | 4.000 (x, 2-D, filled) | 3.200* |",
         "| some weights | 1e-2 of the range | 6.400 | 4.800 | 5.600 |",
@@ -132,6 +144,19 @@ def test_usage_python(tmp_path, monkeypatch):
         if "xarray" in block and not (find_spec("xarray") and find_spec("h5netcdf")):
             continue
         exec(compile(block, "usage.md", "exec"), {})
+
+
+@pytest.mark.parametrize("page", ["bits-back.md", "literature.md"])
+def test_pages_print_what_stands_below_their_code(page, capsys):
+    """Each Python block, one after the other, and the text block behind it."""
+    blocks = re.findall(r"```python\n(.*?)```\n(?:```text\n(.*?)```)?", (ROOT / "docs" / page).read_text(), re.S)
+    assert len(blocks) >= 2
+    scope = {}
+    for code, text in blocks:
+        if "import zarr" in code:
+            pytest.importorskip("zarr", minversion="3")
+        exec(compile(code, page, "exec"), scope)
+        assert capsys.readouterr().out == text
 
 
 def test_readme_shell(tmp_path, monkeypatch):

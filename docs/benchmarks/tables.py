@@ -1,4 +1,4 @@
-"""Write the tables of docs/benchmarks.md and README.md from the measurements beside this file.
+"""Write the tables of docs/benchmarks.md, docs/literature.md and README.md from the measurements beside this file.
 
     python docs/benchmarks/tables.py            # rewrite what differs
     python docs/benchmarks/tables.py --check    # exit code 1 if anything differs
@@ -15,7 +15,8 @@ from csv import DictReader
 from pathlib import Path
 
 from arraycodec._core import DEFAULT_LEVEL
-from arraycodec.cli.bench import csvfile
+from arraycodec.cli.bench import coding, csvfile
+from arraycodec.cli.bench import literature as published
 from arraycodec.cli.bench.comparison import BEST_SZ3, cells, groups
 from arraycodec.cli.bench.hosts import HostRow
 from arraycodec.cli.bench.measure import CACHE, SIZES, STREAM, Row
@@ -26,11 +27,18 @@ from arraycodec.cli.bench.torturetables import MUTATIONS_HEAD, array_lines, muta
 from arraycodec.cli.stages import StageRow
 
 HERE = Path(__file__).parent
-DOCUMENTS = (HERE.parent / "benchmarks.md", HERE.parents[1] / "README.md")
+DOCUMENTS = (HERE.parent / "benchmarks.md", HERE.parent / "literature.md", HERE.parents[1] / "README.md")
 #: Of arrays, with their titles.
 LISTINGS = ("arrays.csv", "weights.csv", "corpus.csv")
 #: What a row is, by the end of the file's name.
-KINDS = {"hosts": HostRow, "stages": StageRow, "torture": TortureRow, "mutations": MutationRow}
+KINDS = {
+    "hosts": HostRow,
+    "stages": StageRow,
+    "torture": TortureRow,
+    "mutations": MutationRow,
+    "coders": coding.CoderRow,
+    "literature": published.LiteratureRow,
+}
 BEGIN, END = "<!-- table: ", "<!-- end -->"
 
 
@@ -272,7 +280,21 @@ def mutations(file):
     return markdown(MUTATIONS_HEAD, [[line.codec, *line.cells] for line in mutation_lines(read(file, MutationRow))])
 
 
-TABLES = (origin, arrays, sizes, fields, means, firsts, curve, summary, versus, hosts, stages, torture, mutations)
+def coders(file):
+    """Entropy coders beside constriction, a coder and model a line."""
+    return markdown(coding.HEAD, [coding.cells(row) for row in read(file, coding.CoderRow)])
+
+
+def literature(file):
+    """Published systems, a variant a line."""
+    rows = read(file, published.LiteratureRow)
+    return markdown(["system", *published.HEAD], [[row.system, *published.cells(row)] for row in rows])
+
+
+TABLES = (
+    *(origin, arrays, sizes, fields, means, firsts, curve, summary, versus),
+    *(hosts, stages, torture, mutations, coders, literature),
+)
 
 
 def render(text):
