@@ -481,8 +481,7 @@ def test_clear_of_a_range_encoder():
 
 
 def snapshot(coder):
-    state = coder._state()
-    return state, coder._words(False).tolist(), coder._words(True).tolist()
+    return coder._state(), *(words.tolist() for words in coder._words())
 
 
 def all_coders():
@@ -596,6 +595,19 @@ def test_what_runs_out_changes_nothing():
         lambda: QuantizedGaussian(0.5, 3),
         lambda: QuantizedGaussian(0, 3, 0, 0),
         lambda: QuantizedGaussian(0, 3, NAN, 1),
+        lambda: QuantizedGaussian(0, 3, mean=NAN),
+        lambda: QuantizedGaussian(0, 3, std=-1),
+        lambda: QuantizedCauchy(0, 3, scale=float("inf")),
+        lambda: QuantizedGaussian(0, 3, 10**400, 1),
+        lambda: Bernoulli(10**400),
+        lambda: ScipyModel(3, 0, 5),
+        lambda: RangeDecoder(u32([1])).seek(0, 5),
+        lambda: RangeDecoder(u32([1])).seek(0, (1, 2, 3)),
+        lambda: Categorical(np.full(4, 1e-33, np.float32), perfect=False),
+        lambda: Categorical(np.full(4, 1e-305), perfect=False),
+        lambda: Categorical(np.full(4, 1e-305)),
+        lambda: AnsCoder().decode(Categorical(perfect=False), np.full((5, 3), 1e-33, np.float32)),
+        lambda: Uniform(10).__init__(3),
         lambda: QuantizedLaplace(0, 3, 0, -1),
         lambda: QuantizedCauchy(0, 3, 0, NAN),
         lambda: QuantizedCauchy(0, 3, "x", 1),
@@ -628,6 +640,120 @@ def test_bad_arguments(make):
         make()
 
 
+def test_limits_are_those_of_the_kind():
+    small = AnsCoder(preset="small")
+    small.encode_reverse([4095], Categorical(np.ones(4096)))
+    with pytest.raises(ParameterError, match=r"4097 probabilities; a model of 12 bits has 2 \.\. 2\^12 symbols"):
+        small.encode_reverse([1], Categorical(np.ones(4097)))
+    with pytest.raises(ParameterError, match=r"4095 probabilities; a model of 12 bits has 2 \.\. 2\^12 - 2 symbols"):
+        small.encode_reverse([1], Categorical(np.ones(4095), perfect=False))
+
+
+def test_any_layout_of_arrays():
+    """Byte order and strides are those of the array, not of the numbers."""
+    rng = np.random.default_rng(6)
+    rows, symbols = rng.dirichlet(np.ones(7), 90), rng.integers(0, 7, 90)
+    expected = None
+    for p in (rows, np.asfortranarray(rows), rows.astype(">f8"), np.repeat(rows, 2, 0)[::2]):
+        for s in (symbols, symbols.astype(">i2"), symbols[::-1].copy()[::-1]):
+            coder = AnsCoder()
+            coder.encode_reverse(s, Categorical(perfect=False), p)
+            words = coder.get_compressed()
+            expected = words if expected is None else expected
+            same(words, expected)
+            same(coder.decode(Categorical(perfect=False), p), symbols.astype(np.int32))
+
+
+def test_seeking_while_the_position_is_asked_for():
+    class Position:
+        def __index__(self):
+            coder.__init__(np.ones(4, np.uint32))
+            return 500
+
+    coder = AnsCoder(np.ones(1000, np.uint32))
+    with pytest.raises(ParameterError, match="position 500"):
+        coder.seek(Position(), 1 << 40)
+    assert len(coder.get_compressed()) == 4
+    decoder = RangeDecoder(np.ones(1000, np.uint32))
+    coder = decoder
+    with pytest.raises(ParameterError, match="position 500"):
+        decoder.seek(Position(), (0, 1 << 40))
+
+
+@pytest.mark.parametrize("name", ["ans", "range", "chain", "lanes"])
+def test_symbols_that_change_meanwhile(name):
+    """What another thread writes is a symbol of the model, or an error: never a place in memory."""
+    symbols = np.zeros(300_000, np.int32)
+    done = threading.Event()
+
+    def write():
+        while not done.is_set():
+            symbols[-5000:] = 1 << 30
+            symbols[:5000] = -(1 << 30)
+            symbols[-5000:] = 0
+            symbols[:5000] = 0
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    model, errors = Uniform(10), 0
+    chain = ChainCoder(np.arange(1, 300_000, dtype=np.uint32), is_remainders=True)
+    lanes = coders.LaneAnsCoder(len(symbols))
+    try:
+        for _ in range(60):
+            coder = {"ans": AnsCoder, "range": RangeEncoder, "chain": chain.clone, "lanes": lanes.clone}[name]()
+            before = None if name == "lanes" else snapshot(coder)
+            try:
+                if name == "lanes":
+                    coder.push(symbols, model)
+                else:
+                    (coder.encode if name == "range" else coder.encode_reverse)(symbols, model)
+            except ParameterError as error:
+                errors += 1
+                assert "outside of the support" in str(error)
+                assert coder.is_empty() if name == "lanes" else snapshot(coder) == before
+    finally:
+        done.set()
+        thread.join()
+    assert errors
+
+
+def test_what_is_asked_of_a_coder_in_use_is_whole():
+    """Another thread encodes: words are those of some number of whole calls, or the coder says that it is in use."""
+    encoder, model = RangeEncoder(), Uniform(1000)
+    part = np.arange(1000) % 997
+    lengths = {0}
+    expected = RangeEncoder()
+    for _ in range(300):
+        expected.encode(part, model)
+        lengths.add(len(expected.get_compressed()))
+    whole = expected.get_compressed()
+
+    def write():
+        for _ in range(300):
+            while True:
+                try:
+                    encoder.encode(part, model)
+                except ParameterError:
+                    continue
+                break
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    seen = 0
+    while thread.is_alive():
+        try:
+            words = encoder.get_compressed()
+        except ParameterError as error:
+            assert "in use" in str(error)
+            continue
+        seen += 1
+        assert len(words) in lengths
+        assert np.array_equal(words[:-3], whole[: max(len(words) - 3, 0)])
+    thread.join()
+    assert seen
+    same(encoder.get_compressed(), whole)
+
+
 def test_unsealing_needs_all_symbols():
     data = u32([5, 6, 7, 8])
     coder, model = ChainCoder(data, seal=True), Uniform(1000)
@@ -657,7 +783,17 @@ def test_callbacks():
     with pytest.raises(ParameterError, match="outside of the support"):
         coder.encode_reverse([1, 10], CustomModel(fails, fails, -9, 9))
     with pytest.raises(ParameterError, match="decreases at symbol 0, at position 1"):
-        coder.encode_reverse([9, 0], CustomModel(lambda x: -x, lambda p: 0, -9, 9))
+        coder.encode_reverse([9, 0], CustomModel(lambda x: 0.5 - x / 20, lambda p: 0, -9, 9))
+    for value, message in ((NAN, "it is nan"), (1e300, "it is 1e"), (-1, "it is -1"), (None, "it returns None")):
+        model = CustomModel(lambda x, value=value: value, lambda p: 0, -9, 9)
+        with pytest.raises(ParameterError, match=f"position 0, {message}"):
+            coder.decode(model, 9)
+        with pytest.raises(ParameterError, match=f"position 1, {message}"):
+            coder.encode_reverse([-9, 5], CustomModel(lambda x, v=value: v if x > 0 else 0.25, lambda p: 0, -9, 9))
+    small = AnsCoder(preset="small")
+    for call in (lambda m: small.encode_reverse([1, 2], m), lambda m: small.decode(m, 2)):
+        with pytest.raises(ParameterError, match=r"5000 symbols; a model of 12 bits has 2 \.\. 2\^12"):
+            call(CustomModel(lambda x: 0.5, lambda p: 0, 1, 5000))
     with pytest.raises(ParameterError, match="in use"):
         coder.decode(CustomModel(lambda x: coder.decode(Uniform(2)), lambda p: 0, -9, 9), 9)
     assert snapshot(coder) == before

@@ -191,8 +191,11 @@ def test_bad_calls_change_nothing(word_size):
             with pytest.raises(ParameterError, match=message):
                 coder.pop(arguments[1])
         assert state(coder) == before
-    with pytest.raises(ParameterError, match="6 entries"):
-        coder.pop(model, (2, 3))
+    shapes = {(2, 3): "6 entries", (-2, -2): "dimension", (2.0, 2.0): "dimension", 4: "tuple", (4, "x"): "dimension"}
+    for shape, message in shapes.items():
+        with pytest.raises(ParameterError, match=message):
+            coder.pop(model, shape)
+        assert state(coder) == before
     with pytest.raises(ParameterError, match="opened once"):
         coder._open(int(word_size == 16), 12, coder.heads, coder.get_compressed())
     assert state(coder) == before
@@ -231,6 +234,7 @@ def test_popping_too_much_changes_nothing(word_size):
         (lambda: LaneAnsCoder(1, 25, 32), "precision"),
         (lambda: LaneAnsCoder(1, 12, 8), "word_size"),
         (lambda: LaneAnsCoder(2, compressed=np.ones(3, np.uint16)), "at least 4 words; there are 3"),
+        (lambda: LaneAnsCoder(2**31 - 1, compressed=np.ones(3, np.uint16)), "there are 3"),
         (lambda: LaneAnsCoder(2, compressed=np.ones(4, np.uint32)), "uint16"),
         (lambda: LaneAnsCoder(2, compressed=np.array([1, 0, 1, 1], np.uint16)), "lane 1 has a head of 1"),
         (lambda: Frequencies([2, 0, 2]), "symbol 1 is 0"),
@@ -327,7 +331,10 @@ def test_damaged_containers():
         (lambda: pack_matrices([], []), "0 matrices"),
         (lambda: pack_matrices([[1]], []), "0 frequencies"),
         (lambda: pack_matrices([[0], [0, 1]], [[2, 2]] * 2, 2), "1 symbols for 2 lanes|2 symbols for 1 lanes"),
-        (lambda: pack_matrices([[2]], [[2, 2]], 2), "symbol 2 at position 0"),
+        (lambda: pack_matrices([[2]], [[2, 2]], 2), "matrix 0: symbol 2 at position 0"),
+        (lambda: pack_matrices([[1], [1]], [[2, 2], [0, 4]], 2), "matrix 1: frequencies must be positive"),
+        (lambda: unpack_matrices(np.ones(9, np.uint16), 1, (-1, -2)), "dimension"),
+        (lambda: unpack_matrices(np.ones(9, np.uint16), 1, 2), "tuple"),
         (lambda: pack_matrices([[1]], [[2, 2]], 16), "precision"),
         (lambda: pack_matrices([[1]], [[2, 2]]), r"does not sum to 2\^12"),
         (lambda: unpack_matrices(np.ones(9, np.uint32), 1, (1,)), "uint16"),

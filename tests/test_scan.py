@@ -1,5 +1,6 @@
 """`arraycodec verify --scan`: whole stores are whole, and every kind of damage is named."""
 
+import json
 import subprocess
 import sys
 
@@ -95,6 +96,23 @@ def test_chunks_of_another_array(zarr3, capsys, other):
     (zarr3 / "plain/c/0/0").write_bytes(encode(other, 1))
     status, lines = scan(capsys, zarr3)
     assert status == 1 and "BROKEN plain: the chunk at [0,0]" in " ".join(lines)
+
+
+def test_metadata_that_claim_any_number_of_chunks(zarr3, capsys):
+    """Time is that of the files that are there."""
+    path = zarr3 / "plain/zarr.json"
+    metadata = json.loads(path.read_text())
+    path.write_text(json.dumps(metadata | {"shape": [2**60, 2**50]}))
+    for name in ("c/0/x", "c/00/0", "d/0/0", "c/0", "c/-1/0"):  # no keys of this array
+        if not (zarr3 / "plain" / name).exists():
+            (zarr3 / "plain" / name).parent.mkdir(parents=True, exist_ok=True)
+            (zarr3 / "plain" / name).write_bytes(b"x")
+    (zarr3 / "plain/c/7").mkdir()
+    (zarr3 / "plain/c/7/12345").write_bytes(b"damaged")
+    status, lines = scan(capsys, zarr3)
+    assert status == 1
+    assert any(line.startswith("BROKEN plain: the chunk at [350,617250] (c/7/12345)") for line in lines)
+    assert any(line.startswith("plain: 3 chunks, 1 broken; 5") for line in lines)
 
 
 def test_a_folder_in_the_place_of_a_chunk(zarr3, capsys):

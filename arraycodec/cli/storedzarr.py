@@ -8,6 +8,7 @@ import math
 import os
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -103,93 +104,137 @@ def _zarr_metadata(folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def _zarr_array(name: str, folder: Path, metadata: dict[str, Any]) -> StoredArray:
-    version = metadata["zarr_format"]
-    shape = tuple(metadata["shape"])
+@dataclass(frozen=True)
+class _Layout:
+    """What the metadata of an array say of its chunks."""
+
+    version: int
+    shape: tuple[int, ...]
+    grid: tuple[int, ...]  # of what is stored under one key: a chunk, or a shard
+    inner: tuple[int, ...]  # of a chunk
+    dtype: Any
+    order: str  # of version 2
+    codecs: list[dict[str, Any]]
+    own: int | None  # which of them is ours
+    sharding: dict[str, Any] | None
+    separator: str
+    prefix: str  # of keys
+
+    @property
+    def native(self) -> np.dtype | None:
+        return _dtype(self.dtype)
+
+    def index_of(self, key: str) -> tuple[int, ...] | None:
+        """The place in the grid of what is stored under a key; None if it is no key of this array."""
+        if not self.shape:
+            return () if key == (self.prefix or "0") else None
+        parts = key.split(self.separator)
+        if self.prefix and parts.pop(0) != self.prefix:
+            return None
+        counts = [-(-n // c) for n, c in zip(self.shape, self.grid, strict=True)]
+        if len(parts) != len(counts) or not all(part.isascii() and part.isdigit() for part in parts):
+            return None
+        index = tuple(map(int, parts))
+        fits = all(i < n for i, n in zip(index, counts, strict=True))
+        return index if fits and [str(i) for i in index] == parts else None
+
+
+def _layout(metadata: dict[str, Any]) -> _Layout:
+    version, shape = metadata["zarr_format"], tuple(metadata["shape"])
     if version == 2:
-        dtype = metadata["dtype"]
-        grid = tuple(metadata["chunks"])
         codecs = [c for c in [*(metadata.get("filters") or ()), metadata.get("compressor")] if c]
         own = next((i for i, c in enumerate(codecs) if c["id"] == AnsQuant.codec_id), None)
+        grid = tuple(metadata["chunks"])
         separator = metadata.get("dimension_separator", ".")
-        prefix = ""
-        sharding = None
-    else:
-        dtype = metadata["data_type"]
-        grid = tuple(metadata["chunk_grid"]["configuration"]["chunk_shape"])
-        codecs = list(metadata["codecs"])
-        sharding = next((c["configuration"] for c in codecs if c["name"] == "sharding_indexed"), None)
-        if sharding is not None:
-            codecs = list(sharding["codecs"])
-        own = next((i for i, c in enumerate(codecs) if c["name"] == ZARR3_NAME), None)
-        if sharding is not None and len(metadata["codecs"]) > 1:
-            own = None  # other codecs around the shards
-        keys = metadata["chunk_key_encoding"]
-        default = "/" if keys["name"] == "default" else "."
-        separator = keys.get("configuration", {}).get("separator", default)
-        prefix = "c" if keys["name"] == "default" else ""
-    after = codecs[own + 1 :] if own is not None else []
+        return _Layout(2, shape, grid, grid, metadata["dtype"], metadata["order"], codecs, own, None, separator, "")
+    grid = tuple(metadata["chunk_grid"]["configuration"]["chunk_shape"])
+    codecs = list(metadata["codecs"])
+    sharding = next((c["configuration"] for c in codecs if c["name"] == "sharding_indexed"), None)
+    if sharding is not None:
+        codecs = list(sharding["codecs"])
+    own = next((i for i, c in enumerate(codecs) if c["name"] == ZARR3_NAME), None)
+    if sharding is not None and len(metadata["codecs"]) > 1:
+        own = None  # other codecs around the shards
+    keys = metadata["chunk_key_encoding"]
+    default, prefix = ("/", "c") if keys["name"] == "default" else (".", "")
+    separator = keys.get("configuration", {}).get("separator", default)
     inner = tuple(sharding["chunk_shape"]) if sharding else grid
-    native = _dtype(dtype)
+    return _Layout(3, shape, grid, inner, metadata["data_type"], "", codecs, own, sharding, separator, prefix)
 
-    def read(corner: tuple[int, ...], data: bytes, place: str) -> StoredChunk:
-        try:
-            return StoredChunk(corner, len(data), _undo(data, after) if own is not None else None, place)
-        except _Unreadable as e:
-            return StoredChunk(corner, len(data), None, place, str(e))
 
-    def chunks() -> Iterator[StoredChunk]:
-        counts = [-(-n // c) for n, c in zip(shape, grid, strict=True)]
-        for index in np.ndindex(*counts):
-            parts = ([prefix] if prefix else []) + [str(i) for i in index]
-            key = separator.join(parts) or "0"  # a 0-d array of the "v2" encoding is called 0
-            corner = tuple(i * c for i, c in zip(index, grid, strict=True))
-            try:
-                data = (folder / key).read_bytes()
-            except FileNotFoundError:
-                continue
-            except OSError as e:
-                yield StoredChunk(corner, 0, None, key, str(e))
-                continue
-            if sharding is None:
-                yield read(corner, data, key)
-                continue
-            for within, part in _shard(data, grid, sharding):
-                at = tuple(a + b for a, b in zip(corner, within, strict=True))
-                yield StoredChunk(at, 0, None, key, part) if isinstance(part, str) else read(at, part, key)
-
-    def check(chunk: StoredChunk) -> None:
-        if own or native is None:  # codecs before ours change what it is given
-            decode(chunk.data)
-            return
-        values = decode(chunk.data, max_output=max(math.prod(inner) * native.itemsize, 1))
-        if version == 3:
-            same, fits = same_elements(values.dtype.newbyteorder("="), native), values.shape == inner
-        else:  # zarr takes bytes and order as they come
-            same = same_elements(values.dtype, np.dtype(dtype))
-            fits = values.size == math.prod(inner) and values.flags[f"{metadata['order']}_CONTIGUOUS"]
-        if not (same and fits):
-            raise SizeError(f"it holds {values.dtype} values of shape {values.shape}, not {dtype} of {inner}")
-
-    config = own_codec(metadata)
-    names = [c.get("id") or c.get("name") for c in codecs]
+def _zarr_array(name: str, folder: Path, metadata: dict[str, Any]) -> StoredArray:
+    layout = _layout(metadata)
+    native, config = layout.native, own_codec(metadata) or {}
+    names = [c.get("id") or c.get("name") for c in layout.codecs]
     return StoredArray(
         name,
-        dtype if isinstance(dtype, str) else json.dumps(dtype),
+        layout.dtype if isinstance(layout.dtype, str) else json.dumps(layout.dtype),
         native.itemsize if native else 0,
-        shape,
-        inner,
+        layout.shape,
+        layout.inner,
         " ".join(n for n in names if n != "bytes") or "none",
-        own is not None,
-        (config or {}).get("level"),
-        (config or {}).get("predictor"),
+        layout.own is not None,
+        config.get("level"),
+        config.get("predictor"),
         stored_bytes(folder),
-        math.prod(-(-n // c) for n, c in zip(shape, inner, strict=True)),
-        chunks,
-        check,
+        math.prod(-(-n // c) for n, c in zip(layout.shape, layout.inner, strict=True)),
+        lambda: _chunks(layout, folder),
+        lambda chunk: _check(layout, chunk),
         lambda chunk: chunk.data is not None,
         lambda: sorted(str(file.relative_to(folder)) for file in folder.rglob("*.partial")),
     )
+
+
+def _keys(layout: _Layout, folder: Path) -> list[tuple[tuple[int, ...], str]]:
+    """What is stored, in the order of the grid.  Files are looked for, not places of the grid, of which metadata may
+    claim any number."""
+    found = []
+    for parent, folders, files in os.walk(folder):
+        for name in files + folders:  # a folder in the place of a chunk is no chunk
+            key = os.path.relpath(os.path.join(parent, name), folder).replace(os.sep, "/")
+            index = layout.index_of(key)
+            if index is not None:
+                found.append((index, key))
+    return sorted(found)
+
+
+def _chunks(layout: _Layout, folder: Path) -> Iterator[StoredChunk]:
+    after = layout.codecs[layout.own + 1 :] if layout.own is not None else []
+
+    def read(corner: tuple[int, ...], data: bytes, place: str) -> StoredChunk:
+        try:
+            return StoredChunk(corner, len(data), _undo(data, after) if layout.own is not None else None, place)
+        except _Unreadable as e:
+            return StoredChunk(corner, len(data), None, place, str(e))
+
+    for index, key in _keys(layout, folder):
+        corner = tuple(i * c for i, c in zip(index, layout.grid, strict=True))
+        try:
+            data = (folder / key).read_bytes()
+        except OSError as e:
+            yield StoredChunk(corner, 0, None, key, str(e))
+            continue
+        if layout.sharding is None:
+            yield read(corner, data, key)
+            continue
+        for within, part in _shard(data, layout.grid, layout.sharding):
+            at = tuple(a + b for a, b in zip(corner, within, strict=True))
+            yield StoredChunk(at, 0, None, key, part) if isinstance(part, str) else read(at, part, key)
+
+
+def _check(layout: _Layout, chunk: StoredChunk) -> None:
+    native, expected = layout.native, math.prod(layout.inner)
+    if layout.own or native is None:  # codecs before ours change what it is given
+        decode(chunk.data)
+        return
+    values = decode(chunk.data, max_output=max(expected * native.itemsize, 1))
+    if layout.version == 3:
+        same, fits = same_elements(values.dtype.newbyteorder("="), native), values.shape == layout.inner
+    else:  # zarr takes bytes and order as they come
+        same = same_elements(values.dtype, np.dtype(layout.dtype))
+        fits = values.size == expected and values.flags[f"{layout.order}_CONTIGUOUS"]
+    if not (same and fits):
+        raise SizeError(f"it holds {values.dtype} values of shape {values.shape}, not {layout.dtype} of {layout.inner}")
 
 
 def _dtype(dtype: Any) -> np.dtype | None:

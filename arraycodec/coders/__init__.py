@@ -13,7 +13,8 @@ in calls of the coder.
 Every coder has a preset: ``"default"`` has words of 32 bits and probabilities in units of 2^-24, ``"small"`` words
 of 16 bits and units of 2^-12, for short messages.  Models work with both.
 
-All errors are `ValueError`; a call that fails leaves the coder as it was.
+All errors are `ValueError`, but for those of functions of custom models; a call that fails leaves the coder as it
+was.
 
 Examples
 --------

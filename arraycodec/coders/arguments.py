@@ -29,7 +29,7 @@ def as_integer(name: str, value: Any, low: int = _INT32.min, high: int = _INT32.
 def as_real(name: str, value: Any) -> float:
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ParameterError(f"{name} must be a number, not {value!r}") from None
 
 
@@ -54,7 +54,7 @@ def as_reals(name: str, values: Any) -> npt.NDArray[np.float64]:
 def as_probabilities(values: Any, ndim: int) -> npt.NDArray[Any]:
     """In the type that they have: float and double make different models."""
     array = np.asarray(values)
-    if array.ndim != ndim or array.dtype not in (np.float32, np.float64):
+    if array.ndim != ndim or array.dtype.kind != "f" or array.dtype.itemsize not in (4, 8):
         raise ParameterError(
             f"probabilities must be float32 or float64 in {ndim} dimension{'s' * (ndim > 1)}, "
             f"not {array.dtype} of shape {array.shape}"

@@ -56,9 +56,10 @@ class LaneAnsCoder(_coders.Lanes):
         if preset is None:
             raise ParameterError(f"word_size must be 16 or 32; it is {word_size}")
         precision = as_integer("precision", precision, 1, 16 if word_size == 16 else 24)
-        heads = np.full(n_lanes, (1 << word_size) + 1, np.uint32 if word_size == 16 else np.uint64)
-        words = np.empty(0, np.uint16 if word_size == 16 else np.uint32)
-        if compressed is not None:
+        if compressed is None:
+            heads = np.full(n_lanes, (1 << word_size) + 1, np.uint32 if word_size == 16 else np.uint64)
+            words = np.empty(0, np.uint16 if word_size == 16 else np.uint32)
+        else:
             words = as_words("compressed", compressed, preset)
             if len(words) < 2 * n_lanes:
                 raise ParameterError(f"{n_lanes} lanes have at least {2 * n_lanes} words; there are {len(words)}")
@@ -124,10 +125,10 @@ class LaneAnsCoder(_coders.Lanes):
         """
         if not isinstance(model, Model):
             raise ParameterError(f"not an entropy model: {model!r}")
-        if shape is not None and prod(shape) != self.n_lanes:
+        shape = (self.n_lanes,) if shape is None else _shape(shape)
+        if prod(shape) != self.n_lanes:
             raise ParameterError(f"a shape of {prod(shape)} entries, {shape}, for {self.n_lanes} lanes")
-        symbols = self._pop(model)
-        return symbols if shape is None else symbols.reshape(shape)
+        return self._pop(model).reshape(shape)
 
     def get_compressed(self) -> Words:
         """All words: those that lanes share, then heads from the last lane to the first, low words first."""
@@ -158,6 +159,13 @@ class LaneAnsCoder(_coders.Lanes):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self.clone()
+
+
+def _shape(shape: Any) -> tuple[int, ...]:
+    try:
+        return tuple(as_integer("a dimension", n, 0) for n in shape)
+    except TypeError:
+        raise ParameterError(f"shape must be a tuple of integers, not {shape!r}") from None
 
 
 def _words_of(heads: npt.NDArray[Any]) -> Words:
@@ -207,10 +215,12 @@ def pack_matrices(
     if len(matrices) != len(frequencies) or not len(matrices):
         raise ParameterError(f"{len(matrices)} matrices, {len(frequencies)} frequencies of their symbols")
     coder = LaneAnsCoder(int(np.size(matrices[0])), precision)
-    models = [Frequencies(each) for each in frequencies]
     ends = []
-    for matrix, model in zip(reversed(matrices), reversed(models), strict=True):
-        coder.push(matrix, model)
+    for i in reversed(range(len(matrices))):
+        try:
+            coder.push(matrices[i], Frequencies(frequencies[i]))
+        except ParameterError as error:
+            raise ParameterError(f"matrix {i}: {error}") from None
         ends.append(coder.num_shared_words())
     words = coder.get_compressed()
     parts = [words[ends[-1] :][::-1], np.empty(0, np.uint16)]
@@ -259,6 +269,7 @@ def unpack_matrices(
         matrix; that all lanes end as they began, before the last.
     """
     words = as_words("words", words, _PRESETS[16])
+    shape = _shape(shape)
     n_matrices, n_lanes = as_integer("n_matrices", n_matrices, 1), as_integer("entries of shape", prod(shape), 1)
     return _unpack(words, n_lanes, shape, *_segments(words, n_matrices, n_lanes))
 

@@ -1,6 +1,7 @@
 """Entropy models: probabilities as integers; see `arraycodec.coders`."""
 
 from collections.abc import Callable
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -62,8 +63,9 @@ class Categorical(Model):
     Raises
     ------
     ParameterError
-        For negative probabilities, sums that are zero or infinite, less than 2 symbols or more than the precision
-        allows for (2^24 - 2, or 2^12 - 2 with small coders), or if both `lazy` and `perfect` are True.
+        For negative probabilities, sums that are infinite or so small that a share of them overflows, less than 2
+        symbols or more than the precision allows for (2^24, or 2^12 with small coders; two less if not `perfect`), or
+        if both `lazy` and `perfect` are True.
     """
 
     def __init__(
@@ -175,6 +177,10 @@ class _Quantized(Model):
         self._shown = ", ".join([str(low), str(high), *(f"{name}={value}" for name, value in given)])
         missing = tuple(name for name, value in given if value is None)
         a, b = (0.0 if value is None else as_real(name, value) for name, value in given)
+        if not isfinite(a):
+            raise ParameterError(f"{given[0][0]} must be finite; it is {a}")
+        if scale is not None and not 0 < b < inf:
+            raise ParameterError(f"{given[1][0]} must be positive and finite; it is {b}")
         self._open(self._kind, missing, lo=low, hi=high, a=a, b=b)
 
 
@@ -280,7 +286,8 @@ class CustomModel(Model):
 
     Notes
     -----
-    Any number of arrays of parameters may be passed to calls of a coder; the functions get an item of each.
+    Any number of arrays of parameters may be passed to calls of a coder; the functions get an item of each.  What the
+    functions raise is passed on, and the coder is as it was.
     Both ends of a stream need functions that give the same bits.
 
     Raises
@@ -321,4 +328,7 @@ class ScipyModel(CustomModel):
     """
 
     def __init__(self, scipy_model: Any, min_symbol_inclusive: int, max_symbol_inclusive: int) -> None:
-        super().__init__(scipy_model.cdf, scipy_model.ppf, min_symbol_inclusive, max_symbol_inclusive)
+        functions = [getattr(scipy_model, name, None) for name in ("cdf", "ppf")]
+        if not all(map(callable, functions)):
+            raise ParameterError(f"{scipy_model!r} has no methods cdf and ppf")
+        super().__init__(*functions, min_symbol_inclusive, max_symbol_inclusive)

@@ -48,8 +48,6 @@ class _Coder(_coders.Coder):
         if len(params) == 1 and np.ndim(params[0]) == 0:
             return self._decode(model, as_integer("amount", params[0], 0, 2**48), model._params(()))
         arrays = model._params(params)
-        if not arrays:
-            raise ParameterError(f"{model!r} takes no parameters")
         return self._decode(model, len(arrays[0]), arrays)
 
 
@@ -137,10 +135,10 @@ class AnsCoder(_Coder):
         ParameterError
             If `unseal` and the coder is not in a state in which sealing leaves it.
         """
-        words = self._words(False, _coders.SEALED if unseal else _coders.PLAIN)
-        if words is None:
+        both = self._words(_coders.SEALED if unseal else _coders.PLAIN)
+        if both is None:
             raise ParameterError("not sealed, or not with all that was decoded encoded again: not whole words")
-        return words
+        return both[0]
 
     def num_words(self) -> int:
         """Length of `get_compressed`."""
@@ -183,10 +181,11 @@ class AnsCoder(_Coder):
         ParameterError
             If there are fewer words than that (a stack cannot seek to what it has dropped), or no coder has the state.
         """
-        words, bits = self._state()[0], self._word_bits
-        position = as_integer("position", position, 0, words)
+        bits = self._word_bits
+        position = as_integer("position", position, 0, 1 << 48)
         state = as_integer("state", state, 1 << bits if position else 0, (1 << 2 * bits) - 1)
-        self._seek_stack(position, state)
+        if not self._seek_stack(position, state):
+            raise ParameterError(f"position {position} is behind the end of the words")
 
 
 class ChainCoder(_Coder):
@@ -269,7 +268,7 @@ class ChainCoder(_Coder):
         tuple of two arrays
             Together, or the second alone, they make a coder that can encode what was decoded.
         """
-        return self._words(False), self._words(True, _coders.REMAINDERS)
+        return self._words(_coders.REMAINDERS)
 
     def get_data(self, unseal: bool = False) -> tuple[Words, Words]:
         """Remainders that are left, and compressed words, after encoding.
@@ -284,10 +283,10 @@ class ChainCoder(_Coder):
         ParameterError
             If the compressed bits are not whole words: other symbols were decoded than encoded again.
         """
-        words = self._words(False, _coders.SEALED if unseal else _coders.PLAIN)
-        if words is None:
+        both = self._words(_coders.SEALED if unseal else _coders.PLAIN)
+        if both is None:
             raise ParameterError("the compressed bits are not whole words")
-        return self._words(True), words
+        return both[1], both[0]
 
 
 class RangeEncoder(_Coder):
@@ -323,8 +322,7 @@ class RangeEncoder(_Coder):
 
     def get_compressed(self) -> Words:
         """The words so far with an ending; encoding may go on, with words as if they had not been asked for."""
-        words, ending = self._words(False), self._ending()
-        return np.concatenate([words, np.array(ending, words.dtype)])
+        return self._finished()
 
     def get_decoder(self) -> "RangeDecoder":
         """A decoder of what was encoded so far."""
@@ -332,7 +330,7 @@ class RangeEncoder(_Coder):
 
     def num_words(self) -> int:
         """Length of `get_compressed`."""
-        return self._state()[0] + len(self._ending())
+        return self._finished_length()
 
     def num_bits(self) -> int:
         """Size of `get_compressed` in bits."""
@@ -417,7 +415,12 @@ class RangeDecoder(_Coder):
             If the position is beyond the words, or no coder has the state.
         """
         bits = self._word_bits
-        low, width = state
+        position = as_integer("position", position, 0, 1 << 48)
+        try:
+            low, width = state
+        except (TypeError, ValueError):
+            raise ParameterError(f"state must be two integers, lower end and width, not {state!r}") from None
         low = as_integer("lower", low, 0, (1 << 2 * bits) - 1)
         width = as_integer("range", width, 1 << bits, (1 << 2 * bits) - 1)
-        self._seek_decoder(as_integer("position", position, 0, self._state()[0]), low, width)
+        if not self._seek_decoder(position, low, width):
+            raise ParameterError(f"position {position} is behind the end of the words")

@@ -89,7 +89,13 @@ INLINE int chain_encode_table(acc_coder *c, const acc_table *t, const int32_t *s
     const size_t end = n > BLOCK ? n - BLOCK : 0;
     status = reserve(&h.words, BLOCK, preset);
     for (; n > end && status == ACC_OK; n--) {
-      const acc_divisor d = t->divide[(uint32_t)symbols[n - 1] - (uint32_t)t->min];
+      const uint32_t place = place_in(t, &symbols[n - 1]);
+      if (place >= t->n) {
+        *bad = n - 1;
+        status = ACC_E_SYMBOL;
+        break;
+      }
+      const acc_divisor d = t->divide[place];
       status = refill(&h, d.size, preset);
       if (status != ACC_OK) {
         *bad = n - 1;

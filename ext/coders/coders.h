@@ -15,6 +15,8 @@
 
 /* Presets: words of 32 bits, states of 64, P = 24; or words of 16, states of 32, P = 12. */
 enum { ACC_DEFAULT, ACC_SMALL, ACC_PRESETS };
+int acc_precision(int preset);
+size_t acc_word_size(int preset);
 
 enum {
   ACC_OK,
@@ -73,15 +75,11 @@ typedef struct {
 
 size_t acc_scratch_size(const acc_family *family);
 
-/* The slot of a symbol under model i, or the symbol and slot of a quantile. */
-int acc_family_slot(const acc_family *family, size_t i, int32_t symbol, acc_slot *slot);
-int acc_family_find(acc_family *family, size_t i, uint32_t quantile, int32_t *symbol, acc_slot *slot);
-
-/* acc_family_slot of each symbol; at an error, bad is its place.  */
+/* The slot of each symbol under the model of its place; at an error, bad is the place. */
 int acc_family_slots(acc_family *family, const int32_t *symbols, size_t n, acc_slot *slots, size_t *bad);
 
-/* The same search for distributions of the caller: `left` gives the left end of a symbol between min and max, and
- * fails with ACC_E_CALLBACK.  The guess may be anything. */
+/* The symbol and slot of a quantile, for distributions of the caller: `left` gives the left end of a symbol between min
+ * and max, and fails with ACC_E_CALLBACK.  The search starts at the guess, which may be anything. */
 typedef int (*acc_left)(void *context, int64_t symbol, uint32_t *left);
 int acc_search(acc_left left, void *context, int precision, int32_t min, int32_t max, double guess, uint32_t quantile,
                int32_t *symbol, acc_slot *slot);
@@ -117,10 +115,8 @@ void acc_table_free(acc_table *table);
 int acc_table_make(acc_table *table, const acc_family *family);
 int acc_table_make_first(acc_table *table);
 int acc_table_make_divide(acc_table *table);
-/* Slots of symbols that are in the support. */
-void acc_table_slots(const acc_table *table, const int32_t *symbols, size_t n, acc_slot *slots);
-/* The place of the first symbol outside of the support; n if there is none. */
-size_t acc_table_outside(const acc_table *table, const int32_t *symbols, size_t n);
+/* Slots of symbols; bad is the place of the first that is outside of the support. */
+int acc_table_slots(const acc_table *table, const int32_t *symbols, size_t n, acc_slot *slots, size_t *bad);
 
 /* --- Coders --- */
 
@@ -153,7 +149,7 @@ typedef struct {
   int (*decode_each)(acc_coder *, acc_find, void *context, int32_t *symbols, size_t n, size_t *bad);
 } acc_ops;
 
-enum { ACC_STACK, ACC_CHAIN, ACC_ENCODER, ACC_DECODER, ACC_CODERS };
+enum { ACC_STACK, ACC_CHAIN, ACC_ENCODER, ACC_DECODER };
 const acc_ops *acc_ops_of(int coder, int preset);
 
 int acc_words_copy(acc_words *to, const acc_words *from, size_t word_size);
@@ -191,10 +187,9 @@ typedef struct {
   int preset; /* for the size of words; precision is that of the tables, at most the bits of a word */
 } acc_lanes;
 
-/* A symbol for each lane, all with the model of a table that has `divide`, or `first`; symbols are in the support.
- * At an error nothing is changed. */
-int acc_lanes_push(acc_lanes *lanes, const acc_table *table, const int32_t *symbols);
-/* ACC_E_END: no words are left for lane `bad`. */
+/* A symbol for each lane, all with the model of a table that has `divide`, or `first`.  At an error nothing is
+ * changed, and bad is the lane. */
+int acc_lanes_push(acc_lanes *lanes, const acc_table *table, const int32_t *symbols, size_t *bad);
 int acc_lanes_pop(acc_lanes *lanes, const acc_table *table, int32_t *symbols, size_t *bad);
 
 #endif

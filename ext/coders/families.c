@@ -16,11 +16,9 @@
 #include "portable_math.h"
 #include "quantize.h"
 
-static uint32_t to_u32(double x) { return x >= 4294967295.0 ? 0xffffffff : x > 0 ? (uint32_t)x : 0; }
-
 uint32_t acc_leaky(double cumulated, int precision, int32_t min, int32_t max, int64_t symbol) {
   const double spare = (double)((1 << precision) - 1 - ((int64_t)max - min));
-  return to_u32(spare * cumulated) + (uint32_t)(symbol - min);
+  return acc_to_u32(spare * cumulated) + (uint32_t)(symbol - min);
 }
 
 static inline double cumulated(int kind, double a, double b, double x) {
@@ -48,7 +46,7 @@ static inline uint32_t left_of_reals(const reals *r, int64_t s) {
   const acc_family *f = r->family;
   if (s <= f->min) return 0;
   if (s > f->max) return 1u << f->precision;
-  return to_u32(r->spare * cumulated(f->kind, r->a, r->b, (double)s - 0.5)) + (uint32_t)(s - f->min);
+  return acc_to_u32(r->spare * cumulated(f->kind, r->a, r->b, (double)s - 0.5)) + (uint32_t)(s - f->min);
 }
 
 static int call_left_of_reals(void *context, int64_t s, uint32_t *left) {
@@ -273,7 +271,7 @@ static int find_in_row(const row_model *m, uint32_t quantile, int32_t *symbol, a
 
 /* --- All of them --- */
 
-int acc_family_slot(const acc_family *f, size_t i, int32_t symbol, acc_slot *slot) {
+static int slot_in_family(const acc_family *f, size_t i, int32_t symbol, acc_slot *slot) {
   uint32_t size;
   row_model m;
   int status;
@@ -294,7 +292,7 @@ int acc_family_slot(const acc_family *f, size_t i, int32_t symbol, acc_slot *slo
   }
 }
 
-int acc_family_find(acc_family *f, size_t i, uint32_t quantile, int32_t *symbol, acc_slot *slot) {
+static int find_in_family(acc_family *f, size_t i, uint32_t quantile, int32_t *symbol, acc_slot *slot) {
   uint32_t size, each;
   row_model m;
   int status;
@@ -323,7 +321,7 @@ int acc_family_find(acc_family *f, size_t i, uint32_t quantile, int32_t *symbol,
 }
 
 int acc_find_in_family(void *context, size_t i, uint32_t quantile, int32_t *symbol, acc_slot *slot) {
-  return acc_family_find(context, i, quantile, symbol, slot);
+  return find_in_family(context, i, quantile, symbol, slot);
 }
 
 static inline int slot_in_fast(acc_family *f, size_t i, int32_t s, acc_slot *slot) {
@@ -340,9 +338,10 @@ static inline int slot_in_fast(acc_family *f, size_t i, int32_t s, acc_slot *slo
 int acc_family_slots(acc_family *f, const int32_t *symbols, size_t n, acc_slot *slots, size_t *bad) {
   const int fast = f->kind == ACC_CATEGORICAL && !f->perfect, uniform = f->kind == ACC_UNIFORM;
   for (size_t i = 0; i < n; i++) {
-    const int status = uniform ? slot_of_uniform(f, i, symbols[i], &slots[i])
-                       : fast  ? slot_in_fast(f, i, symbols[i], &slots[i])
-                               : acc_family_slot(f, i, symbols[i], &slots[i]);
+    const int32_t s = __atomic_load_n(&symbols[i], __ATOMIC_RELAXED); /* once: words.h */
+    const int status = uniform ? slot_of_uniform(f, i, s, &slots[i])
+                       : fast  ? slot_in_fast(f, i, s, &slots[i])
+                               : slot_in_family(f, i, s, &slots[i]);
     if (status != ACC_OK) {
       *bad = i;
       return status;

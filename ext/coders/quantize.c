@@ -35,6 +35,7 @@ int acc_cumulate(const void *row, size_t n, int f32, int precision, void *left, 
     if (bad) return ACC_E_PROBABILITY;
     if (!(sum >= FLT_MIN && sum <= FLT_MAX)) return ACC_E_SUM;
     *scale = (float)(total - n) / sum;
+    if (!(*scale <= FLT_MAX)) return ACC_E_SUM;
   } else {
     const double *p = row;
     double *c = left, sum = 0;
@@ -46,6 +47,7 @@ int acc_cumulate(const void *row, size_t n, int f32, int precision, void *left, 
     if (bad) return ACC_E_PROBABILITY;
     if (!(sum >= DBL_MIN && sum <= DBL_MAX)) return ACC_E_SUM;
     *scale = (double)(total - n) / sum;
+    if (!(*scale <= DBL_MAX)) return ACC_E_SUM;
   }
   return ACC_OK;
 }
@@ -59,7 +61,7 @@ int acc_cumulate(const void *row, size_t n, int f32, int precision, void *left, 
       c0[i] = s0, c1[i] = s1, c2[i] = s2, c3[i] = s3;                                         \
       s0 += p0[i], s1 += p1[i], s2 += p2[i], s3 += p3[i];                                     \
     }                                                                                         \
-    const T sums[4] = {s0, s1, s2, s3}, free_weight = (T)(total - n);                         \
+    const T sums[4] = {s0, s1, s2, s3}, free_weight = (T)(total - n), biggest = (T)most;      \
     for (int r = 0; r < 4; r++) {                                                             \
       const T *p = rows[r];                                                                   \
       const U *bits = rows[r];                                                                \
@@ -69,8 +71,9 @@ int acc_cumulate(const void *row, size_t n, int f32, int precision, void *left, 
       const int fine = sums[r] >= least && sums[r] <= most;                                   \
       if (!fine || any >> (8 * sizeof(U) - 1)) /* -0 is allowed */                            \
         for (size_t i = 0; i < n; i++) bad |= !(p[i] >= 0);                                   \
-      status[r] = bad ? ACC_E_PROBABILITY : fine ? ACC_OK : ACC_E_SUM;                        \
-      scale[r] = free_weight / sums[r];                                                       \
+      const T of_one = free_weight / sums[r];                                                 \
+      scale[r] = of_one;                                                                      \
+      status[r] = bad ? ACC_E_PROBABILITY : fine && of_one <= biggest ? ACC_OK : ACC_E_SUM;   \
     }                                                                                         \
   } while (0)
 
@@ -87,7 +90,7 @@ void acc_cumulate_four(const void *const rows[4], size_t n, int f32, int precisi
 }
 
 void acc_left_ends(const void *left, size_t n, int f32, double scale, int32_t *ends) {
-  /* what is cast is at most about 2^P, as no cumulated probability exceeds the sum */
+  /* what is cast is at most about 2^P, as no cumulated probability exceeds the sum and the scale is finite */
   if (f32) {
     const float *c = left, s = (float)scale;
     for (size_t i = 0; i < n; i++) ends[i] = (int32_t)(c[i] * s) + (int32_t)i;
@@ -97,12 +100,9 @@ void acc_left_ends(const void *left, size_t n, int f32, double scale, int32_t *e
   }
 }
 
-/* Towards zero, and to the nearest end where it does not fit. */
-static uint32_t to_u32(double x) { return x >= 4294967295.0 ? 0xffffffff : x > 0 ? (uint32_t)x : 0; }
-
 uint32_t acc_left_end(const void *left, size_t i, int f32, double scale) {
-  if (f32) return to_u32(((const float *)left)[i] * (float)scale) + (uint32_t)i;
-  return to_u32(((const double *)left)[i] * scale) + (uint32_t)i;
+  if (f32) return acc_to_u32(((const float *)left)[i] * (float)scale) + (uint32_t)i;
+  return acc_to_u32(((const double *)left)[i] * scale) + (uint32_t)i;
 }
 
 typedef struct {
@@ -180,8 +180,9 @@ int acc_perfect(const void *row, size_t n, int f32, int precision, uint32_t *cdf
   if (!(sum >= DBL_MIN && sum <= DBL_MAX)) return ACC_E_SUM;
   uint32_t left = total - (uint32_t)n;
   const double scale = left / sum;
+  if (!(scale <= DBL_MAX)) return ACC_E_SUM;
   for (size_t i = 0; i < n; i++) {
-    const uint32_t part = to_u32(s[i].p * scale);
+    const uint32_t part = acc_to_u32(s[i].p * scale);
     if (part > left) return ACC_E_MODEL;
     left -= part;
     s[i].weight = part + 1;

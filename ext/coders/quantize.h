@@ -15,6 +15,9 @@ void acc_left_ends(const void *left, size_t n, int f32, double scale, int32_t *e
 /* The left end of symbol i from what acc_cumulate made. */
 uint32_t acc_left_end(const void *left, size_t i, int f32, double scale);
 
+/* Towards zero, and to the nearest end where it does not fit; 0 for what is not a number. */
+static inline uint32_t acc_to_u32(double x) { return x >= 4294967295.0 ? 0xffffffff : x > 0 ? (uint32_t)x : 0; }
+
 size_t acc_perfect_scratch(size_t n);
 int acc_perfect(const void *row, size_t n, int f32, int precision, uint32_t *cdf, void *scratch);
 

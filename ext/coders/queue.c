@@ -68,13 +68,17 @@ INLINE int queue_encode_table(acc_coder *c, const acc_table *t, const int32_t *s
                               int preset) {
   encoder e;
   int status = ACC_OK;
-  (void)bad;
   open_encoder(c, &e);
   for (size_t i = 0; i < n && status == ACC_OK;) {
     const size_t end = n - i < BLOCK ? n : i + BLOCK;
     status = reserve(&e.words, BLOCK + (size_t)e.waiting, preset);
     for (; i < end && status == ACC_OK; i++) {
-      const uint32_t *ends = t->cdf + ((uint32_t)symbols[i] - (uint32_t)t->min);
+      const uint32_t place = place_in(t, &symbols[i]), *ends = t->cdf + place;
+      if (place >= t->n) {
+        *bad = i;
+        status = ACC_E_SYMBOL;
+        break;
+      }
       narrow(&e, ends[0], ends[1] - ends[0], preset);
     }
   }

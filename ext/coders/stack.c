@@ -23,16 +23,18 @@ INLINE int stack_encode_table(acc_coder *c, const acc_table *t, const int32_t *s
   const size_t len = c->words.len;
   acc_words w = c->words;
   uint64_t x = c->state;
-  (void)bad; /* symbols are in the support: acc_table_outside */
-  while (n) {
+  int status = ACC_OK;
+  while (n && status == ACC_OK) {
     const size_t end = n > BLOCK ? n - BLOCK : 0;
-    if (reserve(&w, BLOCK, preset) != ACC_OK) {
-      c->words = w;
-      c->words.len = len;
-      return ACC_E_MEMORY;
-    }
-    for (; n > end; n--) {
-      const acc_divisor d = t->divide[(uint32_t)symbols[n - 1] - (uint32_t)t->min];
+    status = reserve(&w, BLOCK, preset);
+    for (; n > end && status == ACC_OK; n--) {
+      const uint32_t place = place_in(t, &symbols[n - 1]);
+      if (place >= t->n) {
+        *bad = n - 1;
+        status = ACC_E_SYMBOL;
+        break;
+      }
+      const acc_divisor d = t->divide[place];
       /* as push, but both ways it may go at once: a branch could not be foreseen, and a choice comes last */
       const uint64_t most = ((uint64_t)d.size << (2 * word_bits(preset) - precision_of(preset))) - 1;
       const uint64_t more = ((uint64_t)1 << precision_of(preset)) - d.size, y = x >> word_bits(preset);
@@ -46,8 +48,11 @@ INLINE int stack_encode_table(acc_coder *c, const acc_table *t, const int32_t *s
     }
   }
   c->words = w;
-  c->state = x;
-  return ACC_OK;
+  if (status == ACC_OK)
+    c->state = x;
+  else
+    c->words.len = len;
+  return status;
 }
 
 INLINE int stack_encode_slots(acc_coder *c, const acc_slot *slots, size_t n, size_t *bad, int preset) {

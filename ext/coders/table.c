@@ -16,11 +16,8 @@
  * Invariants: cdf increases from 0 to 2^P; symbols at the end of a support that rounding left without a quantile are
  * none of the n; a table that could not be completed is still one that can be freed.
  */
-#include <stdlib.h>
-#include <string.h>
-
-#include "coders.h"
 #include "quantize.h"
+#include "words.h"
 
 void acc_table_free(acc_table *t) {
   free(t->cdf);
@@ -127,21 +124,14 @@ int acc_find_in_table(void *context, size_t i, uint32_t quantile, int32_t *symbo
   return ACC_OK;
 }
 
-void acc_table_slots(const acc_table *t, const int32_t *symbols, size_t n, acc_slot *slots) {
+int acc_table_slots(const acc_table *t, const int32_t *symbols, size_t n, acc_slot *slots, size_t *bad) {
   for (size_t i = 0; i < n; i++) {
-    const uint32_t *ends = t->cdf + ((uint32_t)symbols[i] - (uint32_t)t->min);
+    const uint32_t place = place_in(t, &symbols[i]), *ends = t->cdf + place;
+    if (place >= t->n) {
+      *bad = i;
+      return ACC_E_SYMBOL;
+    }
     slots[i] = (acc_slot){ends[0], ends[1] - ends[0]};
   }
-}
-
-size_t acc_table_outside(const acc_table *t, const int32_t *symbols, size_t n) {
-  const size_t block = 1024; /* all of a block without a branch, then the block that has one */
-  for (size_t start = 0; start < n; start += block) {
-    const size_t end = n - start < block ? n : start + block;
-    int outside = 0;
-    for (size_t i = start; i < end; i++) outside |= (uint32_t)symbols[i] - (uint32_t)t->min >= (uint32_t)t->n;
-    for (size_t i = start; outside && i < end; i++)
-      if ((uint32_t)symbols[i] - (uint32_t)t->min >= (uint32_t)t->n) return i;
-  }
-  return n;
+  return ACC_OK;
 }

@@ -4,6 +4,9 @@
  */
 #include "words.h"
 
+int acc_precision(int preset) { return (int)precision_of(preset); }
+size_t acc_word_size(int preset) { return word_size(preset); }
+
 int acc_words_set(acc_words *to, const void *data, size_t len, size_t size) {
   to->data = NULL;
   to->len = to->cap = 0;

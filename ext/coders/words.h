@@ -1,4 +1,4 @@
-/* words.h: what the three coders share: sizes of the presets, words in memory, division.
+/* words.h: what the coders share: sizes of the presets, words in memory, division.
  *
  * Functions take the preset as a constant and are inlined, so that each coder is compiled once for each preset;
  * states are uint64_t in both.
@@ -39,6 +39,12 @@ INLINE int reserve(acc_words *w, size_t more, int preset) {
   w->data = data;
   w->cap = cap;
   return ACC_OK;
+}
+
+/* Where a symbol stands in a table; t->n or more if it is outside of the support.  Read once: other threads of the caller
+ * may write where symbols are. */
+INLINE uint32_t place_in(const acc_table *t, const int32_t *symbol) {
+  return (uint32_t)__atomic_load_n(symbol, __ATOMIC_RELAXED) - (uint32_t)t->min;
 }
 
 /* Symbols per call of reserve: no coder writes more than a word per symbol. */

@@ -32,7 +32,7 @@ cdef extern from "coders/coders.h" nogil:
         ACC_CATEGORICAL, ACC_FREQUENCIES, ACC_BERNOULLI, ACC_UNIFORM, ACC_GAUSSIAN, ACC_LAPLACE, ACC_CAUCHY
         ACC_CUSTOM
     enum:
-        ACC_STACK, ACC_CHAIN, ACC_ENCODER, ACC_DECODER, ACC_CODERS
+        ACC_STACK, ACC_CHAIN, ACC_ENCODER, ACC_DECODER
     enum:
         ACC_CHAIN_PLAIN, ACC_CHAIN_SEALED, ACC_CHAIN_REMAINDERS
     ctypedef struct acc_slot:
@@ -58,6 +58,7 @@ cdef extern from "coders/coders.h" nogil:
         uint32_t *cdf
         uint32_t *first
         uint64_t *direct
+        unsigned shift
         acc_divisor *divide
     ctypedef struct acc_words:
         void *data
@@ -77,6 +78,8 @@ cdef extern from "coders/coders.h" nogil:
         int (*encode_slots)(acc_coder *, const acc_slot *, size_t, size_t *) noexcept nogil
         int (*decode_table)(acc_coder *, const acc_table *, int32_t *, size_t, size_t *) noexcept nogil
         int (*decode_each)(acc_coder *, acc_find, void *, int32_t *, size_t, size_t *) noexcept nogil
+    int acc_precision(int)
+    size_t acc_word_size(int)
     size_t acc_scratch_size(const acc_family *)
     int acc_find_in_family(void *, size_t, uint32_t, int32_t *, acc_slot *) noexcept
     int acc_find_in_table(void *, size_t, uint32_t, int32_t *, acc_slot *) noexcept
@@ -88,8 +91,7 @@ cdef extern from "coders/coders.h" nogil:
     int acc_table_make(acc_table *, const acc_family *)
     int acc_table_make_first(acc_table *)
     int acc_table_make_divide(acc_table *)
-    void acc_table_slots(const acc_table *, const int32_t *, size_t, acc_slot *)
-    size_t acc_table_outside(const acc_table *, const int32_t *, size_t)
+    int acc_table_slots(const acc_table *, const int32_t *, size_t, acc_slot *, size_t *)
     const acc_ops *acc_ops_of(int, int)
     int acc_words_copy(acc_words *, const acc_words *, size_t)
     int acc_words_set(acc_words *, const void *, size_t, size_t)
@@ -107,7 +109,7 @@ cdef extern from "coders/coders.h" nogil:
         void *heads
         size_t n
         int preset
-    int acc_lanes_push(acc_lanes *, const acc_table *, const int32_t *)
+    int acc_lanes_push(acc_lanes *, const acc_table *, const int32_t *, size_t *)
     int acc_lanes_pop(acc_lanes *, const acc_table *, int32_t *, size_t *)
 
 PRESETS = {"default": ACC_DEFAULT, "small": ACC_SMALL}
@@ -118,9 +120,9 @@ GAUSSIAN, LAPLACE, CAUCHY, CUSTOM = ACC_GAUSSIAN, ACC_LAPLACE, ACC_CAUCHY, ACC_C
 PLAIN, SEALED, REMAINDERS = ACC_CHAIN_PLAIN, ACC_CHAIN_SEALED, ACC_CHAIN_REMAINDERS
 
 cdef int PRECISION[2]
-PRECISION[:] = [24, 12]
+PRECISION[:] = [acc_precision(ACC_DEFAULT), acc_precision(ACC_SMALL)]
 cdef size_t WORD_SIZE[2]
-WORD_SIZE[:] = [4, 2]
+WORD_SIZE[:] = [acc_word_size(ACC_DEFAULT), acc_word_size(ACC_SMALL)]
 cdef tuple WORDS = (numpy.dtype("uint32"), numpy.dtype("uint16"))
 
 # From how few symbols on a table is worth it, of a support that has not many.
@@ -156,8 +158,10 @@ cdef class Call:
     cdef tuple at
     cdef int precision
     cdef int32_t min, max
+    cdef size_t place
 
     cdef int start(self, size_t i):
+        self.place = i
         self.at = tuple([column[i] for column in self.params])
         return 0
 
@@ -167,9 +171,20 @@ cdef class Call:
         elif symbol > self.max:
             value[0] = <uint32_t>1 << self.precision
         else:
-            value[0] = acc_leaky(
-                float(self.cdf(symbol - 0.5, *self.at)), self.precision, self.min, self.max, symbol)
+            value[0] = acc_leaky(self.number(self.cdf, symbol - 0.5), self.precision, self.min, self.max, symbol)
         return 0
+
+    cdef double number(self, function, double x) except? -1:
+        """What a function of the model returns; a cumulated probability may be off by rounding."""
+        cdef double value
+        result = function(x, *self.at)
+        try:
+            value = float(result)
+        except (TypeError, ValueError):
+            raise ParameterError(f"{function!r} must return a number; at {x}, position {self.place}, it returns {result!r}") from None
+        if function is self.cdf and not -1e-9 <= value <= 1 + 1e-9:
+            raise ParameterError(f"a cdf must be in 0 .. 1; at {x}, position {self.place}, it is {value}")
+        return value
 
 
 cdef int custom_left(void *context, int64_t symbol, uint32_t *left) noexcept:
@@ -187,7 +202,7 @@ cdef int custom_find(void *context, size_t i, uint32_t quantile, int32_t *symbol
     cdef double guess
     try:
         call.start(i)
-        guess = float(call.ppf((quantile + 0.5) / (1 << call.precision), *call.at))
+        guess = call.number(call.ppf, (quantile + 0.5) / (1 << call.precision))
     except BaseException as error:
         call.error = error
         return ACC_E_CALLBACK
@@ -201,6 +216,7 @@ cdef class Model:
     cdef acc_family family
     cdef acc_table[25] tables  # by precision
     cdef View frequencies
+    cdef bint opened
     cdef double[2] values
     cdef int32_t size
     cdef View rows
@@ -220,6 +236,9 @@ cdef class Model:
     def _open(self, int kind, tuple missing, *, int32_t lo=0, int32_t hi=0, double a=0, double b=0, int32_t size=0,
               rows=None, bint f32=False, bint perfect=False, frequencies=None, cdf=None, ppf=None):
         cdef acc_family *f = &self.family
+        if self.opened:
+            raise ParameterError("a model is made once")
+        self.opened = True
         f.kind, f.min, f.max, f.f32, f.perfect = kind, lo, hi, f32, perfect
         self.values[0], self.values[1], self.size = a, b, size
         f.a, f.b, f.sizes = &self.values[0], &self.values[1], &self.size
@@ -251,6 +270,9 @@ cdef class Model:
 
     cdef Call call(self, int preset, tuple params):
         cdef Call call = Call()
+        cdef int64_t size = <int64_t>self.family.max - self.family.min + 1
+        if size > <int64_t>1 << PRECISION[preset]:
+            raise failure(ACC_E_COUNT, 0, None, self, (), PRECISION[preset])
         call.cdf, call.ppf = self.cdf, self.ppf
         call.at = ()
         call.params = [column.tolist() for column in params]
@@ -265,24 +287,47 @@ cdef class Model:
         cdef size_t size = 0
         cdef int status
         f.precision = precision
+        if f.kind == ACC_CUSTOM:
+            return NULL
         with cython.critical_section(self):
-            if table.cdf is NULL and f.kind != ACC_CUSTOM:
-                status = acc_family_size(&f, &size)
-                if status == ACC_OK:
-                    if f.kind > ACC_FREQUENCIES and size > SMALL_SUPPORT and size // 8 > n:
-                        return NULL
-                    status = acc_table_make(&made, &f)
-                if status != ACC_OK:
-                    raise failure(status, 0, None, self, (), precision)
+            if table.cdf is not NULL:
+                return table
+        status = acc_family_size(&f, &size)
+        if status == ACC_OK:
+            if f.kind > ACC_FREQUENCIES and size > SMALL_SUPPORT and size // 8 > n:
+                return NULL
+            with nogil:  # two threads may make the same; one is kept
+                status = acc_table_make(&made, &f)
+        if status != ACC_OK:
+            raise failure(status, 0, None, self, (), precision)
+        with cython.critical_section(self):
+            if table.cdf is NULL:
                 table[0] = made
-            return table if table.cdf is not NULL else NULL
+            else:
+                acc_table_free(&made)
+        return table
 
     cdef int complete(self, acc_table *table, bint decoding) except -1:
         cdef int status
+        cdef acc_table more
         with cython.critical_section(self):
-            status = acc_table_make_first(table) if decoding else acc_table_make_divide(table)
+            if (table.first if decoding else table.divide) is not NULL:
+                return 0
+            more = table[0]
+        with nogil:
+            status = acc_table_make_first(&more) if decoding else acc_table_make_divide(&more)
         if status != ACC_OK:
             raise MemoryError
+        with cython.critical_section(self):
+            if not decoding and table.divide is NULL:
+                table.divide = more.divide
+            elif decoding and table.first is NULL:
+                table.shift, table.direct, table.first = more.shift, more.direct, more.first
+            elif decoding:
+                free(more.first)
+                free(more.direct)
+            else:
+                free(more.divide)
         return 0
 
     cdef int bind(self, acc_family *f, int preset, size_t n, tuple params, list keep) except -1:
@@ -346,7 +391,8 @@ cdef object failure(int status, size_t place, symbols, Model model, tuple params
             return ParameterError(f"size must be in 2 .. 2^{bits}; it is {values.get('size', model.size)}{where}")
         if f.kind <= ACC_FREQUENCIES:
             width = params[0].shape[1] if params else f.width
-            return ParameterError(f"{width} probabilities; a model of {bits} bits has 2 .. 2^{bits} - 2 symbols")
+            most = f"2^{bits}" if f.perfect or f.kind == ACC_FREQUENCIES else f"2^{bits} - 2"
+            return ParameterError(f"{width} probabilities; a model of {bits} bits has 2 .. {most} symbols")
         return ParameterError(f"{f.max - f.min + 1} symbols; a model of {bits} bits has 2 .. 2^{bits}")
     if status == ACC_E_MODEL:
         return ParameterError(f"{model!r} leaves a symbol without a probability of {bits} bits{where}")
@@ -444,10 +490,6 @@ cdef class Coder:
             if model.family.kind != ACC_CUSTOM and not params:
                 table = model.table(PRECISION[self.preset], n)
             if table is not NULL:
-                with nogil:
-                    place = acc_table_outside(table, s, n)
-                if place < n:
-                    raise failure(ACC_E_SYMBOL, place, symbols, model, (), PRECISION[self.preset])
                 if self.kind != ACC_ENCODER and table.divide is NULL and n >= table.n // 4:
                     model.complete(table, False)
                 if self.kind == ACC_ENCODER or table.divide is not NULL:
@@ -460,7 +502,8 @@ cdef class Coder:
             if slots is NULL:
                 raise MemoryError
             if table is not NULL:
-                acc_table_slots(table, s, n, slots)
+                with nogil:
+                    status = acc_table_slots(table, s, n, slots, &place)
             elif model.family.kind == ACC_CUSTOM:
                 self.custom_slots(s, n, slots, model, params)
             else:
@@ -542,15 +585,14 @@ cdef class Coder:
             leave(&self.busy)
         return symbols
 
-    def _words(self, bint rest, int tail=-1):
-        """Words as an array, and after them what the state adds; None if it does not make up whole words.
+    def _words(self, int tail=-1):
+        """Compressed words, and remainders, as arrays, one of them with what the state adds.
 
-        `tail` is `SEALED`, `PLAIN` or `REMAINDERS`, of a stack or chain coder.
+        `tail` is `SEALED`, `PLAIN` or `REMAINDERS`, of a stack or chain coder.  None if the state does not make up whole
+        words.
         """
         cdef uint32_t[3] more
         cdef int n = 0
-        cdef acc_words *words = &self.coder.rest if rest else &self.coder.words
-        cdef View view
         self.enter()
         try:
             if tail >= 0 and self.kind == ACC_STACK:
@@ -559,18 +601,40 @@ cdef class Coder:
                 n = acc_chain_tail(&self.coder, self.preset, tail, more)
             if n < 0:
                 return None
-            array = numpy.empty(words.len + n, WORDS[self.preset])
-            view = View(array, WORD_SIZE[self.preset], True)
-            if words.len:
-                memcpy(view.data, words.data, words.len * WORD_SIZE[self.preset])
-            for i in range(n):
-                array[<Py_ssize_t>(words.len + i)] = more[i]
-            return array
+            behind = [more[i] for i in range(n)]
+            if tail == ACC_CHAIN_REMAINDERS:
+                return self.copied(&self.coder.words, []), self.copied(&self.coder.rest, behind)
+            return self.copied(&self.coder.words, behind), self.copied(&self.coder.rest, [])
         finally:
             leave(&self.busy)
 
-    def _ending(self):
-        """Words that finish the stream of a range encoder."""
+    cdef copied(self, acc_words *words, list behind):
+        """Words as an array, with others behind them."""
+        array = numpy.empty(words.len + <size_t>len(behind), WORDS[self.preset])
+        cdef View view = View(array, WORD_SIZE[self.preset], True)
+        if words.len:
+            memcpy(view.data, words.data, words.len * WORD_SIZE[self.preset])
+        if behind:
+            array[<Py_ssize_t>words.len:] = behind
+        return array
+
+    def _finished(self):
+        """The words of a range encoder with those that finish the stream."""
+        self.enter()
+        try:
+            return self.copied(&self.coder.words, self.ending())
+        finally:
+            leave(&self.busy)
+
+    def _finished_length(self):
+        """Number of words of `_finished`."""
+        self.enter()
+        try:
+            return self.coder.words.len + <size_t>len(self.ending())
+        finally:
+            leave(&self.busy)
+
+    cdef list ending(self):
         cdef acc_ending ending
         acc_encoder_ending(&self.coder, self.preset, &ending)
         if not ending.any:
@@ -581,23 +645,43 @@ cdef class Coder:
     def _state(self):
         """(number of words, state, head, position, words that wait)"""
         cdef acc_coder *c = &self.coder
-        return c.words.len, c.state, c.head, c.pos, c.waiting
+        self.enter()
+        try:
+            return c.words.len, c.state, c.head, c.pos, c.waiting
+        finally:
+            leave(&self.busy)
 
     def _seek_stack(self, size_t position, uint64_t state):
+        """Whether there are so many words."""
         self.enter()
-        self.coder.words.len = position
-        self.coder.state = state
-        leave(&self.busy)
+        try:
+            if position > self.coder.words.len:
+                return False
+            self.coder.words.len = position
+            self.coder.state = state
+            return True
+        finally:
+            leave(&self.busy)
 
     def _seek_decoder(self, size_t position, uint64_t low, uint64_t width):
+        """Whether there are so many words."""
         self.enter()
-        acc_decoder_open(&self.coder, self.preset, position)
-        self.coder.state = low
-        self.coder.head = width
-        leave(&self.busy)
+        try:
+            if position > self.coder.words.len:
+                return False
+            acc_decoder_open(&self.coder, self.preset, position)
+            self.coder.state = low
+            self.coder.head = width
+            return True
+        finally:
+            leave(&self.busy)
 
     def _exhausted(self):
-        return acc_decoder_exhausted(&self.coder, self.preset)
+        self.enter()
+        try:
+            return acc_decoder_exhausted(&self.coder, self.preset)
+        finally:
+            leave(&self.busy)
 
 
 cdef class Lanes:
@@ -644,15 +728,11 @@ cdef class Lanes:
             if view.n != self.lanes.n:
                 raise ParameterError(f"{view.n} symbols for {self.lanes.n} lanes")
             table = self.table(model)
-            with nogil:
-                place = acc_table_outside(table, s, view.n)
-            if place < view.n:
-                raise failure(ACC_E_SYMBOL, place, symbols, model, (), self.precision)
             model.complete(table, False)
             with nogil:
-                status = acc_lanes_push(&self.lanes, table, s)
+                status = acc_lanes_push(&self.lanes, table, s, &place)
             if status != ACC_OK:
-                raise failure(status, 0, symbols, model, (), self.precision)
+                raise failure(status, place, symbols, model, (), self.precision)
         finally:
             leave(&self.busy)
 

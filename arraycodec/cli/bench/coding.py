@@ -144,9 +144,7 @@ def _chain(library: _Library, model: Any, case: Case, words: np.ndarray) -> _Res
     coder.encode_reverse(symbols, model, *case.params)
     encoded = time.perf_counter() - start
     data = np.concatenate(coder.get_data())
-    if not np.array_equal(data, words):
-        raise AssertionError("a chain coder does not give its data back")
-    return encoded, decoded, (remainders, symbols)
+    return encoded, decoded, (remainders, symbols, data)
 
 
 _CODERS = {"AnsCoder": _ans, "RangeEncoder, RangeDecoder": _range, "ChainCoder": _chain}
@@ -169,7 +167,7 @@ def measure_coders(size: int, repeat: int, budget: float) -> Iterator[CoderRow]:
     for case in cases(size):
         for name, code in _CODERS.items():
             if name == "ChainCoder" and case.title not in ("Gaussian", "Categorical 256"):
-                continue  # its loops are those of AnsCoder
+                continue  # models take the same time with every coder: two will do
             models = [getattr(library.models, case.name)(*case.args, **case.options) for library in libraries]
             times: list[list[tuple[float, float]]] = [[] for _ in libraries]
             different = rounds = 0
@@ -180,7 +178,9 @@ def measure_coders(size: int, repeat: int, budget: float) -> Iterator[CoderRow]:
                 for of, (encode, decode, _) in zip(times, results, strict=True):
                     of.append((encode, decode))
                 rounds += 1
-                if name != "ChainCoder":
+                if name == "ChainCoder":
+                    different += not np.array_equal(results[0][2][2], words)
+                else:
                     different += int(np.count_nonzero(results[0][2][1] != case.symbols))
                 for _, _, made in results[1:]:
                     different += sum(not np.array_equal(a, b) for a, b in zip(made, results[0][2], strict=True))
