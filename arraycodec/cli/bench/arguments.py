@@ -35,7 +35,7 @@ examples:
   arraycodec bench --no-codecs --hosts                 only Zarr and HDF5, end to end
   arraycodec bench --no-codecs --torture               only adversarial arrays and damaged chunks
   arraycodec bench --no-codecs --coders                only the entropy coders of arraycodec.coders
-  arraycodec bench --no-codecs --literature            only published systems, as they were and as they are here
+  arraycodec bench --no-codecs --literature            only published systems, as they were and are here
 
 tolerance listings of a corpus: tolerances.json, tolerances.csv or manifest.json in DIR, or --listing.
   JSON: {{"a.npy": 1e-3, "sub/b.npy": ["2**-17", 1e-3], "c.npy": {{"tolerances": [0.1], "kind": "field"}}}}
