@@ -370,3 +370,12 @@ def test_torture_chunks_survive_damage(dtype):
             block = bytearray(chunk[at:])
             block[rng.integers(len(block))] ^= 1 << rng.integers(8)
             attempt(reseal(chunk[:at], bytes(block)))
+
+
+def test_checksums_are_crc32c():
+    """The examples of RFC 3720, B.4."""
+    for data, expected in ((bytes(32), 0x8A9136AA), (b"\xff" * 32, 0x62A8AB43), (bytes(range(32)), 0x46DD794E),
+                           (bytes(range(31, -1, -1)), 0x113FDB5C), (b"123456789", 0xE3069283), (b"", 0)):  # fmt: skip
+        assert _core.crc32c(data) == expected
+        padded = np.frombuffer(b"x" + data + b"y", np.uint8)  # at any address
+        assert _core.crc32c(padded[1:-1]) == expected

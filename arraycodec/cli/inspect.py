@@ -66,7 +66,7 @@ def _array(array: StoredArray, per_chunk: bool) -> dict[str, Any]:
     if array.predictor is not None:
         entry["predictor"] = array.predictor
     chunks = []
-    for stored in array.chunks():
+    for stored in array.chunks(True):
         interrupt.check()
         if stored.problem:
             raise CommandError(f"{array.name or 'the array'}: damaged chunk at {stored.corner}: {stored.problem}")

@@ -71,11 +71,11 @@ def _array(array: StoredArray, counts: _Counts, console: Console) -> None:
     chunks, broken, unchecked = 0, 0, 0
     console.start(array.size)
     try:
-        for chunk in array.chunks():
+        for chunk in array.chunks(False):
             interrupt.check()
             chunks += 1
             problem = chunk.problem or _problem(array, chunk)
-            unchecked += not problem and (chunk.skipped or not array.can_check(chunk))
+            unchecked += not problem and chunk.skipped
             if problem:
                 broken += 1
                 where = ",".join(map(str, chunk.corner))
@@ -95,7 +95,7 @@ def _array(array: StoredArray, counts: _Counts, console: Console) -> None:
 
 
 def _problem(array: StoredArray, chunk: StoredChunk) -> str:
-    if chunk.skipped or not array.can_check(chunk):
+    if chunk.skipped:
         return ""
     try:
         array.check(chunk)

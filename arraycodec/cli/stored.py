@@ -21,13 +21,13 @@ class StoredChunk:
     size : int
         As it is stored.
     data : bytes or None
-        Our codec's bytes, if there are any.
+        Our codec's bytes, if there are any and somebody needs them.
     place : str
         The file, or the place in it.
     problem : str
         Why it cannot be read, without a look at our codec's bytes; "" if it can.
     skipped : bool
-        Whether the chunk is stored without our codec, as HDF5 may.
+        Whether there is nothing to check: stored without our codec, as HDF5 may, or behind codecs that are not at hand.
     """
 
     corner: tuple[int, ...]
@@ -54,11 +54,10 @@ class StoredArray:
     n_chunks : int
         How many there can be; those that were never written are the fill value.
     chunks : callable
-        The chunks that there are.  Those that cannot be read have a `problem`.
+        The chunks that there are; those that cannot be read have a `problem`.  Takes whether their `data` are needed
+        for anything but `check`.
     check : callable
         Reads a chunk of our codec as the host does; raises an exception if it cannot.
-    can_check : callable
-        Whether it can be asked that: the codecs behind ours may not be at hand.
     leftovers : callable
         Files of unfinished writes, which no reader looks at.
     """
@@ -74,9 +73,8 @@ class StoredArray:
     predictor: str | None
     size: int
     n_chunks: int
-    chunks: Callable[[], Iterator[StoredChunk]]
+    chunks: Callable[[bool], Iterator[StoredChunk]]
     check: Callable[[StoredChunk], None]
-    can_check: Callable[[StoredChunk], bool]
     leftovers: Callable[[], list[str]]
 
 

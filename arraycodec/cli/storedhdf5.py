@@ -59,7 +59,7 @@ def _hdf5_array(name: str, dset: Any) -> StoredArray:
     numbers = [f[0] for f in filters]
     own = numbers.index(hdf5.FILTER_ID) if hdf5.FILTER_ID in numbers else None
 
-    def chunks() -> Iterator[StoredChunk]:
+    def chunks(needed: bool) -> Iterator[StoredChunk]:
         if dset.chunks is None:
             return
         places: list[Any] = []
@@ -71,13 +71,15 @@ def _hdf5_array(name: str, dset: Any) -> StoredArray:
         except (OSError, RuntimeError) as e:
             yield StoredChunk((0,) * dset.ndim, 0, None, "", f"the index of the chunks is not readable: {e}")
         for place in places:
-            yield read(place)
+            yield read(place, needed)
 
-    def read(place: Any) -> StoredChunk:
+    def read(place: Any, needed: bool) -> StoredChunk:
         about = (tuple(place.chunk_offset), place.size)
         at = f"byte {place.byte_offset}"
         if own is None or place.filter_mask & (1 << own):  # the filter was skipped: values as they are
             return StoredChunk(*about, None, at, skipped=True)
+        if not needed:  # HDF5 itself reads it in `check`
+            return StoredChunk(*about, None, at)
         try:
             mask, data = dset.id.read_direct_chunk(place.chunk_offset)
             after = [n for i, n in enumerate(numbers) if i > own and not mask & (1 << i)]
@@ -105,6 +107,5 @@ def _hdf5_array(name: str, dset: Any) -> StoredArray:
         math.prod(-(-n // c) for n, c in zip(dset.shape, dset.chunks, strict=True)) if dset.chunks else 0,
         chunks,
         check,
-        lambda chunk: True,
         list,
     )

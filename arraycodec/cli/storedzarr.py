@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .._core import crc32c
 from ..ansquant import ZARR3_NAME, AnsQuant
 from ..codec import decode, same_elements
 from ..errors import SizeError
@@ -53,11 +54,7 @@ def _without_crc32c(data: bytes) -> bytes:
     """What Zarr's codec "crc32c" was given: a checksum of 4 bytes follows it."""
     if len(data) < 4:
         raise _Unreadable(f"{len(data)} bytes are too few for a checksum")
-    try:
-        from google_crc32c import value  # as zarr itself
-    except ImportError:
-        return data[:-4]
-    if value(data[:-4]) != int.from_bytes(data[-4:], "little"):
+    if crc32c(data[:-4]) != int.from_bytes(data[-4:], "little"):
         raise _Unreadable("the checksum of the codec crc32c does not match")
     return data[:-4]
 
@@ -178,9 +175,8 @@ def _zarr_array(name: str, folder: Path, metadata: dict[str, Any]) -> StoredArra
         config.get("predictor"),
         stored_bytes(folder),
         math.prod(-(-n // c) for n, c in zip(layout.shape, layout.inner, strict=True)),
-        lambda: _chunks(layout, folder),
+        lambda needed: _chunks(layout, folder),
         lambda chunk: _check(layout, chunk),
-        lambda chunk: chunk.data is not None,
         lambda: sorted(str(file.relative_to(folder)) for file in folder.rglob("*.partial")),
     )
 
@@ -203,9 +199,10 @@ def _chunks(layout: _Layout, folder: Path) -> Iterator[StoredChunk]:
 
     def read(corner: tuple[int, ...], data: bytes, place: str) -> StoredChunk:
         try:
-            return StoredChunk(corner, len(data), _undo(data, after) if layout.own is not None else None, place)
+            ours = _undo(data, after) if layout.own is not None else None
         except _Unreadable as e:
             return StoredChunk(corner, len(data), None, place, str(e))
+        return StoredChunk(corner, len(data), ours, place, skipped=ours is None)
 
     for index, key in _keys(layout, folder):
         corner = tuple(i * c for i, c in zip(index, layout.grid, strict=True))

@@ -21,6 +21,9 @@ from arraycodec.errors import (
 
 from core cimport *
 
+cdef extern from "core/checksum.h" nogil:
+    uint32_t ac_crc32c(const void *data, size_t size)
+
 cdef extern from "Python.h":
     PyObject *PyBytes_FromStringAndSize(const char *v, Py_ssize_t n) except NULL
     int _PyBytes_Resize(PyObject **bytes, Py_ssize_t n) except -1  # in place; on failure *bytes is NULL
@@ -92,6 +95,17 @@ def isa():
     if name is NULL:
         raise EXCEPTIONS[AC_E_ISA](ac_error_name(AC_E_ISA).decode())
     return name.decode()
+
+
+def crc32c(data):
+    """CRC-32C (Castagnoli, RFC 3720) of a contiguous buffer."""
+    cdef Py_buffer buf
+    cdef uint32_t value
+    PyObject_GetBuffer(data, &buf, PyBUF_SIMPLE)
+    with nogil:
+        value = ac_crc32c(buf.buf, <size_t>buf.len)
+    PyBuffer_Release(&buf)
+    return value
 
 
 def bound(int dtype, tuple shape):
