@@ -76,7 +76,7 @@ def encode(
         before (Lorenzo), coarser grids, or many values before in a row.  None is the default, "auto".  The bound
         is the same with all of them, and so is the decoder.
     **tuning : int
-        Encoder choices forced by tests: `block_len`, `box_len`, `group`, `lanes`, `prob_bits`.
+        Encoder choices forced by tests: `block_len`, `box_len`, `group`, `lanes`, `prob_bits`, `coder`.
 
     Returns
     -------
@@ -530,6 +530,8 @@ class Block:
         Its bytes within the chunk.
     count : int
         Its elements.
+    varints : bool
+        Whether integers are stored as varints, rather than by rANS.
     classes, lanes, prob_bits, group : int
         Number of class windows, rANS lanes, probability bits, values per group; 0 where the mode
         has none.
@@ -556,6 +558,7 @@ class Block:
     offset: int
     size: int
     count: int
+    varints: bool
     classes: int
     lanes: int
     prob_bits: int

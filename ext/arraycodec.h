@@ -97,6 +97,7 @@ typedef struct {
   uint64_t offset, size;        /* bytes within the chunk */
   uint32_t count;               /* elements */
   uint8_t mode;                 /* AC_MODE_... */
+  uint8_t varints;              /* are integers stored as such? */
   uint8_t n_classes, lanes, prob_bits, group;  /* 0 where the mode has none */
   uint8_t low_bytes, difference, folded;       /* of wide integers; 0 where the mode has none */
   uint8_t order;                /* of its values: 0 as in memory; bit 0: columns before rows, bit 1: sorted by scale */
@@ -122,7 +123,11 @@ enum {
   AC_PREDICTOR_LINEAR, AC_PREDICTORS
 };
 
-/* The level, the predictor, and encoder choices that tests force; 0 everywhere (or NULL) lets the encoder choose. */
+/* How integers are stored: by rANS, or as varints, which are larger, and read by a loop of a few lines.  Every decoder reads
+ * both. */
+enum { AC_CODER_DEFAULT, AC_CODER_RANS, AC_CODER_VARINT, AC_CODERS };
+
+/* The level, the predictor, the coder, and encoder choices that tests force; 0 everywhere (or NULL) lets the encoder choose. */
 typedef struct {
   uint32_t block_len;  /* 1 .. AC_MAX_BLOCK; half of it for complex elements: runs of so many */
   uint32_t box_len;    /* of the same range, not with block_len: boxes of at most so many, if there are two axes and more elements */
@@ -130,7 +135,8 @@ typedef struct {
   uint8_t lanes;       /* 4, 8, 16, 32, 64 */
   uint8_t prob_bits;   /* 10 .. 13 */
   uint8_t level;       /* AC_MIN_LEVEL .. AC_MAX_LEVEL; 0 is AC_DEFAULT_LEVEL */
-  uint8_t predictor;   /* AC_PREDICTOR_... */
+  uint8_t predictor;   /* AC_PREDICTOR_...; with varints nothing is predicted */
+  uint8_t coder;       /* AC_CODER_... */
 } ac_tuning;
 
 /* Result of ac_check_bound. */

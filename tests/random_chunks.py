@@ -265,6 +265,8 @@ def section(rng, n, size=0, wanted=None, top=None, find_edges=None):
     The integers are those wanted (at most 2^30), or any from 0 to `top`, or any at all. With a size there are refused
     values; `find_edges(integers, refused)` gives positions of edges.
     """
+    if chance(rng, 0.1):
+        return varints(rng, n, size, wanted, top, find_edges)
     lanes_code, group_code, prob_code = rng.integers(5), rng.integers(2), rng.integers(4)
     n_lanes, group, prob_bits = 4 << int(lanes_code), 64 if group_code else 128, 10 + int(prob_code)
     n_classes = int(rng.choice([1, 2, 16, rng.integers(1, 17)]))
@@ -342,6 +344,23 @@ def section(rng, n, size=0, wanted=None, top=None, find_edges=None):
     return layout + heads + out, integers, refused, edges
 
 
+def varints(rng, n, size, wanted, top, find_edges):
+    """The same without windows."""
+    refused_list, refused = random_refused(rng, n, size) if size else (b"", {})
+    if wanted:
+        integers = list(wanted)
+    elif top is not None:
+        integers = rng.integers(top, size=n).tolist()
+    else:
+        integers = (rng.integers(-(2**31), 2**31, n) >> rng.integers(rng.choice([1, 32]), size=n)).tolist()
+    edges = find_edges(integers, refused) if find_edges else []
+    out = bytes([128, (192 if edges else 64) if refused or edges else 0])
+    if refused or edges:
+        lists = refused_list + (put_edges(rng, edges) if edges else b"")
+        out += varint(len(refused)) + (varint(len(edges)) if edges else b"") + varint(len(lists)) + lists
+    return out + b"".join(varint(zigzag(x)) for x in integers), integers, refused, edges
+
+
 # ---- modes: the rest of a block after its mask, and its values as bytes ----
 def cut(values):
     data, size = values.tobytes(), values.dtype.itemsize
@@ -392,6 +411,8 @@ def uniform(rng, n, array):
     out, integers, refused, edges = section(
         rng, n, array.type.size, wanted, find_edges=find_edges if array.type.size < 8 else None
     )
+    if out[0] == 128:
+        array.seen.add(f"varints of {array.type.value}" + " refused" * bool(refused) + " edges" * bool(edges))
     found = values(integers, refused)
     for at in edges:
         found[at] = edge_of(numbers_of([found[at]], array), array)
@@ -1517,6 +1538,7 @@ FEATURES = {
     *(f"copies in mode {mode}{mask}" for mode in range(1, 8) for mask in ("", " masked")),
     "rows of short pieces: True", "rows of short pieces: False", "rows of long pieces: False",
     *(f"affine uniform {yes}" for yes in (True, False)), *(f"affine sequence {c}" for c in ("none", 0, 1, 2)),
+    *(f"varints of {value}{what}" for value in ("f4", "f8") for what in ("", " refused")), "varints of f4 edges",
     "E0 clamped", "E0 > emax", "E0", "uniform u", "octave u", "infinite u", "u of 64 bits",
     *(
         f"mode {mode} of {TYPES[code].dtype}{mask}"

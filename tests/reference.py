@@ -1109,6 +1109,8 @@ def whole_section(data, count, size):
 def windows(r, count, size):
     """The integers of a section, outside values among them, and (position, value) and positions of the others."""
     layout = r.u8()
+    if layout == 128:
+        return varints(r, count, size)
     n_lanes, group, prob_bits = 4 << (layout & 7), 64 if layout & 8 else 128, 10 + (layout >> 4 & 3)
     require(layout & 7 <= 4 and layout < 128, "layout")
     in_states = bool(layout & 64)
@@ -1189,6 +1191,28 @@ def windows(r, count, size):
     for at, v in outside:
         integers[at] = v
     return Section(integers, refused, edges)
+
+
+def varints(r, count, size):
+    """A section without windows."""
+    byte = r.u8()
+    require(not byte & 63, "reserved bits of a section of varints")
+    require(byte & 64 or byte < 128, "edges without exceptions")
+    refused, edges = [], []
+    if byte & 64:
+        numbers = [r.varint() for _ in range(2 if byte & 128 else 1)]
+        require(max(numbers) <= count, "more exceptions than values")
+        require(any(numbers), "no exceptions where there should be some")
+        lists = Reader(r.bytes(r.varint()))
+        refused = list(refused_values(lists, numbers[0], count, size))
+        if byte & 128:
+            require(numbers[1], "no edges where there should be some")
+            edges = edge_positions(lists, numbers[1], count)
+        require(lists.left() == 0, "bytes after the end of the lists")
+    codes = [r.varint() for _ in range(count)]
+    require(max(codes, default=0) < 2**32, "an integer beyond 32 bits")
+    require(r.left() == 0, "bytes after the last varint")
+    return Section([unzigzag(code) for code in codes], refused, edges)
 
 
 def image(u, m):

@@ -405,6 +405,34 @@ def short(codes, frequencies, kind):
     return block(layout=0, heads=bytes([0, K - 1, 0]), tables=tables, raw=b"", coded=states + words)
 
 
+def of_varints(codes, lists=b"", byte=None, layout=128):
+    """A block of a section without windows; codes are numbers, or bytes."""
+    codes = codes if isinstance(codes, bytes) else b"".join(map(varint, codes))
+    return bytes([2, layout, (64 if lists else 0) if byte is None else byte]) + lists + codes
+
+
+GOOD_BLOCKS |= {
+    "varints": of_varints(range(8)),
+    "varints of any length": of_varints([0, 127, 128, 2**14, 2**21, 2**28, 2**32 - 1, 5]),
+    "varints, refused": of_varints(range(8), b"\x01\x05\x08some"),
+}  # fmt: skip
+BAD_BLOCKS |= {
+    "varints, one missing": of_varints(range(7)), "varints, one too many": of_varints(range(9)),
+    "varints, no end": of_varints(bytes(7) + b"\x80"), "varints, a needless byte": of_varints(bytes(7) + b"\x80\0"),
+    "varints, a needless byte in front": of_varints(b"\x80\0" + bytes(7)),
+    "varints, needless bytes": of_varints(b"\xff\xff\xff\xff\0" + bytes(7)),
+    "varint of 2^32": of_varints([2**32, *range(7)]), "varint of 2^32 at the end": of_varints([*range(7), 2**32]),
+    "varint of six bytes": of_varints([2**35, *range(7)]), "varint of 2^63": of_varints([*range(7), 2**63]),
+    "varints, nothing": b"\2\x80", "varints, no codes": of_varints(b""),
+    **{f"varints, layout {n}": of_varints(range(8), layout=128 + n) for n in (1, 2, 4, 8, 16, 32, 64)},
+    **{f"varints, bit {n}": of_varints(range(8), byte=1 << n) for n in range(8)},
+    "varints, no exceptions": of_varints(range(8), b"\0\0"), "varints, nine refused": of_varints(range(8), b"\x09\0"),
+    "varints, list too long": of_varints(range(8), b"\x01\x06\x08some\0"),
+    "varints, list too short": of_varints(range(8), b"\x01\x04\x08som"),
+    "varints, list beyond the end": of_varints(range(8), b"\x01\xff\x7f\x08some"),
+    "varints, edges that are none": of_varints(range(8), b"\x01\0\x05\x08some", byte=192),
+}  # fmt: skip
+
 GOOD_BLOCKS |= {
     **{f"curve {shape}, {scale}, {centre}": curve(shape, scale, centre, 3)
        for shape in range(4) for scale in (0, 60, 127) for centre in (0, 5, 11)},

@@ -89,7 +89,7 @@ def _totals(
     chunks: list[tuple[StoredChunk, ChunkInfo | None]], values: int, nbytes: int, size: int
 ) -> dict[str, Any]:
     infos = [info for _, info in chunks if info is not None]
-    modes = Counter(block.mode for info in infos for block in info.blocks)
+    modes = Counter(block.mode + " (varints)" * block.varints for info in infos for block in info.blocks)
     as_is = sum(info is None for _, info in chunks)
     if as_is:
         modes["uncoded"] = as_is

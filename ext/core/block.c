@@ -281,7 +281,7 @@ static size_t encode_uniform(encoding *e) {
   if (n_refused > e->left / 2) return 0; /* this lattice is of no use */
   ac_order_choice choices[AC_ORDERS];
   unsigned n = 0;
-  if (e->geometry->rows.n && !e->mask.masked)
+  if (e->geometry->rows.n && !e->mask.masked && e->tuning->coder != AC_CODER_VARINT)
     n = ac_order_choose(&e->geometry->rows, e->geometry->first, e->n, e->tuning, e->s, choices);
   if (!n) return write_uniform(e, n_refused);
   if (ac_level(e->tuning) < COMPARES) {
@@ -532,8 +532,16 @@ static uint8_t *place_of_kept(const encoding *e, size_t *room) {
   return (uint8_t *)e->s->field + 6 * (size_t)e->n;
 }
 
+/* By the mode that stores what the tolerance permits, in varints, as readers of few lines expect it; or exactly. */
+static size_t encode_in_varints(encoding *e) {
+  const int mode = mode_of(e->scale);
+  const size_t written = mode == AC_MODE_UNIFORM ? encode_uniform(e) : encode_integers(e, mode);
+  return written || mode == AC_MODE_EXACT ? written : encode_integers(e, AC_MODE_EXACT);
+}
+
 /* By the mode that is smallest, or 0 if none is smaller than raw. */
 static size_t encode_by_any_mode(encoding *e) {
+  if (e->tuning->coder == AC_CODER_VARINT) return encode_in_varints(e);
   size_t room, predicted = encode_predicted(e);
   if (predicted && others_lose(e, predicted)) return predicted;
   uint8_t *const kept = place_of_kept(e, &room);
@@ -582,7 +590,7 @@ size_t ac_block_encode(const ac_scale *scale, const ac_geometry *geometry, const
   }
   encoding e = {.scale = scale, .tuning = tuning, .s = scratch, .geometry = geometry, .src = src, .n = n, .dst = dst, .end = dst + n * size};
   size_t written = encode_by_any_mode(&e);
-  if (ac_level(tuning) >= COPIES && scale->type->kind == AC_KIND_FLOAT && mode_of(scale) == AC_MODE_EXACT && find_copies(&e, written)) {
+  if (tuning->coder != AC_CODER_VARINT && ac_level(tuning) >= COPIES && scale->type->kind == AC_KIND_FLOAT && mode_of(scale) == AC_MODE_EXACT && find_copies(&e, written)) {
     const size_t others = encode_by_any_mode(&e);
     if (others && (!written || others < written)) return others;
     e.copies.section = NULL; /* again, without them */
@@ -714,7 +722,7 @@ int ac_block_inspect(const ac_scale *scale, const ac_geometry *geometry, const u
   info->order = (uint8_t)h.order.kind;
   info->row = h.order.kind ? h.order.row : 0;
   info->mode = (uint8_t)mode;
-  info->n_classes = info->lanes = info->prob_bits = info->group = 0;
+  info->varints = info->n_classes = info->lanes = info->prob_bits = info->group = 0;
   info->low_bytes = info->difference = info->folded = 0;
   info->window_exceptions = info->raw_exceptions = info->edges = 0;
   info->masked = h.mask.masked;
@@ -734,9 +742,10 @@ int ac_block_inspect(const ac_scale *scale, const ac_geometry *geometry, const u
           : mode == AC_MODE_AFFINE ? ac_affine_inspect(&in, scale, left, &section)
                                   : ac_integers_inspect(&in, mode, scale, &geometry->strides, left, h.all.masked || h.order.kind, &section, info);
   if (error) return AC_E_FORMAT;
+  info->varints = section.plain;
   info->n_classes = section.windows.n_classes;
   info->group = section.windows.group;
-  if (section.words != section.words_end) {
+  if (!section.plain && section.words != section.words_end) {
     info->lanes = section.windows.lanes;
     info->prob_bits = section.windows.prob_bits;
   }

@@ -58,7 +58,7 @@ static int describe(const ac_array *array, const ac_tolerance *tolerance, const 
   if (tuning->group && tuning->group != 64 && tuning->group != 128) return AC_E_PARAM;
   if (tuning->lanes && (tuning->lanes < 4 || tuning->lanes > 64 || (tuning->lanes & (tuning->lanes - 1)))) return AC_E_PARAM;
   if (tuning->prob_bits && (tuning->prob_bits < AC_MIN_PROB_BITS || tuning->prob_bits > AC_MAX_PROB_BITS)) return AC_E_PARAM;
-  if (tuning->level > AC_MAX_LEVEL || tuning->predictor >= AC_PREDICTORS) return AC_E_PARAM;
+  if (tuning->level > AC_MAX_LEVEL || tuning->predictor >= AC_PREDICTORS || tuning->coder >= AC_CODERS) return AC_E_PARAM;
   const int is_float = type->kind == AC_KIND_FLOAT;
   info->array = *array;
   info->tol = type->lossless ? 0 : tol;
@@ -102,6 +102,7 @@ static ac_tuning resolve(const ac_tuning *tuning) {
   ac_tuning t = {0};
   if (tuning) t = *tuning;
   if (t.predictor == AC_PREDICTOR_DEFAULT) t.predictor = AC_PREDICTOR_AUTO;
+  if (t.coder == AC_CODER_VARINT) t.predictor = AC_PREDICTOR_NONE;
   return t;
 }
 

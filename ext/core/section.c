@@ -9,12 +9,17 @@
  * 2019).  The decoder has them when it is through with all words, and then decodes the groups once more whose raw
  * bits they are.
  *
+ * Or, for readers that are to be short (plain.c):
+ *
+ *   layout | lists of exceptions | varints
+ *
  * Invariants: the decoder checks every length before it reads, and every integer of a section is written.
  */
 #include "section.h"
 
 #include "images.h"
 #include "lists.h"
+#include "plain.h"
 #include "quantize.h"
 #include "sequence.h"
 
@@ -67,7 +72,7 @@ size_t ac_encode_scratch_place(ac_encode_scratch *s, uint8_t *memory, uint32_t v
 }
 
 /* ---- layout byte: lanes, group size, probability bits, and whether start states hold bytes ---- */
-enum { IN_STATES = 1 << 6 };
+enum { IN_STATES = 1 << 6, PLAIN = 1 << 7 /* and nothing else */ };
 
 static uint8_t pack_layout(const ac_windows *w) {
   unsigned lanes = 0;
@@ -210,11 +215,31 @@ static int all_fit(const ac_windows *w) {
   return 1;
 }
 
+/* Varints: refused values have a 0. */
+static int write_plain(ac_writer *out, uint32_t n, ac_encode_scratch *s, const void *src, unsigned size, uint32_t n_refused,
+                       uint32_t n_edges) {
+  ac_write8(out, PLAIN);
+  ac_write8(out, (n_refused + n_edges ? HAS_EXCEPTIONS : 0) | (n_edges ? HAS_EDGES : 0));
+  if (n_refused + n_edges) {
+    ac_write_varint(out, n_refused);
+    if (n_edges) ac_write_varint(out, n_edges);
+    uint8_t *const lists = out->p;
+    if (n_refused) ac_refused_write(out, size, src, s->index, n_refused);
+    if (n_edges) ac_edges_write(out, s->events, n_edges);
+    ac_insert_length(out, lists);
+  }
+  for (uint32_t i = 0; i < n_refused; i++) s->q[s->index[i]] = 0;
+  if (out->failed || !ac_plain_write(out, s->q, n)) return 0;
+  ac_lap(s->watch, AC_STAGE_ENCODE);
+  return 1;
+}
+
 int ac_section_write(ac_writer *out, uint32_t n, const ac_tuning *tuning, ac_encode_scratch *s, const void *src,
                      unsigned size, uint32_t n_refused, int images) {
   const ac_kernels *kernels = ac_active_kernels();
   uint32_t n_edges = 0;
   if (n_refused) n_refused = take_edges(s, n_refused, &n_edges);
+  if (tuning->coder == AC_CODER_VARINT) return write_plain(out, n, s, src, size, n_refused, n_edges);
   ac_plan plan;
   ac_windows *w = &plan.windows;
   ac_plan_request request = {
@@ -303,7 +328,7 @@ static int read_lists(ac_reader *in, ac_section *b, unsigned classes) {
   b->n_outside = b->n_refused = b->n_edges = 0;
   b->lists = (ac_reader){NULL, NULL, 0};
   if (!(classes & HAS_EXCEPTIONS)) return AC_OK;
-  const uint64_t n_outside = ac_read_varint(in), n_refused = ac_read_varint(in);
+  const uint64_t n_outside = b->plain ? 0 : ac_read_varint(in), n_refused = ac_read_varint(in);
   const uint64_t n_edges = classes & HAS_EDGES ? ac_read_varint(in) : 0, length = ac_read_varint(in);
   if (n_outside > b->n || n_refused > b->n || n_edges > b->n || n_outside + n_refused + n_edges == 0) return AC_E_FORMAT;
   if (classes & HAS_EDGES && !n_edges) return AC_E_FORMAT;
@@ -320,10 +345,25 @@ static int read_lists(ac_reader *in, ac_section *b, unsigned classes) {
   return AC_OK;
 }
 
+static int read_plain(ac_reader *in, ac_section *b, unsigned classes) {
+  if (classes & ~(HAS_EXCEPTIONS | HAS_EDGES) || (classes & (HAS_EDGES | HAS_EXCEPTIONS)) == HAS_EDGES) return AC_E_FORMAT;
+  b->windows.n_classes = b->windows.group = 0;
+  b->in_states = b->hidden_lists = b->hidden_raw = 0;
+  const int error = read_lists(in, b, classes);
+  if (error) return error;
+  if (in->failed) return in->failed;
+  b->words = in->p;
+  b->words_end = in->p = in->end;
+  return AC_OK;
+}
+
 int ac_section_read(ac_reader *in, uint32_t n, ac_section *b) {
   ac_windows *w = &b->windows;
   const uint8_t layout = ac_read8(in), classes = ac_read8(in);
   if (in->failed) return in->failed;
+  b->n = n;
+  b->plain = layout == PLAIN;
+  if (b->plain) return read_plain(in, b, classes);
   if (unpack_layout(layout, w)) return AC_E_FORMAT;
   b->in_states = layout & IN_STATES ? 1 : 0;
   w->n_classes = (uint8_t)((classes & 15) + 1);
@@ -339,7 +379,6 @@ int ac_section_read(ac_reader *in, uint32_t n, ac_section *b) {
   if (in->failed) return in->failed;
 
   int has_tokens;
-  b->n = n;
   const size_t raw_size = raw_plane_size(w, b->group_class, n, &has_tokens);
   if (b->in_states && !has_tokens) return AC_E_FORMAT;
   b->hidden_lists = b->hidden_raw = 0;
@@ -420,6 +459,11 @@ static int decode_hidden(ac_section *b, const ac_coded *coded, int out, uint32_t
 
 int ac_section_decode(ac_section *b, int out, double delta, uint32_t *tables, ac_stopwatch *watch, void *dst) {
   const ac_windows *w = &b->windows;
+  if (b->plain) {
+    const int error = ac_plain_decode(b->words, b->words_end, b->n, out, delta, dst);
+    ac_lap(watch, AC_STAGE_DECODE);
+    return error;
+  }
   if (b->words != b->words_end)
     for (unsigned c = 0; c < w->n_classes; c++)
       if (w->classes[c].n_tokens > 1)

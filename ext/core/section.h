@@ -1,4 +1,4 @@
-/* section.h: a windows section: integers as class windows, tables, raw plane, lists and rANS words. */
+/* section.h: a windows section: integers as class windows, tables, raw plane, lists and rANS words; or as varints. */
 #ifndef AC_SECTION_H
 #define AC_SECTION_H
 #include "../arraycodec.h"
@@ -62,6 +62,7 @@ typedef struct {
   /* Both without the bytes at their start that are in the lanes' start states. */
   const uint8_t *raw;
   ac_reader lists;
+  uint8_t plain;     /* varints, from `words` to words_end; no windows, no outside values */
   uint8_t in_states; /* are any? */
   uint8_t hidden_lists, hidden_raw;
   const uint8_t *words, *words_end;

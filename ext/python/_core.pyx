@@ -180,11 +180,11 @@ cdef int set_fill(ac_tolerance *tolerance, int dtype, const unsigned char[::1] f
 def encode(src, int dtype, bint big_endian, bint f_order, tuple shape, double tol,
            unsigned threads=1, uint32_t block_len=0, int group=0, int lanes=0, int prob_bits=0,
            *, double rtol=0, const unsigned char[::1] fill=None, int unit=0, uint32_t multiple=0,
-           int level=0, int predictor=0, uint32_t box_len=0):
+           int level=0, int predictor=0, int coder=0, uint32_t box_len=0):
     """Encode a contiguous buffer of `shape` elements to bytes.
 
     `fill`: the bytes of an element.  `level`: 1 … 9, 0 for the default.  `predictor`: a code of PREDICTORS, 0 for the
-    default.  block_len to prob_bits and box_len force encoder choices (tests).
+    default.  `coder`: 0 or 1, rANS; 2, varints.  block_len to prob_bits and box_len force encoder choices (tests).
     """
     cdef ac_array array
     cdef ac_tuning tuning
@@ -198,15 +198,16 @@ def encode(src, int dtype, bint big_endian, bint f_order, tuple shape, double to
     set_fill(&tolerance, dtype, fill)
     tuning.block_len = block_len
     tuning.box_len = box_len
-    if not (0 <= group < 256 and 0 <= lanes < 256 and 0 <= prob_bits < 256 and 0 <= level < 256 and 0 <= predictor < 256):
-        raise ParameterError(
-            f"group={group}, lanes={lanes}, prob_bits={prob_bits}, level={level}, predictor={predictor} are not all valid"
-        )
+    for name, value in (("group", group), ("lanes", lanes), ("prob_bits", prob_bits), ("level", level),
+                        ("predictor", predictor), ("coder", coder)):
+        if not 0 <= value < 256:
+            raise ParameterError(f"{name} {value} is not valid")
     tuning.group = <unsigned char>group
     tuning.lanes = <unsigned char>lanes
     tuning.prob_bits = <unsigned char>prob_bits
     tuning.level = <unsigned char>level
     tuning.predictor = <unsigned char>predictor
+    tuning.coder = <unsigned char>coder
     PyObject_GetBuffer(src, &buf, PyBUF_SIMPLE)
     try:
         return encode_memory(&array, &tolerance, &tuning, threads, &buf)
@@ -272,6 +273,7 @@ def encode_plain(array, double tol, unsigned threads, int level=0, int predictor
         tuning.group = tuning.lanes = tuning.prob_bits = 0
         tuning.level = <uint8_t>level
         tuning.predictor = <uint8_t>predictor
+        tuning.coder = AC_CODER_DEFAULT
         return encode_memory(&description, &tolerance, &tuning, threads, &buf)
     finally:
         PyBuffer_Release(&buf)
@@ -440,7 +442,7 @@ cdef class Chunk:
             for i in range(self.info.n_blocks):
                 b = blocks[i]
                 result.append({
-                    "mode": MODES[b.mode], "offset": b.offset, "size": b.size, "count": b.count,
+                    "mode": MODES[b.mode], "offset": b.offset, "size": b.size, "count": b.count, "varints": bool(b.varints),
                     "classes": b.n_classes, "lanes": b.lanes, "prob_bits": b.prob_bits, "group": b.group,
                     "low_bytes": b.low_bytes, "difference": b.difference, "folded": bool(b.folded),
                     "order": ORDERS[b.order], "row": b.row,

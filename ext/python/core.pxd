@@ -20,6 +20,11 @@ cdef extern from "arraycodec.h" nogil:
         AC_PREDICTOR_INTERPOLATION
         AC_PREDICTORS
     enum:
+        AC_CODER_DEFAULT
+        AC_CODER_RANS
+        AC_CODER_VARINT
+        AC_CODERS
+    enum:
         AC_OK
         AC_E_PARAM
         AC_E_MEMORY
@@ -88,6 +93,7 @@ cdef extern from "arraycodec.h" nogil:
         uint64_t size
         uint32_t count
         uint8_t mode
+        uint8_t varints
         uint8_t n_classes
         uint8_t lanes
         uint8_t prob_bits
@@ -110,6 +116,7 @@ cdef extern from "arraycodec.h" nogil:
         uint8_t prob_bits
         uint8_t level
         uint8_t predictor
+        uint8_t coder
     ctypedef struct ac_check:
         uint64_t violations
         uint64_t lost
