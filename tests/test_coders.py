@@ -721,37 +721,33 @@ def test_what_is_asked_of_a_coder_in_use_is_whole():
     """Another thread encodes: words are those of some number of whole calls, or the coder says that it is in use."""
     encoder, model = RangeEncoder(), Uniform(1000)
     part = np.arange(1000) % 997
-    lengths = {0}
-    expected = RangeEncoder()
-    for _ in range(300):
-        expected.encode(part, model)
-        lengths.add(len(expected.get_compressed()))
-    whole = expected.get_compressed()
+    done, calls, seen = threading.Event(), [], []
 
     def write():
-        for _ in range(300):
-            while True:
-                try:
-                    encoder.encode(part, model)
-                except ParameterError:
-                    continue
-                break
+        while not done.is_set() and len(calls) < 5000:
+            try:
+                encoder.encode(part, model)
+            except ParameterError:
+                continue
+            calls.append(1)
 
     thread = threading.Thread(target=write)
     thread.start()
-    seen = 0
-    while thread.is_alive():
+    while len(seen) < 50 and thread.is_alive():
         try:
-            words = encoder.get_compressed()
+            seen.append(encoder.get_compressed())
         except ParameterError as error:
             assert "in use" in str(error)
-            continue
-        seen += 1
-        assert len(words) in lengths
-        assert np.array_equal(words[:-3], whole[: max(len(words) - 3, 0)])
+    done.set()
     thread.join()
-    assert seen
+    expected, lengths = RangeEncoder(), {0}
+    for _ in calls:
+        expected.encode(part, model)
+        lengths.add(expected.num_words())
+    whole = expected.get_compressed()
     same(encoder.get_compressed(), whole)
+    assert seen and all(len(words) in lengths for words in seen)
+    assert all(np.array_equal(words[:-3], whole[: max(len(words) - 3, 0)]) for words in seen)
 
 
 def test_unsealing_needs_all_symbols():
