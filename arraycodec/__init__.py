@@ -31,24 +31,24 @@ from .errors import (
 if TYPE_CHECKING:
     from . import tolerance
     from .ansquant import AnsQuant
+    from .varintquant import VarintQuant
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
     "AnsQuant", "ArraycodecError", "ChecksumError", "DecodeError", "FormatError", "ParameterError", "SizeError",
-    "TruncatedError", "VersionError", "decode", "decode_range", "encode", "hdf5", "inspect", "isa", "peek", "tolerance",
-    "verify",
+    "TruncatedError", "VarintQuant", "VersionError", "decode", "decode_range", "encode", "hdf5", "inspect", "isa",
+    "peek", "tolerance", "verify",
 ]
 
 hdf5.register()
 
 
 def __getattr__(name: str) -> Any:
-    if name == "AnsQuant":  # numcodecs is imported only when it is wanted
-        from .ansquant import AnsQuant
-
-        globals()["AnsQuant"] = AnsQuant
-        return AnsQuant
+    if name in ("AnsQuant", "VarintQuant"):  # numcodecs is imported only when it is wanted
+        found = getattr(import_module(f".{name.lower()}", __name__), name)
+        globals()[name] = found
+        return found
     if name == "tolerance":
         return import_module(".tolerance", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

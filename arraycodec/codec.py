@@ -140,6 +140,8 @@ def encode_with(config: Config, array: Any, threads: int = 1, **tuning: int) -> 
         "rtol": rtol, "fill": fill, "unit": unit, "multiple": multiple, "level": config.level or 0,
         "predictor": config.predictor_code,
     }  # fmt: skip
+    if config.coder is not None:
+        more["coder"] = config.coder_code
     return _core.encode(flat, code, big_endian, f_order, a.shape, tol, threads, **more, **tuning)
 
 

@@ -28,11 +28,15 @@ CD_FILL_INTEGER = 12  # 1 if negative, else 0; low word, high word of the absolu
 CD_FILL_COMPLEX = 13  # the words of two doubles
 CD_LEVEL = 14  # the level
 CD_PREDICTOR = 15  # the code of the predictor
+CD_CODER = 16  # the code of the coder
+
+#: How integers are stored, and the codes of that.
+CODERS = {"varint": 2}
 
 
 @dataclass(frozen=True)
 class Config:
-    """Parameters of AnsQuant.
+    """Parameters of AnsQuant and VarintQuant.
 
     Parameters
     ----------
@@ -52,6 +56,8 @@ class Config:
         What integers and floats (but with a relative bound) are predicted from: nothing, what is best of all, values
         before, coarser grids, or many values before in a row.  None is the default, which may be another one in
         another version.  Decoders need not know it.
+    coder : {None, "varint"}
+        How integers are stored: by rANS, or as varints, for which the name of the codec stands.
     """
 
     tol: float | None = None
@@ -60,6 +66,7 @@ class Config:
     dtype: str | None = None
     level: int | None = None
     predictor: str | None = None
+    coder: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tol", _check_tolerance("tol", self.tol))
@@ -71,6 +78,8 @@ class Config:
             raise ParameterError(f'dtype must be "bfloat16" or None, not {self.dtype!r}')
         object.__setattr__(self, "level", _check_level(self.level))
         object.__setattr__(self, "predictor", _check_predictor(self.predictor))
+        if self.coder is not None and self.coder not in CODERS:
+            raise ParameterError(f'coder must be "varint" or None, not {self.coder!r}')
 
     @functools.cached_property
     def is_plain(self) -> bool:
@@ -83,6 +92,11 @@ class Config:
         return 0 if self.predictor is None else PREDICTORS[self.predictor]
 
     @property
+    def coder_code(self) -> int:
+        """The coder as the core takes it."""
+        return 0 if self.coder is None else CODERS[self.coder]
+
+    @property
     def can_encode(self) -> bool:
         """Whether there is a tolerance."""
         return self.tol is not None or self.rtol is not None
@@ -90,11 +104,11 @@ class Config:
     def require_tolerances(self) -> tuple[float, float]:
         """The tolerances, or a ParameterError where encoding needs one."""
         if not self.can_encode:
-            raise ParameterError("encoding needs a tolerance: AnsQuant(tol=...) or rtol=..., tol=0 for lossless")
+            raise ParameterError("encoding needs a tolerance: tol=... or rtol=..., tol=0 for lossless")
         return self.tol or 0.0, self.rtol or 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """Keyword arguments that make an equal object, JSON-ready; defaults are left out."""
+        """Keyword arguments that make an equal object, JSON-ready; defaults are left out, and the coder."""
         fill = self.fill_value
         values = {
             "tol": self.tol,
@@ -119,6 +133,8 @@ class Config:
             values += (CD_LEVEL, self.level)
         if self.predictor is not None:
             values += (CD_PREDICTOR, self.predictor_code)
+        if self.coder is not None:
+            values += (CD_CODER, self.coder_code)
         return values
 
 

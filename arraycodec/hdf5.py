@@ -18,6 +18,7 @@ typed as a list of items, each a number and what belongs to it, in any order:
 ``15,predictor``            what values are predicted from: 1 nothing, 2 what is best of all ("auto"), 3 the
                             values before (Lorenzo), 4 coarser grids (interpolation), 5 many values before in
                             a row (linear)
+``16,coder``                how integers are stored: 1 by rANS, 2 as varints (`VarintQuant`)
 ==========================  ========================================================================
 
 ::
@@ -28,8 +29,8 @@ typed as a list of items, each a number and what belongs to it, in any order:
     nccopy -F "var,35117,3,1,3,14,9" in.nc out.nc               # tolerance 1e-3, level 9
     h5repack -f var:UD=35117,0,4,2,17,15,2 in.h5 out.h5         # tolerance 2^-17, predictor "auto"
 
-With a dataset the filter stores items 1, 5, 8, 9, 14 and 15, as far as they were given, and item 10, which says type
-and chunks.  A finite fill value of the dataset itself becomes item 8 where none is given: it comes back
+With a dataset the filter stores items 1, 5, 8, 9, 14, 15 and 16, as far as they were given, and item 10, which says
+type and chunks.  A finite fill value of the dataset itself becomes item 8 where none is given: it comes back
 exactly.  (Zarr does not tell a codec the array's fill value.)  Enumerations, like bool and dates, are stored
 without loss, whatever the tolerance.
 
@@ -241,6 +242,7 @@ def info(dataset: Any) -> dict[str, Any] | None:
         - ``dtype``: ``"bfloat16"`` if that is what uint16 elements are, else None
         - ``level``: how hard the encoder looks, 1 to 9; None where the default is left to the writer
         - ``predictor``: what values are predicted from, by its name; None likewise
+        - ``coder``: ``"varint"`` if integers are stored as varints, else None
         - ``cd_values``: the filter's parameters as stored, which h5py may cut short
 
         They apply to what was written through the filter; `arraycodec.peek` says what a single chunk was encoded
@@ -261,6 +263,7 @@ def info(dataset: Any) -> dict[str, Any] | None:
                 "dtype": items.dtype,
                 "level": items.level,
                 "predictor": items.predictor,
+                "coder": items.coder,
                 "cd_values": tuple(values),
             }
     return None
@@ -366,6 +369,8 @@ class Items(NamedTuple):
         As of `info`.
     predictor
         As of `info`; its number where this version has no name for it.
+    coder
+        Likewise.
     """
 
     tol: float | None = None
@@ -375,6 +380,7 @@ class Items(NamedTuple):
     type: tuple[int, ...] = ()
     level: int | None = None
     predictor: str | None = None
+    coder: str | None = None
 
 
 def read_items(values: Sequence[int]) -> Items | None:
@@ -430,6 +436,8 @@ def read_items(values: Sequence[int]) -> Items | None:
                     put("level", *take(1))
                 case config.CD_PREDICTOR:
                     put("predictor", _predictor(*take(1)))
+                case config.CD_CODER:
+                    put("coder", _coder(*take(1)))
                 case 10:
                     put("type", tuple(rest))  # the last
                     rest.clear()
@@ -458,6 +466,10 @@ def _power(k: int) -> float:
 
 def _predictor(code: int) -> str:
     return next((name for name, number in PREDICTORS.items() if number == code), str(code))
+
+
+def _coder(code: int) -> str | None:
+    return None if code == 1 else next((name for name, number in config.CODERS.items() if number == code), str(code))
 
 
 def _decimal(m: int, e: int) -> float:

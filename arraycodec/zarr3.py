@@ -1,4 +1,4 @@
-"""Zarr v3: AnsQuant as an array-to-bytes codec (a serializer), registered by entry point."""
+"""Zarr v3: our codecs as array-to-bytes codecs (serializers), registered by entry points."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 import math
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from zarr.abc.codec import (
@@ -18,11 +18,13 @@ from zarr.abc.codec import (
 from zarr.abc.store import RangeByteRequest
 
 from . import codec
-from .ansquant import ZARR3_NAME, AnsQuant
+from .ansquant import AnsQuant
 from .config import Config
 from .dtypes import block_len, describe, fill_bytes
 from .errors import DecodeError, ParameterError, SizeError, TruncatedError
+from .hosted import HostedCodec
 from .selection import Axis, Cut, normalize, shape_of
+from .varintquant import VarintQuant
 
 # A part is fetched by ranged requests (header and index first, then blocks) from chunks of at least
 # so many blocks (1 MiB of float32 values each) of which it touches at most one in so many.  The
@@ -59,6 +61,7 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, Arr
     """
 
     is_fixed_size = False
+    zarr3_name: ClassVar[str] = AnsQuant.zarr3_name
     config: Config
     threads: int = field(default=1, compare=False)
 
@@ -77,12 +80,12 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, Arr
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> AnsQuantSerializer:
         self = cls(**data.get("configuration", {}))
-        if isinstance(data, AnsQuant):
+        if isinstance(data, HostedCodec):
             object.__setattr__(self, "threads", data.threads)
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        return {"name": ZARR3_NAME, "configuration": self.config.to_json()}
+        return {"name": self.zarr3_name, "configuration": self.config.to_json()}
 
     def compute_encoded_size(self, input_byte_length: int, chunk_spec: Any) -> int:
         raise NotImplementedError("the encoded size depends on the data")
@@ -96,7 +99,7 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, Arr
             describe(native, self.config.dtype)
             fill_bytes(self.config.fill_value, native, self.config.dtype)
         except (TypeError, ParameterError) as error:
-            raise type(error)(f"{ZARR3_NAME}: {error}") from None
+            raise type(error)(f"{self.zarr3_name}: {error}") from None
 
     # ---- whole chunks ----
     def _encode_sync(self, chunk_array: Any, chunk_spec: Any) -> Any:
@@ -250,6 +253,29 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, Arr
                 raise TruncatedError(f"bytes [{start}, {stop}) of a chunk are missing")
             data[start:stop] = piece.as_numpy_array()
         return data
+
+
+@dataclass(frozen=True)
+class VarintQuantSerializer(AnsQuantSerializer):
+    """The Zarr v3 codec ``arraycodec.varintquant``; users write `VarintQuant` instead.
+
+    Parameters
+    ----------
+    tol, rtol, fill_value, dtype : optional
+        As of `VarintQuant`.
+    """
+
+    zarr3_name: ClassVar[str] = VarintQuant.zarr3_name
+
+    def __init__(
+        self,
+        *,
+        tol: float | None = None,
+        rtol: float | None = None,
+        fill_value: Any = None,
+        dtype: str | None = None,
+    ) -> None:
+        object.__setattr__(self, "config", Config(tol, rtol, fill_value, dtype, coder="varint"))
 
 
 async def _run(chunk_spec: Any, function: Callable[..., Any], *args: Any) -> Any:

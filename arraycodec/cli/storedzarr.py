@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 
 from .._core import crc32c
-from ..ansquant import ZARR3_NAME, AnsQuant
 from ..codec import decode, same_elements
 from ..errors import SizeError
 from .model import CommandError
 from .stored import StoredArray, StoredChunk
-from .zarrstore import own_codec, stored_bytes
+from .zarrstore import OWN_IDS, OWN_NAMES, own_codec, stored_bytes
 
 MISSING = 2**64 - 1  # both words of a shard index entry without a chunk
 
@@ -140,7 +139,7 @@ def _layout(metadata: dict[str, Any]) -> _Layout:
     version, shape = metadata["zarr_format"], tuple(metadata["shape"])
     if version == 2:
         codecs = [c for c in [*(metadata.get("filters") or ()), metadata.get("compressor")] if c]
-        own = next((i for i, c in enumerate(codecs) if c["id"] == AnsQuant.codec_id), None)
+        own = next((i for i, c in enumerate(codecs) if c["id"] in OWN_IDS), None)
         grid = tuple(metadata["chunks"])
         separator = metadata.get("dimension_separator", ".")
         return _Layout(2, shape, grid, grid, metadata["dtype"], metadata["order"], codecs, own, None, separator, "")
@@ -149,7 +148,7 @@ def _layout(metadata: dict[str, Any]) -> _Layout:
     sharding = next((c["configuration"] for c in codecs if c["name"] == "sharding_indexed"), None)
     if sharding is not None:
         codecs = list(sharding["codecs"])
-    own = next((i for i, c in enumerate(codecs) if c["name"] == ZARR3_NAME), None)
+    own = next((i for i, c in enumerate(codecs) if c["name"] in OWN_NAMES), None)
     if sharding is not None and len(metadata["codecs"]) > 1:
         own = None  # other codecs around the shards
     keys = metadata["chunk_key_encoding"]

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..ansquant import ZARR3_NAME, AnsQuant
+from ..ansquant import AnsQuant
 from ..errors import ArraycodecError
+from ..varintquant import VarintQuant
 from . import attributes
 from .model import ArrayInfo, Box, CommandError, GroupInfo, Item, Sink, Source, Warn, plain_dtype
 
@@ -31,17 +32,22 @@ def require_zarr() -> Any:
     return zarr
 
 
+#: Our codecs in the metadata of Zarr v2 and v3.
+OWN_IDS = (AnsQuant.codec_id, VarintQuant.codec_id)
+OWN_NAMES = (AnsQuant.zarr3_name, VarintQuant.zarr3_name)
+
+
 def own_codec(metadata: dict[str, Any]) -> dict[str, Any] | None:
     """The configuration of our codec in an array's metadata (of either version), or None."""
     if metadata.get("zarr_format") == 2:
         for codec in [*(metadata.get("filters") or ()), metadata.get("compressor")]:
             config = codec.get_config() if hasattr(codec, "get_config") else codec
-            if config and config.get("id") == AnsQuant.codec_id:
+            if config and config.get("id") in OWN_IDS:
                 return config
         return None
     codecs = list(metadata.get("codecs") or ())
     for codec in codecs:
-        if codec.get("name") == ZARR3_NAME:
+        if codec.get("name") in OWN_NAMES:
             return codec.get("configuration") or {}
         if codec.get("name") == "sharding_indexed":
             return own_codec({"codecs": codec["configuration"]["codecs"]})

@@ -18,7 +18,7 @@ h5_error h5_refuse(h5_problem *problem, const char *format, ...) {
 }
 
 #define ITEMS "1, 2 or 3 (absolute tolerance), 5, 6 or 7 (relative tolerance), 8, 11, 12 or 13 (fill value), " \
-              "9 (uint16 elements are bfloat16), 14 (level), 15 (predictor)"
+              "9 (uint16 elements are bfloat16), 14 (level), 15 (predictor), 16 (coder)"
 
 static const struct {
   const char *operands; /* NULL: no such item */
@@ -38,6 +38,7 @@ static const struct {
     [ITEM_FILL_COMPLEX] = {"the words of two doubles", 4},
     [ITEM_LEVEL] = {"the level", 1},
     [ITEM_PREDICTOR] = {"the predictor", 1},
+    [ITEM_CODER] = {"the coder", 1},
 };
 
 static const double POWERS_OF_TEN[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
@@ -101,6 +102,9 @@ static unsigned *place_of(h5_items *items, unsigned tag, const char **name) {
     case ITEM_PREDICTOR:
       *name = "predictor";
       return &items->prediction;
+    case ITEM_CODER:
+      *name = "coder";
+      return &items->coding;
     case ITEM_TYPE:
       *name = "type of the dataset";
       return &items->type;
@@ -148,6 +152,11 @@ static h5_error read_item(unsigned tag, const unsigned *operands, h5_items *item
                          AC_PREDICTOR_LINEAR, operands[0]);
       items->predictor = operands[0];
       return 0;
+    case ITEM_CODER:
+      if (operands[0] < AC_CODER_RANS || operands[0] >= AC_CODERS)
+        return h5_refuse(problem, "the coder must be %d (rANS) or %d (varints), not %u", AC_CODER_RANS, AC_CODER_VARINT, operands[0]);
+      items->coder = operands[0];
+      return 0;
     case ITEM_TYPE:
       if (operands[1] > H5_MAX_RANK) return h5_refuse(problem, "item 10 with %u dimensions", operands[1]);
       items->rank = operands[1];
@@ -192,15 +201,15 @@ h5_error h5_read_items(const unsigned *values, size_t n, h5_items *items, h5_pro
   return 0;
 }
 
-size_t h5_write_items(double tol, double rtol, const uint8_t *fill, int bfloat16, unsigned level, unsigned predictor,
-                      h5_element element, unsigned rank, const h5_size *dims, unsigned values[MAX_VALUES]) {
+size_t h5_write_items(const h5_items *items, const uint8_t *fill, h5_element element, unsigned rank, const h5_size *dims,
+                      unsigned values[MAX_VALUES]) {
   unsigned *v = values;
   *v++ = ITEM_TOLERANCE;
-  split(bits_of(tol), v);
+  split(bits_of(items->tol), v);
   v += 2;
-  if (rtol > 0) {
+  if (items->rtol > 0) {
     *v++ = ITEM_RELATIVE;
-    split(bits_of(rtol), v);
+    split(bits_of(items->rtol), v);
     v += 2;
   }
   if (fill) {
@@ -211,14 +220,12 @@ size_t h5_write_items(double tol, double rtol, const uint8_t *fill, int bfloat16
     memcpy(v, fill, ac_element_size((int)code));
     v += words;
   }
-  if (bfloat16) *v++ = ITEM_BFLOAT16;
-  if (level) {
-    *v++ = ITEM_LEVEL;
-    *v++ = level;
-  }
-  if (predictor) {
-    *v++ = ITEM_PREDICTOR;
-    *v++ = predictor;
+  if (items->bfloat16) *v++ = ITEM_BFLOAT16;
+  const unsigned numbers[][2] = {{ITEM_LEVEL, items->level}, {ITEM_PREDICTOR, items->predictor}, {ITEM_CODER, items->coder}};
+  for (unsigned i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    if (!numbers[i][1]) continue;
+    *v++ = numbers[i][0];
+    *v++ = numbers[i][1];
   }
   *v++ = ITEM_TYPE;
   *v++ = element.word;

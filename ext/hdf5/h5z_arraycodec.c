@@ -20,8 +20,9 @@
  *   14, level          how hard the encoder looks: 1 (fast) to 9 (smallest); without it the default
  *   15, predictor      what values are predicted from: 1 nothing, 2 what is best of all, 3 the values before (Lorenzo),
  *                      4 coarser grids (interpolation), 5 many values before in a row (linear); without it the default
+ *   16, coder          how integers are stored: 1 by rANS, 2 as varints, without predictions; without it 1
  * One of the tolerances has to be there.  set_local stores with the dataset (the canonical form):
- *   1, low, high, [5, low, high,] [8, n, n words,] [9,] [14, level,] [15, predictor,]
+ *   1, low, high, [5, low, high,] [8, n, n words,] [9,] [14, level,] [15, predictor,] [16, coder,]
  *   10, type, rank, dim 0 low, dim 0 high, ... [, multiple]
  * Item 10 says what the filter cannot ask for later.  Its dims are those of a chunk; bits 0-7 of type are the
  * element type of the format (docs/format.md), and the others
@@ -188,8 +189,7 @@ static h5_error complete(const h5_api *api, h5_id dcpl, h5_id type, h5_problem *
   if (find_fill(api, dcpl, type, &items, &element, fill, &is_fill, problem)) return -1;
   const int rank = api->Pget_chunk(dcpl, H5_MAX_RANK, dims);
   if (rank < 1 || rank > H5_MAX_RANK) return h5_refuse(problem, "the dataset must be chunked");
-  n = h5_write_items(items.tol, items.rtol, is_fill ? fill : NULL, items.bfloat16 != 0, items.level, items.predictor,
-                     element, (unsigned)rank, dims, values);
+  n = h5_write_items(&items, is_fill ? fill : NULL, element, (unsigned)rank, dims, values);
   if (api->Pmodify_filter(dcpl, FILTER_ID, flags, n, values) < 0)
     return h5_refuse(problem, "the filter's values cannot be stored");
   return 0;
@@ -237,6 +237,7 @@ static int read_canonical(const unsigned *values, size_t n, ac_array *array, uin
   memset(tuning, 0, sizeof *tuning);
   tuning->level = (uint8_t)items.level;
   tuning->predictor = (uint8_t)items.predictor;
+  tuning->coder = (uint8_t)items.coder;
   return 0;
 }
 
