@@ -2,11 +2,13 @@
 
 Each is a file of tests/vectors/, named after what it was made for; vectors.json says what it decodes to. They are
 added, never replaced, but for those of format version 0, which is experimental: `python tests/vectors.py` adds what
-is missing.
+is missing, of random chunks as many as have all features; with a word, as many as have the features with that word in
+their names, which is what a new feature needs.
 """
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -40,9 +42,10 @@ def add(vectors, name, chunk, x):
         return
     (FOLDER / f"{name}.chunk").write_bytes(chunk)
     vectors[name] = meaning(chunk, x)
+    LIST.write_text(json.dumps(vectors, indent=1) + "\n")  # each time: a run may be interrupted
 
 
-def main():
+def main(word=""):
     """What the encoder writes, of every kind; then chunks as no encoder writes them, until they have every feature."""
     from random_chunks import FEATURES, random_chunk
     from test_frame import CHUNKS
@@ -51,7 +54,7 @@ def main():
     vectors = listed()
     for name, chunk in CHUNKS.items():
         add(vectors, name.replace(", ", "-").replace(" ", "-"), chunk, decode(chunk))
-    missing = set(FEATURES)
+    missing = {feature for feature in FEATURES if word in feature}
     for seed in range(100000):
         seen = set()
         chunk, x = random_chunk([seed, 20261130], seen=seen)
@@ -60,9 +63,8 @@ def main():
             missing -= seen
         if not missing:
             break
-    LIST.write_text(json.dumps(vectors, indent=1) + "\n")
     print(len(vectors), "vectors; without:", sorted(missing) or "nothing")
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
