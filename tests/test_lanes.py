@@ -176,7 +176,7 @@ def test_bad_calls_change_nothing(word_size):
     bad = [
         (([1, 2, 10, 3], model), "symbol 10 at position 2"),
         (([1, 2, 3], model), "3 symbols for 4 lanes"),
-        (([1, 2, 3, 0.5], model), "integers"),
+        (([1, 2, 3, 0.5], model), "integers, not float64"),
         (([1, 2, 3, 1 << 40], model), "at position 3"),
         (([1, 2, 3, 4], None), "not an entropy model"),
         (([1, 2, 3, 4], Uniform()), "all of its parameters"),
@@ -187,7 +187,7 @@ def test_bad_calls_change_nothing(word_size):
     for arguments, message in bad:
         with pytest.raises(ParameterError, match=message):
             coder.push(*arguments)
-        if message not in ("integers", "3 symbols for 4 lanes") and "position" not in message:
+        if message not in ("integers, not float64", "3 symbols for 4 lanes") and "position" not in message:
             with pytest.raises(ParameterError, match=message):
                 coder.pop(arguments[1])
         assert state(coder) == before
@@ -291,6 +291,8 @@ def test_containers(precision):
         assert len(read) == n_matrices
         for (matrix, its), expected, given in zip(read, matrices, frequencies, strict=True):
             assert np.array_equal(matrix, expected) and np.array_equal(its, given)
+        models = [Frequencies(each) for each in frequencies]
+        assert np.array_equal(pack_matrices(matrices, models, precision), words)
 
 
 def test_damaged_containers():

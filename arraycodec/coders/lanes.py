@@ -55,7 +55,8 @@ class LaneAnsCoder(_coders.Lanes):
         preset = _PRESETS.get(as_integer("word_size", word_size))
         if preset is None:
             raise ParameterError(f"word_size must be 16 or 32; it is {word_size}")
-        precision = as_integer("precision", precision, 1, 16 if word_size == 16 else 24)
+        most = 16 if word_size == 16 else 24
+        precision = as_integer(f"precision with words of {word_size} bits", precision, 1, most)
         if compressed is None:
             heads = np.full(n_lanes, (1 << word_size) + 1, np.uint32 if word_size == 16 else np.uint64)
             words = np.empty(0, np.uint16 if word_size == 16 else np.uint32)
@@ -104,7 +105,10 @@ class LaneAnsCoder(_coders.Lanes):
         """
         if not isinstance(model, Model):
             raise ParameterError(f"not an entropy model: {model!r}")
-        self._push(as_int32s("matrix", np.ravel(matrix)), model)
+        array = np.asarray(matrix)
+        if array.dtype.kind not in "iu":
+            raise ParameterError(f"a matrix must be of integers, not {array.dtype}")
+        self._push(as_int32s("matrix", array.ravel()), model)
 
     def pop(self, model: Model, shape: tuple[int, ...] | None = None) -> npt.NDArray[np.int32]:
         """Decode the matrix that was pushed last.
@@ -180,8 +184,12 @@ def _heads_of(words: Words) -> npt.NDArray[Any]:
     return pairs[:, 0] | pairs[:, 1] << bits
 
 
+def _model(frequencies: Any) -> Frequencies:
+    return frequencies if isinstance(frequencies, Frequencies) else Frequencies(frequencies)
+
+
 def pack_matrices(
-    matrices: Sequence[npt.ArrayLike], frequencies: Sequence[npt.ArrayLike], precision: int = 12
+    matrices: Sequence[npt.ArrayLike], frequencies: Sequence[Frequencies | npt.ArrayLike], precision: int = 12
 ) -> npt.NDArray[np.uint16]:
     """Matrices of one shape, and the frequencies of their symbols, as one array of words of 16 bits.
 
@@ -190,7 +198,7 @@ def pack_matrices(
     matrices
         Arrays of symbols 0 .. n - 1, of one shape.
     frequencies
-        For each matrix, positive integers that sum to 2^precision.
+        For each matrix, positive integers that sum to 2^precision, or a model of them.
     precision
         1 .. 15.
 
@@ -203,6 +211,12 @@ def pack_matrices(
     ------
     ParameterError
         If there is no matrix, their numbers of entries differ, symbols have no frequency, or a size does not fit.
+
+    Examples
+    --------
+    >>> words = pack_matrices([[[0, 1], [1, 1]], [[0, 0], [1, 0]]], [[1, 3], [3, 1]], precision=2)
+    >>> [matrix.tolist() for matrix, frequencies in unpack_matrices(words, 2, (2, 2))]
+    [[[0, 1], [1, 1]], [[0, 0], [1, 0]]]
 
     Notes
     -----
@@ -218,7 +232,7 @@ def pack_matrices(
     ends = []
     for i in reversed(range(len(matrices))):
         try:
-            coder.push(matrices[i], Frequencies(frequencies[i]))
+            coder.push(matrices[i], _model(frequencies[i]))
         except ParameterError as error:
             raise ParameterError(f"matrix {i}: {error}") from None
         ends.append(coder.num_shared_words())
@@ -228,7 +242,7 @@ def pack_matrices(
     # Nothing stands before ends[0]: a new lane's head has room for any symbol of less than 16 bits.
     starts, stop = ends[::-1], ends[-1]
     for each, start in zip(frequencies, starts, strict=True):
-        cdf = np.concatenate([[0], np.cumsum(each)])
+        cdf = np.concatenate([[0], np.cumsum(_model(each).frequencies)])
         parts.append(np.concatenate([[len(cdf) + 1], cdf]).astype(np.uint16))
         parts.append(words[start:stop][::-1])
         sizes.append(len(cdf) + 1 + stop - start)
@@ -281,7 +295,10 @@ def _segments(words: Words, n_matrices: int, n_lanes: int) -> tuple[list[Frequen
     pairs = words[2 * n_lanes : start].astype(np.int64).reshape(-1, 2)
     sizes = (pairs[:, 0] | pairs[:, 1] << 16).tolist()
     if sum(sizes) != len(words) - start:
-        raise DecodeError(f"matrices of {sum(sizes)} words in all, where {len(words) - start} are")
+        raise DecodeError(
+            f"matrices of {sum(sizes)} words in all, where {len(words) - start} are: "
+            f"these are not {n_matrices} matrices of {n_lanes} entries"
+        )
     models, frequencies, data = [], [], []
     for i, size in enumerate(sizes):
         part = words[start : start + size]

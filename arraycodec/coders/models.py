@@ -110,6 +110,8 @@ class Frequencies(Model):
         if not 1 <= self.precision <= 24 or total != 1 << self.precision:
             raise ParameterError(f"frequencies must sum to a power of two from 2 to 2^24; they sum to {total}")
         self._shown = f"{len(array)} frequencies of sum 2^{self.precision}"
+        array.setflags(write=False)
+        self.frequencies = array
         self._open(_coders.FREQUENCIES, (), frequencies=array)
 
 

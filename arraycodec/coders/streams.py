@@ -70,7 +70,7 @@ class AnsCoder(_Coder):
     Raises
     ------
     ParameterError
-        If words are of another type, end in a zero without `seal`, or there is nothing to seal.
+        If words are of another type, end in a zero without `seal`, or `seal` is set without `compressed`.
 
     References
     ----------
@@ -224,7 +224,9 @@ class ChainCoder(_Coder):
         how = _coders.REMAINDERS if is_remainders else _coders.SEALED if seal else _coders.PLAIN
         words = as_words("data", data, code)
         if not self._open(_coders.CHAIN, code, words, how):
-            raise ParameterError(f"data: {len(words)} words are too few, or the last is zero and seal is not set")
+            if len(words) and not words[-1]:
+                raise ParameterError("data never ends in a zero, unless it is sealed")
+            raise ParameterError(f"data: {len(words)} words are too few")
 
     def encode_reverse(self, symbols: npt.ArrayLike, model: Model, *params: npt.ArrayLike) -> None:
         """Encode a symbol, or an array of symbols from the last to the first.
@@ -285,7 +287,7 @@ class ChainCoder(_Coder):
         """
         both = self._words(_coders.SEALED if unseal else _coders.PLAIN)
         if both is None:
-            raise ParameterError("the compressed bits are not whole words")
+            raise ParameterError("not sealed, or not with all that was decoded encoded again: not whole words")
         return both[1], both[0]
 
 

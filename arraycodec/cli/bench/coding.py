@@ -70,7 +70,7 @@ def cases(size: int) -> Iterator[Case]:
         symbols = rng.choice(n, size, p=p).astype(np.int32)
         yield Case(f"Categorical {n}", "Categorical", (p,), {"perfect": False}, symbols, ())
     bits = (rng.random(size) < 0.2).astype(np.int32)
-    yield Case("Bernoulli", "Bernoulli", (0.2,), {}, bits, ())
+    yield Case("Bernoulli", "Bernoulli", (0.2,), {"perfect": True}, bits, ())
     yield Case("Uniform 1000", "Uniform", (1000,), {}, rng.integers(0, 1000, size).astype(np.int32), ())
     means, scales = rng.normal(0, 20, size), np.exp(rng.uniform(-1, 3, size))
     near = np.clip((means + scales * rng.normal(size=size)).round(), -100, 100).astype(np.int32)
@@ -82,7 +82,7 @@ def cases(size: int) -> Iterator[Case]:
         symbols = (rows.cumsum(1) < rng.random((few, 1))).sum(1).clip(0, n - 1).astype(np.int32)
         title = f"Categorical {n}{', perfect' if perfect else ''}"
         yield Case(title, "Categorical", (), {"perfect": perfect}, symbols, (rows,))
-    yield Case("Bernoulli", "Bernoulli", (), {}, bits, (rng.uniform(0.05, 0.4, size),))
+    yield Case("Bernoulli", "Bernoulli", (), {"perfect": True}, bits, (rng.uniform(0.05, 0.4, size),))
     sizes = rng.integers(2, 2000, size).astype(np.int32)
     yield Case("Uniform", "Uniform", (), {}, (rng.random(size) * sizes).astype(np.int32), (sizes,))
 
