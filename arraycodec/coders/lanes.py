@@ -272,7 +272,7 @@ def unpack_matrices(
     matrix : ndarray of int32
         Symbols, in the shape.
     frequencies : ndarray of int32
-        Of the symbols.
+        Of the symbols; read-only.
 
     Raises
     ------
@@ -288,7 +288,7 @@ def unpack_matrices(
     return _unpack(words, n_lanes, shape, *_segments(words, n_matrices, n_lanes))
 
 
-def _segments(words: Words, n_matrices: int, n_lanes: int) -> tuple[list[Frequencies], list[Any], list[Words]]:
+def _segments(words: Words, n_matrices: int, n_lanes: int) -> tuple[list[Frequencies], list[Words]]:
     start = 2 * n_lanes + 2 * n_matrices
     if len(words) < start:
         raise DecodeError(f"{len(words)} words are too few for {n_lanes} lanes and {n_matrices} matrices")
@@ -299,31 +299,28 @@ def _segments(words: Words, n_matrices: int, n_lanes: int) -> tuple[list[Frequen
             f"matrices of {sum(sizes)} words in all, where {len(words) - start} are: "
             f"these are not {n_matrices} matrices of {n_lanes} entries"
         )
-    models, frequencies, data = [], [], []
+    models, data = [], []
     for i, size in enumerate(sizes):
         part = words[start : start + size]
         start += size
         n = int(part[0]) - 2 if size else 0
         if not 0 < n <= size - 2 or part[1] != 0:
             raise DecodeError(f"matrix {i}: no cumulated frequencies in its {size} words")
-        each = np.diff(part[1 : n + 2].astype(np.int32))
         try:
-            models.append(Frequencies(each))
+            models.append(Frequencies(np.diff(part[1 : n + 2].astype(np.int32))))
         except ParameterError as error:
             raise DecodeError(f"matrix {i}: {error}") from None
-        frequencies.append(each)
         data.append(part[n + 2 :])
     if len({model.precision for model in models}) > 1 or models[0].precision > 15:
         raise DecodeError(f"frequencies of more than one precision, {sorted({m.precision for m in models})}")
     if len(data[0]):
         raise DecodeError(f"{len(data[0])} words before the first matrix")
-    return models, frequencies, data
+    return models, data
 
 
 def _unpack(
-    words: Words, n_lanes: int, shape: tuple[int, ...], models: list[Frequencies], frequencies: list[Any],
-    data: list[Words],
-) -> Iterator[tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]]:  # fmt: skip
+    words: Words, n_lanes: int, shape: tuple[int, ...], models: list[Frequencies], data: list[Words]
+) -> Iterator[tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]]:
     try:
         coder = LaneAnsCoder(
             n_lanes,
@@ -332,7 +329,7 @@ def _unpack(
         )
     except ParameterError as error:
         raise DecodeError(str(error)) from None
-    for i, (model, each) in enumerate(zip(models, frequencies, strict=True)):
+    for i, model in enumerate(models):
         taken = coder.num_shared_words()
         matrix = coder.pop(model, shape)
         taken -= coder.num_shared_words()
@@ -341,4 +338,4 @@ def _unpack(
             raise DecodeError(f"matrix {i} takes {taken} words, not {stored}")
         if i + 1 == len(models) and not coder.is_empty():
             raise DecodeError("lanes do not end as they began")
-        yield matrix, each
+        yield matrix, model.frequencies

@@ -57,7 +57,7 @@ enum { PIECE = 512, LONGEST = 5 };
 /* m <= PIECE of them; NULL as above. */
 static const uint8_t *read_piece(const uint8_t *p, const uint8_t *end, uint32_t m, int32_t *q) {
   uint32_t i = 0, z;
-  /* as long as no check for the end is needed; one to three bytes are told apart by branches that most data make foreseeable */
+  /* as long as no check for the end is needed: one and two bytes at once, by branches that most data make foreseeable */
   for (; i < m && (size_t)(end - p) >= LONGEST; i++) {
     z = p[0];
     if (z >= 128) {
