@@ -989,6 +989,90 @@ static void test_pack(uint32_t n) {
   }
 }
 
+/* Of one to five bytes: by the definition, one at a time; 0 if there are none. */
+static size_t define_varints(const uint8_t *p, size_t size, uint32_t n, int32_t *q) {
+  size_t at = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    uint64_t z = 0;
+    unsigned m = 0;
+    do {
+      if (at == size || m == AC_VARINT_MOST) return 0;
+      z |= (uint64_t)(p[at] & 127) << (7 * m++);
+    } while (p[at++] & 128);
+    if (z >> 32 || (m > 1 && !p[at - 1])) return 0;
+    q[i] = (int32_t)ac_unzigzag(z);
+  }
+  return at;
+}
+
+/* n of them in the first `size` bytes of `stream`; returns how many bytes they take, or 0. */
+static uint64_t n_varints, n_no_varints;
+static size_t read_varints_of(const uint8_t *stream, size_t size, uint32_t n) {
+  int32_t *const defined = take(HIGH, 0, 4 * (size_t)n);
+  const size_t expected = define_varints(stream, size, n, defined);
+  *(expected ? &n_varints : &n_no_varints) += 1;
+  for (unsigned t = 0; t < n_tables; t++) {
+    active = tables[t];
+    uint8_t *const p = take(CODED, 0, size);
+    if (size) memcpy(p, stream, size);
+    int32_t *const q = take(OUT, 0, 4 * (size_t)n);
+    const uint8_t *const end = active->read_varints(p, p + size, n, q);
+    check_margin(OUT, 0);
+    equal("end of what is read", expected, end ? (size_t)(end - p) : 0);
+    if (expected) same("what is read", defined, q, 4 * (size_t)n);
+  }
+  return expected;
+}
+
+/* Integers to varints and back; and what is cut off anywhere, or damaged. */
+static void test_varints(uint32_t n) {
+  const unsigned least = below(4) ? 5 + below(24) : below(32), mixed = below(3), damaged = 12;
+  DOING("varints n=%u least=%u mixed=%u", n, least, mixed);
+  int32_t *const q = take_row(ROW, 0, 4 * (size_t)n, 4);
+  for (uint32_t i = 0; i < n; i++) {
+    const int32_t any = (int32_t)rnd();
+    q[i] = any >> (mixed ? least + below(32 - least) : least);
+    if (mixed == 2 && !below(64)) q[i] = any;
+  }
+  size_t size = 0;
+  for (unsigned t = 0; t < n_tables; t++) {
+    active = tables[t];
+    uint8_t *const p = take(CODED, t > 0, AC_VARINT_MOST * (size_t)n);
+    const size_t got = (size_t)(active->write_varints(q, n, p) - p);
+    check_margin(CODED, t > 0);
+    if (t) equal("size of what is written", size, got);
+    size = got;
+    if (t) same("what is written", buffers[CODED][0].data, p, size);
+    else add_to_hash(p, size);
+  }
+  enum { BEHIND = 80 };
+  uint8_t *const written = take(RAW, 0, size), *const stream = take(WORDS, 0, size + BEHIND);
+  memcpy(written, buffers[CODED][0].data, size);
+  memcpy(stream, written, size);
+  for (size_t i = 0; i < BEHIND; i++) stream[size + i] = (uint8_t)rnd(); /* anything may follow */
+  equal("size of all", size, read_varints_of(stream, size, n));
+  same("integers", q, buffers[OUT][0].data, 4 * (size_t)n);
+  equal("size of the first", size, read_varints_of(stream, size + below(BEHIND + 1), n));
+  for (size_t i = 0; i < BEHIND; i++) /* cut off: at many places near the end, and anywhere */
+    read_varints_of(stream, i < size && i < 72 ? size - 1 - i : below((uint32_t)size), n);
+  for (unsigned i = 0; i < damaged; i++) {
+    memcpy(stream, written, size);
+    for (uint32_t left = 1 + below(3); left; left--) {
+      uint8_t *const at = &stream[below((uint32_t)size)];
+      switch (below(5)) {
+        case 0: *at = 0; break;
+        case 1: *at |= 128; break;
+        case 2: *at &= 127; break;
+        case 3: *at = 128; break;
+        default: *at ^= (uint8_t)(1 << below(8));
+      }
+    }
+    read_varints_of(stream, size + below(BEHIND + 1), n);
+  }
+  memset(stream, 128, size + BEHIND);
+  if (read_varints_of(stream, size + BEHIND, n)) fail("no end", n);
+}
+
 static void test_scale(uint32_t n) {
   const int out_type = (int)below(AC_INS);
   const double mantissa = 1 + 0.5 * uniform(), step = mantissa * power((int)below(280) - 170);
@@ -1612,9 +1696,10 @@ int main(int argc, char **argv) {
     test_halves(n, 1);
     test_contexts(n <= 256 ? n : n - 256);
     test_pack(n <= AC_PACK_MOST ? n : n - AC_PACK_MOST);
+    if (i % 4 == 0 || n <= 20) test_varints(n);
   }
 
-  if (!n_on_lattices) fail("a case was not met", 0);
+  if (!n_on_lattices || !n_varints || !n_no_varints) fail("a case was not met", 0);
 
   for (unsigned lanes = 4; lanes <= AC_MAX_LANES; lanes *= 2)
     for (unsigned P = AC_MIN_PROB_BITS; P <= AC_MAX_PROB_BITS; P++)
@@ -1659,6 +1744,7 @@ int main(int argc, char **argv) {
           if (rnd() & 1) tuning.prob_bits = (uint8_t)(AC_MIN_PROB_BITS + below(4));
           tuning.level = (uint8_t)below(AC_MAX_LEVEL + 1);
           tuning.predictor = (uint8_t)below(AC_PREDICTORS);
+          if (!below(4)) tuning.coder = AC_CODER_VARINT;
           const double tol = tolerances[rnd() & 1 ? below(2) : below(N_TOLERANCES)], whole = wholes[below(8)];
           const double rtol = relatives[below(7)];
           const ac_tolerance bounds = {bound & ABSOLUTE ? (t->kind == AC_KIND_FLOAT ? tol : whole) : 0,

@@ -3,8 +3,6 @@
 #define AC_PLAIN_H
 #include "bytes.h"
 
-/* Bytes that n integers take. */
-size_t ac_plain_size(const int32_t *q, uint32_t n);
 /* Write them; 0 if there is not enough room. */
 int ac_plain_write(ac_writer *out, const int32_t *q, uint32_t n);
 /* n integers, which must take all bytes up to end, as kernels put out integers (AC_OUT_...). */

@@ -835,7 +835,8 @@ const ac_kernels ac_kernels_avx2 = {
     midpoint, cubic, blend, refer, follow, stencil, accumulate, deal32, deal8, zip32, zip8, contexts_avx2, pop_avx2, tokens, push_avx2,
     pack_avx2, unpack_avx2, magnitudes_avx2,
     by_units, price, advance, sums_avx2, differences, foresee, recur, {scale_f32, scale_f64, scale_f16_avx2, scale_bf16}, {nearest_f32, nearest_f64},
-    {off_f32, off_f64}, {belongs_f32, belongs_f64}, {suspects_f32, suspects_f64}, {part_f32, part_f64}, {unpart_f32, unpart_f64}, widths, fields};
+    {off_f32, off_f64}, {belongs_f32, belongs_f64}, {suspects_f32, suspects_f64}, {part_f32, part_f64}, {unpart_f32, unpart_f64}, widths, fields,
+    read_varints, write_varints};
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -969,7 +969,8 @@ const ac_kernels ac_kernels_avx512 = {
     {decode_f32_avx512, decode_f64_avx512, decode_f16_avx512, decode_bf16_avx512, decode_i32_avx512}, crc32c_avx512, affine,
     midpoint, cubic, blend, refer, follow, stencil, accumulate, deal32, deal8_avx512, zip32, zip8_avx512, contexts_avx512, pop_avx512,
     tokens_avx512, push_avx512, pack_avx512, unpack_avx512, magnitudes_avx512, by_units, price, advance, sums_avx512, differences, foresee, recur_avx512, {scale_f32, scale_f64, scale_f16_avx512, scale_bf16}, {nearest_f32, nearest_f64},
-    {off_f32, off_f64}, {belongs_f32, belongs_f64}, {suspects_f32, suspects_f64}, {part_f32, part_f64}, {unpart_f32, unpart_f64}, widths, fields_avx512};
+    {off_f32, off_f64}, {belongs_f32, belongs_f64}, {suspects_f32, suspects_f64}, {part_f32, part_f64}, {unpart_f32, unpart_f64}, widths, fields_avx512,
+    read_varints, write_varints};
 
 #if defined(__clang__)
 #pragma clang attribute pop

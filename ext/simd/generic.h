@@ -12,6 +12,7 @@
 #include "../arraycodec.h"
 #include "../core/bitplane.h"
 #include "kernels.h"
+#include "varints.h"
 #include "wide.h"
 
 #define LIKELY(c) __builtin_expect(!!(c), 1)

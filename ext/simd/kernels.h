@@ -63,6 +63,7 @@ static inline int ac_cursor_close(const ac_coded *in, const ac_cursor *at) {
 }
 
 enum { AC_PACK_MOST = 256, AC_PACK_SLACK = 64 };
+enum { AC_VARINT_MOST = 5 /* bytes that one takes */ };
 enum { AC_NEAR_MOST = 12, AC_LIMITS_MOST = 31 };
 
 /* Residuals under contexts (../core/contexts.h): what a decoder needs to know of them. */
@@ -254,6 +255,11 @@ typedef struct {
   uint32_t (*widths)(const int32_t *k, unsigned significand, uint32_t n, uint8_t *width);
   /* Fields of up to 56 bits that stand behind each other, from bit number `bit` on: 8 bytes behind the last one can be read. */
   void (*fields)(const uint8_t *at, uint64_t bit, const uint8_t *width, uint32_t n, uint64_t *fields);
+  /* n varints to integers (../core/plain.h): returns where they end, or NULL, with anything in q, if one of them goes past
+   * `end`, has more than 32 bits, or more bytes than it needs. */
+  const uint8_t *(*read_varints)(const uint8_t *p, const uint8_t *end, uint32_t n, int32_t *q);
+  /* And back: returns where they end.  There is room for AC_VARINT_MOST bytes each. */
+  uint8_t *(*write_varints)(const int32_t *q, uint32_t n, uint8_t *p);
 } ac_kernels;
 
 extern const ac_kernels ac_kernels_scalar;

@@ -530,5 +530,6 @@ UNUSED static void fields(const uint8_t *at, uint64_t bit, const uint8_t *restri
 #define ROW_KERNELS                                                                                                \
   midpoint, cubic, blend, refer, follow, stencil, accumulate, deal32, deal8, zip32, zip8, contexts, pop_residuals, tokens, push_tokens, pack, unpack, magnitudes, \
   by_units, price, advance, sums, differences, foresee, recur, {scale_f32, scale_f64, scale_f16, scale_bf16}, {nearest_f32, nearest_f64}, \
-  {off_f32, off_f64}, {belongs_f32, belongs_f64}, {suspects_f32, suspects_f64}, {part_f32, part_f64}, {unpart_f32, unpart_f64}, widths, fields
+  {off_f32, off_f64}, {belongs_f32, belongs_f64}, {suspects_f32, suspects_f64}, {part_f32, part_f64}, {unpart_f32, unpart_f64}, widths, fields, \
+  read_varints, write_varints
 #endif
