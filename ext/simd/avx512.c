@@ -963,6 +963,98 @@ static void recur_avx512(const ac_linear *linear, unsigned unit, uint32_t n, int
   }
 }
 
+/* ---- varints ---- */
+/* A vector of bytes, where varints in it end, and where they begin: what would begin behind the vector, at 64. */
+typedef struct {
+  __m512i bytes, starts;
+  uint64_t ends;
+} varints;
+
+/* Of `size` bytes; 0 if anything in there needs a closer look: more than four bytes, or a zero that could have been left out. */
+AC_ALWAYS_INLINE int find_varints(const uint8_t *p, uint32_t size, varints *found) {
+  const __m512i iota = _mm512_set_epi8(63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43, 42,
+                                       41, 40, 39, 38, 37, 36, 35, 34, 33, 32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20,
+                                       19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+  const __m512i bytes = get_bytes(p, size);
+  const uint64_t more = _mm512_movepi8_mask(bytes), zeros = _mm512_testn_epi8_mask(bytes, bytes);
+  found->bytes = bytes;
+  found->ends = ~more & first64(size);
+  found->starts = _mm512_mask_compress_epi8(_mm512_set1_epi8(64), found->ends << 1 | 1, iota);
+  return !((more & more >> 1 & more >> 2 & more >> 3) | (zeros & more << 1));
+}
+
+AC_ALWAYS_INLINE __m512i from_zigzag(__m512i z) {
+  const __m512i sign = _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_and_si512(z, _mm512_set1_epi32(1)));
+  return _mm512_xor_si512(_mm512_srli_epi32(z, 1), sign);
+}
+
+/* Sixteen of them from number `first` on, to integers.  Number 63 is not among them: its next one would have no place. */
+AC_ALWAYS_INLINE __m512i integers_of(const varints *found, uint32_t first) {
+  const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m512i number = _mm512_mullo_epi32(_mm512_add_epi32(lane, _mm512_set1_epi32((int32_t)first)), _mm512_set1_epi32(0x01010101));
+  const __m512i start = _mm512_permutexvar_epi8(number, found->starts);
+  const __m512i next = _mm512_permutexvar_epi8(_mm512_add_epi8(number, _mm512_set1_epi8(1)), found->starts);
+  const __m512i place = _mm512_add_epi8(start, _mm512_set1_epi32(0x03020100));
+  const __m512i four = _mm512_maskz_permutexvar_epi8(_mm512_cmplt_epu8_mask(place, next), place, found->bytes);
+  /* seven bits each to fourteen, to all of them */
+  const __m512i halves = _mm512_maddubs_epi16(_mm512_set1_epi16((short)0x8001), _mm512_and_si512(four, _mm512_set1_epi8(127)));
+  return from_zigzag(_mm512_madd_epi16(halves, _mm512_set1_epi32(1 << 30 | 1)));
+}
+
+/* All that end within 64 bytes at once, and zeros behind them, while there is room for as many: so the next 64 are found
+ * without waiting for the integers. */
+static const uint8_t *read_varints_avx512(const uint8_t *p, const uint8_t *end, uint32_t n, int32_t *q) {
+  varints found;
+  uint32_t i = 0;
+  while (i < n) {
+    const uint32_t size = end - p < 64 ? (uint32_t)(end - p) : 64, m = min_u32(n - i, WIDTH);
+    if (LIKELY(n - i >= 64 && size == 64 && find_varints(p, 64, &found))) {
+      const uint32_t all = (uint32_t)__builtin_popcountll(found.ends);
+      for (uint32_t j = 0; j < all; j += WIDTH) {
+        const __m512i v = all < 64 ? integers_of(&found, j)
+                                   : from_zigzag(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(p + j))));
+        _mm512_storeu_si512(q + i + j, v);
+      }
+      p += 64 - _lzcnt_u64(found.ends);
+      i += all;
+      continue;
+    }
+    const uint64_t last = find_varints(p, size, &found) ? _tzcnt_u64(_pdep_u64(1ull << (m - 1), found.ends)) : 64;
+    if (LIKELY(last < 64)) {
+      _mm512_mask_storeu_epi32(q + i, first16(m), integers_of(&found, 0));
+      p += last + 1;
+    } else { /* something odd, or less than m */
+      p = read_varints(p, end, m, q + i);
+      if (!p) return NULL;
+    }
+    i += m;
+  }
+  return p;
+}
+
+static uint8_t *write_varints_avx512(const int32_t *q, uint32_t n, uint8_t *p) {
+  const __m512i low = _mm512_set1_epi8(127), one = _mm512_set1_epi32(1), all = _mm512_set1_epi32(-1);
+  const __m512i at_sevens = _mm512_set1_epi64(0x352e272015 << 24 | 0x0e0700); /* bits of two integers */
+  uint32_t i = 0;
+  for (; n - i >= WIDTH; i += WIDTH) {
+    const __m512i v = _mm512_loadu_si512(q + i);
+    const __m512i z = _mm512_xor_si512(_mm512_slli_epi32(v, 1), _mm512_srai_epi32(v, 31));
+    if (UNLIKELY(_mm512_cmpge_epu32_mask(z, _mm512_set1_epi32(1 << 28)))) { /* five bytes */
+      p = write_varints(q + i, WIDTH, p);
+      continue;
+    }
+    const __m512i sevens = _mm512_and_si512(_mm512_multishift_epi64_epi8(at_sevens, z), low);
+    const __m512i unused = _mm512_and_si512(_mm512_lzcnt_epi32(_mm512_or_si512(sevens, one)), _mm512_set1_epi32(24));
+    const __m512i used = _mm512_srlv_epi32(all, unused);
+    /* the bytes before one that is used have their highest bit set */
+    const __m512i bytes = _mm512_ternarylogic_epi32(low, sevens, _mm512_srli_epi32(used, 8), 0xca /* select */);
+    const __mmask64 kept = _mm512_movepi8_mask(used);
+    _mm512_storeu_si512(p, _mm512_maskz_compress_epi8(kept, bytes)); /* there is room for 80 */
+    p += __builtin_popcountll(kept);
+  }
+  return write_varints(q + i, n - i, p);
+}
+
 const ac_kernels ac_kernels_avx512 = {
     "avx512", {quantize_f32_avx512, quantize_f64, quantize_f16_avx512, quantize_bf16_avx512}, statistics, to_wide,
     from_wide, extent, divide, join, count_avx512, weigh, significands, to_image, split_avx512, encode_avx512,
@@ -970,7 +1062,7 @@ const ac_kernels ac_kernels_avx512 = {
     midpoint, cubic, blend, refer, follow, stencil, accumulate, deal32, deal8_avx512, zip32, zip8_avx512, contexts_avx512, pop_avx512,
     tokens_avx512, push_avx512, pack_avx512, unpack_avx512, magnitudes_avx512, by_units, price, advance, sums_avx512, differences, foresee, recur_avx512, {scale_f32, scale_f64, scale_f16_avx512, scale_bf16}, {nearest_f32, nearest_f64},
     {off_f32, off_f64}, {belongs_f32, belongs_f64}, {suspects_f32, suspects_f64}, {part_f32, part_f64}, {unpart_f32, unpart_f64}, widths, fields_avx512,
-    read_varints, write_varints};
+    read_varints_avx512, write_varints_avx512};
 
 #if defined(__clang__)
 #pragma clang attribute pop
