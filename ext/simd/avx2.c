@@ -828,6 +828,100 @@ static void unpack_avx2(const int32_t *some, const uint64_t *keep, uint32_t n, i
   }
 }
 
+/* ---- varints ---- */
+/* Four bytes from where each begins, to integers. */
+AC_ALWAYS_INLINE __m256i integers_of(__m256i bytes) {
+  const __m256i one = _mm256_set1_epi32(1), ends = _mm256_andnot_si256(bytes, _mm256_set1_epi32((int32_t)0x80808080));
+  /* up to the first end all that is not a highest bit */
+  const __m256i own = _mm256_and_si256(_mm256_xor_si256(ends, _mm256_sub_epi32(ends, one)), _mm256_set1_epi8(127));
+  /* seven bits each to fourteen, to all of them */
+  const __m256i halves = _mm256_maddubs_epi16(_mm256_set1_epi16((short)0x8001), _mm256_and_si256(bytes, own));
+  const __m256i z = _mm256_madd_epi16(halves, _mm256_set1_epi32(1 << 30 | 1));
+  return _mm256_xor_si256(_mm256_srli_epi32(z, 1), _mm256_sub_epi32(_mm256_setzero_si256(), _mm256_and_si256(z, one)));
+}
+
+AC_ALWAYS_INLINE void to_integers(int32_t *q, uint32_t n) {
+  uint32_t i = 0;
+  for (; n - i >= WIDTH; i += WIDTH) store8(q + i, integers_of(load8(q + i)));
+  if (i < n) {
+    const __m256i some = first8(n - i);
+    _mm256_maskstore_epi32((int *)q + i, some, integers_of(_mm256_maskload_epi32((const int *)q + i, some)));
+  }
+}
+
+/* Where varints begin in 64 bytes is in one word.  Four bytes from there on go to the place of each integer, and become one
+ * later: loads would have to wait for these stores. */
+static const uint8_t *read_varints_avx2(const uint8_t *p, const uint8_t *end, uint32_t n, int32_t *q) {
+  enum { WINDOW = 64, BEHIND = 4 /* bytes that can be read */ };
+  const __m256i none = _mm256_setzero_si256();
+  uint32_t i = 0, done = 0; /* integers up to there */
+  while (n - i >= WIDTH && end - p >= WINDOW + BEHIND) {
+    const __m256i a = load8(p), b = load8(p + 32);
+    const uint64_t more = (uint32_t)_mm256_movemask_epi8(a) | (uint64_t)(uint32_t)_mm256_movemask_epi8(b) << 32;
+    const uint64_t zeros = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(a, none)) |
+                           (uint64_t)(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(b, none)) << 32;
+    /* more than four bytes, or a zero that could have been left out: a closer look */
+    if (UNLIKELY((more & more >> 1 & more >> 2 & more >> 3) | (zeros & more << 1))) {
+      to_integers(q + done, i - done);
+      p = read_varints(p, end, WIDTH, q + i);
+      if (!p) return NULL;
+      done = i += WIDTH;
+      continue;
+    }
+    /* all that end here, if there is room for whole vectors of them, of which the last is filled with anything; else as many
+     * whole vectors as there is room for */
+    const uint32_t ended = (uint32_t)__builtin_popcountll(~more);
+    const int all = ended + WIDTH <= n - i;
+    const uint32_t m = all ? ended : min_u32(ended, n - i) & ~(WIDTH - 1u);
+    uint64_t starts = ~more << 1 | 1;
+    int32_t *to = q + i;
+    for (const int32_t *const last = to + m; to < last; to += WIDTH)
+#pragma GCC unroll 8
+      for (int j = 0; j < WIDTH; j++, starts = _blsr_u64(starts)) to[j] = (int32_t)ac_load32(p + _tzcnt_u64(starts));
+    p += all ? WINDOW - _lzcnt_u64(~more) : _tzcnt_u64(starts);
+    i += m;
+  }
+  to_integers(q + done, i - done);
+  return read_varints(p, end, n - i, q + i);
+}
+
+/* Two at once: the second one's bytes are moved to where the first one's end. */
+static uint8_t *write_varints_avx2(const int32_t *q, uint32_t n, uint8_t *p) {
+  const __m256i one = _mm256_set1_epi32(1), first = _mm256_set1_epi64x(0xffffffff);
+  uint32_t i = 0;
+  for (; n - i >= WIDTH; i += WIDTH) {
+    const __m256i v = load8(q + i), z = _mm256_xor_si256(_mm256_slli_epi32(v, 1), _mm256_srai_epi32(v, 31));
+    if (UNLIKELY(!_mm256_testz_si256(z, _mm256_set1_epi32((int32_t)0xf0000000)))) { /* five bytes */
+      p = write_varints(q + i, WIDTH, p);
+      continue;
+    }
+    const __m256i two = _mm256_cmpgt_epi32(z, _mm256_set1_epi32((1 << 7) - 1));
+    const __m256i three = _mm256_cmpgt_epi32(z, _mm256_set1_epi32((1 << 14) - 1));
+    const __m256i four = _mm256_cmpgt_epi32(z, _mm256_set1_epi32((1 << 21) - 1));
+    const __m256i size = _mm256_sub_epi32(_mm256_sub_epi32(one, two), _mm256_add_epi32(three, four));
+    const __m256i halves = _mm256_or_si256(_mm256_and_si256(z, _mm256_set1_epi32(0x3fff)),
+                                           _mm256_slli_epi32(_mm256_srli_epi32(z, 14), 16));
+    const __m256i sevens = _mm256_or_si256(_mm256_and_si256(halves, _mm256_set1_epi32(0x007f007f)),
+                                           _mm256_slli_epi32(_mm256_and_si256(halves, _mm256_set1_epi32(0x3f803f80)), 1));
+    const __m256i more = _mm256_or_si256(_mm256_or_si256(_mm256_and_si256(two, _mm256_set1_epi32(0x80)),
+                                                         _mm256_and_si256(three, _mm256_set1_epi32(0x8000))),
+                                         _mm256_and_si256(four, _mm256_set1_epi32(0x800000)));
+    const __m256i bytes = _mm256_or_si256(sevens, more), shift = _mm256_slli_epi64(_mm256_and_si256(size, first), 3);
+    const __m256i pair = _mm256_or_si256(_mm256_and_si256(bytes, first), _mm256_sllv_epi64(_mm256_srli_epi64(bytes, 32), shift));
+    const __m256i sizes = _mm256_add_epi32(size, _mm256_srli_epi64(size, 32));
+    /* eight bytes each, of which there is room for ten */
+    ac_store64(p, (uint64_t)_mm256_extract_epi64(pair, 0));
+    p += (uint32_t)_mm256_extract_epi32(sizes, 0);
+    ac_store64(p, (uint64_t)_mm256_extract_epi64(pair, 1));
+    p += (uint32_t)_mm256_extract_epi32(sizes, 2);
+    ac_store64(p, (uint64_t)_mm256_extract_epi64(pair, 2));
+    p += (uint32_t)_mm256_extract_epi32(sizes, 4);
+    ac_store64(p, (uint64_t)_mm256_extract_epi64(pair, 3));
+    p += (uint32_t)_mm256_extract_epi32(sizes, 6);
+  }
+  return write_varints(q + i, n - i, p);
+}
+
 const ac_kernels ac_kernels_avx2 = {
     "avx2", {quantize_f32_avx2, quantize_f64, quantize_f16_avx2, quantize_bf16_avx2}, statistics, to_wide, from_wide,
     extent, divide, join, count_avx2, weigh, significands, to_image, split_avx2, encode_avx2,
@@ -836,7 +930,7 @@ const ac_kernels ac_kernels_avx2 = {
     pack_avx2, unpack_avx2, magnitudes_avx2,
     by_units, price, advance, sums_avx2, differences, foresee, recur, {scale_f32, scale_f64, scale_f16_avx2, scale_bf16}, {nearest_f32, nearest_f64},
     {off_f32, off_f64}, {belongs_f32, belongs_f64}, {suspects_f32, suspects_f64}, {part_f32, part_f64}, {unpart_f32, unpart_f64}, widths, fields,
-    read_varints, write_varints};
+    read_varints_avx2, write_varints_avx2};
 
 #if defined(__clang__)
 #pragma clang attribute pop
