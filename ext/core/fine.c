@@ -52,11 +52,26 @@ void ac_folds_find(const ac_scale *scale, const void *values, uint32_t n, uint8_
   ac_active_kernels()->belongs[dtype == AC_FLOAT64](values, step, limit, AC_FOLDS, n, on);
 }
 
-enum { PIECE = 1024, MANY = 32 };
+enum { PIECE = 1024, FEW = 128, VECTORS = 64 /* values: of so many compilers make vectors */ };
 
-/* Values are looked at one by one only if a glance does not exclude them: most arrays never were on a finer lattice. */
+/* The suspects among m <= PIECE values, FEW at most, and zeros, which are on the uniform lattice, up to whole vectors; returns
+ * how many there are with these. */
+static uint32_t gather_suspects(const uint8_t *values, size_t size, uint32_t m, const uint8_t *suspect, uint8_t *some, uint16_t *place) {
+  uint32_t n = 0;
+  for (uint32_t j = 0; j < m; j += 8)
+    for (uint64_t left = ac_load64(suspect + j); left; left &= left - 1, n++) { /* each is a 1 */
+      place[n] = (uint16_t)(j + (uint32_t)__builtin_ctzll(left) / 8);
+      memcpy(some + n * size, values + place[n] * size, size);
+    }
+  const uint32_t whole = (n + VECTORS - 1) / VECTORS * VECTORS;
+  memset(some + n * size, 0, (whole - n) * size);
+  return whole;
+}
+
+/* Values are looked at only if a glance does not exclude them: most arrays never were on a finer lattice. */
 uint32_t ac_fine_find(const ac_scale *scale, const void *values, uint32_t n, uint32_t *index) {
   const int dtype = scale->type->dtype, is_double = dtype == AC_FLOAT64;
+  const size_t size = scale->type->size;
   const double least = 0x1p-96;
   const ac_kernels *kernels = ac_active_kernels();
   double step[AC_FOLDS], limit[AC_FOLDS];
@@ -65,31 +80,19 @@ uint32_t ac_fine_find(const ac_scale *scale, const void *values, uint32_t n, uin
   const int all = lattices_of(scale, step, limit) < least;
   for (uint32_t from = 0; from < n; from += PIECE) {
     const uint32_t m = n - from < PIECE ? n - from : PIECE;
-    const uint8_t *const piece = (const uint8_t *)values + (size_t)from * scale->type->size;
-    uint8_t suspect[PIECE];
-    memset(suspect, 0, m);
-    uint32_t any = 0;
+    const uint8_t *const piece = (const uint8_t *)values + (size_t)from * size;
+    uint8_t suspect[PIECE] = {0}, on[PIECE], some[FEW * sizeof(double)], fine = 0;
+    uint16_t place[FEW];
+    uint32_t any = 0, looked_at = m;
     for (unsigned f = 1; f < AC_FOLDS && !all; f++) any += kernels->suspects[is_double](piece, step[f], m, suspect);
     if (!any && !all) continue;
-    if (all || any > m / MANY) { /* as those on the uniform lattice are */
-      uint8_t on[PIECE];
-      uint8_t fine = 0;
-      kernels->belongs[is_double](piece, step, limit, AC_FOLDS, m, on);
-      for (uint32_t j = 0; j < m; j++) fine |= on[j] & (uint8_t)((on[j] & 1) - 1);
-      for (uint32_t j = 0; j < m && fine; j++) {
-        index[found] = from + j; /* found <= from + j */
-        found += on[j] > 1 && !(on[j] & 1);
-      }
-      continue;
-    }
-    for (uint32_t j = 0; j < m; j++) {
-      uint8_t on;
-      while (j + 8 <= m && !ac_load64(suspect + j)) j += 8;
-      while (j < m && !suspect[j]) j++;
-      if (j == m) break;
-      kernels->belongs[is_double](piece + (size_t)j * scale->type->size, step, limit, AC_FOLDS, 1, &on);
-      index[found] = from + j;
-      found += on > 1 && !(on & 1);
+    const int few = !all && any <= FEW; /* not those on the uniform lattice, which are all suspect */
+    if (few) looked_at = gather_suspects(piece, size, m, suspect, some, place);
+    kernels->belongs[is_double](few ? some : piece, step, limit, AC_FOLDS, looked_at, on);
+    for (uint32_t j = 0; j < looked_at; j++) fine |= on[j] & (uint8_t)((on[j] & 1) - 1);
+    for (uint32_t j = 0; j < looked_at && fine; j++) {
+      if (on[j] < 2 || on[j] & 1) continue;
+      index[found++] = from + (few ? place[j] : j);
     }
   }
   return found;
