@@ -1008,7 +1008,8 @@ static const uint8_t *read_varints_avx512(const uint8_t *p, const uint8_t *end, 
   uint32_t i = 0;
   while (i < n) {
     const uint32_t size = end - p < 64 ? (uint32_t)(end - p) : 64, m = min_u32(n - i, WIDTH);
-    if (LIKELY(n - i >= 64 && size == 64 && find_varints(p, 64, &found))) {
+    const int usual = size == 64 ? find_varints(p, 64, &found) : find_varints(p, size, &found);
+    if (LIKELY(usual && n - i >= 64 && size == 64)) {
       const uint32_t all = (uint32_t)__builtin_popcountll(found.ends);
       for (uint32_t j = 0; j < all; j += WIDTH) {
         const __m512i v = all < 64 ? integers_of(&found, j)
@@ -1019,11 +1020,11 @@ static const uint8_t *read_varints_avx512(const uint8_t *p, const uint8_t *end, 
       i += all;
       continue;
     }
-    const uint64_t last = find_varints(p, size, &found) ? _tzcnt_u64(_pdep_u64(1ull << (m - 1), found.ends)) : 64;
-    if (LIKELY(last < 64)) {
+    const uint64_t last = _tzcnt_u64(_pdep_u64(1ull << (m - 1), found.ends)); /* 64 if it is not there */
+    if (LIKELY(usual && last < 64)) {
       _mm512_mask_storeu_epi32(q + i, first16(m), integers_of(&found, 0));
       p += last + 1;
-    } else { /* something odd, or less than m */
+    } else {
       p = read_varints(p, end, m, q + i);
       if (!p) return NULL;
     }

@@ -52,8 +52,8 @@ static const uint8_t *read_varints(const uint8_t *p, const uint8_t *end, uint32_
   return p;
 }
 
-/* Of up to four bytes without branches, which most data make unforeseeable: all four are stored, and the next one's begin
- * where they end.  There is room for that. */
+/* Of up to four bytes without branches, which mixed sizes make unforeseeable: four bytes are stored, for which there is room,
+ * and the next ones over those that are not used. */
 static uint8_t *write_varints(const int32_t *q, uint32_t n, uint8_t *p) {
   for (uint32_t i = 0; i < n; i++) {
     uint32_t z = zigzag(q[i]);
