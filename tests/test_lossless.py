@@ -114,7 +114,9 @@ def test_packed_by_other_arithmetic(level):
     off = np.random.default_rng(1).integers(-1, 2, x.shape)
     for y in (np.cbrt(x**3), (x.view(np.int64) + off).view(np.float64)):
         chunk = check(y, level=level)
-        assert modes(chunk) == {"split"} and len(chunk) < 0.2 * len(check(y, predictor="none"))
+        # how far NumPy's cbrt is off depends on the machine, and with it how much is left to say
+        assert modes(chunk) == {"split"} and len(chunk) < 0.15 * y.nbytes
+        assert len(chunk) < 0.5 * len(check(y, predictor="none"))
 
 
 def rounded(x, text):
