@@ -130,6 +130,9 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--level", type=_level, metavar="N", help=level_help)
     p.add_argument("--predictor", choices=PREDICTORS, metavar="NAME", help=predictor_help)
     p.add_argument("--dir", type=Path, metavar="DIR", help="keep the stores in this folder")
+    p.add_argument(
+        "--low-rank", type=Path, metavar="OUT.png", help="instead, draw the Shepp-Logan phantom as low-rank factors"
+    )
     add_prove_arguments(add("prove", "Prove the bound on all values of small types and the edges of large ones."))
     add_bench_arguments(add("bench", "Measure size, speed and the bound on your arrays, beside memcpy and peers."))
     return parser
@@ -195,6 +198,13 @@ def _run(args: argparse.Namespace) -> int:
         from .cli.bench.arguments import run
 
         return OK if run(args, args.argv, console) else FAILED
+    if args.low_rank is not None:
+        from .cli.lowrankdemo import low_rank
+
+        given = [name for name in ("file", "tol", "predictor", "dir") if getattr(args, name) is not None]
+        if given:
+            raise ParameterError(f"demo --low-rank draws the phantom: it takes --level, but not {', '.join(given)}")
+        return OK if low_rank(args.low_rank, args.level, console) else FAILED
     from .cli.demo import demo
 
     return OK if demo(args.file, args.tol, args.level, args.predictor, args.dir, console) else FAILED
