@@ -22,6 +22,7 @@ from .errors import (
     ChecksumError,
     DecodeError,
     FormatError,
+    NotFiniteError,
     ParameterError,
     SizeError,
     TruncatedError,
@@ -31,21 +32,25 @@ from .errors import (
 if TYPE_CHECKING:
     from . import tolerance
     from .ansquant import AnsQuant
+    from .lowrankquant import LowRankQuant
+    from .stochasticquant import StochasticQuant
     from .varintquant import VarintQuant
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
-    "AnsQuant", "ArraycodecError", "ChecksumError", "DecodeError", "FormatError", "ParameterError", "SizeError",
-    "TruncatedError", "VarintQuant", "VersionError", "decode", "decode_range", "encode", "hdf5", "inspect", "isa",
-    "peek", "tolerance", "verify",
+    "AnsQuant", "ArraycodecError", "ChecksumError", "DecodeError", "FormatError", "LowRankQuant", "NotFiniteError",
+    "ParameterError", "SizeError", "StochasticQuant", "TruncatedError", "VarintQuant", "VersionError", "decode",
+    "decode_range", "encode", "hdf5", "inspect", "isa", "peek", "tolerance", "verify",
 ]
+
+_CODECS = ("AnsQuant", "LowRankQuant", "StochasticQuant", "VarintQuant")
 
 hdf5.register()
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("AnsQuant", "VarintQuant"):  # numcodecs is imported only when it is wanted
+    if name in _CODECS:  # numcodecs is imported only when it is wanted
         found = getattr(import_module(f".{name.lower()}", __name__), name)
         globals()[name] = found
         return found

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from .config import Config
-from .hosted import HostedCodec
+from .hosted import Quantizer
 
 
-class AnsQuant(HostedCodec):
+class AnsQuant(Quantizer):
     """Error-bounded codec for arrays of numbers: quantization, class windows, interleaved rANS.
 
     Parameters

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 import operator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from . import _core
+from . import _core, backends, details
 from .config import Config, check_threads
 from .dtypes import describe, element_name, fill_bytes, numpy_dtype
 from .errors import FormatError, ParameterError, SizeError
@@ -117,32 +117,52 @@ def encode(
     return encode_with(Config(tol, rtol, fill_value, dtype, level, predictor), array, threads, **tuning)
 
 
-def encode_with(config: Config, array: Any, threads: int = 1, **tuning: int) -> bytes:
+class Encoder(Protocol):
+    """Parameters that know how to encode: of codecs whose encoder is not only the core's."""
+
+    def encode(self, values: Any, threads: int) -> bytes:
+        """Encode an array as one chunk."""
+
+
+def encode_with(config: Config | Encoder, array: Any, threads: int = 1, **tuning: int) -> bytes:
     """`encode` with parameters that are checked already."""
+    if not isinstance(config, Config):
+        return config.encode(array, _threads(threads))
     if config.is_plain and type(array) is np.ndarray and not tuning:
         chunk = _core.encode_plain(array, config.tol, _threads(threads), config.level or 0, config.predictor_code)
         if chunk is not None:
             return chunk
     tol, rtol = config.require_tolerances()
     threads = _threads(threads)
-    if isinstance(array, np.ma.MaskedArray):
-        raise TypeError("a masked array's mask would be lost: fill it first (array.filled(nan))")
-    a = np.asarray(array)
+    a = as_array(array)
     if config.dtype is not None and a.dtype.newbyteorder("=") != np.uint16 and a.dtype.name != config.dtype:
         raise TypeError(f'dtype="{config.dtype}" is for uint16 arrays, not {a.dtype}')
     code, big_endian, unit, multiple = describe(a.dtype, config.dtype)
     fill = fill_bytes(config.fill_value, a.dtype, config.dtype)
-    f_order = a.flags.f_contiguous and not a.flags.c_contiguous
-    if not (a.flags.c_contiguous or f_order) or not a.flags.aligned:
-        a = np.array(a, order="F" if f_order else "C")
-    flat = a.reshape(-1, order="F" if f_order else "C").view(np.uint8)
+    flat, f_order = contiguous(a)
     more = {
         "rtol": rtol, "fill": fill, "unit": unit, "multiple": multiple, "level": config.level or 0,
         "predictor": config.predictor_code,
     }  # fmt: skip
     if config.coder is not None:
         more["coder"] = config.coder_code
-    return _core.encode(flat, code, big_endian, f_order, a.shape, tol, threads, **more, **tuning)
+    chunk = _core.encode(flat, code, big_endian, f_order, a.shape, tol, threads, **more, **tuning)
+    return chunk if config.backend is None else backends.compress(chunk, config.backend, config.backend_level)
+
+
+def as_array(array: Any) -> np.ndarray:
+    """What is to be encoded, or a TypeError for what would lose something by that."""
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError("a masked array's mask would be lost: fill it first (array.filled(nan))")
+    return np.asarray(array)
+
+
+def contiguous(a: np.ndarray) -> tuple[np.ndarray, bool]:
+    """The bytes of an array in the order in which it is stored, and whether that is Fortran order."""
+    f_order = a.flags.f_contiguous and not a.flags.c_contiguous
+    if not (a.flags.c_contiguous or f_order) or not a.flags.aligned:
+        a = np.array(a, order="F" if f_order else "C")
+    return a.reshape(-1, order="F" if f_order else "C").view(np.uint8), f_order
 
 
 @dataclass(frozen=True)
@@ -176,6 +196,8 @@ class Header:
         Bytes of header and block index.
     version : int
         Format version.
+    codec : {"quantized", "backend", "stochastic", "low rank"}
+        What the values are stored by; all but the first have one block.
     """
 
     dtype: np.dtype
@@ -192,6 +214,7 @@ class Header:
     box: tuple[int, ...] | None
     header_size: int
     version: int
+    codec: str = "quantized"
 
     @property
     def nbytes(self) -> int:
@@ -221,6 +244,17 @@ def open_chunk(buf: Any) -> _core.Chunk:
     if not view.c_contiguous or "O" in view.format:
         raise ParameterError("a chunk's buffer must be contiguous bytes")
     return _core.Chunk(view)
+
+
+def _open_values(buf: Any, max_output: float | None = None) -> _core.Chunk:
+    """`open_chunk` for whoever wants values: what a backend has compressed is undone.
+
+    Of chunks with one block all values are decoded, so `max_output` is about all of them.
+    """
+    chunk = open_chunk(buf)
+    if chunk.codec != _core.QUANTIZED:
+        _check_output(chunk.nbytes, chunk.size, max_output)
+    return backends.decompress(chunk) if chunk.codec == _core.BACKEND else chunk
 
 
 def peek(buf: Any) -> Header:
@@ -256,6 +290,7 @@ def _header(chunk: _core.Chunk) -> Header:
         box,
         chunk.header_size,
         chunk.version,
+        _core.CODECS[chunk.codec],
     )
 
 
@@ -278,7 +313,7 @@ def decode_expected(buf: Any, dtype: np.dtype, count: int, memory: np.ndarray) -
     DecodeError
         As `decode`, and if the chunk holds something else.
     """
-    chunk = open_chunk(buf)
+    chunk = _open_values(buf, math.inf)
     if not same_elements(numpy_dtype(chunk.element), dtype):
         raise SizeError(f"the chunk holds {numpy_dtype(chunk.element)} values, not {dtype}")
     if chunk.count != count:
@@ -327,7 +362,7 @@ def block_offsets(buf: Any, header: Header) -> np.ndarray:
     return header.header_size + np.concatenate(([0], np.cumsum(index[::2], dtype=np.int64)))
 
 
-def _check_output(nbytes: int, size: int, max_output: int | None) -> None:
+def _check_output(nbytes: int, size: int, max_output: float | None) -> None:
     limit = max(DEFAULT_MAX_OUTPUT, 1000 * size) if max_output is None else max_output
     if nbytes > limit:
         raise SizeError(f"a chunk of {size} bytes claims {nbytes} bytes of values, more than max_output={limit}")
@@ -383,7 +418,7 @@ def decode(
     array([ 7., 11.], dtype=float32)
     """
     threads = _threads(threads)
-    chunk = open_chunk(buf)
+    chunk = _open_values(buf, max_output if out is None else math.inf)
     if selection is not None:
         return decode_axes(chunk, normalize(selection, chunk.shape), out, max_output, threads)
     if out is None:
@@ -463,7 +498,7 @@ def decode_axes(
 
     Bytes of blocks that are not touched may be anything.
     """
-    chunk = open_chunk(buf)
+    chunk = _open_values(buf, max_output if out is None else math.inf)
     shape, dtype, order = shape_of(axes), numpy_dtype(chunk.element), chunk.order
     if out is not None:
         _check_selection_out(out, shape, dtype)
@@ -513,7 +548,7 @@ def decode_range(buf: Any, first: int, count: int) -> np.ndarray:
         If the range leaves the chunk.
     """
     first, count = operator.index(first), operator.index(count)
-    chunk = open_chunk(buf)
+    chunk = _open_values(buf)
     if first < 0 or count < 0 or first + count > chunk.count:
         raise ParameterError(f"values [{first}, {first + count}) of a chunk of {chunk.count}")
     values = _new((count,), numpy_dtype(chunk.element))
@@ -579,11 +614,22 @@ class Block:
 
 @dataclass(frozen=True)
 class ChunkInfo:
-    """A chunk described: its header, its size in bytes, its blocks (see `inspect`)."""
+    """A chunk described (see `inspect`).
+
+    Attributes
+    ----------
+    header : Header
+    size : int
+        Its bytes.
+    blocks : tuple of Block
+    details : dict or None
+        Of a chunk of another codec than `AnsQuant` and `VarintQuant` (``header.codec``): its parameters, by names.
+    """
 
     header: Header
     size: int
     blocks: tuple[Block, ...]
+    details: dict[str, Any] | None = None
 
     @property
     def bits_per_value(self) -> float:
@@ -621,7 +667,10 @@ def inspect(buf: Any) -> ChunkInfo:
         As `decode`.
     """
     chunk = open_chunk(buf)
-    return ChunkInfo(_header(chunk), chunk.size, tuple(Block(**block) for block in chunk.inspect()))
+    blocks = tuple(Block(**block) for block in chunk.inspect())
+    if chunk.codec == _core.QUANTIZED:
+        return ChunkInfo(_header(chunk), chunk.size, blocks)
+    return ChunkInfo(_header(chunk), chunk.size, blocks, details.of(chunk))
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,15 @@ import math
 import numbers
 import operator
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ._core import MAX_LEVEL, MIN_LEVEL, PREDICTORS
+from .backends import BACKENDS
+from .dtypes import describe, fill_bytes
 from .errors import ParameterError
 
 #: Items of the HDF5 filter's values, each followed by what the comment says.
@@ -29,6 +34,8 @@ CD_FILL_COMPLEX = 13  # the words of two doubles
 CD_LEVEL = 14  # the level
 CD_PREDICTOR = 15  # the code of the predictor
 CD_CODER = 16  # the code of the coder
+CD_STOCHASTIC = 17  # what stochasticconfig.py says
+CD_LOW_RANK = 18  # what lowrankconfig.py says
 
 #: How integers are stored, and the codes of that.
 CODERS = {"varint": 2}
@@ -58,6 +65,10 @@ class Config:
         another version.  Decoders need not know it.
     coder : {None, "varint"}
         How integers are stored: by rANS, or as varints, for which the name of the codec stands.
+    backend : {None, "bz2", "lzma", "zlib", "zstd"}
+        What compresses the chunk once more.
+    backend_level : int or None
+        Its level; None is its default.
     """
 
     tol: float | None = None
@@ -67,19 +78,22 @@ class Config:
     level: int | None = None
     predictor: str | None = None
     coder: str | None = None
+    backend: str | None = None
+    backend_level: int | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "tol", _check_tolerance("tol", self.tol))
-        object.__setattr__(self, "rtol", _check_tolerance("rtol", self.rtol))
+        object.__setattr__(self, "tol", check_tolerance("tol", self.tol))
+        object.__setattr__(self, "rtol", check_tolerance("rtol", self.rtol))
         if self.rtol is not None and self.rtol >= 1:
             raise ParameterError(f"rtol must be less than 1, not {self.rtol!r}")
         object.__setattr__(self, "fill_value", _check_fill(self.fill_value))
         if self.dtype not in (None, "bfloat16"):
             raise ParameterError(f'dtype must be "bfloat16" or None, not {self.dtype!r}')
-        object.__setattr__(self, "level", _check_level(self.level))
+        object.__setattr__(self, "level", check_level(self.level))
         object.__setattr__(self, "predictor", _check_predictor(self.predictor))
         if self.coder is not None and self.coder not in CODERS:
             raise ParameterError(f'coder must be "varint" or None, not {self.coder!r}')
+        object.__setattr__(self, "backend_level", _check_backend(self.backend, self.backend_level))
 
     @functools.cached_property
     def is_plain(self) -> bool:
@@ -96,6 +110,11 @@ class Config:
         """The coder as the core takes it."""
         return 0 if self.coder is None else CODERS[self.coder]
 
+    def check_dtype(self, dtype: np.dtype) -> None:
+        """A TypeError or ParameterError if arrays of this dtype cannot be encoded."""
+        describe(dtype, self.dtype)
+        fill_bytes(self.fill_value, dtype, self.dtype)
+
     @property
     def can_encode(self) -> bool:
         """Whether there is a tolerance."""
@@ -108,24 +127,33 @@ class Config:
         return self.tol or 0.0, self.rtol or 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """Keyword arguments that make an equal object, JSON-ready; defaults are left out, and the coder."""
+        """Keyword arguments that make an equal object, JSON-ready; defaults are left out, and the coder.
+
+        The level of codecs with a backend is the backend's.
+        """
         fill = self.fill_value
         values = {
             "tol": self.tol,
             "rtol": self.rtol,
             "fill_value": [fill.real, fill.imag] if isinstance(fill, complex) else fill,
             "dtype": self.dtype,
-            "level": self.level,
+            "level": self.level if self.backend is None else self.backend_level,
             "predictor": self.predictor,
+            "backend": self.backend,
         }
         return {name: value for name, value in values.items() if value is not None}
 
     def to_cd_values(self) -> tuple[int, ...]:
         """The parameters as HDF5 filter values (`ext/hdf5/h5z_arraycodec.c` documents all items)."""
         tol, rtol = self.require_tolerances()
-        values: tuple[int, ...] = (CD_TOLERANCE, *_words(tol))
+        if self.backend is not None:
+            raise ParameterError(
+                f"HDF5's filter takes no backend={self.backend!r}: leave it out, and let a filter of HDF5 follow "
+                f"this one (h5repack -f GZIP=9 after it, or dcpl.set_deflate(9) of h5py's low-level interface)"
+            )
+        values: tuple[int, ...] = (CD_TOLERANCE, *words_of(tol))
         if rtol:
-            values += (CD_RELATIVE, *_words(rtol))
+            values += (CD_RELATIVE, *words_of(rtol))
         values += _fill_item(self.fill_value)
         if self.dtype:
             values += (CD_BFLOAT16,)
@@ -138,7 +166,8 @@ class Config:
         return values
 
 
-def _words(value: float) -> tuple[int, int]:
+def words_of(value: float) -> tuple[int, int]:
+    """The two words of a double."""
     return struct.unpack("<II", struct.pack("<d", value))
 
 
@@ -146,16 +175,17 @@ def _fill_item(fill: int | float | complex | None) -> tuple[int, ...]:
     if fill is None:
         return ()
     if isinstance(fill, complex):
-        return (CD_FILL_COMPLEX, *_words(fill.real), *_words(fill.imag))
+        return (CD_FILL_COMPLEX, *words_of(fill.real), *words_of(fill.imag))
     if isinstance(fill, int) and abs(fill) < 1 << 64 and int(float(fill)) != fill:
         return (CD_FILL_INTEGER, int(fill < 0), abs(fill) & 0xFFFFFFFF, abs(fill) >> 32)
     try:
-        return (CD_FILL_DOUBLE, *_words(float(fill)))
+        return (CD_FILL_DOUBLE, *words_of(float(fill)))
     except OverflowError:
         raise ParameterError(f"fill_value must fit a double, not {fill!r}") from None
 
 
-def _check_tolerance(name: str, given: Any) -> float | None:
+def check_tolerance(name: str, given: Any) -> float | None:
+    """A finite number >= 0 as a double that is not above it, or None."""
     if given is None:
         return None
     if isinstance(given, bool) or not isinstance(given, numbers.Real):
@@ -187,7 +217,8 @@ def _check_fill(given: Any) -> int | float | complex | None:
     return value if math.isfinite(value.real) and math.isfinite(value.imag) else None
 
 
-def _check_integer(name: str, given: Any) -> int:
+def check_integer(name: str, given: Any) -> int:
+    """A whole number, whatever its type."""
     if isinstance(given, bool):
         raise TypeError(f"{name} must be an integer, not {given!r}")
     try:
@@ -196,10 +227,11 @@ def _check_integer(name: str, given: Any) -> int:
         raise TypeError(f"{name} must be an integer, not {given!r}") from None
 
 
-def _check_level(given: Any) -> int | None:
+def check_level(given: Any) -> int | None:
+    """A level of the encoder, or None."""
     if given is None:
         return None
-    level = _check_integer("level", given)
+    level = check_integer("level", given)
     if not MIN_LEVEL <= level <= MAX_LEVEL:
         raise ParameterError(f"level must be {MIN_LEVEL} (fast) to {MAX_LEVEL} (smallest), not {given!r}")
     return level
@@ -216,9 +248,40 @@ def _check_predictor(given: Any) -> str | None:
     return str(given)
 
 
+def _check_backend(backend: Any, level: Any) -> int | None:
+    """The level of a backend."""
+    if backend is None:
+        if level is not None:
+            raise ParameterError(f"level={level!r} is a backend's, and backend is None")
+        return None
+    if not isinstance(backend, str):
+        raise TypeError(f"backend must be a name, not {backend!r}")
+    if backend not in BACKENDS:
+        raise ParameterError(f"backend must be {_one_of(BACKENDS)} or None, not {backend!r}")
+    if level is None:
+        return None
+    level, levels = check_integer("level", level), BACKENDS[backend].levels
+    if level not in levels:
+        raise ParameterError(f"level of {backend} must be {levels[0]} to {levels[-1]}, not {level}")
+    return level
+
+
+def _one_of(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+def check_name(what: str, given: Any, names: Iterable[str]) -> str:
+    """One of some names."""
+    if not isinstance(given, str):
+        raise TypeError(f"{what} must be a name, not {given!r}")
+    if given not in names:
+        raise ParameterError(f"{what} must be one of {_one_of(names)}, not {given!r}")
+    return str(given)
+
+
 def check_threads(threads: Any) -> int:
     """A number of threads, checked; it belongs to a call, never to what is stored."""
-    number = _check_integer("threads", threads)
+    number = check_integer("threads", threads)
     if number < 1:
         raise ParameterError(f"threads must be at least 1, not {threads!r}")
     return number

@@ -13,6 +13,10 @@ class ParameterError(ArraycodecError):
     """An argument (tolerance, shape, option) is out of range; its value is in the message."""
 
 
+class NotFiniteError(ParameterError):
+    """NaN, an infinity, or a norm that overflows, where a codec has no way to store one."""
+
+
 class DecodeError(ArraycodecError):
     """The bytes are not a chunk that this version can decode."""
 

@@ -19,6 +19,11 @@ typed as a list of items, each a number and what belongs to it, in any order:
                             values before (Lorenzo), 4 coarser grids (interpolation), 5 many values before in
                             a row (linear)
 ``16,coder``                how integers are stored: 1 by rANS, 2 as varints (`VarintQuant`)
+``17,w,bucket,low,high``    values are rounded at random (`StochasticQuant`): w = bits + 256 method + 65536 norm +
+                            16777216 packing (method: 0 QSGD, 1 dither; norm: 0 L2, 1 the largest magnitude;
+                            packing: 0 rANS, 1 fixed), values that share a norm (0: all of a chunk), and the words
+                            of the seed
+``18,`` 6 words             matrices as products (`LowRankQuant`), which `write` makes; not to be typed
 ==========================  ========================================================================
 
 ::
@@ -29,7 +34,7 @@ typed as a list of items, each a number and what belongs to it, in any order:
     nccopy -F "var,35117,3,1,3,14,9" in.nc out.nc               # tolerance 1e-3, level 9
     h5repack -f var:UD=35117,0,4,2,17,15,2 in.h5 out.h5         # tolerance 2^-17, predictor "auto"
 
-With a dataset the filter stores items 1, 5, 8, 9, 14, 15 and 16, as far as they were given, and item 10, which says
+With a dataset the filter stores items 1, 5, 8, 9, and 14 to 18, as far as they were given, and item 10, which says
 type and chunks.  A finite fill value of the dataset itself becomes item 8 where none is given: it comes back
 exactly.  (Zarr does not tell a codec the array's fill value.)  Enumerations, like bool and dates, are stored
 without loss, whatever the tolerance.
@@ -243,6 +248,8 @@ def info(dataset: Any) -> dict[str, Any] | None:
         - ``level``: how hard the encoder looks, 1 to 9; None where the default is left to the writer
         - ``predictor``: what values are predicted from, by its name; None likewise
         - ``coder``: ``"varint"`` if integers are stored as varints, else None
+        - ``method``: the parameters of `StochasticQuant` or `LowRankQuant`, by their names, where one of them writes
+          the chunks; else None
         - ``cd_values``: the filter's parameters as stored, which h5py may cut short
 
         They apply to what was written through the filter; `arraycodec.peek` says what a single chunk was encoded
@@ -264,6 +271,7 @@ def info(dataset: Any) -> dict[str, Any] | None:
                 "level": items.level,
                 "predictor": items.predictor,
                 "coder": items.coder,
+                "method": items.parameters.to_json() if items.method else None,
                 "cd_values": tuple(values),
             }
     return None
@@ -371,6 +379,8 @@ class Items(NamedTuple):
         As of `info`; its number where this version has no name for it.
     coder
         Likewise.
+    method : tuple of int
+        Item 17 or 18, with its operands; empty where there is none.
     """
 
     tol: float | None = None
@@ -381,6 +391,20 @@ class Items(NamedTuple):
     level: int | None = None
     predictor: str | None = None
     coder: str | None = None
+    method: tuple[int, ...] = ()
+
+    @property
+    def parameters(self) -> config.Config | Any:
+        """What encodes as the filter does; ParameterError for what no codec of this version has."""
+        match self.method:
+            case (config.CD_STOCHASTIC, *operands):
+                from .stochasticconfig import of_cd_values
+            case (config.CD_LOW_RANK, *operands):
+                from .lowrankconfig import of_cd_values
+            case _:
+                values = (self.tol, self.rtol, self.fill_value, self.dtype, self.level, self.predictor, self.coder)
+                return config.Config(*values)
+        return of_cd_values(self.tol, *operands)
 
 
 def read_items(values: Sequence[int]) -> Items | None:
@@ -438,6 +462,10 @@ def read_items(values: Sequence[int]) -> Items | None:
                     put("predictor", _predictor(*take(1)))
                 case config.CD_CODER:
                     put("coder", _coder(*take(1)))
+                case config.CD_STOCHASTIC:
+                    put("method", (config.CD_STOCHASTIC, *take(4)))
+                case config.CD_LOW_RANK:
+                    put("method", (config.CD_LOW_RANK, *take(6)))
                 case 10:
                     put("type", tuple(rest))  # the last
                     rest.clear()
@@ -445,7 +473,7 @@ def read_items(values: Sequence[int]) -> Items | None:
                     return None
     except ValueError:
         return None
-    if "tol" not in found and "rtol" not in found:
+    if "tol" not in found and "rtol" not in found and "method" not in found:
         return None
     if bits:  # four words are complex128, whose type is beyond what h5py knows where all other items are there
         code = found["type"][0] & TYPE_CODE if found.get("type") else _COMPLEX128 if len(bits) == 4 else 0

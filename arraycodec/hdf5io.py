@@ -74,8 +74,7 @@ def _layout(dataset: h5py.Dataset, to_write: bool = False) -> _Layout | None:
     if words[0] & hdf5.TYPE_EXACT:
         items = items._replace(tol=0.0, rtol=None, fill_value=None, dtype=None)
     try:
-        values = (items.tol, items.rtol, items.fill_value, items.dtype, items.level, items.predictor, items.coder)
-        return _Layout(chunks, Config(*values))
+        return _Layout(chunks, items.parameters)
     except ParameterError:  # made up by a program without the filter
         return None
 

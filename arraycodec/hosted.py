@@ -7,7 +7,7 @@ Zarr v3 slot accepts and resolves to `arraycodec.zarr3`), and a registered h5py 
 from __future__ import annotations
 
 import sys
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from numcodecs.abc import Codec
 
@@ -25,6 +25,16 @@ class _Frozen(dict):
     clear = pop = popitem = setdefault = update = _immutable
 
 
+class StoredConfig(codec.Encoder, Protocol):
+    """Parameters of a codec as hosts store them."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Keyword arguments that make an equal object."""
+
+    def to_cd_values(self) -> tuple[int, ...]:
+        """The values of the HDF5 filter."""
+
+
 class HostedCodec(Codec, _Frozen):
     """Base class; not to be used itself."""
 
@@ -33,34 +43,14 @@ class HostedCodec(Codec, _Frozen):
     _names: ClassVar[tuple[str, ...]]  # of parameters, but threads
 
     def __init_subclass__(cls) -> None:
-        if HostedCodec not in cls.__bases__:
-            name = next(base.__name__ for base in cls.__bases__ if issubclass(base, HostedCodec))
-            raise TypeError(f"{name} cannot be subclassed: stored chunks name it, not the subclass")
+        named = [base.__name__ for base in cls.__bases__ if getattr(base, "codec_id", None)]
+        if named:
+            raise TypeError(f"{named[0]} cannot be subclassed: stored chunks name it, not the subclass")
 
-    def _open(self, config: Config, threads: int) -> None:
+    def _open(self, config: Config | StoredConfig, threads: int) -> None:
         self._config = config
         self._threads = check_threads(threads)
         dict.__init__(self, name=self.zarr3_name, configuration=_Frozen(config.to_json()))
-
-    @property
-    def tol(self) -> float | None:
-        """The absolute tolerance, or None."""
-        return self._config.tol
-
-    @property
-    def rtol(self) -> float | None:
-        """The pointwise relative tolerance, or None."""
-        return self._config.rtol
-
-    @property
-    def fill_value(self) -> int | float | complex | None:
-        """What stands for missing values, or None."""
-        return self._config.fill_value
-
-    @property
-    def dtype(self) -> str | None:
-        """What uint16 arrays hold, or None."""
-        return self._config.dtype
 
     @property
     def threads(self) -> int:
@@ -100,7 +90,7 @@ class HostedCodec(Codec, _Frozen):
 
     # ---- value semantics: immutable, compared and hashed by what is stored ----
     def __repr__(self) -> str:
-        arguments = [f"{name}={getattr(self, name)!r}" for name in self._names if getattr(self, name) is not None]
+        arguments = [f"{name}={getattr(self, name)!r}" for name in self._names if name in self._config.to_json()]
         if self._threads != 1:
             arguments.append(f"threads={self._threads}")
         return f"{type(self).__name__}({', '.join(arguments)})"
@@ -122,6 +112,32 @@ class HostedCodec(Codec, _Frozen):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
+
+
+class Quantizer(HostedCodec):
+    """Base class of what rounds to a lattice; not to be used itself."""
+
+    _config: Config
+
+    @property
+    def tol(self) -> float | None:
+        """The absolute tolerance, or None."""
+        return self._config.tol
+
+    @property
+    def rtol(self) -> float | None:
+        """The pointwise relative tolerance, or None."""
+        return self._config.rtol
+
+    @property
+    def fill_value(self) -> int | float | complex | None:
+        """What stands for missing values, or None."""
+        return self._config.fill_value
+
+    @property
+    def dtype(self) -> str | None:
+        """What uint16 arrays hold, or None."""
+        return self._config.dtype
 
 
 def _make(cls: type[HostedCodec], config: dict[str, Any], threads: int) -> HostedCodec:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from .config import Config
-from .hosted import HostedCodec
+from .hosted import Quantizer
 
 
-class VarintQuant(HostedCodec):
+class VarintQuant(Quantizer):
     """Error-bounded codec for arrays of numbers: quantization, zigzag codes, varints (LEB128).
 
     What it promises is what `AnsQuant` does, with the same lattice: values are rounded to the nearest multiple of
@@ -20,11 +20,17 @@ class VarintQuant(HostedCodec):
     ----------
     tol, rtol, fill_value, dtype, threads
         As of `AnsQuant`.
+    backend : {None, "bz2", "lzma", "zlib", "zstd"}
+        What compresses the chunk of varints once more: half of a codec for weights as a few lines of Python write it.
+        Chunks that it does not make smaller are stored without.  None for the HDF5 filter, where filters of HDF5 can
+        follow.
+    level : int, optional
+        The backend's level: 1 to 9 (bz2), 0 to 9 (lzma, zlib), 1 to 22 (zstd); None is its default (9, 6, 6, 3).
 
     Raises
     ------
     TypeError, ParameterError
-        As `AnsQuant`.
+        As `AnsQuant`; also for another backend, a level that it does not have, or one without a backend.
 
     Examples
     --------
@@ -44,7 +50,7 @@ class VarintQuant(HostedCodec):
 
     codec_id = "varintquant"
     zarr3_name = "arraycodec.varintquant"
-    _names = ("tol", "rtol", "fill_value", "dtype")
+    _names = ("tol", "rtol", "fill_value", "dtype", "backend", "level")
 
     def __init__(
         self,
@@ -53,6 +59,19 @@ class VarintQuant(HostedCodec):
         *,
         fill_value: Any = None,
         dtype: str | None = None,
+        backend: str | None = None,
+        level: int | None = None,
         threads: int = 1,
     ) -> None:
-        self._open(Config(tol, rtol, fill_value, dtype, coder="varint"), threads)
+        config = Config(tol, rtol, fill_value, dtype, coder="varint", backend=backend, backend_level=level)
+        self._open(config, threads)
+
+    @property
+    def backend(self) -> str | None:
+        """What compresses the chunk once more, or None."""
+        return self._config.backend
+
+    @property
+    def level(self) -> int | None:
+        """The level of the backend, or None for its default."""
+        return self._config.backend_level

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -20,10 +20,14 @@ from zarr.abc.store import RangeByteRequest
 from . import codec
 from .ansquant import AnsQuant
 from .config import Config
-from .dtypes import block_len, describe, fill_bytes
+from .dtypes import block_len
 from .errors import DecodeError, ParameterError, SizeError, TruncatedError
-from .hosted import HostedCodec
+from .hosted import HostedCodec, StoredConfig
+from .lowrankconfig import LowRankConfig
+from .lowrankquant import LowRankQuant
 from .selection import Axis, Cut, normalize, shape_of
+from .stochasticconfig import StochasticConfig
+from .stochasticquant import StochasticQuant
 from .varintquant import VarintQuant
 
 # A part is fetched by ranged requests (header and index first, then blocks) from chunks of at least
@@ -62,7 +66,7 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, Arr
 
     is_fixed_size = False
     zarr3_name: ClassVar[str] = AnsQuant.zarr3_name
-    config: Config
+    config: Config | StoredConfig
     threads: int = field(default=1, compare=False)
 
     def __init__(
@@ -94,10 +98,8 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, Arr
         return self
 
     def validate(self, *, shape: Any, dtype: Any, chunk_grid: Any) -> None:
-        native = dtype.to_native_dtype()
         try:
-            describe(native, self.config.dtype)
-            fill_bytes(self.config.fill_value, native, self.config.dtype)
+            self.config.check_dtype(dtype.to_native_dtype())
         except (TypeError, ParameterError) as error:
             raise type(error)(f"{self.zarr3_name}: {error}") from None
 
@@ -261,7 +263,7 @@ class VarintQuantSerializer(AnsQuantSerializer):
 
     Parameters
     ----------
-    tol, rtol, fill_value, dtype : optional
+    tol, rtol, fill_value, dtype, backend, level : optional
         As of `VarintQuant`.
     """
 
@@ -274,8 +276,65 @@ class VarintQuantSerializer(AnsQuantSerializer):
         rtol: float | None = None,
         fill_value: Any = None,
         dtype: str | None = None,
+        backend: str | None = None,
+        level: int | None = None,
     ) -> None:
-        object.__setattr__(self, "config", Config(tol, rtol, fill_value, dtype, coder="varint"))
+        config = Config(tol, rtol, fill_value, dtype, coder="varint", backend=backend, backend_level=level)
+        object.__setattr__(self, "config", config)
+
+
+@dataclass(frozen=True)
+class StochasticQuantSerializer(AnsQuantSerializer):
+    """The Zarr v3 codec ``arraycodec.stochasticquant``; users write `StochasticQuant` instead.
+
+    Parameters
+    ----------
+    bits, norm, bucket, method, packing, seed : optional
+        As of `StochasticQuant`.
+    """
+
+    zarr3_name: ClassVar[str] = StochasticQuant.zarr3_name
+
+    def __init__(
+        self,
+        *,
+        bits: int = 4,
+        norm: str = "l2",
+        bucket: int | None = 512,
+        method: str = "dither",
+        packing: str = "rans",
+        seed: int | None = None,
+    ) -> None:
+        object.__setattr__(self, "config", StochasticConfig(bits, norm, bucket, method, packing, seed))
+
+
+@dataclass(frozen=True)
+class LowRankQuantSerializer(AnsQuantSerializer):
+    """The Zarr v3 codec ``arraycodec.lowrankquant``; users write `LowRankQuant` instead.
+
+    Parameters
+    ----------
+    rank, bits_per_value, rel_error, method, tol, bits, row_axes, level, seed : optional
+        As of `LowRankQuant`.
+    """
+
+    zarr3_name: ClassVar[str] = LowRankQuant.zarr3_name
+
+    def __init__(
+        self,
+        *,
+        rank: int | None = None,
+        bits_per_value: float | None = None,
+        rel_error: float | None = None,
+        method: str = "svd",
+        tol: float | None = None,
+        bits: Sequence[int] = (8, 8),
+        row_axes: int = 1,
+        level: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        config = LowRankConfig(rank, bits_per_value, rel_error, method, tol, bits, row_axes, level, seed)
+        object.__setattr__(self, "config", config)
 
 
 async def _run(chunk_spec: Any, function: Callable[..., Any], *args: Any) -> Any:

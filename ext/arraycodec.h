@@ -37,10 +37,12 @@ enum {
   AC_E_MEMORY = 12,      /* out of memory */
   AC_E_DST_SIZE = 14,    /* the destination is too small, or does not fit the header */
   AC_E_ISA = 16,         /* ARRAYCODEC_ISA names no instruction set that this machine runs */
+  AC_E_NOT_FINITE = 18,  /* values, or a norm of them, that are not finite, where the method needs finite ones */
   AC_E_FORMAT = 20,      /* not an arraycodec chunk, or its structure is invalid */
   AC_E_TRUNCATED = 22,   /* the chunk ends too early */
   AC_E_CHECKSUM = 24,    /* a CRC32C does not match */
-  AC_E_VERSION = 26      /* valid, but of a format version or codec this build does not know */
+  AC_E_VERSION = 26,     /* valid, but of a format version or codec this build does not know */
+  AC_E_BACKEND = 28      /* valid, but compressed by a backend, which is not the core's to undo */
 };
 
 /* Element types (codes of the format).  A complex element is two values, its parts; bool,
@@ -52,7 +54,10 @@ enum {
   AC_BOOL = 24, AC_DATETIME64 = 25, AC_TIMEDELTA64 = 26
 };
 
-/* Block modes (codes of the format). */
+/* Codecs (codes of the format). */
+enum { AC_CODEC_ANSQUANT = 1, AC_CODEC_BACKEND = 2, AC_CODEC_STOCHASTIC = 3, AC_CODEC_LOW_RANK = 4 };
+
+/* Block modes (codes of the format, all of AC_CODEC_ANSQUANT). */
 enum { AC_MODE_RAW = 0, AC_MODE_CONSTANT = 1, AC_MODE_UNIFORM = 2, AC_MODE_EXACT = 3, AC_MODE_LATTICE = 4, AC_MODE_AFFINE = 5, AC_MODE_PREDICTED = 6, AC_MODE_SPLIT = 7 };
 
 /* How a buffer is to be read: element type, byte order, shape, memory order. */
@@ -85,6 +90,7 @@ typedef struct {
   uint64_t count;        /* elements */
   uint64_t n_blocks;
   uint32_t block_len;    /* elements in every block but the last; of boxes: in a whole one */
+  /* of AC_CODEC_ANSQUANT; with all others there is one block, of all elements */
   uint8_t boxed;         /* blocks are boxes, the last along an axis may be short; else runs of elements in memory order */
   uint32_t box[AC_MAX_NDIM];    /* boxed: its extents, axes in memory order (the slowest first) */
   uint64_t boxes[AC_MAX_NDIM];  /* boxed: how many along each of these axes */
@@ -139,6 +145,32 @@ typedef struct {
   uint8_t coder;       /* AC_CODER_... */
 } ac_tuning;
 
+/* How values are rounded at random: to multiples of the step of their bucket, norm / (2^bits - 1). */
+enum { AC_METHOD_QSGD, AC_METHOD_DITHER, AC_METHODS };  /* up or down; or as they are, after a shift that the decoder takes back */
+enum { AC_NORM_L2, AC_NORM_MAX, AC_NORMS };
+enum { AC_PACKING_RANS, AC_PACKING_FIXED, AC_PACKINGS }; /* levels by rANS; or 2 + bits bits each */
+typedef struct {
+  uint8_t bits;     /* 1 .. 9 */
+  uint8_t method, norm, packing;
+  uint64_t bucket;  /* values that share a norm; 0: all of them */
+  uint64_t seed;    /* with the checksum of the values the key of the random numbers */
+} ac_stochastic;
+
+/* A matrix as scale * sum over k of weights[k] * rows[k] * columns[k], a column by a row of integers.  The sum of
+ * weights[k] * max |rows[k]| * max |columns[k]| must be below 2^53.  `factors` says how they were found, for whoever wants to know. */
+enum { AC_FACTORS_SVD, AC_FACTORS_LPLR, AC_FACTORS_LSVD, AC_FACTORS_DSVD, AC_FACTORS };
+typedef struct {
+  uint8_t factors;
+  uint8_t rows_ndim;         /* the first so many axes make the m rows, the others the n columns */
+  uint32_t rank;
+  double scale;
+  const uint32_t *weights;   /* 1 .. 2^31 - 1 */
+  const int32_t *rows;       /* rank x m */
+  const int32_t *columns;    /* rank x n */
+  uint8_t rows_f_order, columns_f_order; /* 1: components change fastest; this is how they are stored */
+  double tol;                /* what the product lacks is stored within it; 0: it is not stored */
+} ac_low_rank;
+
 /* Result of ac_check_bound. */
 typedef struct {
   uint64_t violations;  /* finite values too far away, and NaN, infinities and fill values whose bits changed */
@@ -168,6 +200,26 @@ int ac_describe(const ac_array *array, const ac_tuning *tuning, ac_info *info);
  * one thread does all. */
 int ac_encode(const ac_array *array, const ac_tolerance *tolerance, const ac_tuning *tuning, unsigned threads,
               const void *src, size_t src_size, void *dst, size_t capacity, size_t *size);
+
+/* The same two for values that are rounded at random (docs/stochastic.md): floats that are no parts of complex numbers, fewer than
+ * 2^31 and all of them finite (else AC_E_NOT_FINITE).  An empty array is stored by ac_encode.  The same seed gives the same bytes. */
+int ac_stochastic_bound(const ac_array *array, const ac_stochastic *how, size_t *bound);
+int ac_stochastic_encode(const ac_array *array, const ac_stochastic *how, unsigned threads, const void *src, size_t src_size,
+                         void *dst, size_t capacity, size_t *size);
+
+/* And for matrices as products (docs/low-rank.md): floats as above, in C order, fewer than 2^31 of them, of at least two axes; with a
+ * tolerance any value may be there, without it finite ones alone. */
+int ac_low_rank_bound(const ac_array *array, const ac_low_rank *how, size_t *bound);
+int ac_low_rank_encode(const ac_array *array, const ac_low_rank *how, unsigned threads, const void *src, size_t src_size,
+                       void *dst, size_t capacity, size_t *size);
+
+/* Put a backend's compressed form of a chunk of AnsQuant into a chunk of its own: `code` says which backend. */
+int ac_backend_bound(size_t compressed_size, size_t *bound);
+int ac_backend_wrap(const void *chunk, size_t chunk_size, uint8_t code, const void *compressed, size_t compressed_size,
+                    void *dst, size_t capacity, size_t *size);
+
+/* The one block of a chunk of the other codecs, its checksum verified: where it is, and how long. */
+int ac_open_block(const void *src, size_t src_size, const ac_info *info, const uint8_t **block, size_t *size);
 
 /* Read and verify the header.  Needs only the first bytes of a chunk (header and block index);
  * AC_E_TRUNCATED if they are not all there. */

@@ -6,6 +6,7 @@
  * the same error, whatever the number of threads.
  */
 #include <pthread.h>
+#include <stdlib.h>
 
 #include "../arraycodec.h"
 #include "../simd/kernels.h"
@@ -16,6 +17,7 @@
 #include "frame.h"
 #include "glance.h"
 #include "parallel.h"
+#include "parts.h"
 #include "quantize.h"
 #include "scratch.h"
 #include "section.h"
@@ -465,6 +467,26 @@ static void decode_blocks(void *context) {
   ac_scratch_give(memory);
 }
 
+/* Chunks of other codecs have one block: all of it is decoded, and what is wanted copied. */
+static int decode_whole(const uint8_t *src, size_t src_size, const ac_info *info, const ac_cut *cut, const ac_slice *slices,
+                        void *dst, unsigned threads) {
+  const ac_type *element = ac_type_of(info->array.dtype);
+  const size_t item = ac_element_size(info->array.dtype);
+  decoder d = {.info = info, .cut = cut, .slices = slices};
+  ac_part part;
+  ac_copy copy;
+  uint64_t from;
+  ptrdiff_t to;
+  uint8_t *const whole = malloc(info->count * item);
+  int error = whole ? ac_parts_decode(src, src_size, info, whole, threads) : AC_E_MEMORY;
+  for (uint64_t at = 0; at < info->count && !error; at += ac_cut_part(cut, 0, (uint32_t)at, &part)) {
+    ac_cut_part(cut, 0, (uint32_t)at, &part);
+    if (select_part(&d, &part, &from, &to, &copy)) ac_copy_run(&copy, element, 0, whole + (at + from) * item, (uint8_t *)dst + to);
+  }
+  free(whole);
+  return error;
+}
+
 /* The whole chunk must be there, and what is wanted not be empty. */
 static int decode_slices(const uint8_t *src, size_t src_size, const ac_info *info, const ac_cut *cut, const ac_slice *slices,
                          void *dst, unsigned threads) {
@@ -472,6 +494,7 @@ static int decode_slices(const uint8_t *src, size_t src_size, const ac_info *inf
   ac_scale scale;
   decoder d = {.info = info, .scale = &scale, .cut = cut, .src = src, .src_end = src + src_size, .slices = slices, .dst = dst,
                .block = src + info->header_size};
+  if (info->codec != AC_CODEC_ANSQUANT) return decode_whole(src, src_size, info, cut, slices, dst, threads);
   const ac_fpenv saved = ac_fpenv_enter();
   scale = scale_of(info, &table);
   uint64_t n_blocks = 0;
@@ -512,6 +535,7 @@ static int decode_range(const void *src, size_t src_size, const ac_info *info, u
   if (first > info->count || count > info->count - first) return AC_E_PARAM;
   const size_t item = ac_element_size(info->array.dtype);
   if (dst_size != count * item) return AC_E_DST_SIZE;
+  if (info->codec != AC_CODEC_ANSQUANT && count == info->count) return ac_parts_decode(src, src_size, info, dst, threads);
   ac_cut cut;
   ac_cut_make(&cut, info);
   ac_cut_flatten(&cut);
@@ -568,6 +592,14 @@ int ac_inspect(const void *src, size_t src_size, ac_info *info, ac_block_info *b
   ac_cut cut;
   ac_decode_scratch scratch;
   uint8_t *memory = NULL;
+  if (!error && info->codec != AC_CODEC_ANSQUANT) { /* docs/format.md, "Codecs of one block": there is no more to say */
+    memset(blocks, 0, sizeof *blocks);
+    blocks->offset = info->header_size;
+    blocks->size = src_size - info->header_size;
+    blocks->count = info->block_len;
+    ac_reader block;
+    return ac_parts_open(src, src_size, info, &block);
+  }
   const ac_fpenv saved = ac_fpenv_enter();
   if (!error && n_blocks) {
     p += info->header_size;
@@ -601,6 +633,8 @@ const char *ac_error_name(int code) {
     case AC_E_PARAM: return "invalid argument";
     case AC_E_MEMORY: return "out of memory";
     case AC_E_DST_SIZE: return "the chunk holds another number of values than the destination";
+    case AC_E_NOT_FINITE: return "values, or their norm, are not finite";
+    case AC_E_BACKEND: return "chunk compressed by a backend (bz2, lzma, zlib or zstd), which only the Python package reads";
     case AC_E_ISA: return "ARRAYCODEC_ISA names no instruction set of this machine";
     case AC_E_FORMAT: return "not an arraycodec chunk, or a corrupt one";
     case AC_E_TRUNCATED: return "truncated chunk";

@@ -67,6 +67,12 @@ int ac_frame_set_boxes(ac_info *info) {
   return AC_OK;
 }
 
+int ac_frame_set_whole(ac_info *info) {
+  if (info->count < 1 || info->count > INT32_MAX) return AC_E_PARAM;
+  ac_frame_set_runs(info, (uint32_t)info->count);
+  return AC_OK;
+}
+
 size_t ac_frame_header_bound(uint64_t n_blocks) {
   return FIXED_SIZE + 6 /* unit */ + 10 /* T */ + 3 * sizeof(double) + 10 * (2 * AC_MAX_NDIM + 1) + INDEX_ENTRY * (size_t)n_blocks + CHECKSUM_SIZE;
 }
@@ -106,7 +112,8 @@ size_t ac_frame_write_header(uint8_t *dst, size_t capacity, const ac_info *info)
     if (info->rtol > 0) ac_write_f64(&out, info->rtol);
   }
   for (unsigned i = 0; i < a->ndim; i++) ac_write_varint(&out, a->shape[i]);
-  if (!info->boxed) ac_write_varint(&out, info->block_len == ac_max_block(type) ? 0 : info->block_len);
+  if (info->codec != AC_CODEC_ANSQUANT) ac_write_varint(&out, 0);
+  else if (!info->boxed) ac_write_varint(&out, info->block_len == ac_max_block(type) ? 0 : info->block_len);
   else
     for (unsigned i = 0; i < a->ndim; i++) ac_write_varint(&out, info->box[i]);
   ac_give(&out, INDEX_ENTRY * (size_t)info->n_blocks + CHECKSUM_SIZE);
@@ -132,7 +139,8 @@ int ac_frame_read_header(const uint8_t *src, size_t size, ac_info *info) {
   info->version = ac_read8(&in);
   info->codec = ac_read8(&in);
   if (in.failed) return in.failed;
-  if (info->version != AC_FORMAT_VERSION || info->codec != AC_CODEC_ANSQUANT) return AC_E_VERSION;
+  if (info->version != AC_FORMAT_VERSION || info->codec < AC_CODEC_ANSQUANT || info->codec > AC_CODEC_LOW_RANK)
+    return AC_E_VERSION;
   a->dtype = ac_read8(&in);
   const uint8_t flags = ac_read8(&in);
   a->big_endian = (flags & FLAG_BIG_ENDIAN) != 0;
@@ -164,7 +172,11 @@ int ac_frame_read_header(const uint8_t *src, size_t size, ac_info *info) {
   }
   if (in.failed) return in.failed;
   if (flags & ~FLAGS || ac_array_count(a, &info->count) || block_len >= ac_max_block(type)) return AC_E_FORMAT;
-  if (!boxed) ac_frame_set_runs(info, block_len ? (uint32_t)block_len : ac_max_block(type));
+  const int whole = info->codec != AC_CODEC_ANSQUANT, numbers = info->codec >= AC_CODEC_STOCHASTIC;
+  if (whole && (boxed || block_len || ac_frame_set_whole(info))) return AC_E_FORMAT;
+  if (numbers && (!is_float || type->values > 1 || relative || info->delta != 0)) return AC_E_FORMAT;
+  if (whole) ;
+  else if (!boxed) ac_frame_set_runs(info, block_len ? (uint32_t)block_len : ac_max_block(type));
   else if (ac_frame_set_boxes(info)) return AC_E_FORMAT;
   if (info->n_blocks > ac_remaining(&in) / INDEX_ENTRY) return AC_E_TRUNCATED;
   ac_take(&in, INDEX_ENTRY * (size_t)info->n_blocks);

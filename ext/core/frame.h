@@ -5,8 +5,6 @@
 #include "../arraycodec.h"
 #include "bytes.h"
 
-#define AC_CODEC_ANSQUANT 1
-
 /* Number of elements; AC_E_PARAM if the description is invalid or its bytes overflow size_t. */
 int ac_array_count(const ac_array *array, uint64_t *count);
 
@@ -14,6 +12,9 @@ int ac_array_count(const ac_array *array, uint64_t *count);
  * info->box, if these are valid (else AC_E_FORMAT). */
 void ac_frame_set_runs(ac_info *info, uint32_t block_len);
 int ac_frame_set_boxes(ac_info *info);
+
+/* The same of the codecs that have one block of all elements; AC_E_PARAM if there are none, or too many. */
+int ac_frame_set_whole(ac_info *info);
 
 /* Upper bound of header and index. */
 size_t ac_frame_header_bound(uint64_t n_blocks);

@@ -18,7 +18,7 @@ h5_error h5_refuse(h5_problem *problem, const char *format, ...) {
 }
 
 #define ITEMS "1, 2 or 3 (absolute tolerance), 5, 6 or 7 (relative tolerance), 8, 11, 12 or 13 (fill value), " \
-              "9 (uint16 elements are bfloat16), 14 (level), 15 (predictor), 16 (coder)"
+              "9 (uint16 elements are bfloat16), 14 (level), 15 (predictor), 16 (coder), 17 (stochastic), 18 (low rank)"
 
 static const struct {
   const char *operands; /* NULL: no such item */
@@ -39,6 +39,9 @@ static const struct {
     [ITEM_LEVEL] = {"the level", 1},
     [ITEM_PREDICTOR] = {"the predictor", 1},
     [ITEM_CODER] = {"the coder", 1},
+    [ITEM_STOCHASTIC] = {"bits + 256 method + 65536 norm + 16777216 packing, the bucket, and the words of the seed", STOCHASTIC_OPERANDS},
+    [ITEM_LOW_RANK] = {"method + 256 target + 65536 bits + 16777216 bits, the words of the target's value, the number of axes of "
+                       "rows, and the words of the seed", LOW_RANK_OPERANDS},
 };
 
 static const double POWERS_OF_TEN[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
@@ -105,6 +108,9 @@ static unsigned *place_of(h5_items *items, unsigned tag, const char **name) {
     case ITEM_CODER:
       *name = "coder";
       return &items->coding;
+    case ITEM_STOCHASTIC: case ITEM_LOW_RANK:
+      *name = "method";
+      return &items->other;
     case ITEM_TYPE:
       *name = "type of the dataset";
       return &items->type;
@@ -157,6 +163,17 @@ static h5_error read_item(unsigned tag, const unsigned *operands, h5_items *item
         return h5_refuse(problem, "the coder must be %d (rANS) or %d (varints), not %u", AC_CODER_RANS, AC_CODER_VARINT, operands[0]);
       items->coder = operands[0];
       return 0;
+    case ITEM_STOCHASTIC: {
+      const ac_stochastic how = h5_stochastic_of(operands);
+      items->other_operands = operands;
+      if (how.bits >= 1 && how.bits <= 9 && how.method < AC_METHODS && how.norm < AC_NORMS && how.packing < AC_PACKINGS) return 0;
+      return h5_refuse(problem, "item 17 with %u bits (1 to 9), method %u (%d QSGD, %d dither), norm %u (%d L2, %d largest) and "
+                       "packing %u (%d rANS, %d fixed)", how.bits, how.method, AC_METHOD_QSGD, AC_METHOD_DITHER, how.norm,
+                       AC_NORM_L2, AC_NORM_MAX, how.packing, AC_PACKING_RANS, AC_PACKING_FIXED);
+    }
+    case ITEM_LOW_RANK:
+      items->other_operands = operands;
+      return 0; /* whoever writes chunks reads it */
     case ITEM_TYPE:
       if (operands[1] > H5_MAX_RANK) return h5_refuse(problem, "item 10 with %u dimensions", operands[1]);
       items->rank = operands[1];
@@ -227,12 +244,24 @@ size_t h5_write_items(const h5_items *items, const uint8_t *fill, h5_element ele
     *v++ = numbers[i][0];
     *v++ = numbers[i][1];
   }
+  if (items->other) {
+    const unsigned n = KNOWN[items->other].n;
+    *v++ = items->other;
+    memcpy(v, items->other_operands, n * sizeof *v);
+    v += n;
+  }
   *v++ = ITEM_TYPE;
   *v++ = element.word;
   *v++ = rank;
   for (unsigned i = 0; i < rank; i++, v += 2) split(dims[i], v);
   if (is_dated(element.word)) *v++ = element.multiple;
   return (size_t)(v - values);
+}
+
+ac_stochastic h5_stochastic_of(const unsigned *operands) {
+  const unsigned word = operands[0];
+  return (ac_stochastic){.bits = (uint8_t)word, .method = (uint8_t)(word >> 8), .norm = (uint8_t)(word >> 16),
+                         .packing = (uint8_t)(word >> 24), .bucket = operands[1], .seed = h5_join(operands + 2)};
 }
 
 /* ---- fill values ---- */

@@ -17,7 +17,8 @@ enum {
   ITEM_RELATIVE = 5, ITEM_RELATIVE_POWER = 6, ITEM_RELATIVE_DECIMAL = 7,
   ITEM_FILL_BITS = 8, ITEM_BFLOAT16 = 9, ITEM_TYPE = 10,
   ITEM_FILL_DOUBLE = 11, ITEM_FILL_INTEGER = 12, ITEM_FILL_COMPLEX = 13,
-  ITEM_LEVEL = 14, ITEM_PREDICTOR = 15, ITEM_CODER = 16
+  ITEM_LEVEL = 14, ITEM_PREDICTOR = 15, ITEM_CODER = 16,
+  ITEM_STOCHASTIC = 17, ITEM_LOW_RANK = 18
 };
 
 /* The word of item 10 that says what an element is; also in arraycodec/hdf5.py. */
@@ -32,8 +33,9 @@ enum {
 
 enum {
   MAX_ELEMENT = 16, /* bytes */
-  /* of both tolerances, the fill value, item 9, the level, the predictor, the coder and item 10 */
-  MAX_VALUES = 3 + 3 + 2 + MAX_ELEMENT / 4 + 1 + 2 + 2 + 2 + 3 + 2 * H5_MAX_RANK + 1
+  STOCHASTIC_OPERANDS = 4, LOW_RANK_OPERANDS = 6, LOW_RANK_AXES = 3 /* which of them says how many axes are rows */,
+  /* of both tolerances, the fill value, item 9, the level, the predictor, the coder, items 17 or 18 and item 10 */
+  MAX_VALUES = 3 + 3 + 2 + MAX_ELEMENT / 4 + 1 + 2 + 2 + 2 + 1 + LOW_RANK_OPERANDS + 3 + 2 * H5_MAX_RANK + 1
 };
 
 /* Why something is refused. */
@@ -51,9 +53,10 @@ typedef struct {
 
 typedef struct {
   /* the tags that were there; 0: none */
-  unsigned absolute, relative, fill, bfloat16, effort, prediction, coding, type;
+  unsigned absolute, relative, fill, bfloat16, effort, prediction, coding, other, type;
   double tol, rtol;              /* 0 where they were not there */
   unsigned level, predictor, coder; /* 0 where they were not there */
+  const unsigned *other_operands; /* of items 17 and 18 */
   const unsigned *fill_operands; /* of any of the tags */
   h5_element element;            /* of item 10, as the next two */
   unsigned rank;
@@ -71,10 +74,13 @@ h5_error h5_fill_of_items(const h5_items *items, unsigned code, uint8_t bits[MAX
 /* Whether an element (each part of a complex one) is a finite number. */
 int h5_is_finite(unsigned code, const uint8_t *bits);
 
-/* The values that set_local stores; how many.  Of `items` the tolerances, item 9, the level, the predictor and the coder;
- * fill: NULL for none. */
+/* The values that set_local stores; how many.  Of `items` the tolerances, item 9, the level, the predictor, the coder and items 17
+ * and 18; fill: NULL for none. */
 size_t h5_write_items(const h5_items *items, const uint8_t *fill, h5_element element, unsigned rank, const h5_size *dims,
                       unsigned values[MAX_VALUES]);
+
+/* What item 17 says; its operands are valid. */
+ac_stochastic h5_stochastic_of(const unsigned *operands);
 
 /* The words of a fill value. */
 static inline unsigned h5_fill_words(unsigned code) { return (unsigned)(ac_element_size((int)code) + 3) / 4; }

@@ -21,8 +21,15 @@
  *   15, predictor      what values are predicted from: 1 nothing, 2 what is best of all, 3 the values before (Lorenzo),
  *                      4 coarser grids (interpolation), 5 many values before in a row (linear); without it the default
  *   16, coder          how integers are stored: 1 by rANS, 2 as varints, without predictions; without it 1
- * One of the tolerances has to be there.  set_local stores with the dataset (the canonical form):
- *   1, low, high, [5, low, high,] [8, n, n words,] [9,] [14, level,] [15, predictor,] [16, coder,]
+ *   17, w, bucket, low, high
+ *                      values are rounded at random (docs/stochastic.md): w = bits + 256 method + 65536 norm + 16777216 packing,
+ *                      bits = 1 to 9, method 0 QSGD, 1 dither, norm 0 L2, 1 the largest magnitude, packing 0 rANS, 1 fixed; how many
+ *                      values share a norm, 0 for all of a chunk; and the two words of the seed.  Nothing else is given then
+ *   18, 6 words        chunks are products of few rows and columns, which arraycodec.hdf5.write makes (docs/low-rank.md) and
+ *                      the filter reads.  What HDF5 itself has to write is stored within the absolute tolerance, by values;
+ *                      without one it is refused
+ * One of the tolerances has to be there, or item 17 or 18.  set_local stores with the dataset (the canonical form):
+ *   1, low, high, [5, low, high,] [8, n, n words,] [9,] [14, level,] [15, predictor,] [16, coder,] [17 or 18, words,]
  *   10, type, rank, dim 0 low, dim 0 high, ... [, multiple]
  * Item 10 says what the filter cannot ask for later.  Its dims are those of a chunk; bits 0-7 of type are the
  * element type of the format (docs/format.md), and the others
@@ -44,7 +51,8 @@
  * plugin.  A chunk is the work of one thread: HDF5 calls filters under a lock, for a program that did
  * not ask for threads.  What cannot be stored within the bound (other types, a filter before ours) is
  * refused when the dataset is created, with the reason on HDF5's error stack; after that encoding fails
- * only for lack of memory.
+ * only for lack of memory, and with items 17 and 18 for values that are not finite, or without a tolerance.  (Where the filter
+ * is optional, as h5py has it, HDF5 stores a chunk of such values as it is: nothing is lost, and nothing saved.)
  * Decoding needs no parameters, but refuses a chunk of another type or size than the dataset's.
  */
 #define _GNU_SOURCE /* dladdr */
@@ -156,7 +164,7 @@ static h5_error find_fill(const h5_api *api, h5_id dcpl, h5_id type, h5_items *i
                           uint8_t bits[MAX_ELEMENT], int *given, h5_problem *problem) {
   const unsigned code = element->word & TYPE_CODE, copied = items->element.word;
   *given = 0;
-  if (element->word & TYPE_EXACT || ac_type_of((int)code)->lossless) return 0;
+  if (element->word & TYPE_EXACT || ac_type_of((int)code)->lossless || items->other) return 0;
   if (items->type && items->fill == ITEM_FILL_BITS) { /* of another dataset */
     if (copied & TYPE_OWN_FILL) items->fill = 0;
     else if ((copied & TYPE_CODE) != code)
@@ -166,6 +174,20 @@ static h5_error find_fill(const h5_api *api, h5_id dcpl, h5_id type, h5_items *i
   if (items->fill) return h5_fill_of_items(items, code, bits, given, problem);
   *given = own_fill(api, dcpl, type, element->word, bits);
   if (*given) element->word |= TYPE_OWN_FILL;
+  return 0;
+}
+
+/* Items 17 and 18 stand alone, but for the tolerance of 18, and the zero that set_local has written. */
+static h5_error check_other(const h5_items *items, h5_element element, h5_problem *problem) {
+  if (!items->other) return 0;
+  const ac_type *type = ac_type_of((int)(element.word & TYPE_CODE));
+  if (type->kind != AC_KIND_FLOAT || type->values > 1 || element.word & TYPE_EXACT)
+    return h5_refuse(problem, "item %u is for float16, float32, float64 and bfloat16, not for elements of type %u", items->other,
+                     element.word & TYPE_CODE);
+  if (items->relative || items->fill || items->effort || items->prediction || items->coding ||
+      (items->other == ITEM_STOCHASTIC && items->tol > 0))
+    return h5_refuse(problem, "no tolerance, fill value, level, predictor or coder goes with item %u%s", items->other,
+                     items->other == ITEM_LOW_RANK ? " but an absolute tolerance" : "");
   return 0;
 }
 
@@ -182,13 +204,17 @@ static h5_error complete(const h5_api *api, h5_id dcpl, h5_id type, h5_problem *
   int is_fill;
   h5_size dims[H5_MAX_RANK];
   if (h5_read_items(given, n, &items, problem)) return -1;
-  if (!items.absolute && !items.relative)
+  if (!items.absolute && !items.relative && !items.other)
     return h5_refuse(problem, "no tolerance given: the filter's values need (1, low word, high word) of a double, "
                      "(2, k) for 2^-k, (3, m, e) for m*10^-e, or 5, 6, 7 for the same of a relative tolerance");
   if (h5_read_type(api, type, items.bfloat16 != 0, &element, problem)) return -1;
+  if (check_other(&items, element, problem)) return -1;
   if (find_fill(api, dcpl, type, &items, &element, fill, &is_fill, problem)) return -1;
   const int rank = api->Pget_chunk(dcpl, H5_MAX_RANK, dims);
   if (rank < 1 || rank > H5_MAX_RANK) return h5_refuse(problem, "the dataset must be chunked");
+  if (items.other == ITEM_LOW_RANK && (unsigned)rank <= (items.other_operands[LOW_RANK_AXES] & 0xff))
+    return h5_refuse(problem, "a matrix whose rows are the first %u axes has more than the dataset's %d",
+                     items.other_operands[LOW_RANK_AXES] & 0xff, rank);
   n = h5_write_items(&items, is_fill ? fill : NULL, element, (unsigned)rank, dims, values);
   if (api->Pmodify_filter(dcpl, FILTER_ID, flags, n, values) < 0)
     return h5_refuse(problem, "the filter's values cannot be stored");
@@ -208,36 +234,45 @@ static h5_error set_local(h5_id dcpl, h5_id type, h5_id space) {
 }
 
 /* ---- chunks ---- */
-/* The canonical form: what a chunk holds, the bytes of its values, what may be lost of them, the level and the predictor.
- * *fill is where the tolerance's fill value goes. */
-static int read_canonical(const unsigned *values, size_t n, ac_array *array, uint64_t *size, ac_tolerance *tolerance,
-                          uint8_t fill[MAX_ELEMENT], ac_tuning *tuning) {
+/* What the canonical form says. */
+typedef struct {
+  ac_array array;
+  uint64_t size; /* bytes of a chunk's values */
+  ac_tolerance tolerance;
+  uint8_t fill[MAX_ELEMENT]; /* where the tolerance's fill value is */
+  ac_tuning tuning;
+  unsigned other; /* 0, or the tag of the item that says how chunks are written */
+  ac_stochastic stochastic;
+} h5_canonical;
+
+static int read_canonical(const unsigned *values, size_t n, h5_canonical *c) {
   h5_items items;
   h5_problem problem;
   if (h5_read_items(values, n, &items, &problem) || items.absolute != ITEM_TOLERANCE || !items.type) return -1;
   const unsigned word = items.element.word, code = word & TYPE_CODE;
   const int is_exact = (word & TYPE_EXACT) != 0;
-  *size = ac_element_size((int)code);
-  if (!*size || word & ~(unsigned)(TYPE_CODE | TYPE_BIG_ENDIAN | TYPE_EXACT | TYPE_OWN_FILL | TYPE_UNIT)) return -1;
-  memset(array, 0, sizeof *array);
-  array->dtype = (uint8_t)code;
-  array->big_endian = (word & TYPE_BIG_ENDIAN) != 0;
-  array->unit = (uint8_t)((word & TYPE_UNIT) >> TYPE_UNIT_SHIFT);
-  array->multiple = items.element.multiple;
-  array->ndim = (uint8_t)items.rank;
+  memset(c, 0, sizeof *c);
+  c->size = ac_element_size((int)code);
+  if (!c->size || word & ~(unsigned)(TYPE_CODE | TYPE_BIG_ENDIAN | TYPE_EXACT | TYPE_OWN_FILL | TYPE_UNIT)) return -1;
+  c->array.dtype = (uint8_t)code;
+  c->array.big_endian = (word & TYPE_BIG_ENDIAN) != 0;
+  c->array.unit = (uint8_t)((word & TYPE_UNIT) >> TYPE_UNIT_SHIFT);
+  c->array.multiple = items.element.multiple;
+  c->array.ndim = (uint8_t)items.rank;
   for (unsigned i = 0; i < items.rank; i++) {
-    array->shape[i] = h5_join(items.dims + 2 * i);
-    if (__builtin_mul_overflow(*size, array->shape[i], size)) return -1;
+    c->array.shape[i] = h5_join(items.dims + 2 * i);
+    if (__builtin_mul_overflow(c->size, c->array.shape[i], &c->size)) return -1;
   }
   int is_fill;
-  if (h5_fill_of_items(&items, code, fill, &is_fill, &problem)) return -1;
-  tolerance->absolute = is_exact ? 0 : items.tol;
-  tolerance->relative = is_exact ? 0 : items.rtol;
-  tolerance->fill = is_fill ? fill : NULL;
-  memset(tuning, 0, sizeof *tuning);
-  tuning->level = (uint8_t)items.level;
-  tuning->predictor = (uint8_t)items.predictor;
-  tuning->coder = (uint8_t)items.coder;
+  if (h5_fill_of_items(&items, code, c->fill, &is_fill, &problem)) return -1;
+  c->tolerance.absolute = is_exact ? 0 : items.tol;
+  c->tolerance.relative = is_exact ? 0 : items.rtol;
+  c->tolerance.fill = is_fill ? c->fill : NULL;
+  c->tuning.level = (uint8_t)items.level;
+  c->tuning.predictor = (uint8_t)items.predictor;
+  c->tuning.coder = (uint8_t)items.coder;
+  c->other = items.other;
+  if (items.other == ITEM_STOCHASTIC) c->stochastic = h5_stochastic_of(items.other_operands);
   return 0;
 }
 
@@ -248,44 +283,41 @@ typedef struct {
 } h5_buffer;
 
 static const char *encode(const unsigned *values, size_t n_values, const void *src, size_t src_size, h5_buffer *out) {
-  ac_array array;
-  ac_tolerance tolerance;
-  ac_tuning tuning;
-  uint8_t fill[MAX_ELEMENT];
-  uint64_t size;
-  if (read_canonical(values, n_values, &array, &size, &tolerance, fill, &tuning))
-    return "the dataset was created without this filter at hand, its parameters are incomplete";
-  if (size != src_size) return "a chunk of another size than the dataset's";
+  h5_canonical c;
+  if (read_canonical(values, n_values, &c)) return "the dataset was created without this filter at hand, its parameters are incomplete";
+  if (c.size != src_size) return "a chunk of another size than the dataset's";
+  if (c.other == ITEM_LOW_RANK && !(c.tolerance.absolute > 0))
+    return "low rank without a tolerance: write the dataset with arraycodec.hdf5.write";
+  const int is_stochastic = c.other == ITEM_STOCHASTIC;
   void *aligned = NULL;
-  int error = ac_bound(&array, &tuning, &out->allocated);
+  int error = is_stochastic ? ac_stochastic_bound(&c.array, &c.stochastic, &out->allocated) : ac_bound(&c.array, &c.tuning, &out->allocated);
   if (error) return ac_error_name(error);
-  if ((uintptr_t)src % ac_element_size(array.dtype)) { /* HDF5's own buffers are aligned; another filter's may not be */
+  if ((uintptr_t)src % ac_element_size(c.array.dtype)) { /* HDF5's own buffers are aligned; another filter's may not be */
     if (!(aligned = malloc(src_size))) return ac_error_name(AC_E_MEMORY);
     src = memcpy(aligned, src, src_size);
   }
   out->data = malloc(out->allocated);
-  error = out->data ? ac_encode(&array, &tolerance, &tuning, 1, src, src_size, out->data, out->allocated, &out->size)
-                    : AC_E_MEMORY;
+  if (!out->data) error = AC_E_MEMORY;
+  else if (is_stochastic)
+    error = ac_stochastic_encode(&c.array, &c.stochastic, 1, src, src_size, out->data, out->allocated, &out->size);
+  else error = ac_encode(&c.array, &c.tolerance, &c.tuning, 1, src, src_size, out->data, out->allocated, &out->size);
   free(aligned);
   return error ? ac_error_name(error) : NULL;
 }
 
 static const char *decode(const unsigned *values, size_t n_values, const void *src, size_t src_size, h5_buffer *out) {
   ac_info info;
-  ac_array expected;
-  ac_tolerance tolerance;
-  ac_tuning tuning;
-  uint8_t fill[MAX_ELEMENT];
-  uint64_t expected_size;
+  h5_canonical c;
   int error = ac_peek(src, src_size, &info);
   if (error) return ac_error_name(error);
   const ac_array *found = &info.array;
   const uint64_t size = info.count * ac_element_size(found->dtype); /* the core limits it to PTRDIFF_MAX */
-  if (read_canonical(values, n_values, &expected, &expected_size, &tolerance, fill, &tuning) == 0) {
-    if (found->dtype != expected.dtype || found->big_endian != expected.big_endian || found->unit != expected.unit ||
-        found->multiple != expected.multiple)
+  if (read_canonical(values, n_values, &c) == 0) {
+    const ac_array *expected = &c.array;
+    if (found->dtype != expected->dtype || found->big_endian != expected->big_endian || found->unit != expected->unit ||
+        found->multiple != expected->multiple)
       return "the chunk holds values of another type or byte order than the dataset";
-    if (size != expected_size) return ac_error_name(AC_E_DST_SIZE);
+    if (size != c.size) return ac_error_name(AC_E_DST_SIZE);
   } else {
     const uint64_t usual = (uint64_t)4 << 30, generous = 1000 * (uint64_t)src_size; /* as arraycodec/codec.py */
     if (size > (usual > generous ? usual : generous)) return "the chunk claims too many values";

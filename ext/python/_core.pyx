@@ -13,10 +13,10 @@ from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from cpython.ref cimport Py_XDECREF, PyObject
 from libc.float cimport DBL_MAX
-from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t, uintptr_t
 
 from arraycodec.errors import (
-    ChecksumError, FormatError, ParameterError, SizeError, TruncatedError, VersionError,
+    ChecksumError, FormatError, NotFiniteError, ParameterError, SizeError, TruncatedError, VersionError,
 )
 
 from core cimport *
@@ -51,9 +51,24 @@ DTYPES = {
 NAMES = {code: name for name, code in DTYPES.items()}
 #: Units of dates, by their codes.
 UNITS = ("generic", "Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as")
+#: How values are rounded at random, what their step is a part of, and how levels are stored: codes by names.
+METHODS = {"qsgd": AC_METHOD_QSGD, "dither": AC_METHOD_DITHER}
+NORMS = {"l2": AC_NORM_L2, "max": AC_NORM_MAX}
+PACKINGS = {"rans": AC_PACKING_RANS, "fixed": AC_PACKING_FIXED}
+#: How factors were found.
+FACTORS = {"svd": AC_FACTORS_SVD, "lplr": AC_FACTORS_LPLR, "lsvd": AC_FACTORS_LSVD, "dsvd": AC_FACTORS_DSVD}
 MODES = {
     AC_MODE_RAW: "raw", AC_MODE_CONSTANT: "constant", AC_MODE_UNIFORM: "uniform", AC_MODE_EXACT: "exact",
     AC_MODE_LATTICE: "lattice", AC_MODE_AFFINE: "affine", AC_MODE_PREDICTED: "predicted", AC_MODE_SPLIT: "split",
+}
+QUANTIZED = AC_CODEC_ANSQUANT
+BACKEND = AC_CODEC_BACKEND
+STOCHASTIC = AC_CODEC_STOCHASTIC
+LOW_RANK = AC_CODEC_LOW_RANK
+#: Codecs, by their codes.
+CODECS = {
+    AC_CODEC_ANSQUANT: "quantized", AC_CODEC_BACKEND: "backend", AC_CODEC_STOCHASTIC: "stochastic",
+    AC_CODEC_LOW_RANK: "low rank",
 }
 ORDERS = ("", "columns", "sorted", "columns, sorted")
 
@@ -66,6 +81,8 @@ cdef object EXCEPTIONS = {
     AC_E_TRUNCATED: TruncatedError,
     AC_E_CHECKSUM: ChecksumError,
     AC_E_VERSION: VersionError,
+    AC_E_NOT_FINITE: NotFiniteError,
+    AC_E_BACKEND: VersionError,
 }
 
 
@@ -215,6 +232,99 @@ def encode(src, int dtype, bint big_endian, bint f_order, tuple shape, double to
         PyBuffer_Release(&buf)
 
 
+def encode_stochastic(src, int dtype, bint big_endian, bint f_order, tuple shape, int bits, int method, int norm,
+                      int packing, uint64_t bucket, uint64_t seed, unsigned threads=1):
+    """Encode a contiguous buffer of finite floats, rounded at random: see `ac_stochastic`."""
+    cdef ac_array array
+    cdef ac_stochastic how
+    cdef Py_buffer buf
+    cdef size_t capacity = 0, size = 0
+    cdef int code
+    cdef PyObject *chunk = NULL
+    cdef char *dst
+    describe(&array, dtype, big_endian, f_order, shape)
+    how.bits = <uint8_t>bits
+    how.method = <uint8_t>method
+    how.norm = <uint8_t>norm
+    how.packing = <uint8_t>packing
+    how.bucket = bucket
+    how.seed = seed
+    check(ac_stochastic_bound(&array, &how, &capacity))
+    PyObject_GetBuffer(src, &buf, PyBUF_SIMPLE)
+    try:
+        chunk = PyBytes_FromStringAndSize(NULL, capacity)
+        dst = PyBytes_AS_STRING(<object>chunk)
+        with nogil:
+            code = ac_stochastic_encode(&array, &how, threads, buf.buf, buf.len, dst, capacity, &size)
+        check(code)
+        _PyBytes_Resize(&chunk, size)
+        return <bytes>chunk
+    finally:
+        PyBuffer_Release(&buf)
+        Py_XDECREF(chunk)
+
+
+def encode_low_rank(src, int dtype, bint big_endian, tuple shape, int rows_ndim, int factors, double scale,
+                    const uint32_t[::1] weights, rows, columns, double tol, unsigned threads=1):
+    """Encode a contiguous buffer in C order as a product of factors.
+
+    `rows` and `columns`: int32 arrays of shape (rank, ...), contiguous in C or Fortran order, which is kept.
+    """
+    cdef ac_array array
+    cdef ac_low_rank how
+    cdef Py_buffer buf
+    cdef size_t capacity = 0, size = 0
+    cdef int code
+    cdef PyObject *chunk = NULL
+    cdef char *dst
+    cdef size_t m = 1, n = 1
+    describe(&array, dtype, big_endian, False, shape)
+    for i in range(len(shape)):
+        if i < rows_ndim:
+            m *= shape[i]
+        else:
+            n *= shape[i]
+    cdef const int32_t[::1] of_rows = rows.ravel("K")
+    cdef const int32_t[::1] of_columns = columns.ravel("K")
+    cdef Py_ssize_t rank = weights.shape[0]
+    if rows.shape != (rank, m) or columns.shape != (rank, n):
+        raise ParameterError(f"{rank} weights, and factors {rows.shape} and {columns.shape}, for a matrix of {m} x {n}")
+    how.factors = <uint8_t>factors
+    how.rows_ndim = <uint8_t>rows_ndim
+    how.rank = <uint32_t>rank
+    how.scale = scale
+    how.weights = &weights[0] if how.rank else NULL
+    how.rows = &of_rows[0] if how.rank else NULL
+    how.columns = &of_columns[0] if how.rank else NULL
+    how.rows_f_order = not rows.flags.c_contiguous
+    how.columns_f_order = not columns.flags.c_contiguous
+    how.tol = tol
+    check(ac_low_rank_bound(&array, &how, &capacity))
+    PyObject_GetBuffer(src, &buf, PyBUF_SIMPLE)
+    try:
+        chunk = PyBytes_FromStringAndSize(NULL, capacity)
+        dst = PyBytes_AS_STRING(<object>chunk)
+        with nogil:
+            code = ac_low_rank_encode(&array, &how, threads, buf.buf, buf.len, dst, capacity, &size)
+        check(code)
+        _PyBytes_Resize(&chunk, size)
+        return <bytes>chunk
+    finally:
+        PyBuffer_Release(&buf)
+        Py_XDECREF(chunk)
+
+
+def wrap(const unsigned char[::1] chunk, int backend, const unsigned char[::1] compressed):
+    """A chunk around what a backend (by its code) made of a chunk."""
+    cdef size_t capacity = 0, size = 0
+    cdef bytearray dst
+    check(ac_backend_bound(compressed.shape[0], &capacity))
+    dst = bytearray(capacity)
+    check(ac_backend_wrap(&chunk[0], chunk.shape[0], <uint8_t>backend, &compressed[0], compressed.shape[0],
+                          <char *>dst, capacity, &size))
+    return bytes(memoryview(dst)[:size])
+
+
 cdef uint8_t plain_dtype(const Py_buffer *buf) noexcept:
     """The dtype code of a buffer of native numbers, aligned to the element; 0 for all others."""
     cdef const char *f = buf.format
@@ -344,6 +454,18 @@ cdef class Chunk:
         return self.info.version
 
     @property
+    def codec(self):
+        """Code of the codec: see CODECS."""
+        return self.info.codec
+
+    def block(self):
+        """The block of a chunk of codecs that have one: a copy, its checksum verified."""
+        cdef const uint8_t *start
+        cdef size_t size = 0
+        check(ac_open_block(self.buf.buf, self.buf.len, &self.info, &start, &size))
+        return (<const char *>start)[:size]
+
+    @property
     def size(self):
         """Bytes of the chunk."""
         return self.buf.len
@@ -442,7 +564,7 @@ cdef class Chunk:
             for i in range(self.info.n_blocks):
                 b = blocks[i]
                 result.append({
-                    "mode": MODES[b.mode], "offset": b.offset, "size": b.size, "count": b.count, "varints": bool(b.varints),
+                    "mode": MODES[b.mode] if self.info.codec == AC_CODEC_ANSQUANT else CODECS[self.info.codec], "offset": b.offset, "size": b.size, "count": b.count, "varints": bool(b.varints),
                     "classes": b.n_classes, "lanes": b.lanes, "prob_bits": b.prob_bits, "group": b.group,
                     "low_bytes": b.low_bytes, "difference": b.difference, "folded": bool(b.folded),
                     "order": ORDERS[b.order], "row": b.row,

@@ -1,5 +1,5 @@
 # core.pxd: extern declarations, line for line with arraycodec.h.  Declarations only.
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 cdef extern from "arraycodec.h" nogil:
     enum:
@@ -34,6 +34,8 @@ cdef extern from "arraycodec.h" nogil:
         AC_E_TRUNCATED
         AC_E_CHECKSUM
         AC_E_VERSION
+        AC_E_NOT_FINITE
+        AC_E_BACKEND
     enum:
         AC_FLOAT32
         AC_FLOAT64
@@ -126,6 +128,49 @@ cdef extern from "arraycodec.h" nogil:
         uint64_t count
         uint64_t step
         ptrdiff_t stride
+    enum:
+        AC_CODEC_ANSQUANT
+        AC_CODEC_BACKEND
+        AC_CODEC_STOCHASTIC
+        AC_CODEC_LOW_RANK
+        AC_METHOD_QSGD
+        AC_METHOD_DITHER
+        AC_NORM_L2
+        AC_NORM_MAX
+        AC_PACKING_RANS
+        AC_PACKING_FIXED
+        AC_FACTORS_SVD
+        AC_FACTORS_LPLR
+        AC_FACTORS_LSVD
+        AC_FACTORS_DSVD
+    ctypedef struct ac_stochastic:
+        uint8_t bits
+        uint8_t method
+        uint8_t norm
+        uint8_t packing
+        uint64_t bucket
+        uint64_t seed
+    ctypedef struct ac_low_rank:
+        uint8_t factors
+        uint8_t rows_ndim
+        uint32_t rank
+        double scale
+        const uint32_t *weights
+        const int32_t *rows
+        const int32_t *columns
+        uint8_t rows_f_order
+        uint8_t columns_f_order
+        double tol
+    int ac_stochastic_bound(const ac_array *array, const ac_stochastic *how, size_t *bound)
+    int ac_stochastic_encode(const ac_array *array, const ac_stochastic *how, unsigned threads, const void *src,
+                             size_t src_size, void *dst, size_t capacity, size_t *size)
+    int ac_low_rank_bound(const ac_array *array, const ac_low_rank *how, size_t *bound)
+    int ac_low_rank_encode(const ac_array *array, const ac_low_rank *how, unsigned threads, const void *src,
+                           size_t src_size, void *dst, size_t capacity, size_t *size)
+    int ac_backend_bound(size_t compressed_size, size_t *bound)
+    int ac_backend_wrap(const void *chunk, size_t chunk_size, uint8_t code, const void *compressed,
+                        size_t compressed_size, void *dst, size_t capacity, size_t *size)
+    int ac_open_block(const void *src, size_t src_size, const ac_info *info, const uint8_t **block, size_t *size)
     int ac_bound(const ac_array *array, const ac_tuning *tuning, size_t *bound)
     int ac_most_blocks(const ac_array *array, const ac_tuning *tuning, uint64_t *blocks)
     int ac_describe(const ac_array *array, const ac_tuning *tuning, ac_info *info)
