@@ -159,6 +159,17 @@ def test_pages_print_what_stands_below_their_code(page, capsys):
         assert capsys.readouterr().out == text
 
 
+def test_low_rank_page(capsys):
+    """Its block prints what stands below it, but for what depends on the machine's linear algebra."""
+    page = (ROOT / "docs" / "low-rank.md").read_text()
+    code, text = re.search(r"```python\n(.*?)```\n```text\n(.*?)```", page, re.S).groups()
+    exec(compile(code, "low-rank.md", "exec"), {})
+    number = r"\d+\.?\d*(?:e[-+]\d+)?"
+    printed = capsys.readouterr().out
+    assert re.sub(number, "#", printed) == re.sub(number, "#", text)
+    assert np.allclose(*([float(x) for x in re.findall(number, t)] for t in (printed, text)), rtol=0.3, atol=0.003)
+
+
 def test_readme_shell(tmp_path, monkeypatch):
     """The README's commands, in a folder with the file that they start from."""
     pytest.importorskip("zarr", minversion="3")

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..lowrank import factorize
+from ..codec import inspect
+from ..lowrankquant import LowRankQuant
 from .console import Console
 from .greyimage import sheet, write_png
 from .model import CommandError
@@ -62,13 +63,15 @@ def _methods(original: np.ndarray, level: int | None) -> Iterator[tuple[str, int
     top = 2**_BITS - 1
     yield "naive", 0, _BITS, 0.0, np.floor(original * top + 0.5) / top
     for method in ("dsvd", "lplr", "lsvd"):
-        found = factorize(original, bits_per_value=_BITS, method=method, bits=_PUBLISHED_BITS, level=level, seed=1)
-        rank = found.rank - 2  # without the offsets of its levels
+        q = LowRankQuant(bits_per_value=_BITS, method=method, bits=_PUBLISHED_BITS, level=level, seed=1)
+        chunk = q.encode(original)
+        rank = inspect(chunk).details["rank"] - 2  # without the offsets of its levels
         bits = rank * (_PUBLISHED_BITS[0] + _PUBLISHED_BITS[1]) * _SIZE / original.size
-        yield method.upper(), rank, bits, 8 * found.nbytes(level) / original.size, found.product()
+        yield method.upper(), rank, bits, 8 * len(chunk) / original.size, q.decode(chunk)
     for bits in (_BITS, _BITS / 2, _BITS / 4):
-        found = factorize(original, bits_per_value=bits, level=level)
-        yield "LowRankQuant", found.rank, 8 * found.nbytes(level) / original.size, 0.0, found.product()
+        q = LowRankQuant(bits_per_value=bits, level=level)
+        chunk = q.encode(original)
+        yield "LowRankQuant", inspect(chunk).details["rank"], 8 * len(chunk) / original.size, 0.0, q.decode(chunk)
 
 
 def _grey(picture: np.ndarray) -> np.ndarray:
