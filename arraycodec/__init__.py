@@ -54,8 +54,8 @@ def __getattr__(name: str) -> Any:
         found = getattr(import_module(f".{name.lower()}", __name__), name)
         globals()[name] = found
         return found
-    if name == "tolerance":
-        return import_module(".tolerance", __name__)
+    if name in ("tolerance", "xarray"):  # the latter needs the package of that name
+        return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

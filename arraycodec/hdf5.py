@@ -277,6 +277,29 @@ def info(dataset: Any) -> dict[str, Any] | None:
     return None
 
 
+def codec_of(dataset: Any) -> Any:
+    """The codec that a dataset's filter is: what `create_dataset` takes to make another one like it.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+
+    Returns
+    -------
+    AnsQuant, VarintQuant, StochasticQuant, LowRankQuant or None
+        None if the dataset does not use this filter, or its parameters are not readable.
+    """
+    from .codecs import of_parameters
+
+    plist = dataset.id.get_create_plist()
+    for i in range(plist.get_nfilters()):
+        filter_id, _, values, _ = plist.get_filter(i)
+        items = read_items(values) if filter_id == FILTER_ID else None
+        if items is not None:
+            return of_parameters(items.parameters)
+    return None
+
+
 def read(dataset: Any, selection: Any = None, threads: int = 1, out: Any = None) -> Any:
     """Read ``dataset[selection]``, decoding in several threads.
 

@@ -19,6 +19,7 @@ from zarr.abc.store import RangeByteRequest
 
 from . import codec
 from .ansquant import AnsQuant
+from .codecs import of_parameters
 from .config import Config
 from .dtypes import block_len
 from .errors import DecodeError, ParameterError, SizeError, TruncatedError
@@ -335,6 +336,11 @@ class LowRankQuantSerializer(AnsQuantSerializer):
     ) -> None:
         config = LowRankConfig(rank, bits_per_value, rel_error, method, tol, bits, row_axes, level, seed)
         object.__setattr__(self, "config", config)
+
+
+def codec_of(serializer: AnsQuantSerializer) -> HostedCodec:
+    """The object for all hosts that a serializer was made from."""
+    return of_parameters(serializer.config)
 
 
 async def _run(chunk_spec: Any, function: Callable[..., Any], *args: Any) -> Any:

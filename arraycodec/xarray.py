@@ -1,0 +1,300 @@
+"""xarray: encodings of datasets with a tolerance for each variable, for Zarr v2, Zarr v3 and h5netcdf.
+
+>>> encoding = arraycodec.xarray.encoding(ds, tol={"t2m": 0.01, "units=Pa": 1.0})
+>>> ds.to_zarr("store.zarr", encoding=encoding)
+
+Variables are matched by their names, by their attributes, or by a function; fill values and packed variables get the
+codec that their stored values need, and `annotate` writes into the attributes what was lost.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from .ansquant import AnsQuant
+from .config import Config
+from .dtypes import describe
+from .errors import ParameterError
+from .hosted import HostedCodec
+
+__all__ = ["annotate", "encoding", "restore"]
+
+#: What is said for a variable: a tolerance, a codec, or None to leave it to xarray.
+Wanted = float | HostedCodec | None
+TARGETS = ("zarr3", "zarr2", "h5netcdf")
+#: Of a variable's own encoding: what values are when they are stored.
+_KEPT = ("dtype", "scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned", "units", "calendar")
+#: Attributes that `annotate` writes.
+ATTRIBUTES = ("lossy_compression", "lossy_absolute_tolerance", "lossy_relative_tolerance")
+
+
+def encoding(
+    dataset: xr.Dataset,
+    tol: float | Mapping[str, Wanted] | Callable[[Hashable, xr.DataArray], Wanted] | None = None,
+    *,
+    rtol: float | None = None,
+    target: str = "zarr3",
+    level: int | None = None,
+    predictor: str | None = None,
+) -> dict[Hashable, dict[str, Any]]:
+    """What `to_zarr` and `to_netcdf` take as ``encoding``.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Nothing is computed of it: its dtypes, attributes and encodings decide.
+    tol : float, mapping or callable
+        Absolute tolerance, in the units of the values that xarray shows (of packed variables those that are unpacked).
+        A number is for all floating-point data variables; coordinates and all others are left to xarray. A mapping
+        has for keys, in the order in which they are tried, the name of a variable, a pattern of names (``"t*"``), or
+        an attribute and its value (``"units=K"``, ``"standard_name=air_*"``); for values tolerances (0 is lossless),
+        codecs of this package, or None for what is left to xarray. Exact names come first. A callable gets name and
+        `DataArray` of each variable, coordinates included, and returns such a value.
+    rtol : float, optional
+        Pointwise relative tolerance of all variables that get a tolerance; alone, of all floating-point data variables.
+    target : {"zarr3", "zarr2", "h5netcdf"}
+        For ``to_zarr`` (``zarr_format=3`` or ``2``), or for ``to_netcdf(engine="h5netcdf")``.
+    level, predictor : optional
+        As of `AnsQuant`.
+
+    Returns
+    -------
+    dict
+        By variables; what their own encodings say of dtype, packing, fill values and chunks is repeated, as xarray
+        would forget it.
+
+    Raises
+    ------
+    ParameterError
+        If a key of `tol` matches no variable, or a tolerance is not valid.
+    TypeError
+        If a variable that is named has a dtype that no codec of ours takes.
+
+    Notes
+    -----
+    A finite ``_FillValue`` or ``missing_value`` becomes the codec's `fill_value`, and comes back bit for bit.  Packed
+    variables (``scale_factor``, ``add_offset``, an integer ``dtype`` in the encoding) are integers when they are stored:
+    their tolerance is what `tol` leaves of the units of ``scale_factor`` when packing has rounded by half of one.
+    """
+    if target not in TARGETS:
+        raise ParameterError(f"target must be one of {', '.join(TARGETS)}, not {target!r}")
+    if tol is None and rtol is None:
+        raise ParameterError("say a tolerance: tol=... or rtol=...")
+    found: dict[Hashable, dict[str, Any]] = {}
+    for name, wanted in _wanted(dataset, tol, rtol).items():
+        if wanted is None:
+            continue
+        variable = dataset[name]
+        codec = wanted
+        if not isinstance(codec, HostedCodec):
+            codec = _codec_for(name, variable, wanted, rtol, level, predictor)
+        found[name] = _slot(codec, variable, target)
+    return found
+
+
+def annotate(dataset: xr.Dataset, encoding: Mapping[Hashable, Mapping[str, Any]]) -> xr.Dataset:
+    """The dataset with attributes that say what was lost.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+    encoding : mapping
+        As `encoding` returns it, or as variables of an opened dataset have it.
+
+    Returns
+    -------
+    xarray.Dataset
+        Of variables with a codec that loses something, ``lossy_compression`` names the codec, and
+        ``lossy_absolute_tolerance`` and ``lossy_relative_tolerance`` are its tolerances in units of the unpacked
+        values. Data are shared.  (CF's ``quantization`` attributes are about rounding to significant digits or bits,
+        which this is not.)
+    """
+    result = dataset.copy()
+    for name, values in encoding.items():
+        codec = _codec_of(values)
+        if codec is None:
+            continue
+        attributes = result[name].attrs
+        for key in ATTRIBUTES:
+            attributes.pop(key, None)
+        config = codec._config
+        lossy = not isinstance(config, Config) or config.tol or config.rtol
+        if not lossy and _scale(result[name]) is None:
+            continue
+        attributes["lossy_compression"] = codec.zarr3_name
+        if getattr(config, "tol", None):
+            scale = _scale(result[name])
+            # of packed variables: what packing rounds, and what is left of it
+            tol = config.tol if scale is None else scale * (math.floor(config.tol) + 0.5)
+            attributes["lossy_absolute_tolerance"] = tol
+        if getattr(config, "rtol", None):
+            attributes["lossy_relative_tolerance"] = config.rtol
+    return result
+
+
+def restore(dataset: xr.Dataset) -> xr.Dataset:
+    """The dataset, with the encodings of variables that were read from HDF5 put right.
+
+    h5py names filters that it does not contain "unknown", and xarray cannot write a dataset with that encoding. Here
+    the variables get the codec that their file has, so that ``to_netcdf(engine="h5netcdf")`` writes them as they
+    were. (Zarr's need no help.)
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Of ``xr.open_dataset(path, engine="h5netcdf")``; the files that its encodings name as ``source`` are opened.
+
+    Returns
+    -------
+    xarray.Dataset
+        Data are shared.
+
+    Raises
+    ------
+    OSError
+        If a file is not there any more.
+    """
+    import h5py
+
+    from . import hdf5
+
+    result = dataset.copy()
+    by_file: dict[str, list[Hashable]] = {}
+    for name, variable in result.variables.items():
+        if variable.encoding.get("compression") == "unknown" and "source" in variable.encoding:
+            by_file.setdefault(variable.encoding["source"], []).append(name)
+    for path, names in by_file.items():
+        with h5py.File(path, "r") as file:
+            for name in names:
+                codec = hdf5.codec_of(file[str(name)]) if str(name) in file else None
+                if codec is not None:
+                    values = result[name].encoding
+                    values["compression"] = codec
+                    for other in ("zlib", "szip", "bzip2", "blosc", "zstd", "shuffle", "compression_opts"):
+                        values.pop(other, None)
+    return result
+
+
+# ---- which variable gets what ----
+def _wanted(dataset: xr.Dataset, tol: Any, rtol: float | None) -> dict[Hashable, Wanted]:
+    if callable(tol) and not isinstance(tol, HostedCodec):
+        return {name: tol(name, dataset[name]) for name in dataset.variables}
+    if isinstance(tol, Mapping) and not isinstance(tol, HostedCodec):
+        return _by_keys(dataset, tol)
+    value = 0.0 if tol is None else tol
+    return {name: value for name, variable in dataset.data_vars.items() if variable.dtype.kind in "fc"}
+
+
+def _by_keys(dataset: xr.Dataset, tol: Mapping[str, Wanted]) -> dict[Hashable, Wanted]:
+    wanted: dict[Hashable, Wanted] = {}
+    used = set()
+    exact = [key for key in tol if key in dataset.variables]
+    for name, variable in dataset.variables.items():
+        for key in [*(k for k in exact if k == name), *(k for k in tol if k not in exact)]:
+            if key == name or _matches(key, name, variable.attrs):
+                wanted[name] = tol[key]
+                used.add(key)
+                break
+    missing = [key for key in tol if key not in used and key not in exact]
+    if missing:
+        names = ", ".join(map(repr, missing))
+        raise ParameterError(f"no variable is, or has, {names}: there are {list(dataset.variables)}")
+    return wanted
+
+
+def _matches(key: str, name: Hashable, attributes: Mapping[Any, Any]) -> bool:
+    attribute, equals, pattern = key.partition("=")
+    if equals:
+        return attribute in attributes and fnmatch.fnmatchcase(str(attributes[attribute]), pattern)
+    return fnmatch.fnmatchcase(str(name), key)
+
+
+# ---- the codec of a variable ----
+def _scale(variable: xr.DataArray) -> float | None:
+    """The units in which a packed variable is stored; None if it is not packed to integers."""
+    values = {**variable.attrs, **variable.encoding}
+    dtype = values.get("dtype")
+    if dtype is None or np.dtype(dtype).kind not in "iu" or variable.dtype.kind not in "fc":
+        return None
+    return abs(float(values.get("scale_factor", 1.0)))
+
+
+def _fill_of(name: Hashable, variable: xr.DataArray) -> Any:
+    """The finite value that stands for missing ones in what is stored, or None."""
+    for key in ("_FillValue", "missing_value"):
+        for values in (variable.encoding, variable.attrs):
+            given = values.get(key)
+            if given is None or (isinstance(given, float | np.floating) and not math.isfinite(given)):
+                continue
+            fills = np.unique(np.asarray(given))
+            if fills.size != 1:
+                raise ParameterError(f"{key} of {name!r} has {fills.size} values, and a codec keeps one: {given!r}")
+            return fills[0].item()
+    return None
+
+
+def _codec_for(
+    name: Hashable, variable: xr.DataArray, tol: float, rtol: float | None, level: int | None, predictor: str | None
+) -> AnsQuant:
+    scale = _scale(variable)
+    stored = np.dtype(variable.encoding.get("dtype", variable.dtype))
+    try:
+        describe(stored)
+    except TypeError as error:
+        raise TypeError(f"variable {name!r}: {error}") from None
+    more = {"level": level, "predictor": predictor}
+    if scale is not None:
+        # packing rounds by half a unit; what the tolerance leaves is the codec's
+        units = math.floor(tol / scale - 0.5) if scale else 0
+        fill = _fill_of(name, variable)
+        return AnsQuant(tol=max(units, 0), fill_value=None if fill is None else int(fill), **more)
+    return AnsQuant(tol=tol, rtol=rtol, fill_value=_fill_of(name, variable), **more)
+
+
+# ---- where hosts have it ----
+def _slot(codec: HostedCodec, variable: xr.DataArray, target: str) -> dict[str, Any]:
+    """What xarray takes for a variable; it then forgets the variable's own encoding: what counts of that is repeated."""
+    own = variable.encoding
+    slot = {key: own[key] for key in _KEPT if key in own}
+    if target == "h5netcdf":
+        return {**slot, "compression": codec, "chunksizes": own.get("chunksizes") or _chunks(variable)}
+    for key in ("chunks", "shards"):
+        if own.get(key) and variable.chunks is None:  # dask's chunks are new ones, perhaps
+            slot[key] = own[key]
+    if target == "zarr2":
+        return {**slot, "compressors": codec}
+    return {**slot, "serializer": codec, "compressors": None}
+
+
+def _chunks(variable: xr.DataArray) -> tuple[int, ...]:
+    """dask's first chunks; else whole slow axes are cut until a chunk has a MiB or less."""
+    if variable.chunks is not None:
+        return tuple(lengths[0] for lengths in variable.chunks)
+    shape = [max(1, n) for n in variable.shape]
+    for axis in range(len(shape)):
+        size = math.prod(shape) * variable.dtype.itemsize
+        if size <= 1 << 20:
+            break
+        shape[axis] = max(1, shape[axis] * (1 << 20) // size)
+    return tuple(shape)
+
+
+def _codec_of(values: Mapping[str, Any]) -> HostedCodec | None:
+    """The codec of ours in an encoding."""
+    for key in ("serializer", "compressors", "compression"):
+        given = values.get(key)
+        for codec in given if isinstance(given, list | tuple) else (given,):
+            if isinstance(codec, HostedCodec):
+                return codec
+            name = getattr(codec, "zarr3_name", None)
+            if name is not None:  # the serializer that zarr made of one
+                from .zarr3 import codec_of
+
+                return codec_of(codec)
+    return None
