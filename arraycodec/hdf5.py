@@ -387,6 +387,42 @@ def write(dataset: Any, values: Any, selection: Any = None, threads: int = 1) ->
     hdf5io.write(dataset, values, selection, threads)
 
 
+def references(file: Any, url: str | None = None) -> dict[str, Any]:
+    """Where the chunks of an HDF5 file are, for readers of Zarr: a virtual store.
+
+    Parameters
+    ----------
+    file : str, path, h5py.File or h5py.Group
+    url : str, optional
+        What the references say of where the file is; its path without it.
+
+    Returns
+    -------
+    dict
+        References of kerchunk's version 1, ready for JSON: a Zarr v2 store whose chunks are byte ranges of the file.
+        Chunks of this filter, of deflate, shuffle and fletcher32, and contiguous datasets are among them; attributes
+        and the names of dimensions (netCDF-4) are there for xarray.
+
+    Raises
+    ------
+    ParameterError
+        If a dataset has a filter for which Zarr has no codec here, or its values in other files.
+
+    Warns
+    -----
+    UserWarning
+        For datasets that are left out, because Zarr has no type for theirs (strings, compounds, references).
+
+    Examples
+    --------
+    ``refs = arraycodec.hdf5.references("w.h5")``, then
+    ``xr.open_zarr("reference://", storage_options={"fo": refs}, consolidated=False, zarr_format=2)``.
+    """
+    from .references import references
+
+    return references(file, url)
+
+
 class Items(NamedTuple):
     """What the filter's values say.
 
@@ -425,7 +461,8 @@ class Items(NamedTuple):
             case (config.CD_LOW_RANK, *operands):
                 from .lowrankconfig import of_cd_values
             case _:
-                values = (self.tol, self.rtol, self.fill_value, self.dtype, self.level, self.predictor, self.coder)
+                tol = self.tol or None if self.rtol else self.tol  # 0 beside a relative one says nothing
+                values = (tol, self.rtol, self.fill_value, self.dtype, self.level, self.predictor, self.coder)
                 return config.Config(*values)
         return of_cd_values(self.tol, *operands)
 

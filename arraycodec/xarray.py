@@ -79,7 +79,7 @@ def encoding(
     Notes
     -----
     A finite ``_FillValue`` or ``missing_value`` becomes the codec's `fill_value`, and comes back bit for bit.  Packed
-    variables (``scale_factor``, ``add_offset``, an integer ``dtype`` in the encoding) are integers when they are stored:
+    variables (``scale_factor``, ``add_offset``, an integer ``dtype`` in the encoding) are integers when stored:
     their tolerance is what `tol` leaves of the units of ``scale_factor`` when packing has rounded by half of one.
     """
     if target not in TARGETS:
@@ -259,7 +259,7 @@ def _codec_for(
 
 # ---- where hosts have it ----
 def _slot(codec: HostedCodec, variable: xr.DataArray, target: str) -> dict[str, Any]:
-    """What xarray takes for a variable; it then forgets the variable's own encoding: what counts of that is repeated."""
+    """What xarray takes for a variable; it forgets the variable's own encoding, so what counts of that is repeated."""
     own = variable.encoding
     slot = {key: own[key] for key in _KEPT if key in own}
     if target == "h5netcdf":

@@ -139,9 +139,9 @@ def test_usage_python(tmp_path, monkeypatch):
     pytest.importorskip("zarr", minversion="3")
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "usage.md").read_text(), re.S)
-    assert len(blocks) == 8
+    assert len(blocks) == 9
     for block in blocks:
-        if "xarray" in block and not (find_spec("xarray") and find_spec("h5netcdf")):
+        if "xarray" in block and not (find_spec("xarray") and find_spec("h5netcdf") and find_spec("fsspec")):
             continue
         exec(compile(block, "usage.md", "exec"), {})
 
