@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 from typing_extensions import Buffer
 
 FORMAT_VERSION: int
@@ -17,6 +18,16 @@ NAMES: dict[int, str]
 UNITS: tuple[str, ...]
 MODES: dict[int, str]
 ORDERS: tuple[str, ...]
+QUANTIZED: int
+BACKEND: int
+STOCHASTIC: int
+LOW_RANK: int
+CODECS: dict[int, str]
+METHODS: dict[str, int]
+NORMS: dict[str, int]
+PACKINGS: dict[str, int]
+FACTORS: dict[str, int]
+STAGES: dict[str, int]
 
 def isa() -> str: ...
 def crc32c(data: Buffer) -> int: ...
@@ -42,8 +53,38 @@ def encode(
     multiple: int = 0,
     level: int = 0,
     predictor: int = 0,
+    coder: int = 0,
     box_len: int = 0,
 ) -> bytes: ...
+def encode_stochastic(
+    src: Buffer,
+    dtype: int,
+    big_endian: bool,
+    f_order: bool,
+    shape: tuple[int, ...],
+    bits: int,
+    method: int,
+    norm: int,
+    packing: int,
+    bucket: int,
+    seed: int,
+    threads: int = 1,
+) -> bytes: ...
+def encode_low_rank(
+    src: Buffer,
+    dtype: int,
+    big_endian: bool,
+    shape: tuple[int, ...],
+    rows_ndim: int,
+    factors: int,
+    scale: float,
+    weights: Buffer,
+    rows: np.ndarray,
+    columns: np.ndarray,
+    tol: float,
+    threads: int = 1,
+) -> bytes: ...
+def wrap(chunk: Buffer, backend: int, compressed: Buffer) -> bytes: ...
 def encode_plain(
     array: Buffer, tol: float, threads: int, level: int = 0, predictor: int = 0
 ) -> bytes | None: ...
@@ -60,6 +101,7 @@ class Chunk:
     blocks: tuple[tuple[int, ...] | None, int, int]
     header_size: int
     version: int
+    codec: int
     size: int
     nbytes: int
     def __init__(self, src: Buffer) -> None: ...
@@ -69,6 +111,7 @@ class Chunk:
     def decode_selection_into(
         self, slices: tuple[tuple[int, int, int], ...], out: Buffer, threads: int = 1
     ) -> None: ...
+    def block(self) -> bytes: ...
     def inspect(self) -> list[dict[str, Any]]: ...
 
 def check_bound(
