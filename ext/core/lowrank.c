@@ -30,6 +30,10 @@ enum { MAX_RANK = 65535, MAX_WEIGHT = INT32_MAX, MAX_RESIDUAL = 1 << 30 };
 enum { FLAG_RESIDUAL = 1, FLAG_EXCEPTIONS = 2, FLAGS = 3 };
 enum { ROWS = 4, COLUMNS = 8 }; /* of a tile of the product */
 
+/* More components than a matrix can need: all of them, and two for the offsets of levels.  So factors are not larger than a few
+ * matrices, whatever a chunk says. */
+static int is_too_many(uint64_t rank, uint64_t m, uint64_t n) { return rank > MAX_RANK || rank > (m < n ? m : n) + 2; }
+
 /* A matrix that is taken from an array in C order. */
 static int matrix_of(const ac_array *array, unsigned rows_ndim, uint64_t count, uint64_t *m, uint64_t *n) {
   if (array->f_order || rows_ndim < 1 || rows_ndim >= array->ndim || !count) return -1;
@@ -214,7 +218,8 @@ static int check(const ac_array *array, const ac_low_rank *how, uint64_t *count,
   if (error) return error;
   const ac_type *type = ac_type_of(array->dtype);
   if (type->kind != AC_KIND_FLOAT || type->values > 1 || *count > INT32_MAX) return AC_E_PARAM;
-  if (matrix_of(array, how->rows_ndim, *count, m, n) || how->rank > MAX_RANK || how->factors >= AC_FACTORS) return AC_E_PARAM;
+  if (matrix_of(array, how->rows_ndim, *count, m, n) || is_too_many(how->rank, *m, *n)) return AC_E_PARAM;
+  if (how->factors >= AC_FACTORS) return AC_E_PARAM;
   if (!(how->scale > 0) || how->scale > DBL_MAX || !(how->tol >= 0) || how->tol > DBL_MAX) return AC_E_PARAM;
   return AC_OK;
 }
@@ -378,9 +383,9 @@ int ac_low_rank_decode(ac_reader *block, const ac_info *info, void *dst, unsigne
   uint64_t m, n;
   values v = {.dtype = info->array.dtype, .scale = ac_read_f64(block), .dst = dst};
   if (block->failed) return block->failed;
-  if (factors >= AC_FACTORS || flags & ~FLAGS || flags == FLAG_EXCEPTIONS || rank > MAX_RANK) return AC_E_FORMAT;
+  if (factors >= AC_FACTORS || flags & ~FLAGS || flags == FLAG_EXCEPTIONS) return AC_E_FORMAT;
   if (info->count > INT32_MAX || matrix_of(&info->array, rows_ndim, info->count, &m, &n)) return AC_E_FORMAT;
-  if (!(v.scale > 0) || v.scale > DBL_MAX || rank > ac_remaining(block)) return AC_E_FORMAT;
+  if (!(v.scale > 0) || v.scale > DBL_MAX || is_too_many(rank, m, n) || rank > ac_remaining(block)) return AC_E_FORMAT;
   ac_stored_part of_rows, of_columns, of_residual, of_places, of_kept;
   uint32_t *const weights = malloc((rank + 1) * sizeof *weights);
   if (!weights) return AC_E_MEMORY;
