@@ -112,6 +112,18 @@ def test_dither_is_bounded_at_the_edges(dtype, bits):
             assert abs(Fraction(float(a)) - Fraction(float(b))) <= bound
 
 
+@pytest.mark.parametrize("dtype", ["f2", ml_dtypes.bfloat16])
+@pytest.mark.parametrize("bits", [1, 2, 3])
+def test_dither_is_bounded_far_beyond_the_values(dtype, bits):
+    """A norm that is much larger than all values: what comes back has coarser neighbours than any of them."""
+    rng = np.random.default_rng(bits)
+    for seed in range(60):
+        x = (rng.uniform(0.5, 1) * rng.choice([-1, 1], rng.integers(20, 3000))).astype(dtype)
+        y = decode(StochasticQuant(bits, bucket=None, seed=seed).encode(x))
+        bound = np.linalg.norm(x.astype("f8")) / (2**bits - 1) / 2
+        assert np.abs(y.astype("f8") - x.astype("f8")).max() <= bound * (1 + 1e-14)
+
+
 @pytest.mark.parametrize("method", ["dither", "qsgd"])
 @pytest.mark.parametrize("norm", ["l2", "max"])
 @pytest.mark.parametrize("packing", ["rans", "fixed"])

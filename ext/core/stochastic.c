@@ -113,8 +113,10 @@ static int find_step(const ac_stochastic *how, const ac_type *type, const void *
   *step = 0;
   *code = 0;
   if (!largest) return AC_OK;
-  const double levels = (1 << how->bits) - 1, gap = ac_spacing(type, largest);
+  const double levels = (1 << how->bits) - 1;
   double t = norm / levels;
+  /* the distance of numbers where the largest may come back: it moves by a step, at most */
+  const double gap = ac_spacing(type, largest > t ? largest : t);
   const double most = how->method == AC_METHOD_DITHER ? t / 2 : t + gap / 2;
   if (how->packing == AC_PACKING_FIXED) { /* rounded up, so that no number is above the levels */
     *step = step_size(type) == 8 ? nextafter(t, INFINITY) : (double)nextafterf((float)t, INFINITY);
