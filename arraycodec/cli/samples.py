@@ -39,6 +39,15 @@ def vorticity(size: int = 128, frames: int = 64, steps: int = 6, seed: int = 1) 
 
 def trained_weights(width: int = 512, steps: int = 60, batch: int = 128, seed: int = 2) -> np.ndarray:
     """The hidden layer of a small network trained with Adam on a synthetic regression, float32."""
+    return _train(width, steps, batch, seed)[0]
+
+
+def gradient(width: int = 512, steps: int = 60, batch: int = 128, seed: int = 2) -> np.ndarray:
+    """The gradient of that layer in the last step."""
+    return _train(width, steps, batch, seed)[1]
+
+
+def _train(width: int, steps: int, batch: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     inputs, outputs = 32, 8
     shapes = [(inputs, width), (width, width), (width, outputs)]
@@ -52,8 +61,9 @@ def trained_weights(width: int = 512, steps: int = 60, batch: int = 128, seed: i
         error = (b @ weights[2] - np.sin(x @ teacher)) / batch
         back_b = (error @ weights[2].T) * (b > 0)
         back_a = (back_b @ weights[1].T) * (a > 0)
-        for p, (m, s), g in zip(weights, moments, (x.T @ back_a, a.T @ back_b, b.T @ error), strict=True):
+        gradients = (x.T @ back_a, a.T @ back_b, b.T @ error)
+        for p, (m, s), g in zip(weights, moments, gradients, strict=True):
             m += 0.1 * (g - m)
             s += 0.01 * (g * g - s)
             p -= 2e-3 * (m / (1 - 0.9**step)) / (np.sqrt(s / (1 - 0.99**step)) + 1e-8)
-    return weights[1]
+    return weights[1], gradients[1]

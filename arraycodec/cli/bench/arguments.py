@@ -210,6 +210,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--literature", action="store_true",
         help="published systems, as they were and as this package has them (a minute, 800 MB of memory)",
     )  # fmt: skip
+    more.add_argument(
+        "--weights", type=Path, action="append", default=[], metavar="FILE",
+        help="for --literature: arrays of weights beside those that the command makes; may be repeated",
+    )  # fmt: skip
+    more.add_argument("--gradients", type=Path, action="append", default=[], metavar="FILE", help="and of gradients")
 
     output = parser.add_argument_group("output")
     output.add_argument(
@@ -239,7 +244,7 @@ def run(args: argparse.Namespace, argv: Sequence[str], console: Any) -> bool:
             peers=peers, codecs=not args.no_codecs, stages=args.stages, hosts=args.hosts,
             host_size=args.host_size << 20, store_dir=args.store_dir, memory=args.memory, csv=args.csv, plot=args.plot,
             torture=args.torture, mutations=args.mutations, coders=args.coders, symbols=args.symbols,
-            literature=args.literature,
+            literature=args.literature, weights=tuple(args.weights), gradients=tuple(args.gradients),
             command=tuple(argv), parts=tuple(part for parts in args.range for part in parts), listed=args.listed,
             kinds=tuple(kind for kinds in args.kind for kind in kinds), sizes_only=args.sizes_only,
             own=not args.peers_only, peers_from=args.peers_from, predictors=tuple(args.predictor),

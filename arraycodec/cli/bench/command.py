@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from .. import stages
 from ..console import Console
 from ..model import CommandError
 from ..zarrstore import require_zarr
-from . import coding, comparison, corpus, csvfile, hosts, literature, peaks, plot, tables, torture, torturetables
+from . import (
+    coding,
+    comparison,
+    corpus,
+    csvfile,
+    hosts,
+    literature,
+    peaks,
+    plot,
+    quantizers,
+    tables,
+    torture,
+    torturetables,
+)
 from .corpus import Item
+from .literaturerow import LiteratureRow, StochasticRow
 from .machine import describe, installed
 from .measure import CACHE, STREAM, Contenders, Row, measure
 from .protocol import ChildFailed
@@ -48,6 +65,8 @@ class Options:
     coders: bool = False
     symbols: int = 1 << 18
     literature: bool = False
+    weights: tuple[Path, ...] = ()
+    gradients: tuple[Path, ...] = ()
     csv: Path | None = None
     plot: Path | None = None
     command: tuple[str, ...] = ()
@@ -64,7 +83,8 @@ def bench(options: Options, console: Console) -> bool:
     """Measure, print tables, write CSV and plot; True if our bound held everywhere.
 
     Files beside ``--csv OUT.csv`` hold the other tables: ``OUT-stages.csv``, ``OUT-hosts.csv``,
-    ``OUT-memory.csv``, ``OUT-torture.csv``, ``OUT-mutations.csv``, ``OUT-coders.csv`` and ``OUT-literature.csv``.
+    ``OUT-memory.csv``, ``OUT-torture.csv``, ``OUT-mutations.csv``, ``OUT-coders.csv``, ``OUT-literature.csv`` and
+    ``OUT-stochastic.csv``.
     """
     _check(options)
     if options.memory:
@@ -140,6 +160,8 @@ def _check(options: Options) -> None:
         hosts.require_hosts()
     if options.literature:
         require_zarr()
+    elif options.weights or options.gradients:
+        raise CommandError("--weights and --gradients go with --literature")
 
 
 def _items(options: Options, skipped: list[str]) -> list[Item]:
@@ -305,16 +327,32 @@ def _coders(options: Options, header: dict[str, str], console: Console) -> bool:
 
 
 def _literature(options: Options, header: dict[str, str], console: Console) -> bool:
+    names = (coding.PEER, "zarr")
+    header = header | {f"version of {name}": version for name, version in installed(*names).items()}
+    weights = [*quantizers.WEIGHTS, *_floats(options.weights)]
+    gradients = [*quantizers.GRADIENTS, *_floats(options.gradients)]
     console.say("\nFrom the literature (docs/literature.md)")
-    rows = []
-    for row in literature.literature_rows(options.repeat):
+    measured: list[StochasticRow] = []
+    for each in quantizers.stochastic(options.repeat, gradients):
+        measured.append(each)
+        if options.csv is not None:
+            csvfile.write(_beside(options.csv, "stochastic"), header, measured)
+    rows: list[LiteratureRow] = []
+    for row in literature.literature_rows(options.repeat, weights, measured):
         rows.append(row)
         if options.csv is not None:
-            names = (coding.PEER, "zarr")
-            versions = {f"version of {name}": version for name, version in installed(*names).items()}
-            csvfile.write(_beside(options.csv, "literature"), header | versions, rows)
+            csvfile.write(_beside(options.csv, "literature"), header, rows)
     console.say(literature.literature_table(rows))
-    return not any(row.wrong for row in rows)
+    console.say("\nGradients, rounded at random (docs/stochastic.md)\n" + literature.stochastic_table(measured))
+    return not any(row.wrong for row in (*rows, *measured))
+
+
+def _floats(files: tuple[Path, ...]) -> Iterator[tuple[str, Callable[[], np.ndarray]]]:
+    """Arrays of float32, or of what becomes that."""
+    for item in corpus.file_items(files, [(0.0,)], []) if files else ():
+        if item.load().dtype.kind != "f":
+            raise CommandError(f"{item.name}: not an array of floats")
+        yield item.name, item.load
 
 
 def _beside(path: Path, what: str) -> Path:

@@ -1,16 +1,14 @@
 """``arraycodec bench --literature``: published systems of coding arrays, as they were and as this package has them.
 
-Each system is a function that yields a row for each of its variants; docs/literature.md says where they come from
-and what was changed.
+Each system is a function that yields a row for each of its variants, here or in `quantizers`; docs/literature.md says
+where they come from and what was changed.
 """
 
 from __future__ import annotations
 
-import math
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +17,30 @@ import numpy as np
 from ... import AnsQuant, coders
 from .. import interrupt
 from ..zarrstore import require_zarr
+from . import quantizers
+from .literaturerow import LiteratureRow, StochasticRow
+from .quantizers import Arrays
 from .tables import aligned
 
 
-@dataclass(frozen=True)
-class LiteratureRow:
-    """One variant of one system; the columns of the CSV.  Speeds are millions of values a second."""
+def literature_rows(
+    repeat: int, weights: Arrays = quantizers.WEIGHTS, measured: Iterable[StochasticRow] = ()
+) -> Iterator[LiteratureRow]:
+    """All rows, as they come; fastest of `repeat` rounds (but once what takes minutes).
 
-    system: str
-    variant: str
-    values: int
-    bits_per_value: float  # everything stored included
-    encode: float = math.nan
-    decode: float = math.nan
-    wrong: int = 0  # values that came back as others
-
-
-def literature_rows(repeat: int) -> Iterator[LiteratureRow]:
-    """All rows, as they come; fastest of `repeat` rounds (but once what takes minutes)."""
+    Parameters
+    ----------
+    repeat : int
+    weights : iterable
+        Names, and functions that return arrays.
+    measured : iterable of StochasticRow
+        What `quantizers.stochastic` yields.
+    """
     yield from matrices(repeat)
     yield from chain_coder(repeat)
+    yield from quantizers.weights(repeat, weights)
+    yield from quantizers.gradients(measured)
+    yield from quantizers.low_rank(repeat)
 
 
 # --- Matrices in lanes ---
@@ -214,13 +216,14 @@ def chain_coder(repeat: int, size: int = 100_000) -> Iterator[LiteratureRow]:
         )  # fmt: skip
 
 
-HEAD = ("variant", "values", "bits a value", "encode 1e6/s", "decode 1e6/s", "wrong")
+HEAD = ("variant", "values", "bits a value", "encode 1e6/s", "decode 1e6/s", "wrong", "error")
 
 
 def cells(row: LiteratureRow) -> list[str]:
     """A line of the table."""
     speeds = ["" if f != f else f"{f:.3g}" for f in (row.encode, row.decode)]
-    return [row.variant, str(row.values), f"{row.bits_per_value:.4f}", *speeds, str(row.wrong)]
+    error = "" if row.error != row.error else f"{row.error:.4g}"
+    return [row.variant, str(row.values), f"{row.bits_per_value:.4f}", *speeds, str(row.wrong), error]
 
 
 def literature_table(rows: list[LiteratureRow]) -> str:
@@ -229,4 +232,25 @@ def literature_table(rows: list[LiteratureRow]) -> str:
     for system in dict.fromkeys(row.system for row in rows):
         lines = [HEAD, *(cells(row) for row in rows if row.system == system)]
         parts.append(f"{system}\n{aligned(lines)}")
+    return "\n\n".join(parts)
+
+
+STOCHASTIC_HEAD = ("bits", "method", "norm", "bucket", "packed", "Elias", "entropy", "stored", "error", "mean of 16",
+                   "nearest", "enc 1e6/s", "dec 1e6/s")  # fmt: skip
+
+
+def stochastic_cells(row: StochasticRow) -> list[str]:
+    """A line of the table of gradients."""
+    sizes = ["" if f != f else f"{f:.3f}" for f in (row.packed, row.elias, row.entropy, row.stored)]
+    rest = (row.mse, row.mean_mse, row.nearest_mse, row.encode, row.decode)
+    names = [str(row.bits), row.method, row.norm, str(row.bucket or "all")]
+    return [*names, *sizes, *("" if f != f else f"{f:.3g}" for f in rest)]
+
+
+def stochastic_table(rows: list[StochasticRow]) -> str:
+    """For a terminal: a table an array."""
+    parts = []
+    for array in dict.fromkeys(row.array for row in rows):
+        lines = [STOCHASTIC_HEAD, *(stochastic_cells(row) for row in rows if row.array == array)]
+        parts.append(f"{array}\n{aligned(lines)}")
     return "\n\n".join(parts)
