@@ -41,7 +41,7 @@ def test_benchmark_tables_are_those_of_their_csv(tables):
         is_listing = file.name in (*tables.LISTINGS, "levels.csv")
         if is_listing or file.stem.endswith(("-hosts", "-stages", "-memory")):
             continue
-        if file.stem.endswith(("-coders", "-literature")):
+        if file.stem.endswith(("-coders", "-literature", "-stochastic")):
             rows = tables.read(file.name, tables.KINDS[file.stem.rpartition("-")[2]])
             assert rows and not any(getattr(row, "different", 0) or getattr(row, "wrong", 0) for row in rows)
             continue
@@ -88,13 +88,19 @@ def test_every_kind_of_benchmark_table(tables, tmp_path, monkeypatch):
     alone = tables.coding.CoderRow("ChainCoder", "Uniform", "one", 100, 2.0, 4.0)
     tables.csvfile.write(tmp_path / "m-coders.csv", {"machine": "three"}, [coder, alone])
     published = tables.published.LiteratureRow("a system", "original", 9, 5.25, 1.5, 0.25)
-    tables.csvfile.write(tmp_path / "m-literature.csv", {}, [published])
+    other = tables.published.LiteratureRow("another", "ours", 9, 5.0, error=0.25)
+    tables.csvfile.write(tmp_path / "m-literature.csv", {}, [published, other])
+    kinds = [("original", 0), ("qsgd", 512), ("dither", 512)]
+    rounded = [tables.published.StochasticRow("a", 9, 4, kind, "l2", n, 6.4, 2, 1.5, 1.25, 0.5) for kind, n in kinds]
+    tables.csvfile.write(tmp_path / "m-stochastic.csv", {"machine": "four"}, rounded)
     markers = ("origin m.csv", "arrays m.csv", "sizes m.csv", "curve m.csv", "summary m.csv stream",
                "fields s.csv", "fields s.csv weights SZ3", "fields s.csv integers", "means s.csv", "firsts s.csv",
                "firsts s.csv arraycodec", "versus m.csv other a",
                "hosts m-hosts.csv", "stages m-stages.csv",
                "origin m-torture.csv", "torture m-torture.csv", "mutations m-mutations.csv",
-               "origin m-coders.csv", "coders m-coders.csv", "literature m-literature.csv")  # fmt: skip
+               "origin m-coders.csv", "coders m-coders.csv", "literature m-literature.csv",
+               "literature m-literature.csv other", "origin m-stochastic.csv",
+               "stochastic m-stochastic.csv a l2 512")  # fmt: skip
     text = "".join(f"{tables.BEGIN}{marker} -->\nold\n{tables.END}\n" for marker in markers)
     new = tables.render(text)
     assert "old" not in new and tables.render(new) == new
@@ -108,6 +114,8 @@ def test_every_kind_of_benchmark_table(tables, tmp_path, monkeypatch):
         "| SZ3 | 5 | 4 | 0 | 0 | 1 | 0 | 0 | KeyError 4 |", "- machine: two", "- machine: three",
         "| AnsCoder | Uniform | one | 100 | 2 | 4 | 3 | 10 | 1.5 | 2.5 |",
         "| ChainCoder | Uniform | one | 100 | 2 | 4 |  |", "| a system | original | 9 | 5.2500 | 1.5 | 0.25 | 0 |",
+        "| system | variant | values | bits a value | wrong | error |", "| another | ours | 9 | 5.0000 | 0 | 0.25 |",
+        "- machine: four", "| 4 | 6.400 | 2.000 | 1.500 | 1.250 | 1.250 | 0.5 | 0.5 | 0.5 |",
         "| array | tol | arraycodec | arraycodec level 9 | best SZ3 | SPERR |",
         "| some weights | 1e-2 of the range | 6.400 | 4.800 | 4.000 (x, 2-D, filled) | 3.200* |",
         "| some weights | 1e-2 of the range | 6.400 | 4.800 | 5.600 |",
@@ -146,7 +154,7 @@ def test_usage_python(tmp_path, monkeypatch):
         exec(compile(block, "usage.md", "exec"), {})
 
 
-@pytest.mark.parametrize("page", ["bits-back.md", "literature.md"])
+@pytest.mark.parametrize("page", ["bits-back.md", "literature.md", "stochastic.md"])
 def test_pages_print_what_stands_below_their_code(page, capsys):
     """Each Python block, one after the other, and the text block behind it."""
     blocks = re.findall(r"```python\n(.*?)```\n(?:```text\n(.*?)```)?", (ROOT / "docs" / page).read_text(), re.S)
@@ -156,7 +164,7 @@ def test_pages_print_what_stands_below_their_code(page, capsys):
         if "import zarr" in code:
             pytest.importorskip("zarr", minversion="3")
         exec(compile(code, page, "exec"), scope)
-        assert capsys.readouterr().out == text
+        assert capsys.readouterr().out == (text or "")
 
 
 def test_low_rank_page(capsys):

@@ -1,4 +1,4 @@
-"""Write the tables of docs/benchmarks.md, docs/literature.md and README.md from the measurements beside this file.
+"""Write the tables of README.md and docs/benchmarks.md, literature.md, stochastic.md from the files beside this one.
 
     python docs/benchmarks/tables.py            # rewrite what differs
     python docs/benchmarks/tables.py --check    # exit code 1 if anything differs
@@ -27,7 +27,10 @@ from arraycodec.cli.bench.torturetables import MUTATIONS_HEAD, array_lines, muta
 from arraycodec.cli.stages import StageRow
 
 HERE = Path(__file__).parent
-DOCUMENTS = (HERE.parent / "benchmarks.md", HERE.parent / "literature.md", HERE.parents[1] / "README.md")
+DOCUMENTS = (
+    *(HERE.parent / name for name in ("benchmarks.md", "literature.md", "stochastic.md")),
+    HERE.parents[1] / "README.md",
+)
 #: Of arrays, with their titles.
 LISTINGS = ("arrays.csv", "weights.csv", "corpus.csv")
 #: What a row is, by the end of the file's name.
@@ -38,6 +41,7 @@ KINDS = {
     "mutations": MutationRow,
     "coders": coding.CoderRow,
     "literature": published.LiteratureRow,
+    "stochastic": published.StochasticRow,
 }
 BEGIN, END = "<!-- table: ", "<!-- end -->"
 
@@ -285,15 +289,33 @@ def coders(file):
     return markdown(coding.HEAD, [coding.cells(row) for row in read(file, coding.CoderRow)])
 
 
-def literature(file):
-    """Published systems, a variant a line."""
-    rows = read(file, published.LiteratureRow)
-    return markdown(["system", *published.HEAD], [[row.system, *published.cells(row)] for row in rows])
+def literature(file, *systems):
+    """Published systems, a variant a line; all of them, or those with one of these texts in their names."""
+    rows = [r for r in read(file, published.LiteratureRow) if not systems or any(part in r.system for part in systems)]
+    heads = ("system", *published.HEAD)
+    lines = [[row.system, *published.cells(row)] for row in rows]
+    used = [i for i in range(len(heads)) if any(line[i] for line in lines)]
+    return markdown([heads[i] for i in used], [[line[i] for i in used] for line in lines])
+
+
+def stochastic(file, array, norm, bucket):
+    """Values rounded at random, bits a line: sizes, and mean square errors."""
+    found = {(r.bits, r.method, r.norm, r.bucket): r for r in read(file, published.StochasticRow) if r.array == array}
+    lines = []
+    for bits in sorted({key[0] for key in found}):
+        original = found[bits, "original", "l2", 0]
+        qsgd, dither = (found[bits, method, norm, int(bucket)] for method in ("qsgd", "dither"))
+        sizes = [qsgd.packed, qsgd.elias, qsgd.entropy, qsgd.stored, dither.stored]
+        errors = [original.mse, qsgd.mse, dither.mse, qsgd.mean_mse, dither.mean_mse, dither.nearest_mse]
+        lines.append([str(bits), *(f"{f:.3f}" for f in sizes), *(f"{f:.2g}" for f in errors)])
+    head = ["bits", "packed", "Elias", "entropy", "stored: qsgd", "dither", "error: notebook", "qsgd", "dither",
+            "mean of 16: qsgd", "dither", "nearest"]  # fmt: skip
+    return markdown(head, lines)
 
 
 TABLES = (
     *(origin, arrays, sizes, fields, means, firsts, curve, summary, versus),
-    *(hosts, stages, torture, mutations, coders, literature),
+    *(hosts, stages, torture, mutations, coders, literature, stochastic),
 )
 
 
