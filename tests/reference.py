@@ -4,12 +4,16 @@ Slow on purpose: one value at a time, in plain integers, no tables of slots, no 
 shares nothing with the package; the tests hold both to the same arrays and the same refusals.
 """
 
+import bz2
 import itertools
+import lzma
 import math
 import struct
+import zlib
 from collections import namedtuple
 from fractions import Fraction
 
+import numcodecs.zstd
 import numpy as np
 
 try:
@@ -119,7 +123,7 @@ def decode(data):
     r = Reader(data)
     require(r.bytes(3) == b"\xacAC", "not a chunk")
     version, codec, code, flags, ndim = r.bytes(5)
-    require(version == 0 and codec == 1 and code in KINDS, "reserved version, codec or element type")
+    require(version == 0 and 1 <= codec <= 4 and code in KINDS, "reserved version, codec or element type")
     dtype, parts, size, m = KINDS[code]
     floats, integers = code < 16, 16 <= code < 24
     require(flags < 32 and ndim <= 32, "reserved flags, or too many dimensions")
@@ -146,10 +150,13 @@ def decode(data):
         (rtol,) = r.numbers("d")
         require(2.0 ** -(m + 1) <= rtol < 1, "rtol")
 
+    if codec > 2:
+        require(code < 5 and not flags & 8 and delta == 0, "an element type or a lattice that the codec has not")
     shape = tuple(r.varint() for _ in range(ndim))
     count = math.prod(shape)
     require(math.prod(n for n in shape if n) * dtype.itemsize < 2**63, "the array is too large")
     axes, largest = shape[::-1] if flags & 2 else shape, 2**18 // parts  # the slowest first
+    require(codec == 1 or not flags & 16, "boxes of one block")
     if flags & 16:
         box = [r.varint() for _ in axes]
         require(ndim >= 2 and count, "boxes of what has none")
@@ -160,11 +167,29 @@ def decode(data):
         length = r.varint()
         require(length < largest, "block length")
         length = length or largest
+        if codec > 1:
+            require(length == largest and 1 <= count < 2**31, "one block")
+            length = count
         n_blocks = -(-count // length)
     require(8 * n_blocks <= r.left(), "truncated index")
     index = [r.numbers("II") for _ in range(n_blocks)]
     end = r.at
     require(r.numbers("I")[0] == crc32c(data[:end]), "CRC of the header")
+
+    if codec > 1:
+        ((n_bytes, crc),) = index
+        block = r.bytes(n_bytes)
+        require(n_bytes > 0 and crc32c(block) == crc and r.left() == 0, "size or CRC of a block")
+        r = Reader(block)
+        if codec == 2:
+            elements = backend(r, data[5 : end - 8])
+        elif codec == 3:
+            elements = stochastic(r, count, code)
+        else:
+            require(not flags & 2, "Fortran order")
+            elements = low_rank(r, shape, code)
+        require(r.left() == 0, "bytes after the block's contents")
+        return finish(elements, dtype, shape, flags)
 
     if flags & 16:
         blocks = list(boxes(axes, box))
@@ -182,13 +207,184 @@ def decode(data):
         for i, at in enumerate(places):
             elements[at] = b"".join(values[parts * i : parts * i + parts])
     require(r.left() == 0, "bytes after the last block")
+    return finish(b"".join(elements), dtype, shape, flags)
 
+
+def finish(elements, dtype, shape, flags):
+    """The array of elements in memory order."""
     if flags & 1 and dtype.name == "bfloat16":  # ml_dtypes has no byte orders
         dtype = np.dtype("u2")
-    elements = np.frombuffer(b"".join(elements), "V1").view(dtype.newbyteorder("<"))
+    elements = np.frombuffer(elements, "V1").view(dtype.newbyteorder("<"))
     if flags & 1:
         elements = elements.byteswap().view(dtype.newbyteorder(">"))
     return elements.reshape(shape, order="F" if flags & 2 else "C")
+
+
+# ---- Codecs of one block ----
+def part(r, dtype, shape, orders="C"):
+    """The array in a part, as a list in C order."""
+    (size,) = r.numbers("I")
+    chunk = r.bytes(size)
+    found = decode(chunk)
+    require(chunk[4] == 1 and not chunk[6] & 9, "a part of another codec, byte order, or with a relative tolerance")
+    require(found.dtype == np.dtype(dtype) and found.shape == tuple(shape), "a part of another type or shape")
+    require(chunk[6] & 2 == 0 or "F" in orders, "a part in Fortran order")
+    at = 8 + (0 if chunk[5] > 15 else 8 if chunk[5] == 2 else 4)
+    if chunk[5] > 15:
+        require(chunk[at] == 0, "a part with a tolerance")
+    else:
+        require(not any(chunk[8:at]), "a part with a lattice")
+    require(chunk[6] & 4, "a part with a tolerance")  # the implied one is 0
+    return found
+
+
+def backend(r, head):
+    code, size = r.u8(), r.varint()
+    data = r.bytes(r.left())
+    itemsize = np.dtype(KINDS[head[0]][0]).itemsize
+    try:
+        if code == 1:
+            decompressor = bz2.BZ2Decompressor()
+        elif code == 2:
+            decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ)
+        elif code == 3:
+            decompressor = zlib.decompressobj()
+        else:
+            require(code == 4, "reserved compressor")
+            require(zstd_size(data) == size, "size of the content")
+            found, decompressor = bytes(numcodecs.zstd.decompress(data)), None
+        if decompressor:
+            found = decompressor.decompress(data)
+            require(decompressor.eof and not decompressor.unused_data, "the end of what is compressed")
+    except (OSError, ValueError, EOFError, RuntimeError, lzma.LZMAError, zlib.error) as error:
+        raise Invalid("not to be decompressed") from error
+    require(len(found) == size, "size of the chunk")
+    array = decode(found)
+    require(size <= 2 * array.size * itemsize + 4096, "a chunk that is too large")
+    # the header around it says the same, but for how blocks are cut
+    fixed = head[:1] + bytes([head[1] & ~16]) + head[2:]
+    own = found[5:6] + bytes([found[6] & ~16]) + found[7 : 5 + len(fixed)]
+    require(found[4] == 1 and fixed[:-1] == own[: len(fixed) - 1], "the two headers disagree")
+    return array.tobytes("A") if not head[1] & 1 else array.byteswap().tobytes("A")
+
+
+def zstd_size(data):
+    """RFC 8878, 3.1.1.1."""
+    if len(data) < 5:
+        return None
+    flag, single, id_flag = data[4] >> 6, data[4] >> 5 & 1, data[4] & 3
+    length = (single, 2, 4, 8)[flag]
+    at = 6 - single + (0, 1, 2, 4)[id_flag]
+    if not length or len(data) < at + length:
+        return None
+    return int.from_bytes(data[at : at + length], "little") + (256 if flag == 1 else 0)
+
+
+def converted(x, code):
+    """Doubles as elements of a float type, each as its bytes; beyond its largest number they are that."""
+    largest = {1: 3.4028234663852886e38, 2: 1.7976931348623157e308, 3: 65504.0, 4: 3.3895313892515355e38}[code]
+    x = np.array([max(v, -largest) if v <= largest else largest for v in x])
+    if code == 2:
+        return x.tobytes()
+    x = x.astype("<f4")
+    if code == 1:
+        return x.tobytes()
+    if code == 3:
+        return x.astype("<f2").tobytes()
+    return b"".join(to_bfloat16(bits).to_bytes(2, "little") for bits in x.view("<u4").tolist())
+
+
+def philox(key, block):
+    """Eight random numbers of 32 bits."""
+    c = [block + 1, 0, 0, 0]
+    k = list(key)
+    for _ in range(10):
+        a, b = 0xD2E7470EE14C6C93 * c[0], 0xCA5A826395121157 * c[2]
+        c = [b >> 64 ^ c[1] ^ k[0], b % 2**64, a >> 64 ^ c[3] ^ k[1], a % 2**64]
+        k = [(k[0] + 0x9E3779B97F4A7C15) % 2**64, (k[1] + 0xBB67AE8584CAA73B) % 2**64]
+    return [half for word in c for half in (word % 2**32, word >> 32)]
+
+
+def stochastic(r, count, code):
+    flags, bits, bucket = r.u8(), r.u8(), r.varint()
+    require(flags < 8 and 1 <= bits <= 9 and bucket < count, "reserved flags, bits or bucket")
+    key = r.numbers("QQ") if flags & 1 else None
+    n_buckets = -(-count // bucket) if bucket else 1
+    if flags & 4:
+        steps = r.numbers(f"{n_buckets}d" if code == 2 else f"{n_buckets}f")
+        require(all(0 <= s < math.inf for s in steps), "steps")
+        levels = packed_levels(r, bits, count)
+    else:
+        codes = part(r, "<i4", [n_buckets]).tolist()
+        levels = part(r, "<i2", [count]).tolist()
+        require(all(0 <= c <= 2125 * 128 for c in codes), "codes of steps")
+        exact_steps = [Fraction(128 + (c - 1) % 128) * Fraction(2) ** ((c - 1) // 128 - 1108) if c else 0 for c in codes]
+        require(all(s < 2**1024 for s in exact_steps), "a step that is infinite")
+        steps = [float(s) for s in exact_steps]
+        require(all(bool(s) == bool(c) for s, c in zip(steps, codes, strict=True)), "a step that vanishes")
+    values, words = [], []
+    for i, q in enumerate(levels):
+        step = steps[i // bucket if bucket else 0]
+        if key and i % 8 == 0:
+            words = philox(key, i // 8)
+        u = (words[i % 8] + 0.5) * 2.0**-32 - 0.5 if key and step else 0.0
+        values.append((q - u) * step)
+    return converted(values, code)
+
+
+def packed_levels(r, bits, count):
+    width = 2 + bits
+    per_word = 64 // width
+    n_words = -(-count // per_word)
+    levels = [0] * (per_word * n_words)
+    for j, word in enumerate(r.numbers(f"{n_words}Q")):
+        for i in reversed(range(per_word)):
+            sign, magnitude = word >> bits & 3, word % 2**bits
+            require(sign < 3 and (sign == 1) == (magnitude == 0), "the sign of a level")
+            levels[i * n_words + j] = (sign - 1) * magnitude
+            word >>= width
+        require(word == 0, "unused bits of a word")
+    require(not any(levels[count:]), "levels beyond the last")
+    return levels[:count]
+
+
+def low_rank(r, shape, code):
+    factors, flags, axes, rank = r.u8(), r.u8(), r.u8(), r.varint()
+    (scale,) = r.numbers("d")
+    require(factors < 4 and flags in (0, 1, 3) and 1 <= axes < len(shape), "reserved numbers, or axes of rows")
+    m, n = math.prod(shape[:axes]), math.prod(shape[axes:])
+    require(0 < scale < math.inf and rank <= min(65535, m + 2, n + 2), "scale or rank")
+    weights = [r.varint() for _ in range(rank)]
+    require(all(1 <= w < 2**31 for w in weights), "weights")
+    U = part(r, "<i4", (rank, m), "CF").tolist() if rank else []
+    V = part(r, "<i4", (rank, n), "CF").tolist() if rank else []
+    step, R = 0.0, None
+    if flags & 1:
+        (step,) = r.numbers("d")
+        require(0 < step < math.inf, "step")
+        R = part(r, "<i4", shape).ravel().tolist()
+    runs = kept = None
+    if flags & 2:
+        n_runs, total = r.varint(), r.varint()
+        require(1 <= n_runs <= total <= m * n, "numbers of exceptions")
+        runs = part(r, "<u4", (n_runs, 2)).tolist()
+        kept = cut(part(r, KINDS[code][0], [total]).tobytes(), KINDS[code][2])
+    terms = zip(weights, U, V, strict=True)
+    require(sum(w * max(map(abs, u)) * max(map(abs, v)) for w, u, v in terms) < 2**53, "a sum that is not exact")
+    values = []
+    for i in range(m):
+        for j in range(n):
+            value = float(sum(w * u[i] * v[j] for w, u, v in zip(weights, U, V, strict=True))) * scale
+            values.append(value + float(R[i * n + j]) * step if R is not None else value)
+    values = cut(converted(values, code), KINDS[code][2])
+    at = 0
+    for gap, length in runs or []:
+        at += gap
+        require(length >= 1 and at + length <= m * n and length <= len(kept), "runs of exceptions")
+        values[at : at + length], kept = kept[:length], kept[length:]
+        at += length
+    require(not kept, "exceptions without a run")
+    return b"".join(values)
 
 
 def boxes(axes, box):

@@ -30,10 +30,11 @@ static double largest_of(int dtype) {
 
 void ac_store_doubles(int dtype, const double *x, unsigned n, void *dst, uint64_t from) {
   const double most = largest_of(dtype);
-#define STORE(type, convert)                                           \
-  for (unsigned i = 0; i < n; i++) {                                   \
-    const double v = x[i] > most ? most : x[i] < -most ? -most : x[i]; \
-    ((type *)dst)[from + i] = convert(v);                              \
+  /* what is no number (a difference of infinities, in chunks that no encoder wrote) becomes one, the same everywhere */
+#define STORE(type, convert)                                              \
+  for (unsigned i = 0; i < n; i++) {                                      \
+    const double v = !(x[i] <= most) ? most : x[i] < -most ? -most : x[i]; \
+    ((type *)dst)[from + i] = convert(v);                                 \
   }
 #define TO_FLOAT16(v) ac_to_float16((float)(v))
 #define TO_BFLOAT16(v) ac_to_bfloat16((float)(v))

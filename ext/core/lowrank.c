@@ -395,19 +395,18 @@ int ac_low_rank_decode(ac_reader *block, const ac_info *info, void *dst, unsigne
   }
   const uint64_t rows_shape[] = {rank, m}, columns_shape[] = {rank, n};
   int error = block->failed;
-  if (!error && rank) error = ac_part_take(block, AC_INT32, 2, rows_shape, &of_rows);
-  if (!error && rank) error = ac_part_take(block, AC_INT32, 2, columns_shape, &of_columns);
+  if (!error && rank) error = ac_part_take(block, AC_INT32, 1, 2, rows_shape, &of_rows);
+  if (!error && rank) error = ac_part_take(block, AC_INT32, 1, 2, columns_shape, &of_columns);
   if (!error && flags & FLAG_RESIDUAL) {
     v.step = ac_read_f64(block);
-    error = ac_part_take(block, AC_INT32, info->array.ndim, info->array.shape, &of_residual);
-    if (!error && (of_residual.info.array.f_order || !(v.step > 0) || v.step > DBL_MAX)) error = AC_E_FORMAT;
+    error = ac_part_take(block, AC_INT32, 0, info->array.ndim, info->array.shape, &of_residual);
+    if (!error && (!(v.step > 0) || v.step > DBL_MAX)) error = AC_E_FORMAT;
   }
   if (!error && flags & FLAG_EXCEPTIONS) {
     const uint64_t runs = ac_read_varint(block), total = ac_read_varint(block), places_shape[] = {runs, 2};
     if (!block->failed && (!runs || total < runs || total > info->count)) error = AC_E_FORMAT;
-    if (!error) error = ac_part_take(block, AC_UINT32, 2, places_shape, &of_places);
-    if (!error && of_places.info.array.f_order) error = AC_E_FORMAT;
-    if (!error) error = ac_part_take(block, info->array.dtype, 1, &total, &of_kept);
+    if (!error) error = ac_part_take(block, AC_UINT32, 0, 2, places_shape, &of_places);
+    if (!error) error = ac_part_take(block, info->array.dtype, 0, 1, &total, &of_kept);
   }
   if (!error && ac_remaining(block)) error = AC_E_FORMAT;
   /* what is there is as large as it says: now there may be memory for it */

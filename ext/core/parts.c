@@ -82,7 +82,7 @@ int ac_part_write(ac_writer *out, uint8_t dtype, uint8_t f_order, unsigned ndim,
   return AC_OK;
 }
 
-int ac_part_take(ac_reader *in, uint8_t dtype, unsigned ndim, const uint64_t *shape, ac_stored_part *part) {
+int ac_part_take(ac_reader *in, uint8_t dtype, int any_order, unsigned ndim, const uint64_t *shape, ac_stored_part *part) {
   part->size = ac_read32(in);
   part->chunk = ac_take(in, part->size);
   if (in->failed) return in->failed;
@@ -91,8 +91,8 @@ int ac_part_take(ac_reader *in, uint8_t dtype, unsigned ndim, const uint64_t *sh
   if (error) return error;
   const ac_info *info = &part->info;
   const ac_array *a = &info->array;
-  if (info->codec != AC_CODEC_ANSQUANT || info->tol > 0 || info->rtol > 0) return AC_E_FORMAT;
-  if (a->dtype != dtype || a->big_endian || a->ndim != ndim) return AC_E_FORMAT;
+  if (info->codec != AC_CODEC_ANSQUANT || info->delta > 0 || info->whole || info->tol > 0 || info->rtol > 0) return AC_E_FORMAT;
+  if (a->dtype != dtype || a->big_endian || (a->f_order && !any_order) || a->ndim != ndim) return AC_E_FORMAT;
   for (unsigned i = 0; i < ndim; i++)
     if (a->shape[i] != shape[i]) return AC_E_FORMAT;
   return AC_OK;

@@ -29,8 +29,9 @@ typedef struct {
   size_t size;
 } ac_stored_part;
 
-/* The next part, which must hold elements of this type and shape, little-endian, in any order. */
-int ac_part_take(ac_reader *in, uint8_t dtype, unsigned ndim, const uint64_t *shape, ac_stored_part *part);
+/* The next part, which must hold elements of this type and shape, little-endian and without loss, in C order or, if any_order, in
+ * Fortran order. */
+int ac_part_take(ac_reader *in, uint8_t dtype, int any_order, unsigned ndim, const uint64_t *shape, ac_stored_part *part);
 
 /* Its elements. */
 int ac_part_decode(const ac_stored_part *part, unsigned threads, void *dst);

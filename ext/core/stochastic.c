@@ -356,8 +356,8 @@ int ac_stochastic_decode(ac_reader *block, const ac_info *info, void *dst, unsig
   int error = AC_OK;
   if (fixed) error = n_buckets * step_size(type) + 8 * fixed_of(how.bits, count).words == ac_remaining(block) ? AC_OK : AC_E_FORMAT;
   else {
-    error = ac_part_take(block, AC_INT32, 1, &n_buckets, &of_steps);
-    if (!error) error = ac_part_take(block, AC_INT16, 1, &count, &of_numbers);
+    error = ac_part_take(block, AC_INT32, 0, 1, &n_buckets, &of_steps);
+    if (!error) error = ac_part_take(block, AC_INT16, 0, 1, &count, &of_numbers);
     if (!error && ac_remaining(block)) error = AC_E_FORMAT;
   }
   if (error) return error;
