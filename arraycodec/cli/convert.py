@@ -209,8 +209,11 @@ def _codec_for(info: ArrayInfo, job: Job, console: Console) -> AnsQuant | None:
     may_lose = info.lossy or info.is_data and (dtype or info.dtype.kind in "iu" and job.lossy_integers)
     if not may_lose or not (job.tol or job.rtol):
         return exact
-    if info.coded and (info.tol or info.rtol):
-        console.warn(f"{info.label} was already coded with {said(info.tol, info.rtol)}; the errors add up")
+    before = info.codec or {}
+    if before.get("tol") or before.get("rtol"):
+        console.warn(
+            f"{info.label} was already coded with {said(before.get('tol'), before.get('rtol'))}; the errors add up"
+        )
     fill, *others = _marks(info, job) or [None]
     tol = job.tol
     if others:

@@ -13,6 +13,10 @@ from typing import Any
 import numpy as np
 
 from .. import hdf5
+from ..ansquant import AnsQuant
+from ..lowrankquant import LowRankQuant
+from ..stochasticquant import StochasticQuant
+from ..varintquant import VarintQuant
 from . import attributes, references, scales
 from .model import UNNAMED, ArrayInfo, Box, CommandError, GroupInfo, Item, LinkInfo, Sink, Source, Warn
 from .steadyfile import SteadyFile
@@ -29,6 +33,21 @@ def require_h5py() -> Any:
         raise CommandError('HDF5 files need the h5py package: pip install "arraycodec[cli]"') from None
     hdf5.register()
     return h5py
+
+
+def own_codec(dset: Any) -> dict[str, Any] | None:
+    """What the filter was told about a dataset, in the form of a codec's configuration; None without the filter."""
+    told = hdf5.info(dset)
+    if told is None:
+        return None
+    method = told["method"]
+    if method is not None:  # only one of the two has a norm
+        return {"id": StochasticQuant.codec_id if "norm" in method else LowRankQuant.codec_id, **method}
+    names = ("tol", "rtol", "fill_value", "dtype", "level", "predictor")
+    found = {name: told[name] for name in names if told[name] is not None}
+    if isinstance(found.get("fill_value"), complex):  # as JSON has it
+        found["fill_value"] = [found["fill_value"].real, found["fill_value"].imag]
+    return {"id": VarintQuant.codec_id if told["coder"] == "varint" else AnsQuant.codec_id, **found}
 
 
 class Hdf5Source(Source):
@@ -91,7 +110,6 @@ class Hdf5Source(Source):
     def _array(self, path: str, dset: Any) -> ArrayInfo:
         h5py = self._h5py
         strings = h5py.check_string_dtype(dset.dtype)
-        config = hdf5.info(dset)
         names = scales.names(dset)
         null = dset.shape is None
         plist = dset.id.get_create_plist()
@@ -107,9 +125,7 @@ class Hdf5Source(Source):
             coordinate=dset.is_scale or names == (path.rpartition("/")[2],),
             hidden=scales.is_bare_dimension(dset),
             null=null,
-            coded=config is not None,
-            tol=config["tol"] if config else None,
-            rtol=config.get("rtol") if config else None,
+            codec=own_codec(dset),
             native=dset,
         )
 
@@ -198,7 +214,7 @@ class Hdf5Sink(Sink):
             plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
             if info.fill_value is not None:
                 plist.set_fill_value(np.asarray(info.fill_value, source.dtype))
-        if plist.get_nfilters() and (info.coded or codec is not None):
+        if plist.get_nfilters() and (info.codec is not None or codec is not None):
             plist.remove_filter(h5py.h5z.FILTER_ALL)
         if info.chunks is not None:
             plist.set_chunk(_fit(info.chunks, info.shape, source.maxshape))
@@ -215,7 +231,7 @@ class Hdf5Sink(Sink):
     @staticmethod
     def _as_is(info: ArrayInfo, codec: Any) -> bool:
         """Whether HDF5's own copying serves."""
-        if codec is not None or info.coded:
+        if codec is not None or info.codec is not None:
             return False
         # H5Ocopy leaves a fill value of variable length pointing into the heap of the old file.
         return not (info.dtype.hasobject and info.fill_value is not None and not info.null)

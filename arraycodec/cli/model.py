@@ -67,8 +67,8 @@ class ArrayInfo:
         The file's own bookkeeping, not somebody's data.
     null : bool
         There is a dtype and no value (an HDF5 null dataspace).
-    coded : bool
-        Stored through our codec; `tol` and `rtol` are then the tolerances, if the metadata say them.
+    codec : dict or None
+        Where a codec of ours stores it: that one's "id" and parameters, as far as the metadata say them.
     same_as : str or None
         An earlier name of the same array (a hard link).
     native : Any
@@ -88,9 +88,7 @@ class ArrayInfo:
     coordinate: bool = False
     hidden: bool = False
     null: bool = False
-    coded: bool = False
-    tol: float | None = None
-    rtol: float | None = None
+    codec: dict[str, Any] | None = None
     same_as: str | None = None
     native: Any = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..codec import decode
+from ..codec import decode, peek
 from ..errors import DecodeError, FormatError
 from . import interrupt
 from .console import Console
@@ -51,10 +51,15 @@ def scan(path: Path, console: Console) -> bool:
 
 
 def _one_chunk(path: Path, console: Console) -> bool:
+    data = path.read_bytes()
     try:
-        values = decode(path.read_bytes())
+        peek(data)
     except FormatError:
         raise  # perhaps no chunk at all: an error, not an answer
+    except DecodeError:
+        pass  # said below
+    try:
+        values = decode(data)
     except DecodeError as e:
         console.say(f"BROKEN {path}: {e}\nFAILED: 1 of 1 chunks broken")
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .formats import input_format
 from .model import CommandError
@@ -48,9 +49,8 @@ class StoredArray:
         What is stored.
     ours : bool
         Whether it is this package's.
-    level : int or None
-    predictor : str or None
-        The level and the predictor that our codec writes with, where the metadata say them.
+    parameters : dict
+        Those of our codec, as far as the metadata say them.
     n_chunks : int
         How many there can be; those that were never written are the fill value.
     chunks : callable
@@ -69,8 +69,7 @@ class StoredArray:
     chunk_shape: tuple[int, ...] | None
     codec: str
     ours: bool
-    level: int | None
-    predictor: str | None
+    parameters: dict[str, Any]
     size: int
     n_chunks: int
     chunks: Callable[[bool], Iterator[StoredChunk]]

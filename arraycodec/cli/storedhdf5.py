@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import hdf5
-from ..ansquant import AnsQuant
-from .hdf5file import require_h5py
+from .hdf5file import own_codec, require_h5py
 from .model import CommandError
 from .stored import StoredArray, StoredChunk
 
@@ -90,9 +89,9 @@ def _hdf5_array(name: str, dset: Any) -> StoredArray:
     def check(chunk: StoredChunk) -> None:
         dset[chunk.corner]  # HDF5 reads all of the chunk for it
 
-    told = hdf5.info(dset) or {}
+    told = own_codec(dset) or {}
     names = {1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 5: "nbit", 6: "scaleoffset"}
-    names[hdf5.FILTER_ID] = AnsQuant.codec_id
+    names[hdf5.FILTER_ID] = told.pop("id", "")
     return StoredArray(
         name,
         str(dset.dtype),
@@ -101,8 +100,7 @@ def _hdf5_array(name: str, dset: Any) -> StoredArray:
         dset.chunks,
         " ".join(names.get(n, f"filter {n}") for n in numbers) or "none",
         own is not None,
-        told.get("level"),
-        told.get("predictor"),
+        told,
         dset.id.get_storage_size(),
         math.prod(-(-n // c) for n, c in zip(dset.shape, dset.chunks, strict=True)) if dset.chunks else 0,
         chunks,

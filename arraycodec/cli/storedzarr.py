@@ -160,7 +160,7 @@ def _layout(metadata: dict[str, Any]) -> _Layout:
 
 def _zarr_array(name: str, folder: Path, metadata: dict[str, Any]) -> StoredArray:
     layout = _layout(metadata)
-    native, config = layout.native, own_codec(metadata) or {}
+    native, config = layout.native, own_codec(metadata) if layout.own is not None else None
     names = [c.get("id") or c.get("name") for c in layout.codecs]
     return StoredArray(
         name,
@@ -170,8 +170,7 @@ def _zarr_array(name: str, folder: Path, metadata: dict[str, Any]) -> StoredArra
         layout.inner,
         " ".join(n for n in names if n != "bytes") or "none",
         layout.own is not None,
-        config.get("level"),
-        config.get("predictor"),
+        {name: value for name, value in (config or {}).items() if name != "id"},
         stored_bytes(folder),
         math.prod(-(-n // c) for n, c in zip(layout.shape, layout.inner, strict=True)),
         lambda needed: _chunks(layout, folder),
@@ -229,6 +228,8 @@ def _check(layout: _Layout, chunk: StoredChunk) -> None:
     else:  # zarr takes bytes and order as they come
         same = same_elements(values.dtype, np.dtype(layout.dtype))
         fits = values.size == expected and values.flags[f"{layout.order}_CONTIGUOUS"]
+    if same and not fits and values.shape == layout.inner:
+        raise SizeError(f"its values are not in the array's order, {layout.order}")
     if not (same and fits):
         raise SizeError(f"it holds {values.dtype} values of shape {values.shape}, not {layout.dtype} of {layout.inner}")
 

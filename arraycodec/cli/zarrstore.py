@@ -13,6 +13,8 @@ import numpy as np
 
 from ..ansquant import AnsQuant
 from ..errors import ArraycodecError
+from ..lowrankquant import LowRankQuant
+from ..stochasticquant import StochasticQuant
 from ..varintquant import VarintQuant
 from . import attributes
 from .model import ArrayInfo, Box, CommandError, GroupInfo, Item, Sink, Source, Warn, plain_dtype
@@ -32,13 +34,14 @@ def require_zarr() -> Any:
     return zarr
 
 
+_OWN = (AnsQuant, LowRankQuant, StochasticQuant, VarintQuant)
 #: Our codecs in the metadata of Zarr v2 and v3.
-OWN_IDS = (AnsQuant.codec_id, VarintQuant.codec_id)
-OWN_NAMES = (AnsQuant.zarr3_name, VarintQuant.zarr3_name)
+OWN_IDS = tuple(codec.codec_id for codec in _OWN)
+OWN_NAMES = {codec.zarr3_name: codec.codec_id for codec in _OWN}
 
 
 def own_codec(metadata: dict[str, Any]) -> dict[str, Any] | None:
-    """The configuration of our codec in an array's metadata (of either version), or None."""
+    """The configuration of our codec in an array's metadata (of either version), with its "id", or None."""
     if metadata.get("zarr_format") == 2:
         for codec in [*(metadata.get("filters") or ()), metadata.get("compressor")]:
             config = codec.get_config() if hasattr(codec, "get_config") else codec
@@ -48,7 +51,7 @@ def own_codec(metadata: dict[str, Any]) -> dict[str, Any] | None:
     codecs = list(metadata.get("codecs") or ())
     for codec in codecs:
         if codec.get("name") in OWN_NAMES:
-            return codec.get("configuration") or {}
+            return {"id": OWN_NAMES[codec["name"]], **(codec.get("configuration") or {})}
         if codec.get("name") == "sharding_indexed":
             return own_codec({"codecs": codec["configuration"]["codecs"]})
     return None
@@ -127,9 +130,7 @@ class ZarrSource(Source):
             order=node.order if metadata["zarr_format"] == 2 else "C",
             text=text,
             coordinate=names == (name.rpartition("/")[2],),
-            coded=config is not None,
-            tol=(config or {}).get("tol"),
-            rtol=(config or {}).get("rtol"),
+            codec=config,
             native=node,
         )
 
