@@ -26,8 +26,9 @@ Code the arrays of a file or store, into Zarr or HDF5.  The tolerances are for f
 coordinates, flags, bool and dates are kept, integers too unless --lossy-integers is given."""
 
 VERIFY = """\
-Check the bound exactly between two files; what is neither float nor complex must be equal.  With --scan: decode
-every chunk of one, and name those that are broken."""
+Check the bound exactly between two files; what is neither float nor complex must be equal.  Without --tol and --rtol
+the bound is what the chunks of B say: a tolerance, or how far a value can be where none was asked for.  With --scan:
+decode every chunk of one, and name those that are broken."""
 
 OK, FAILED, ERROR, INTERRUPTED = 0, 1, 2, 130
 
@@ -184,8 +185,14 @@ def _run(args: argparse.Namespace) -> int:
 
         if args.decoded is None:
             raise ParameterError(f"verify needs two files, or --scan {args.original}")
-        _require_tolerance(args)
         promise = Promise(args.tol, args.rtol, args.fill_value, args.dtype, args.lossy_integers)
+        if args.tol is None and args.rtol is None:
+            from .cli.claims import Claims
+
+            given = [option for option in ("fill_value", "dtype") if getattr(args, option) is not None]
+            if given or args.lossy_integers:
+                raise ParameterError("verify needs a tolerance: --tol T, --rtol R or both; --tol 0 is lossless")
+            promise = Claims(args.decoded)
         return OK if verify_paths(args.original, args.decoded, promise, args.name, console) else FAILED
     if args.command == "prove":
         from .cli.prove import prove

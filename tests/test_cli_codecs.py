@@ -205,3 +205,52 @@ def test_decompress(stored, tmp_path, capsys):
         assert run("verify", stored, tmp_path / out, "--tol", 0, "-q") == 0
         if out != "o.npz":
             assert not any("quant" in entry["codec"] for entry in entries_of(capsys, tmp_path / out).values())
+
+
+def error_of(capsys, *args):
+    assert run(*args) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+# ---- verify without a tolerance ----
+def test_verify_by_what_chunks_say(stored, tmp_path, capsys):
+    np.savez(tmp_path / "x.npz", **dict.fromkeys((*CODECS, "backend") if "zarr" in stored.suffix else CODECS, X))
+    lines = lines_of(capsys, "verify", tmp_path / "x.npz", stored)
+    assert lines[-1].endswith(f"within what the chunks of {stored} say")
+    assert all(": 0 violations, max error " in line for line in lines[:-1])
+    wrong = X.copy()
+    wrong[0, 0] += 9
+    np.savez(tmp_path / "y.npz", **dict.fromkeys((*CODECS, "backend") if "zarr" in stored.suffix else CODECS, wrong))
+    lines = lines_of(capsys, "verify", tmp_path / "y.npz", stored, status=1)
+    assert all(": 1 violations, max error " in line for line in lines[:-1])
+
+
+def test_verify_needs_something_that_says_a_tolerance(tmp_path, capsys):
+    np.save(tmp_path / "w.npy", X)
+    assert "no chunks of" in error_of(capsys, "verify", tmp_path / "w.npy", tmp_path / "w.npy")
+    zarr.create_array(str(tmp_path / "z.zarr"), shape=X.shape, dtype="f4")[...] = X
+    assert "--rtol R" in error_of(capsys, "verify", tmp_path / "w.npy", tmp_path / "z.zarr")
+    assert "needs a tolerance" in error_of(
+        capsys, "verify", tmp_path / "w.npy", tmp_path / "z.zarr", "--fill-value", "1"
+    )
+
+
+def test_verify_where_parts_are_not_stored(tmp_path, capsys):
+    """They are the fill value, exactly; and other codecs before ours have other units."""
+    x = X.copy()
+    x[120:] = 0
+    group = zarr.open_group(tmp_path / "z.zarr", mode="w", zarr_format=2)
+    group.create_array("x", shape=x.shape, dtype="f4", chunks=(120, 320), compressors=AnsQuant(TOL))[:120] = x[:120]
+    np.savez(tmp_path / "x.npz", x=x)
+    assert lines_of(capsys, "verify", tmp_path / "x.npz", tmp_path / "z.zarr")
+    x[200, 3] = TOL / 2
+    np.savez(tmp_path / "x.npz", x=x)
+    assert ": 1 violations" in lines_of(capsys, "verify", tmp_path / "x.npz", tmp_path / "z.zarr", status=1)[0]
+    import numcodecs
+
+    group.create_array("y", shape=x.shape, dtype="f4", chunks=x.shape, compressors=AnsQuant(TOL),
+                       filters=[numcodecs.FixedScaleOffset(0, 10, "f4", "f4")])[...] = x  # fmt: skip
+    assert "y: other codecs change what ours is given" in error_of(
+        capsys, "verify", tmp_path / "x.npz", tmp_path / "z.zarr"
+    )

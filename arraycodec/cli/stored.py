@@ -49,6 +49,8 @@ class StoredArray:
         What is stored.
     ours : bool
         Whether it is this package's.
+    direct : bool
+        Whether no codec before ours changes what it is given.
     parameters : dict
         Those of our codec, as far as the metadata say them.
     n_chunks : int
@@ -69,6 +71,7 @@ class StoredArray:
     chunk_shape: tuple[int, ...] | None
     codec: str
     ours: bool
+    direct: bool
     parameters: dict[str, Any]
     size: int
     n_chunks: int

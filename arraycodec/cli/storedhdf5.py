@@ -100,6 +100,7 @@ def _hdf5_array(name: str, dset: Any) -> StoredArray:
         dset.chunks,
         " ".join(names.get(n, f"filter {n}") for n in numbers) or "none",
         own is not None,
+        not own,
         told,
         dset.id.get_storage_size(),
         math.prod(-(-n // c) for n, c in zip(dset.shape, dset.chunks, strict=True)) if dset.chunks else 0,

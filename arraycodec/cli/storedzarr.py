@@ -170,6 +170,7 @@ def _zarr_array(name: str, folder: Path, metadata: dict[str, Any]) -> StoredArra
         layout.inner,
         " ".join(n for n in names if n != "bytes") or "none",
         layout.own is not None,
+        not layout.own,
         {name: value for name, value in (config or {}).items() if name != "id"},
         stored_bytes(folder),
         math.prod(-(-n // c) for n, c in zip(layout.shape, layout.inner, strict=True)),

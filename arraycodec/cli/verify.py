@@ -13,10 +13,24 @@ from ..codec import verify
 from ..dtypes import fill_bytes, is_supported
 from ..errors import ParameterError
 from . import interrupt
+from .claims import Claims
+from .codecs import said
 from .console import Console
-from .convert import said
 from .formats import open_source
-from .model import ArrayInfo, CommandError, Source, plain_dtype
+from .model import ArrayInfo, Box, CommandError, Source, plain_dtype
+
+
+@dataclass(frozen=True)
+class Same:
+    """The same bound everywhere in an array; as `Claim`."""
+
+    arguments: dict[str, Any]
+    largest: float
+    unit: tuple[int, ...] | None = None
+
+    def at(self, box: Box) -> dict[str, Any]:
+        """The arguments of `verify` for a box."""
+        return self.arguments
 
 
 @dataclass(frozen=True)
@@ -29,7 +43,17 @@ class Promise:
     dtype: str | None = None
     lossy_integers: bool = False
 
-    def of(self, dtype: np.dtype) -> dict[str, Any] | None:
+    @property
+    def said(self) -> str:
+        """For messages."""
+        return said(self.tol, self.rtol)
+
+    def of(self, info: ArrayInfo) -> Same | None:
+        """What holds for an array; None to compare it bit for bit."""
+        arguments = self.arguments(info.dtype)
+        return None if arguments is None else Same(arguments, self.tol or 0.0)
+
+    def arguments(self, dtype: np.dtype) -> dict[str, Any] | None:
         """The arguments of `verify` for arrays of a dtype; None to compare them bit for bit."""
         dtype = dtype.newbyteorder("=")
         view = self.dtype if self.dtype is not None and dtype == np.uint16 else None
@@ -46,8 +70,9 @@ class Promise:
 
 
 def verify_paths(
-    original: Path, decoded: Path, promise: Promise, name: str | None, console: Console, formats: Any = (None, None)
-) -> bool:
+    original: Path, decoded: Path, promise: Promise | Claims, name: str | None, console: Console,
+    formats: Any = (None, None),
+) -> bool:  # fmt: skip
     """Compare all arrays; True if every one keeps the promise.
 
     Floats and complex numbers must agree within the tolerances, all others exactly.  Arrays are matched
@@ -65,7 +90,7 @@ def verify_paths(
         console.say(f"FAILED: {failed} of {len(results)} arrays")
     else:
         arrays = f"{len(results)} array{'s' if len(results) != 1 else ''}"
-        console.say(f"ok: {arrays} within {said(promise.tol, promise.rtol)}")
+        console.say(f"ok: {arrays} within {promise.said}")
     return not failed
 
 
@@ -89,8 +114,9 @@ def _pairs(
 
 
 def _compare(
-    label: str, x: ArrayInfo | None, y: ArrayInfo | None, a: Source, b: Source, promise: Promise, console: Console
-) -> bool:
+    label: str, x: ArrayInfo | None, y: ArrayInfo | None, a: Source, b: Source, promise: Promise | Claims,
+    console: Console,
+) -> bool:  # fmt: skip
     label = label or "array"
     if x is None or y is None:
         console.say(f"{label}: missing in {'the first' if x is None else 'the second'} file")
@@ -98,26 +124,28 @@ def _compare(
     if (x.shape, x.null) != (y.shape, y.null):
         console.say(f"{label}: shape {x.shape} against {y.shape}")
         return False
-    bounded = promise.of(x.dtype)
+    bounded = promise.of(y)
     if _native(x) != _native(y):
         console.say(f"{label}: dtype {x.dtype} against {y.dtype}")
         return False
     violations, lost, max_error = 0, 0, 0.0
     unit = y.shards or y.chunks or automatic_chunks(y.shape)
-    for box in boxes(x.shape, box_shape(x.shape, unit, x.chunks)) if not x.null else ():
+    step = box_shape(x.shape, unit, x.chunks) if bounded is None or bounded.unit is None else bounded.unit
+    for box in boxes(x.shape, step) if not x.null else ():
         interrupt.check()
         p, q = a.read(x, box), b.read(y, box)
         console.advance(p.nbytes, label)
-        if bounded is not None:
-            check = verify(p, q, **bounded)
+        arguments = None if bounded is None else bounded.at(box)
+        if arguments is not None:
+            check = verify(p, q, **arguments)
             violations += check.violations
             lost += check.lost
             max_error = max(max_error, check.max_error)
         else:
             violations += _different(p, q)
     if bounded is not None:
-        part = f" ({max_error / promise.tol:.9g} tol)" if promise.tol else ""
-        which = "NaN or Inf" if promise.fill_value is None else "NaN, Inf or fill values"
+        part = f" ({max_error / bounded.largest:.9g} tol)" if bounded.largest else ""
+        which = "NaN or Inf" if getattr(promise, "fill_value", None) is None else "NaN, Inf or fill values"
         lost_part = f" ({lost} of them {which})" if lost else ""
         console.say(f"{label}: {violations} violations{lost_part}, max error {max_error:.6g}{part}")
     else:
