@@ -8,9 +8,10 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from . import __version__
+from .backends import BACKENDS
 from .cli.bench.arguments import add_arguments as add_bench_arguments
 from .cli.console import Console
 from .cli.formats import FORMATS
@@ -23,12 +24,17 @@ from .tolerance import parse_tolerance
 
 COMPRESS = """\
 Code the arrays of a file or store, into Zarr or HDF5.  The tolerances are for floats and complex numbers;
-coordinates, flags, bool and dates are kept, integers too unless --lossy-integers is given."""
+coordinates, flags, bool and dates are kept, integers too unless --lossy-integers is given.  --codec says by what:
+ansquant is the smallest within a tolerance; varint has the same bound in chunks that a few lines of code read;
+stochastic rounds without bias to few levels, for what is averaged; lowrank makes matrices products of few rows and
+columns.  The last two are for floats: everything else is then kept by ansquant."""
 
 VERIFY = """\
 Check the bound exactly between two files; what is neither float nor complex must be equal.  Without --tol and --rtol
 the bound is what the chunks of B say: a tolerance, or how far a value can be where none was asked for.  With --scan:
 decode every chunk of one, and name those that are broken."""
+
+CODECS = ("ansquant", "varint", "stochastic", "lowrank")
 
 OK, FAILED, ERROR, INTERRUPTED = 0, 1, 2, 130
 
@@ -58,6 +64,25 @@ def _level(text: str) -> int:
     return int(text)
 
 
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"not a whole number: {text!r}")
+    return int(text)
+
+
+def _bucket(text: str) -> int | str:
+    if text != "all" and not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"a bucket is a number of values, or all, not {text!r}")
+    return text if text == "all" else int(text)
+
+
+def _factor_bits(text: str) -> tuple[int, ...]:
+    parts = text.split(",")
+    if len(parts) != 2 or not all(p.isascii() and p.isdigit() for p in parts):
+        raise argparse.ArgumentTypeError(f"bits of the left and of the right factor are written 8,8, not {text!r}")
+    return tuple(map(int, parts))
+
+
 def _fill(text: str) -> int | float | complex:
     for kind in (int, float, complex):
         with contextlib.suppress(ValueError):
@@ -70,6 +95,27 @@ def _chunks(text: str) -> tuple[int, ...]:
     if not all(p.isascii() and p.isdigit() and 0 < int(p) < 2**32 for p in parts):
         raise argparse.ArgumentTypeError(f"not a chunk shape: {text!r} (write positive numbers as 64x128x128)")
     return tuple(map(int, parts))
+
+
+def _add_codecs(p: argparse.ArgumentParser) -> None:
+    """Which codec compresses, and the options that only some of them have."""
+    p.add_argument("--codec", choices=CODECS, default="ansquant", help="default: ansquant; see above")
+    g = p.add_argument_group("varint")
+    g.add_argument("--backend", choices=BACKENDS, help="what compresses the varints once more; not for HDF5")
+    g = p.add_argument_group("stochastic (no --tol: the bound follows from the values)")
+    g.add_argument("--bits", type=_whole, metavar="N", help="2^N - 1 steps from zero to the norm: 1 to 9; default 4")
+    g.add_argument("--norm", metavar="NAME", help="l2 (default), or max, with which steps are smaller")
+    g.add_argument("--bucket", type=_bucket, metavar="N", help="values that share a norm, or all; default 512")
+    g.add_argument("--packing", metavar="NAME", help="rans (default), or fixed, for comparisons")
+    g = p.add_argument_group("lowrank (one of the first three, or --tol, perhaps with --rank)")
+    g.add_argument("--rank", type=_whole, metavar="R", help="so many components of each chunk")
+    g.add_argument("--bits-per-value", type=_tolerance, metavar="B", help="the smallest error of such chunks")
+    g.add_argument("--rel-error", type=_tolerance, metavar="E", help="||error|| <= E ||chunk||, in Frobenius norms")
+    g.add_argument("--factor-bits", type=_factor_bits, metavar="B,B", help="of --method lplr, lsvd, dsvd; default 8,8")
+    g.add_argument("--row-axes", type=_whole, metavar="N", help="the first N axes make the rows; default 1")
+    g = p.add_argument_group("stochastic and lowrank")
+    g.add_argument("--method", metavar="NAME", help="dither (default) or qsgd; svd (default), lplr, lsvd or dsvd")
+    g.add_argument("--seed", type=_whole, metavar="N", help="the same seed makes the same chunks")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -101,8 +147,11 @@ def _parser() -> argparse.ArgumentParser:
                 "must not change silently",
             )  # fmt: skip
             p.add_argument("--dtype", choices=("bfloat16",), help="what the elements of uint16 arrays are")
-            p.add_argument("--level", type=_level, metavar="N", help=level_help)
+            p.add_argument("--fill-value", type=_fill, metavar="V", help="what stands for missing values: it comes "
+                           "back bit for bit; default: what the codec of IN was told, and attributes say")  # fmt: skip
+            p.add_argument("--level", type=_whole, metavar="N", help=level_help + "; of varint the backend's")
             p.add_argument("--predictor", choices=PREDICTORS, metavar="NAME", help=predictor_help)
+            _add_codecs(p)
         p.add_argument("--format", choices=FORMATS, help="format of OUT (.zarr means zarr3)")
         p.add_argument("--in-format", choices=FORMATS, help="format of IN")
         p.add_argument("--chunks", type=_chunks, metavar="AxBxC", help="chunks of the arrays with as many axes")
@@ -139,9 +188,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _require_tolerance(args: argparse.Namespace) -> None:
-    if args.tol is None and args.rtol is None:
-        raise ParameterError(f"{args.command} needs a tolerance: --tol T, --rtol R or both; --tol 0 is lossless")
+def _choice(args: argparse.Namespace) -> Any:
+    """The codec of `compress`; options that it does not have are refused."""
+    from .cli.codecs import OPTIONS, Choice, refuse_foreign
+
+    names = dict.fromkeys(name for options in OPTIONS.values() for name in options)
+    given = [name for name in names if not (getattr(args, name) is None or getattr(args, name) is False)]
+    refuse_foreign(args.codec, given)
+    if args.level is not None and args.codec != "varint":
+        try:
+            _level(str(args.level))
+        except argparse.ArgumentTypeError as e:
+            raise ParameterError(str(e)) from None
+    return Choice(args.codec, {name: getattr(args, name) for name in given})
 
 
 def _refuse_with_scan(args: argparse.Namespace) -> None:
@@ -157,10 +216,9 @@ def _run(args: argparse.Namespace) -> int:
 
         how = {}
         if args.command == "compress":
-            _require_tolerance(args)
             how = {
                 "tol": args.tol, "rtol": args.rtol, "lossy_integers": args.lossy_integers, "dtype": args.dtype,
-                "level": args.level, "predictor": args.predictor,
+                "choice": _choice(args),
             }  # fmt: skip
         convert(
             Job(

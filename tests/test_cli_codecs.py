@@ -207,10 +207,196 @@ def test_decompress(stored, tmp_path, capsys):
             assert not any("quant" in entry["codec"] for entry in entries_of(capsys, tmp_path / out).values())
 
 
+# ---- compress ----
 def error_of(capsys, *args):
     assert run(*args) == 2
     (line,) = capsys.readouterr().err.splitlines()
     return line
+
+
+@pytest.fixture
+def arrays(tmp_path):
+    """A file with what all codecs take, and what they do not."""
+    holes = X.copy()
+    holes[3, 4] = np.nan
+    np.savez(
+        tmp_path / "in.npz", w=X, double=X.astype("f8"), big=X.astype(">f4"), half=X.astype("f2"), row=X[0],
+        holes=holes, ints=np.arange(99), flags=X[:9] > 0, c=X[:9] + 1j * X[:9], empty=np.zeros((0, 3), "f4"),
+    )  # fmt: skip
+    return tmp_path / "in.npz"
+
+
+FLOATS = {"w", "double", "big", "half"}
+
+
+@pytest.mark.parametrize("kind", HOSTS)
+@pytest.mark.parametrize(("options", "taken", "parameters"), [
+    ("--codec varint --tol 2**-7", {*FLOATS, "row", "holes", "c"}, {"tol": TOL}),
+    ("--codec varint --tol 2**-7 --backend lzma --level 3", {*FLOATS, "row", "holes", "c"},
+     {"tol": TOL, "backend": "lzma", "level": 3}),
+    ("--codec stochastic --seed 1", {*FLOATS, "row"}, {"bits": 4, "norm": "l2", "bucket": 512, "seed": 1}),
+    ("--codec stochastic --bits 6 --norm max --bucket all --method qsgd --packing fixed --seed 2", {*FLOATS, "row"},
+     {"bits": 6, "norm": "max", "bucket": None, "method": "qsgd", "packing": "fixed", "seed": 2}),
+    ("--codec lowrank --rank 3", FLOATS, {"rank": 3}),
+    ("--codec lowrank --rel-error 2**-5 --level 2 --seed 4", FLOATS, {"rel_error": 2**-5, "level": 2, "seed": 4}),
+    ("--codec lowrank --bits-per-value 0.5", FLOATS, {"bits_per_value": 0.5}),
+    ("--codec lowrank --rank 2 --method lplr --factor-bits 4,9", FLOATS, {"method": "lplr", "bits": [4, 9]}),
+    ("--codec lowrank --tol 2**-7", {*FLOATS, "holes"}, {"tol": TOL}),
+])  # fmt: skip
+def test_compress(arrays, tmp_path, capsys, kind, options, taken, parameters):
+    out, source = tmp_path / "out", np.load(arrays)
+    if kind == "hdf5" and "--backend" in options:
+        assert "--backend lzma is for Zarr" in error_of(
+            capsys, "compress", arrays, out, "--format", kind, *options.split()
+        )
+        return
+    assert run("compress", arrays, out, "--format", kind, *options.split()) == 0
+    said = capsys.readouterr()
+    codec = options.split()[1] + "quant"
+    entries = entries_of(capsys, out)
+    for name in taken:
+        assert entries[name]["codec"].removeprefix("arraycodec.") == codec, name
+        assert parameters.items() <= entries[name]["parameters"].items(), name
+    for name in {"row", "holes", "c", "ints", "flags"} - taken:
+        entry = entries[name]
+        assert entry["codec"].removeprefix("arraycodec.") == ("varintquant" if "varint" in codec else "ansquant")
+        assert entry["tol"] == [TOL if "--tol" in options and name in ("row", "c") else 0], name
+    measured = [line for line in said.out.splitlines() if "relative error" in line]
+    assert len(measured) == (0 if "varint" in codec else len(taken)), said.out
+    warned = {name for name in ("row", "holes", "c") if f"warning: '{name}' is " in said.err}
+    assert warned == {"row", "holes", "c"} - taken
+    summary = said.out.splitlines()[-1]
+    assert " without loss" in summary and ("by AnsQuant" in summary) == ("varint" not in codec)
+    back = tmp_path / "back.npz"
+    assert run("decompress", out, back, "-q") == 0
+    decoded = np.load(back)
+    for name in FLOATS & taken:
+        x, y = source[name].astype("f8"), decoded[name].astype("f8")
+        error = np.linalg.norm(x - y) / np.linalg.norm(x)
+        if measured:
+            (line,) = (line for line in measured if line.startswith(f"'{name}'"))
+            assert f"relative error {error:.4g} (Frobenius), largest error {np.abs(x - y).max():.6g}" in line
+            assert f"{entries[name]['bits_per_value']:.3f} bits per value" in line
+        if "--tol" in options:
+            assert np.abs(x - y).max() <= TOL
+        assert error <= parameters.get("rel_error", 1)
+    for name in {"ints", "flags"}:
+        assert np.array_equal(source[name], decoded[name])
+    assert lines_of(capsys, "verify", "--scan", out)[-1].startswith("ok: ")
+    assert lines_of(capsys, "verify", arrays, out)[-1] == f"ok: 10 arrays within what the chunks of {out} say"
+
+
+def test_options_of_other_codecs_are_refused(tmp_path, capsys):
+    np.save(tmp_path / "w.npy", X)
+    for options, text in {
+        "--codec stochastic --tol 1 --rtol 0.1 --predictor none --lossy-integers":
+            "--codec stochastic has no --tol, --rtol, --lossy-integers, --predictor; it takes --bits, --norm, ",
+        "--codec stochastic --level 3": "has no --level",
+        "--codec stochastic --fill-value 0": "has no --fill-value",
+        "--codec lowrank --bits 3 --tol 1": "--codec lowrank has no --bits; it takes --rank, ",
+        "--codec lowrank --rtol 0.1 --tol 1": "has no --rtol",
+        "--codec varint --tol 1 --predictor none": "--codec varint has no --predictor",
+        "--codec varint --tol 1 --seed 0": "has no --seed",
+        "--tol 0 --backend bz2": "--codec ansquant has no --backend; it takes --tol, ",
+        "--codec varint": "compress needs a tolerance: --tol",
+        "--codec varint --tol 1 --level 3": "level=3 is a backend's",
+        "--codec varint --tol 1 --backend zstd --level 23": "level of zstd must be 1 to 22, not 23",
+        "--codec varint --tol 1 --backend rar": "'rar'",
+        "--codec lowrank": "needs --rank, --bits-per-value, --rel-error or --tol",
+        "--codec lowrank --tol 0": "tol must be positive, not 0",
+        "--codec lowrank --rank 3 --rel-error 0.1": "not rank=3 and rel_error=0.1",
+        "--codec lowrank --rank 3 --method qsgd": "not 'qsgd'",
+        "--codec lowrank --rank 3 --factor-bits 8": "not '8'",
+        "--codec lowrank --rank 3 --level 10": "not '10'",
+        "--codec lowrank --rel-error 1e-9": "cannot code the array: rel_error=1e-09 cannot be reached",
+        "--codec stochastic --bits 10": "bits must be 1 to 9, not 10",
+        "--codec stochastic --bucket some": "not 'some'",
+        "--codec wavelets": "'wavelets'",
+    }.items():  # fmt: skip
+        assert text in error_of(capsys, "compress", tmp_path / "w.npy", tmp_path / "o.zarr", *options.split()), options
+        assert not (tmp_path / "o.zarr").exists()
+
+
+@pytest.mark.parametrize("kind", HOSTS)
+@pytest.mark.parametrize("codec", ["stochastic", "lowrank"])
+def test_missing_values_stay_what_they_are(tmp_path, capsys, kind, codec):
+    """Codecs that have no way to keep them do not get their arrays, nor chunks that would be padded with them."""
+    marked = X.copy()
+    marked[5, :7] = -9999
+    with h5py.File(tmp_path / "in.h5", "w") as f:
+        for name, x, chunks, fill in (
+            ("marked", marked, (240, 320), -9999), ("padded", X, (100, 320), np.nan), ("whole", X, (120, 160), np.nan)
+        ):  # fmt: skip
+            f.create_dataset(name, data=x, chunks=chunks, fillvalue=fill)
+    options = ["--codec", codec] + (["--rank", 2] if codec == "lowrank" else [])
+    assert run("compress", tmp_path / "in.h5", tmp_path / "o", "--format", kind, *options, "-q") == 0
+    err = capsys.readouterr().err
+    assert "'marked' is kept exact: 7 of its values stand for missing ones (-9999)" in err
+    assert "'padded' is kept exact: chunks (100, 320) end beyond shape (240, 320), in fill values nan" in err
+    entries = entries_of(capsys, tmp_path / "o")
+    assert [entries[n]["largest_error"] is None for n in ("marked", "padded", "whole")] == [True, True, False]
+    if codec == "lowrank":
+        assert run("compress", tmp_path / "in.h5", tmp_path / "o", "--format", kind, "--codec", codec, "--tol", TOL,
+                   "-q", "--force") == 0  # fmt: skip
+        assert "'marked' is coded by AnsQuant" in capsys.readouterr().err
+        assert run("verify", tmp_path / "in.h5", tmp_path / "o", "--tol", TOL, "--fill-value", -9999, "-q") == 0
+
+
+def test_chunks_of_matrices_are_large(tmp_path, capsys):
+    np.save(tmp_path / "x.npy", np.ones((3, 1000, 2000), "f4"))
+    options = ("--codec", "lowrank", "--rank", 1, "--row-axes", 2)
+    assert run("compress", tmp_path / "x.npy", tmp_path / "o.zarr", *options) == 0
+    (entry,) = entries_of(capsys, tmp_path / "o.zarr").values()
+    assert entry["chunk_shape"] == [3, 500, 2000]
+
+
+def test_order_of_zarr2(tmp_path, capsys):
+    """Products are in C order, whatever the source has."""
+    source = zarr.create_array(str(tmp_path / "in.zarr"), shape=X.shape, dtype="f4", zarr_format=2, order="F")
+    source[...] = X
+    for options in (("lowrank", "--rank", 2), ("stochastic", "--seed", 0)):
+        out = tmp_path / f"{options[0]}.zarr"
+        assert run("compress", tmp_path / "in.zarr", out, "--format", "zarr2", "-q", "--codec", *options) == 0
+        assert run("verify", tmp_path / "in.zarr", out, "-q") == 0
+        assert run("verify", "--scan", out, "-q") == 0
+
+
+def test_errors_add_up(tmp_path, capsys):
+    np.save(tmp_path / "w.npy", X)
+    assert run("compress", tmp_path / "w.npy", tmp_path / "1.zarr", "--codec", "stochastic", "-q") == 0
+    assert run("compress", tmp_path / "1.zarr", tmp_path / "2.h5", "--codec", "lowrank", "--rank", 9, "-q") == 0
+    assert "was already coded with stochasticquant; the errors add up" in capsys.readouterr().err
+    assert run("compress", tmp_path / "2.h5", tmp_path / "3.zarr", "--codec", "varint", "--tol", 1e-3, "-q") == 0
+    assert "was already coded with lowrankquant; the errors add up" in capsys.readouterr().err
+    assert run("compress", tmp_path / "3.zarr", tmp_path / "4.zarr", "--tol", 1e-3, "-q") == 0
+    assert "was already coded with tol=0.001; the errors add up" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", HOSTS)
+@pytest.mark.parametrize("codec", ["ansquant", "varint"])
+def test_the_fill_value_of_a_codec_is_kept(tmp_path, capsys, kind, codec):
+    """That of what IN was coded with, unless another one is given."""
+    x = X.copy()
+    x[::3] = -0.7
+    x[1] = 0.3
+    path = tmp_path / f"in{SUFFIX[kind]}"
+    q = AnsQuant(TOL, fill_value=-0.7)
+    if kind == "hdf5":
+        with h5py.File(path, "w") as f:
+            f.create_dataset("x", data=x, chunks=x.shape, compression=q)
+    else:
+        how = {"serializer": q, "compressors": None} if kind == "zarr3" else {"compressors": q}
+        group = zarr.open_group(path, mode="w", zarr_format=int(kind[-1]))
+        group.create_array("x", shape=x.shape, dtype="f4", chunks=x.shape, **how)[...] = x
+    for target in HOSTS:
+        for given, fill in (((), -0.7), (("--fill-value", 0.3), 0.3)):
+            out = tmp_path / f"{target}{len(given)}"
+            command = ("compress", path, out, "--format", target, "--codec", codec, "--tol", 0.1, "-q", *given)
+            assert run(*command) == 0
+            entries = entries_of(capsys, out)
+            assert entries["x"]["parameters"]["fill_value"] == pytest.approx(fill), (target, given)
+            assert run("verify", path, out, "--tol", 0.1, "--fill-value", fill, "-q") == 0
+            assert run("verify", path, out, "-q") == 0
 
 
 # ---- verify without a tolerance ----

@@ -1,36 +1,40 @@
 """``arraycodec compress`` and ``decompress``: one loop from any source to any sink.
 
 Compressing codes floats and complex numbers within the tolerances, and integers if that is asked for;
-everything else, coordinates of dimensions included, goes through the same codec without loss, or, if the
-codec or the format cannot hold it so, through the format's own.  Decompressing takes this package's codec
+everything else, coordinates of dimensions included, goes through the same codec without loss (through
+AnsQuant where the codec always loses something), or, if the codec or the format cannot hold it so, through
+the format's own.  Decompressing takes this package's codec
 out; between HDF5 files all other datasets are then copied as they are stored.
 """
 
 from __future__ import annotations
 
 import cmath
+import math
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..ansquant import AnsQuant
 from ..boxes import automatic_chunks, box_shape, boxes
-from ..config import Config
+from ..codec import peek, verify
+from ..dtypes import fill_bytes
 from ..errors import ParameterError
 from ..tolerance import keeping
 from . import interrupt, output
+from .codecs import Choice, fill_of, said, said_of
 from .console import Console
 from .formats import open_sink, open_source, output_format
-from .model import ArrayInfo, CommandError, GroupInfo, Item, LinkInfo, Sink, Source
+from .model import UNNAMED, ArrayInfo, CommandError, GroupInfo, Item, LinkInfo, Sink, Source
+from .stored import stored_arrays
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to convert; without a tolerance it is decompressed.
+    """What to convert; without a choice of a codec it is decompressed.
 
     Attributes
     ----------
@@ -38,10 +42,8 @@ class Job:
         Integers are within `tol`, too; otherwise they are kept.
     dtype : {None, "bfloat16"}
         What uint16 arrays hold.
-    level : int or None
-        How hard the encoder looks.
-    predictor : str or None
-        What values are predicted from.
+    choice : Choice or None
+        The codec, with its options.
     """
 
     source: Path
@@ -50,8 +52,7 @@ class Job:
     rtol: float | None = None
     lossy_integers: bool = False
     dtype: str | None = None
-    level: int | None = None
-    predictor: str | None = None
+    choice: Choice | None = None
     in_format: str | None = None
     out_format: str | None = None
     chunks: tuple[int, ...] | None = None
@@ -61,21 +62,21 @@ class Job:
     @property
     def compresses(self) -> bool:
         """Whether values go through our codec."""
-        return self.tol is not None or self.rtol is not None
+        return self.choice is not None
 
     @property
     def said(self) -> str:
         """The tolerances, for messages."""
         return said(self.tol, self.rtol)
 
+    @property
+    def fill_value(self) -> Any:
+        """What comes back bit for bit, if that is said."""
+        return None if self.choice is None else self.choice.fill_value
+
     def is_bfloat16(self, info: ArrayInfo) -> bool:
         """Whether an array's uint16 are said to be bfloat16."""
         return self.dtype is not None and info.dtype.newbyteorder("=") == np.uint16
-
-
-def said(tol: float | None, rtol: float | None) -> str:
-    """Tolerances, for messages."""
-    return ", ".join(f"{name}={value:g}" for name, value in (("tol", tol), ("rtol", rtol)) if value is not None)
 
 
 @dataclass
@@ -85,9 +86,67 @@ class Totals:
     arrays: int = 0
     coded: int = 0
     lossless: int = 0
+    whole: int = 0  # by a codec that is the same for all arrays
     nbytes: int = 0
     coded_values: int = 0
     coded_bytes: int = 0
+    measured: list[Measured] = field(default_factory=list)
+
+
+@dataclass
+class Measured:
+    """What came back of an array from a codec whose error is not said before."""
+
+    info: ArrayInfo
+    tol: float | None
+    errors: float = 0.0  # squares, added up
+    norms: float = 0.0
+    largest: float = 0.0
+    violations: int = 0
+    stored: int = 0
+    said: str = ""
+
+    def add(self, values: np.ndarray, back: np.ndarray) -> None:
+        """Compare some values with what came back."""
+        check = verify(values, back, sys.float_info.max if self.tol is None else self.tol)
+        self.violations += check.violations
+        self.largest = max(self.largest, check.max_error)
+        finite = np.isfinite(values)
+        x = values[finite].astype("f8")
+        self.errors += float(np.square(back[finite].astype("f8") - x).sum())
+        self.norms += float(np.square(x).sum())
+
+    @property
+    def line(self) -> str:
+        """For the user."""
+        relative = f"{math.sqrt(self.errors / self.norms):.4g}" if self.norms else "-"
+        return (
+            f"{self.info.label}: relative error {relative} (Frobenius), largest error {self.largest:.6g}{self.said}, "
+            f"{8 * self.stored / self.info.size:.3f} bits per value"
+        )
+
+
+def _compare_with_headers(measured: list[Measured], path: Path) -> None:
+    """No error may be larger than the chunks say that one can be."""
+    by_name = {m.info.name: m for m in measured}
+    for array in stored_arrays(path) if measured else ():
+        m = by_name.get(array.name, by_name.get("") if array.name == UNNAMED else None)
+        if m is None:
+            continue
+        bound, products, n_chunks = 0.0, 0, 0
+        for chunk in array.chunks(True):
+            interrupt.check()
+            n_chunks += 1
+            if chunk.data is not None:
+                header = peek(chunk.data)
+                bound = max(bound, header.tol)
+                products += header.codec == "low rank"
+        if m.violations or m.largest > bound * (1 + 2.0**-50):
+            raise CommandError(f"{m.info.label}: an error of {m.largest:g} is beyond {bound:g}, which its chunks say")
+        m.said = f" of {bound:.6g} possible"
+        if products or m.tol is not None:
+            m.said = f" (tol {m.tol:g})" if m.tol is not None else ""
+            m.said += f", {products} of {n_chunks} chunks as products"
 
 
 def convert(job: Job, console: Console) -> None:
@@ -95,7 +154,8 @@ def convert(job: Job, console: Console) -> None:
     kind = output_format(job.target, job.out_format)
     if job.compresses and kind in ("npy", "npz"):
         raise CommandError(f"{job.target}: .{kind} files have no codecs; compress to a .zarr or .h5 output instead")
-    Config(job.tol, job.rtol, None, job.dtype, job.level, job.predictor)  # checked before anything is read
+    if job.choice is not None:
+        job.choice.check_output(kind)
     with open_source(job.source, job.in_format) as source:
         output.refuse_overlap(job.source, job.target)
         out = output.Output(job.target, job.force)
@@ -118,8 +178,11 @@ def convert(job: Job, console: Console) -> None:
                 console.stop()
                 sink.close()
             interrupt.check()
+            _compare_with_headers(totals.measured, out.temporary)
             written = disk_usage(out.temporary)
             out.commit()
+    for measured in totals.measured:
+        console.say(measured.line)
     console.say(_summary(job, totals, written))
 
 
@@ -182,8 +245,29 @@ def _referenced(arrays: list[ArrayInfo]) -> set[str]:
 def _marks(info: ArrayInfo, job: Job) -> list[Any]:
     """What stands for missing values in an array, which readers compare for equality, each once.
 
-    Not zero: every lattice keeps it.
+    What was said to a codec, now or when the array was coded before, is the first.  Of the others not zero: every
+    lattice keeps it.
     """
+    first = _said_mark(info, job)
+    return [*first, *(v for v in _described_marks(info, job) if v not in first)]
+
+
+def _said_mark(info: ArrayInfo, job: Job) -> list[Any]:
+    said = job.fill_value
+    dtype = "bfloat16" if job.is_bfloat16(info) else None
+    if said is None and (info.codec or {}).get("dtype") == dtype:
+        said = fill_of(info.codec)
+    if said is None:
+        return []
+    try:
+        fill_bytes(said, info.dtype, dtype)
+    except (ParameterError, TypeError):
+        return []  # no value of this array is that one
+    with np.errstate(over="ignore"):
+        return [said if dtype is not None else info.dtype.type(said).item()]
+
+
+def _described_marks(info: ArrayInfo, job: Job) -> list[Any]:
     given = [info.attrs.get("_FillValue"), info.attrs.get("missing_value"), info.fill_value]
     flat = [v for mark in given if mark is not None and not isinstance(mark, str) for v in np.ravel(mark).tolist()]
     kinds = (int, float, complex) if info.dtype.kind == "c" else (int, float)
@@ -200,21 +284,28 @@ def _marks(info: ArrayInfo, job: Job) -> list[Any]:
     return list(dict.fromkeys(v for v in numbers if v and cmath.isfinite(v)))
 
 
-def _codec_for(info: ArrayInfo, job: Job, console: Console) -> AnsQuant | None:
+def _codec_for(info: ArrayInfo, job: Job, source: Source, console: Console) -> Any:
     """The codec for one array; None where ours does not take it."""
-    if not job.compresses or not info.codable:
+    choice = job.choice
+    if choice is None or not info.codable:
         return None
     dtype = job.dtype if job.is_bfloat16(info) else None
-    exact = AnsQuant(tol=0, dtype=dtype, level=job.level, predictor=job.predictor)
+    exact = choice.lattice(0.0, dtype=dtype)
     may_lose = info.lossy or info.is_data and (dtype or info.dtype.kind in "iu" and job.lossy_integers)
-    if not may_lose or not (job.tol or job.rtol):
+    if not may_lose or not (job.tol or job.rtol or choice.whole):
         return exact
-    before = info.codec or {}
-    if before.get("tol") or before.get("rtol"):
-        console.warn(
-            f"{info.label} was already coded with {said(before.get('tol'), before.get('rtol'))}; the errors add up"
-        )
+    before = said_of(info.codec) if info.codec is not None else ""
+    if before:
+        console.warn(f"{info.label} was already coded with {before}; the errors add up")
     fill, *others = _marks(info, job) or [None]
+    if choice.whole is not None:
+        why = choice.refusal(info, [v for v in (fill, *others) if v is not None], source)
+        if not why:
+            return choice.whole
+        if job.tol is None:
+            console.warn(f"{info.label} is kept exact: {why}")
+            return exact
+        console.warn(f"{info.label} is coded by AnsQuant: {why}")
     tol = job.tol
     if others:
         try:
@@ -228,7 +319,7 @@ def _codec_for(info: ArrayInfo, job: Job, console: Console) -> AnsQuant | None:
         if tol < 0.9 * job.tol:
             marks = ", ".join(f"{v:g}" for v in others)
             console.warn(f"{info.label} is coded with tol={tol:g}, so that its other fill values {marks} stay exact")
-    return AnsQuant(tol, job.rtol, fill_value=fill, dtype=dtype, level=job.level, predictor=job.predictor)
+    return choice.lattice(tol, job.rtol, dtype, fill)
 
 
 def _plan(info: ArrayInfo, job: Job, console: Console) -> ArrayInfo:
@@ -239,7 +330,9 @@ def _plan(info: ArrayInfo, job: Job, console: Console) -> ArrayInfo:
             console.warn(f"{info.label}: shards {shards} are not kept, chunks {job.chunks} do not divide them")
             shards = None
         return info.with_(chunks=job.chunks, shards=shards)
-    return info if info.chunks is not None else info.with_(chunks=automatic_chunks(info.shape))
+    if info.chunks is not None:
+        return info
+    return info.with_(chunks=automatic_chunks(info.shape) if job.choice is None else job.choice.chunks(info.shape))
 
 
 def _convert_item(item: Item, job: Job, source: Source, sink: Sink, totals: Totals, console: Console) -> None:
@@ -249,12 +342,16 @@ def _convert_item(item: Item, job: Job, source: Source, sink: Sink, totals: Tota
     if isinstance(item, LinkInfo):
         return sink.link(item)
     planned = _plan(item, job, console) if sink.can_chunk(item) else item.with_(chunks=None, shards=None)
-    codec = None if planned.chunks is None else _codec_for(item, job, console)
-    lossy = codec is not None and bool(codec.tol or codec.rtol)
+    codec = None if planned.chunks is None else _codec_for(planned, job, source, console)
+    whole = codec is not None and job.choice is not None and codec is job.choice.whole
+    lossy = codec is not None and bool(whole or codec.tol or codec.rtol)
+    if whole and job.choice.name == "lowrank":
+        planned = planned.with_(order="C")  # products are stored in that order, and Zarr v2 does not look at it
     if codec is not None and not sink.can_code(planned, codec):
         if lossy:
             console.warn(f"{item.label} is kept exact: the output format takes no {item.dtype} through this codec")
-        codec, lossy = None, False
+        codec, lossy, whole = None, False, False
+    measured = Measured(item, job.tol)
     low, high = np.inf, -np.inf
     handle = sink.create(planned, codec)
     totals.arrays += 1
@@ -265,20 +362,30 @@ def _convert_item(item: Item, job: Job, source: Source, sink: Sink, totals: Tota
     for box in boxes(item.shape, box_shape(item.shape, sink.unit(planned), item.chunks)):
         interrupt.check()
         values = source.read(item, box)
-        sink.write(handle, box, values)
-        if lossy and item.dtype.kind in "fc":
+        try:
+            sink.write(handle, box, values)
+        except ParameterError as e:
+            raise CommandError(f"cannot code {item.label}: {e}") from None
+        if whole:
+            measured.add(values, sink.read(handle, box))
+        if lossy and not whole and item.dtype.kind in "fc":
             parts = (values.real, values.imag) if item.dtype.kind == "c" else (values,)
             finite = np.concatenate([part[np.isfinite(part)] for part in parts])
             low, high = min(low, finite.min(initial=np.inf)), max(high, finite.max(initial=-np.inf))
         console.advance(values.nbytes, item.name)
     sink.finish(handle)
     if codec is not None:
-        if lossy and 0 < high - low <= (codec.tol or 0):
+        if lossy and not whole and 0 < high - low <= (codec.tol or 0):
             console.warn(f"{item.label} lies within [{low:g}, {high:g}]: tol={codec.tol:g} leaves little of it")
         totals.coded += 1
         totals.lossless += not lossy
+        totals.whole += whole
         totals.coded_values += item.size
-        totals.coded_bytes += sink.stored(handle)
+        stored = sink.stored(handle)
+        totals.coded_bytes += stored
+        if whole and item.size:
+            measured.stored = stored
+            totals.measured.append(measured)
     return None
 
 
@@ -299,6 +406,10 @@ def _summary(job: Job, totals: Totals, written: int) -> str:
     if not totals.coded_values:
         return text + "; none coded (only arrays of numbers and dates are)"
     bits = 8 * totals.coded_bytes / totals.coded_values
-    how = [f"{totals.coded - totals.lossless} coded with {job.said}"] if totals.coded > totals.lossless else []
-    how += [f"{totals.lossless} coded without loss"] if totals.lossless else []
+    whole = totals.whole
+    by = "" if job.choice.whole is None else " by AnsQuant"
+    how = [f"{whole} coded with {job.choice.said}"] if whole else []
+    others = totals.coded - totals.lossless - whole
+    how += [f"{others} coded with {job.said if by else job.choice.said}{by}"] if others else []
+    how += [f"{totals.lossless} coded without loss{by}"] if totals.lossless else []
     return f"{text}; {', '.join(how)}, at {bits:.3f} bits per value"

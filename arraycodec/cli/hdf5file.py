@@ -168,6 +168,7 @@ class Hdf5Sink(Sink):
         self._like = like if isinstance(like, Hdf5Source) else None
         self.warn = warn
         self._dimensions: list[ArrayInfo] = []
+        self._direct = False  # whether the codec of the last dataset is no matter of the filter alone
         self._native: list[tuple[str, Any]] = []  # copied objects, whose references are still to be made
         order = self._like is not None and _tracks_order(self._like.file["/"])
         self._output = SteadyFile(path)
@@ -194,6 +195,7 @@ class Hdf5Sink(Sink):
         self._set_attrs(dset, info)
         if self._like is None and info.dimension_names is not None:
             self._dimensions.append(info.with_(name=name))
+        self._direct = isinstance(codec, LowRankQuant)
         complete = self._like is not None and (self._as_is(info, codec) or info.null)
         return None if complete else dset
 
@@ -269,8 +271,14 @@ class Hdf5Sink(Sink):
             values = values.astype(object)
         elif values.dtype.kind in "mM":
             values = values.astype(self._h5py.opaque_dtype(values.dtype))
-        handle[box if box else ()] = values
+        if self._direct:
+            hdf5.write(handle, values, box)
+        else:
+            handle[box if box else ()] = values
         self._output.check()
+
+    def read(self, handle: Any, box: Box) -> np.ndarray:
+        return np.asarray(hdf5.read(handle, box))  # what is stored, not what HDF5 still has in its cache
 
     def stored(self, handle: Any) -> int:
         handle.flush()
@@ -288,11 +296,11 @@ class Hdf5Sink(Sink):
             opaque = info.dtype.kind in "mM"
             kind = h5py.h5t.py_create(h5py.opaque_dtype(info.dtype) if opaque else info.dtype, logical=True)
         plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-        plist.set_chunk((1,))
+        plist.set_chunk((1,) * len(info.shape))
         plist.set_filter(codec.filter_id, h5py.h5z.FLAG_MANDATORY, codec.filter_options)
         with h5py.File("probe", "w", driver="core", backing_store=False) as f:  # in memory: the filter itself says
             try:
-                h5py.h5d.create(f.id, b"x", kind, h5py.h5s.create_simple((1,)), plist)
+                h5py.h5d.create(f.id, b"x", kind, h5py.h5s.create_simple((1,) * len(info.shape)), plist)
             except (ValueError, OSError, RuntimeError, TypeError):
                 return False
         return True

@@ -183,6 +183,10 @@ class Sink(ABC):
     def write(self, handle: Any, box: Box, values: np.ndarray) -> None:
         """Set the values in a box."""
 
+    def read(self, handle: Any, box: Box) -> np.ndarray:
+        """The values in a box, as they come back from a codec of ours."""
+        return np.asarray(handle[box if box else ...])
+
     def finish(self, handle: Any) -> None:
         """All values of an array have been written."""
 
