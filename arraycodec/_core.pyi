@@ -74,6 +74,7 @@ def encode_low_rank(
     src: Buffer,
     dtype: int,
     big_endian: bool,
+    f_order: bool,
     shape: tuple[int, ...],
     rows_ndim: int,
     factors: int,

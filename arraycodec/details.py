@@ -54,7 +54,10 @@ def _name(code: int, names: dict[str, int]) -> str:
 def of(chunk: _core.Chunk) -> dict[str, Any]:
     """The parameters of a chunk that has one block, by their names, and the bytes of its parts."""
     read = {_core.BACKEND: _backend, _core.STOCHASTIC: _stochastic, _core.LOW_RANK: _low_rank}[chunk.codec]
-    return read(chunk.block())
+    details = read(chunk.block())
+    if chunk.codec == _core.LOW_RANK and chunk.order == "F":  # the format counts axes in memory order
+        details["row_axes"] = len(chunk.shape) - details["row_axes"]
+    return details
 
 
 def _backend(block: bytes) -> dict[str, Any]:
@@ -83,7 +86,7 @@ def _stochastic(block: bytes) -> dict[str, Any]:
 def _low_rank(block: bytes) -> dict[str, Any]:
     r = _Reader(block)
     factors, flags, rows_ndim, rank, _ = r.take("B"), r.take("B"), r.take("B"), r.varint(), r.take("d")
-    found: dict[str, Any] = {"method": _name(factors, _core.FACTORS), "rank": rank, "rows_ndim": rows_ndim}
+    found: dict[str, Any] = {"method": _name(factors, _core.FACTORS), "rank": rank, "row_axes": rows_ndim}
     for _ in range(rank):
         r.varint()
     if rank:

@@ -112,9 +112,14 @@ class LowRankConfig:
             if self.tol is None and a.size:
                 raise ParameterError(f"at most {_MAX_VALUES} values make a chunk, not {a.size}")
             return codec.encode(a, self.tol or 0, threads, level=self.level)
-        a = np.ascontiguousarray(a)
-        m = math.prod(a.shape[: self.row_axes])
-        matrix = a.reshape(m, -1)
+        # Hosts may take values in the memory order in which they gave them.  The matrix of an array in Fortran order is
+        # the transpose: what stands in its memory, in C order.
+        f_order = a.flags.f_contiguous and not a.flags.c_contiguous
+        if not f_order:
+            a = np.ascontiguousarray(a)
+        in_memory = a.T if f_order else a
+        rows_ndim = a.ndim - self.row_axes if f_order else self.row_axes
+        matrix = in_memory.reshape(math.prod(in_memory.shape[:rows_ndim]), -1)
         matrix = matrix.astype("f8" if a.dtype.itemsize == 8 else "f4")  # a copy, in native byte order
         if self.tol is not None:
             return self._encode_within(a, matrix, threads)
@@ -135,7 +140,8 @@ class LowRankConfig:
             if rel_error is None or a.dtype.itemsize > 2:
                 return chunk
             # what was measured was in float32, and is rounded once more
-            error = codec.decode(chunk).astype("f8").reshape(matrix.shape) - matrix
+            decoded = codec.decode(chunk)
+            error = (decoded.T if f_order else decoded).astype("f8").reshape(matrix.shape) - matrix
             if np.linalg.norm(error) <= self.rel_error * np.linalg.norm(matrix.astype("f8")):
                 return chunk
             rel_error *= 0.97
@@ -152,7 +158,8 @@ class LowRankConfig:
         if not finite.all():
             matrix[~finite] = matrix[finite].mean()
         if self.rank is None and self.method == "svd":
-            factors = lowrank.predictor(matrix, self.tol, self.level, self.seed, a.shape)
+            shape = a.T.shape if a.flags.f_contiguous and not a.flags.c_contiguous else a.shape
+            factors = lowrank.predictor(matrix, self.tol, self.level, self.seed, shape)
         else:
             rank = 16 if self.rank is None else self.rank
             factors = lowrank.factorize(
@@ -168,10 +175,11 @@ class LowRankConfig:
 
     def _store(self, a: np.ndarray, factors: Any, tol: float, threads: int) -> bytes:
         code, big_endian, *_ = describe(a.dtype)
-        flat, _ = codec.contiguous(a)
+        flat, f_order = codec.contiguous(a)
         weights = factors.weights.astype(np.uint32)
-        how = (self.row_axes, _core.FACTORS[self.method], factors.scale, weights, factors.rows, factors.columns)
-        return _core.encode_low_rank(flat, code, big_endian, a.shape, *how, tol, threads)
+        rows_ndim = a.ndim - self.row_axes if f_order else self.row_axes
+        how = (rows_ndim, _core.FACTORS[self.method], factors.scale, weights, factors.rows, factors.columns)
+        return _core.encode_low_rank(flat, code, big_endian, f_order, a.shape, *how, tol, threads)
 
     def to_json(self) -> dict[str, Any]:
         """Keyword arguments that make an equal object, JSON-ready; defaults are left out."""
@@ -232,8 +240,8 @@ def of_cd_values(tol: float, word: int, low: int, high: int, axes: int, *seed: i
 def _refuse_what_is_not_finite(a: np.ndarray, matrix: np.ndarray) -> None:
     wrong = np.flatnonzero(~np.isfinite(matrix.ravel()))
     if len(wrong):
-        index = tuple(map(int, np.unravel_index(wrong[0], a.shape)))
+        index = tuple(map(int, np.argwhere(~np.isfinite(a.astype(matrix.dtype)))[0]))
         raise NotFiniteError(
-            f"a low-rank product has finite values only, and element {index} is {matrix.ravel()[wrong[0]]}: "
+            f"a low-rank product has finite values only, and element {index} is {a[index]}: "
             f"with tol=... others are kept beside it"
         )

@@ -161,7 +161,7 @@ typedef struct {
 enum { AC_FACTORS_SVD, AC_FACTORS_LPLR, AC_FACTORS_LSVD, AC_FACTORS_DSVD, AC_FACTORS };
 typedef struct {
   uint8_t factors;
-  uint8_t rows_ndim;         /* the first so many axes make the m rows, the others the n columns */
+  uint8_t rows_ndim;         /* the first so many axes in memory order make the m rows, the others the n columns */
   uint32_t rank;
   double scale;
   const uint32_t *weights;   /* 1 .. 2^31 - 1 */
@@ -207,7 +207,7 @@ int ac_stochastic_bound(const ac_array *array, const ac_stochastic *how, size_t 
 int ac_stochastic_encode(const ac_array *array, const ac_stochastic *how, unsigned threads, const void *src, size_t src_size,
                          void *dst, size_t capacity, size_t *size);
 
-/* And for matrices as products (docs/low-rank.md): floats as above, in C order, fewer than 2^31 of them, of at least two axes; with a
+/* And for matrices as products (docs/low-rank.md): floats as above, fewer than 2^31 of them, of at least two axes; with a
  * tolerance any value may be there, without it finite ones alone. */
 int ac_low_rank_bound(const ac_array *array, const ac_low_rank *how, size_t *bound);
 int ac_low_rank_encode(const ac_array *array, const ac_low_rank *how, unsigned threads, const void *src, size_t src_size,

@@ -186,8 +186,7 @@ def decode(data):
         elif codec == 3:
             elements = stochastic(r, count, code)
         else:
-            require(not flags & 2, "Fortran order")
-            elements = low_rank(r, shape, code)
+            elements = low_rank(r, axes, code)
         require(r.left() == 0, "bytes after the block's contents")
         return finish(elements, dtype, shape, flags)
 
@@ -318,7 +317,8 @@ def stochastic(r, count, code):
         codes = part(r, "<i4", [n_buckets]).tolist()
         levels = part(r, "<i2", [count]).tolist()
         require(all(0 <= c <= 2125 * 128 for c in codes), "codes of steps")
-        exact_steps = [Fraction(128 + (c - 1) % 128) * Fraction(2) ** ((c - 1) // 128 - 1108) if c else 0 for c in codes]
+        of_codes = [(128 + (c - 1) % 128, (c - 1) // 128 - 1108) for c in codes]
+        exact_steps = [k * Fraction(2) ** e if c else 0 for c, (k, e) in zip(codes, of_codes, strict=True)]
         require(all(s < 2**1024 for s in exact_steps), "a step that is infinite")
         steps = [float(s) for s in exact_steps]
         require(all(bool(s) == bool(c) for s, c in zip(steps, codes, strict=True)), "a step that vanishes")
@@ -349,6 +349,7 @@ def packed_levels(r, bits, count):
 
 
 def low_rank(r, shape, code):
+    """`shape` is that of the axes in memory order."""
     factors, flags, axes, rank = r.u8(), r.u8(), r.u8(), r.varint()
     (scale,) = r.numbers("d")
     require(factors < 4 and flags in (0, 1, 3) and 1 <= axes < len(shape), "reserved numbers, or axes of rows")

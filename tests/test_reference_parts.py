@@ -54,6 +54,7 @@ def test_low_rank(dtype):
     for x, q in (
         (a, LowRankQuant(2)), (a, LowRankQuant(12)), (a, LowRankQuant(rel_error=0.1)), (b, LowRankQuant(3, tol=0.2)),
         (a.reshape(3, 4, 20), LowRankQuant(3, row_axes=2)), (a.reshape(3, 4, 20), LowRankQuant(2, tol=0.3)),
+        (np.asfortranarray(b), LowRankQuant(3, tol=0.2)), (a.reshape(3, 4, 20).T, LowRankQuant(3, row_axes=2)),
         (a, LowRankQuant(3, method="lplr", bits=(4, 6))), (a * a.dtype.type(0), LowRankQuant(1)),
     ):  # fmt: skip
         chunk = q.encode(x)
@@ -78,12 +79,18 @@ def chunk_of(codec, block, dtype=1, shape=(2, 4), flags=4, **more):
     return reseal(head, block)
 
 
-def part(x, **options):
-    chunk = encode(np.asarray(x), 0, **options)
+def as_part(chunk):
     return struct.pack("<I", len(chunk)) + chunk
 
 
-def stochastic(flags=0, bits=4, bucket=0, key=b"", steps=(1,), levels=(1, 0, -2, 3, 0, 0, 5, -7), tail=b""):
+def part(x):
+    return as_part(encode(np.asarray(x), 0))
+
+
+STEPS = {"one": 1101 * 128 + 1, "least": 27 * 128 + 1, "largest": 2124 * 128 + 128}
+
+
+def stochastic(flags=0, bits=4, bucket=0, key=b"", steps=(STEPS["one"],), levels=(1, 0, -2, 3, 0, 0, 5, -7), tail=b""):
     head = bytes([flags, bits]) + varint(bucket) + key
     return head + part(np.array(steps, "i4")) + part(np.array(levels, "i2")) + tail
 
@@ -102,7 +109,6 @@ def packed(levels, bits=4):
 KEY = struct.pack("<QQ", 1, 2)
 EIGHT = (1, 0, -2, 3, 0, 0, 5, -7)
 WORD = packed((*EIGHT, 0, 0))
-STEPS = {"one": 1100 * 128 + 1, "least": 27 * 128 + 1, "largest": 2124 * 128 + 128}
 U, V = np.array([[1, -3], [2, 5]], "i4"), np.array([[1, 2, 3, -4], [0, 1, 0, -1]], "i4")
 
 
@@ -137,7 +143,7 @@ GOOD = {
     "levels": chunk_of(3, stochastic(steps=[STEPS["one"]])),
     "dither": chunk_of(3, stochastic(1, key=KEY, steps=[STEPS["one"]])),
     "norm": chunk_of(3, stochastic(2, steps=[STEPS["one"]])),
-    "buckets": chunk_of(3, stochastic(1, bucket=3, key=KEY, steps=[STEPS["one"], 0, 5])),
+    "buckets": chunk_of(3, stochastic(1, bucket=3, key=KEY, steps=[STEPS["one"], 0, STEPS["least"] + 5])),
     "steps beyond the type": chunk_of(3, stochastic(bucket=4, steps=[STEPS["least"], STEPS["largest"]])),
     "such steps in float64": chunk_of(3, stochastic(bucket=4, steps=[STEPS["least"], STEPS["largest"]]), dtype=2),
     "levels beyond the bits": chunk_of(3, stochastic(bits=1, levels=[32767, -32768, 5, 4, 3, 2, 1, 0])),
@@ -148,17 +154,21 @@ GOOD = {
     "fixed": chunk_of(3, fixed([WORD])),
     "fixed with dither": chunk_of(3, bytes([5, 4, 0]) + KEY + struct.pack("<fQ", 0.5, WORD)),
     "fixed float64": chunk_of(3, fixed([WORD], steps=[1e300], form="d"), dtype=2),
-    "fixed in two words": chunk_of(3, fixed([packed(range(5), 9), packed((-511, 1, 511, 0, 0), 9)], bits=9)),
+    "fixed in two words": chunk_of(3, fixed([packed((0, 1, 2, 3, 0), 9), packed((-511, 1, 511, 0, 0), 9)], bits=9)),
     "low rank": chunk_of(4, low_rank()),
     "factors in Fortran order": chunk_of(4, low_rank(rows=np.asfortranarray(U), columns=np.asfortranarray(V))),
     "other factors": chunk_of(4, low_rank(factors=3)),
     "a residual": chunk_of(4, low_rank(flags=1, residual=R)),
     "a residual and no rank": chunk_of(4, low_rank(flags=1, weights=(), residual=R)),
     "no rank": chunk_of(4, low_rank(weights=())),
+    "Fortran order": chunk_of(4, low_rank(flags=1, residual=R), shape=(4, 2), flags=6),
+    "three axes in Fortran order": chunk_of(4, low_rank(axes=1), shape=(2, 2, 2), flags=6),
     "exceptions": chunk_of(4, low_rank(flags=3, residual=R, exceptions=exceptions())),
     "all are exceptions": chunk_of(4, low_rank(flags=3, residual=R, exceptions=exceptions([(0, 8)], range(8)))),
     "more than the type holds": chunk_of(4, low_rank(scale=1e300)),
-    "sums that are infinite": chunk_of(4, low_rank(scale=1.7e308, flags=1, residual=struct.pack("<d", 1.7e308) + R[8:])),
+    "sums that are infinite": chunk_of(
+        4, low_rank(scale=1.7e308, flags=1, residual=struct.pack("<d", 1.7e308) + R[8:])
+    ),
     "large weights": chunk_of(4, low_rank(weights=(2**31 - 1, 2**31 - 1))),
     "three axes": chunk_of(4, low_rank(axes=2, rows=U[:, [0, 1]]), shape=(1, 2, 4)),
     "more components than columns": chunk_of(
@@ -184,28 +194,34 @@ BAD = {
     "a negative step": chunk_of(3, stochastic(steps=[-1])),
     "a step that vanishes": chunk_of(3, stochastic(steps=[100])),
     "a step that is infinite": chunk_of(3, stochastic(steps=[2125 * 128 + 1])),
-    "too many steps": chunk_of(3, stochastic(steps=[1, 1])), "too few": chunk_of(3, stochastic(bucket=3, steps=[1, 1])),
+    "too many steps": chunk_of(3, stochastic(steps=[0, 0])), "too few": chunk_of(3, stochastic(bucket=3, steps=[0, 0])),
     "too many levels": chunk_of(3, stochastic(levels=range(9))), "too few levels": chunk_of(3, stochastic(levels=[1])),
-    "levels of 32 bits": chunk_of(3, bytes([0, 4, 0]) + part(np.array([1], "i4")) + part(np.arange(8, dtype="i4"))),
-    "levels in rows": chunk_of(3, bytes([0, 4, 0]) + part(np.array([1], "i4")) + part(np.ones((2, 4), "i2"))),
-    "big-endian levels": chunk_of(3, bytes([0, 4, 0]) + part(np.array([1], "i4")) + part(np.ones(8, ">i2"))),
+    "levels of 32 bits": chunk_of(
+        3, bytes([0, 4, 0]) + part(np.array([STEPS["one"]], "i4")) + part(np.arange(8, dtype="i4"))
+    ),
+    "levels in rows": chunk_of(
+        3, bytes([0, 4, 0]) + part(np.array([STEPS["one"]], "i4")) + part(np.ones((2, 4), "i2"))
+    ),
+    "big-endian levels": chunk_of(3, bytes([0, 4, 0]) + part(np.array([STEPS["one"]], "i4")) + part(np.ones(8, ">i2"))),
     "levels with loss": chunk_of(
-        3, bytes([0, 4, 0]) + part(np.array([1], "i4")) + struct.pack("<I", len(c := encode(np.ones(8, "i2"), 1))) + c
+        3, bytes([0, 4, 0]) + part(np.array([STEPS["one"]], "i4")) + as_part(encode(np.ones(8, "i2"), 1))
     ),
     "a part of a part": chunk_of(
-        3, bytes([0, 4, 0]) + part(np.array([1], "i4")) + struct.pack("<I", len(c := chunk_of(3, stochastic()))) + c
+        3, bytes([0, 4, 0]) + part(np.array([STEPS["one"]], "i4")) + as_part(chunk_of(3, stochastic()))
     ),
     "a part cut short": chunk_of(3, stochastic()[:-1]), "a part that is longer": chunk_of(3, stochastic(tail=b"\0")),
     "an infinite step": chunk_of(3, fixed([WORD], steps=[np.inf])), "a NaN": chunk_of(3, fixed([WORD], steps=[np.nan])),
     "a step below zero": chunk_of(3, fixed([WORD], steps=[-1.0])),
-    "a sign too many": chunk_of(3, fixed([WORD | 3 << 58])), "zero with a sign": chunk_of(3, fixed([packed([0] * 10) | 2 << 58])),
-    "a magnitude without": chunk_of(3, fixed([packed([0] * 10) | 1])), "unused bits": chunk_of(3, fixed([WORD | 1 << 60])),
+    "a sign too many": chunk_of(3, fixed([WORD | 3 << 58])),
+    "zero with a sign": chunk_of(3, fixed([packed([0] * 10) | 2 << 58])),
+    "a magnitude without": chunk_of(3, fixed([packed([0] * 10) | 1])),
+    "unused bits": chunk_of(3, fixed([WORD | 1 << 60])),
     "a level beyond": chunk_of(3, fixed([packed((*EIGHT, 0, 1))])), "a word too many": chunk_of(3, fixed([WORD, WORD])),
     "no word": chunk_of(3, fixed([])),
-    "Fortran order": chunk_of(4, low_rank(), flags=6),
     "reserved factors": chunk_of(4, low_rank(factors=4)), "reserved bits": chunk_of(4, low_rank(flags=4)),
     "exceptions alone": chunk_of(4, low_rank(flags=2, exceptions=exceptions())),
     "no rows": chunk_of(4, low_rank(axes=0)), "no columns": chunk_of(4, low_rank(axes=2)),
+    "rows of another order": chunk_of(4, low_rank(), shape=(4, 2)),
     "one axis": chunk_of(4, low_rank(), shape=(8,)),
     "no scale": chunk_of(4, low_rank(scale=0)), "a scale below": chunk_of(4, low_rank(scale=-1)),
     "no number": chunk_of(4, low_rank(scale=np.nan)), "infinite": chunk_of(4, low_rank(scale=np.inf)),
@@ -215,7 +231,10 @@ BAD = {
     "factors of 16 bits": chunk_of(4, low_rank(rows=U.astype("i2"))),
     "a sum of 2^53": chunk_of(4, low_rank(weights=(2**30, 1), rows=U * 2**20, columns=V)),
     "a sum beyond 2^64": chunk_of(
-        4, low_rank(weights=(2**31 - 1,) * 2, rows=np.full((2, 2), -(2**31), "i4"), columns=np.full((2, 4), -(2**31), "i4"))
+        4,
+        low_rank(
+            weights=(2**31 - 1,) * 2, rows=np.full((2, 2), -(2**31), "i4"), columns=np.full((2, 4), -(2**31), "i4")
+        ),
     ),
     "no step": chunk_of(4, low_rank(flags=1, residual=struct.pack("<d", 0) + R[8:])),
     "residuals in Fortran order": chunk_of(

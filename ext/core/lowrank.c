@@ -34,11 +34,12 @@ enum { ROWS = 4, COLUMNS = 8 }; /* of a tile of the product */
  * matrices, whatever a chunk says. */
 static int is_too_many(uint64_t rank, uint64_t m, uint64_t n) { return rank > MAX_RANK || rank > (m < n ? m : n) + 2; }
 
-/* A matrix that is taken from an array in C order. */
-static int matrix_of(const ac_array *array, unsigned rows_ndim, uint64_t count, uint64_t *m, uint64_t *n) {
-  if (array->f_order || rows_ndim < 1 || rows_ndim >= array->ndim || !count) return -1;
+/* The axes of an array in memory order, and the matrix that they make. */
+static int matrix_of(const ac_array *array, unsigned rows_ndim, uint64_t count, uint64_t axes[AC_MAX_NDIM], uint64_t *m, uint64_t *n) {
+  if (rows_ndim < 1 || rows_ndim >= array->ndim || !count) return -1;
+  for (unsigned i = 0; i < array->ndim; i++) axes[i] = array->shape[array->f_order ? array->ndim - 1 - i : i];
   *m = 1;
-  for (unsigned i = 0; i < rows_ndim; i++) *m *= array->shape[i];
+  for (unsigned i = 0; i < rows_ndim; i++) *m *= axes[i];
   *n = count / *m;
   return 0;
 }
@@ -213,20 +214,20 @@ static void encode_row(void *context, uint64_t row, const double *sums) {
 }
 
 /* ---- encode ---- */
-static int check(const ac_array *array, const ac_low_rank *how, uint64_t *count, uint64_t *m, uint64_t *n) {
+static int check(const ac_array *array, const ac_low_rank *how, uint64_t *count, uint64_t axes[AC_MAX_NDIM], uint64_t *m, uint64_t *n) {
   const int error = ac_array_count(array, count);
   if (error) return error;
   const ac_type *type = ac_type_of(array->dtype);
   if (type->kind != AC_KIND_FLOAT || type->values > 1 || *count > INT32_MAX) return AC_E_PARAM;
-  if (matrix_of(array, how->rows_ndim, *count, m, n) || is_too_many(how->rank, *m, *n)) return AC_E_PARAM;
+  if (matrix_of(array, how->rows_ndim, *count, axes, m, n) || is_too_many(how->rank, *m, *n)) return AC_E_PARAM;
   if (how->factors >= AC_FACTORS) return AC_E_PARAM;
   if (!(how->scale > 0) || how->scale > DBL_MAX || !(how->tol >= 0) || how->tol > DBL_MAX) return AC_E_PARAM;
   return AC_OK;
 }
 
 int ac_low_rank_bound(const ac_array *array, const ac_low_rank *how, size_t *bound) {
-  uint64_t count, m, n, size = 64 + 5 * (uint64_t)how->rank, part;
-  int error = check(array, how, &count, &m, &n);
+  uint64_t count, axes[AC_MAX_NDIM], m, n, size = 64 + 5 * (uint64_t)how->rank, part;
+  int error = check(array, how, &count, axes, &m, &n);
   if (error) return error;
   const uint64_t rows[] = {how->rank, m}, columns[] = {how->rank, n}, runs[] = {count, 2};
   if (how->rank) {
@@ -236,7 +237,7 @@ int ac_low_rank_bound(const ac_array *array, const ac_low_rank *how, size_t *bou
     size += part;
   }
   if (!error && how->tol > 0) { /* values that are kept: at most all of them, in at most half as many runs */
-    error = ac_part_bound(AC_INT32, array->ndim, array->shape, &part);
+    error = ac_part_bound(AC_INT32, array->ndim, axes, &part);
     size += part;
     if (!error) error = ac_part_bound(AC_UINT32, 2, runs, &part);
     size += part;
@@ -290,7 +291,7 @@ static double step_for(const ac_type *type, const void *src, uint64_t count, dou
   return step > tol && step <= DBL_MAX ? step : 0;
 }
 
-static int encode(const ac_array *array, uint64_t count, uint64_t m, uint64_t n, const ac_low_rank *how, unsigned threads, values *v,
+static int encode(const ac_array *array, const uint64_t *axes, uint64_t count, uint64_t m, uint64_t n, const ac_low_rank *how, unsigned threads, values *v,
                   void *dst, size_t capacity, size_t *size) {
   const ac_type *type = ac_type_of(array->dtype);
   const factor rows = {how->rows, how->rank, m, how->rows_f_order}, columns = {how->columns, how->rank, n, how->columns_f_order};
@@ -321,7 +322,7 @@ static int encode(const ac_array *array, uint64_t count, uint64_t m, uint64_t n,
   }
   if (!error && v->residual) {
     ac_write_f64(&out, v->step);
-    error = ac_part_write(&out, AC_INT32, 0, array->ndim, array->shape, threads, v->residual);
+    error = ac_part_write(&out, AC_INT32, 0, array->ndim, axes, threads, v->residual);
   }
   if (!error && exceptions) error = write_exceptions(&out, array->dtype, v, count);
   return error ? error : ac_parts_end(&info, dst, &out, size);
@@ -329,9 +330,9 @@ static int encode(const ac_array *array, uint64_t count, uint64_t m, uint64_t n,
 
 int ac_low_rank_encode(const ac_array *array, const ac_low_rank *how, unsigned threads, const void *src, size_t src_size,
                        void *dst, size_t capacity, size_t *size) {
-  uint64_t count, m, n;
+  uint64_t count, axes[AC_MAX_NDIM], m, n;
   if (!ac_active_kernels()) return AC_E_ISA;
-  int error = check(array, how, &count, &m, &n);
+  int error = check(array, how, &count, axes, &m, &n);
   if (!error && src_size != count * ac_element_size(array->dtype)) error = AC_E_PARAM;
   if (error) return error;
   const int bounded = how->tol > 0;
@@ -343,7 +344,7 @@ int ac_low_rank_encode(const ac_array *array, const ac_low_rank *how, unsigned t
   v.src = native ? native : src;
   const ac_fpenv saved = ac_fpenv_enter();
   if (!error && native) ac_swap(native, src, count, ac_type_of(array->dtype)->size);
-  if (!error) error = encode(array, count, m, n, how, threads, &v, dst, capacity, size);
+  if (!error) error = encode(array, axes, count, m, n, how, threads, &v, dst, capacity, size);
   ac_fpenv_leave(saved);
   free(v.residual);
   free(v.exceptions);
@@ -380,11 +381,11 @@ static int place_exceptions(const ac_info *info, const ac_stored_part *of_places
 int ac_low_rank_decode(ac_reader *block, const ac_info *info, void *dst, unsigned threads) {
   const uint8_t factors = ac_read8(block), flags = ac_read8(block), rows_ndim = ac_read8(block);
   const uint64_t rank = ac_read_varint(block);
-  uint64_t m, n;
+  uint64_t axes[AC_MAX_NDIM], m, n;
   values v = {.dtype = info->array.dtype, .scale = ac_read_f64(block), .dst = dst};
   if (block->failed) return block->failed;
   if (factors >= AC_FACTORS || flags & ~FLAGS || flags == FLAG_EXCEPTIONS) return AC_E_FORMAT;
-  if (info->count > INT32_MAX || matrix_of(&info->array, rows_ndim, info->count, &m, &n)) return AC_E_FORMAT;
+  if (info->count > INT32_MAX || matrix_of(&info->array, rows_ndim, info->count, axes, &m, &n)) return AC_E_FORMAT;
   if (!(v.scale > 0) || v.scale > DBL_MAX || is_too_many(rank, m, n) || rank > ac_remaining(block)) return AC_E_FORMAT;
   ac_stored_part of_rows, of_columns, of_residual, of_places, of_kept;
   uint32_t *const weights = malloc((rank + 1) * sizeof *weights);
@@ -399,7 +400,7 @@ int ac_low_rank_decode(ac_reader *block, const ac_info *info, void *dst, unsigne
   if (!error && rank) error = ac_part_take(block, AC_INT32, 1, 2, columns_shape, &of_columns);
   if (!error && flags & FLAG_RESIDUAL) {
     v.step = ac_read_f64(block);
-    error = ac_part_take(block, AC_INT32, 0, info->array.ndim, info->array.shape, &of_residual);
+    error = ac_part_take(block, AC_INT32, 0, info->array.ndim, axes, &of_residual);
     if (!error && (!(v.step > 0) || v.step > DBL_MAX)) error = AC_E_FORMAT;
   }
   if (!error && flags & FLAG_EXCEPTIONS) {

@@ -264,9 +264,9 @@ def encode_stochastic(src, int dtype, bint big_endian, bint f_order, tuple shape
         Py_XDECREF(chunk)
 
 
-def encode_low_rank(src, int dtype, bint big_endian, tuple shape, int rows_ndim, int factors, double scale,
+def encode_low_rank(src, int dtype, bint big_endian, bint f_order, tuple shape, int rows_ndim, int factors, double scale,
                     const uint32_t[::1] weights, rows, columns, double tol, unsigned threads=1):
-    """Encode a contiguous buffer in C order as a product of factors.
+    """Encode a contiguous buffer as a product of factors.
 
     `rows` and `columns`: int32 arrays of shape (rank, ...), contiguous in C or Fortran order, which is kept.
     """
@@ -278,12 +278,12 @@ def encode_low_rank(src, int dtype, bint big_endian, tuple shape, int rows_ndim,
     cdef PyObject *chunk = NULL
     cdef char *dst
     cdef size_t m = 1, n = 1
-    describe(&array, dtype, big_endian, False, shape)
-    for i in range(len(shape)):
+    describe(&array, dtype, big_endian, f_order, shape)
+    for i, length in enumerate(shape[::-1] if f_order else shape):
         if i < rows_ndim:
-            m *= shape[i]
+            m *= length
         else:
-            n *= shape[i]
+            n *= length
     cdef const int32_t[::1] of_rows = rows.ravel("K")
     cdef const int32_t[::1] of_columns = columns.ravel("K")
     cdef Py_ssize_t rank = weights.shape[0]
