@@ -6,13 +6,16 @@
  *   mended  the same with sizes and checksums put right, so that the parsers behind them are reached
  *   round   an array and how to encode it, from the bytes: the bound is kept, by rewrites too, and no value moves twice
  *   tables  frequency tables and class sequences, from the bytes
+ *   parts   arrays through the codecs of one block, their parameters from the bytes: what each of them promises
  *
  * Chunks are decoded by the plain kernel table and one other (all of the machine's in a replay), which must agree, whole and in
  * part.  No memory is touched outside what was asked for (sanitizers), no input takes long.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../ext/core/doubles.h"
 #include "../ext/core/frame.h"
 #include "../ext/core/model.h"
 #include "../ext/core/sequence.h"
@@ -77,6 +80,19 @@ static void *allocate(size_t size) {
 /* ---- chunks ---- */
 enum { ENTRY = 8 /* of the index: size and checksum of a block */ };
 
+static void mend(uint8_t *chunk, size_t size);
+
+/* Chunks in the block of another: whatever looks like one, as long as the four bytes before it say, or to the end. */
+static void mend_parts(uint8_t *block, size_t size) {
+  for (size_t at = 4; at + 8 < size; at++) {
+    if (block[at] != 0xAC || block[at + 1] != 'A' || block[at + 2] != 'C' || block[at + 4] != AC_CODEC_ANSQUANT) continue;
+    const size_t wanted = ac_load32(block + at - 4), left = size - at, n = wanted > left ? left : wanted;
+    ac_store32(block + at - 4, (uint32_t)n);
+    mend(block + at, n);
+    at += n ? n - 1 : 0;
+  }
+}
+
 /* Sizes and checksums as a valid chunk has them, as far as the header can be read. */
 static void mend(uint8_t *chunk, size_t size) {
   ac_info info;
@@ -92,6 +108,7 @@ static void mend(uint8_t *chunk, size_t size) {
     uint8_t *const entry = index + ENTRY * (size_t)i;
     const size_t left = size - at, wanted = ac_load32(entry);
     const size_t block = i + 1 == info.n_blocks || wanted > left ? left : wanted;
+    if (info.codec != AC_CODEC_ANSQUANT) mend_parts(chunk + at, block);
     ac_store32(entry, (uint32_t)block);
     ac_store32(entry + 4, own_crc32c[0](chunk + at, block));
     at += block;
@@ -218,6 +235,123 @@ static void round_trip(const uint8_t *data, size_t size) {
   free(z);
 }
 
+/* ---- codecs of one block ---- */
+static void round_trip_stochastic(source *s, const ac_array *array, uint64_t count) {
+  const ac_type *const type = ac_type_of(array->dtype);
+  const uint8_t choice = next(s);
+  const ac_stochastic how = {.bits = 1 + choice % 9, .method = choice >> 4 & 1, .norm = choice >> 5 & 1, .packing = choice >> 6 & 1,
+                             .bucket = next(s), .seed = next(s)};
+  const size_t bytes = (size_t)count * type->size;
+  uint8_t *const x = allocate(bytes), *const y = allocate(bytes);
+  fill(s, x, bytes, type->size, next(s));
+  size_t bound, length, again;
+  if (ac_stochastic_bound(array, &how, &bound)) fail("no room is known", count);
+  uint8_t *const chunk = allocate(bound), *const other = allocate(bound);
+  int finite = 1;
+  for (uint64_t i = 0; i < count; i++) {
+    double v;
+    ac_load_doubles(type->dtype, x, i, 1, &v);
+    finite &= fabs(v) < (how.packing == AC_PACKING_FIXED && type->dtype != AC_FLOAT64 ? 1e30 : 1e300); /* so is the norm */
+  }
+  const int error = ac_stochastic_encode(array, &how, 1, x, bytes, chunk, bound, &length);
+  if (error && (finite || error != AC_E_NOT_FINITE)) fail("values cannot be rounded", (uint64_t)error);
+  if (!error) {
+    if (ac_stochastic_encode(array, &how, 1, x, bytes, other, bound, &again) || again != length || memcmp(chunk, other, length))
+      fail("the same seed has other bytes", again);
+    if (ac_decode(chunk, length, NULL, y, bytes, 1)) fail("what was rounded cannot be decoded", length);
+    const uint64_t bucket = how.bucket ? how.bucket : count;
+    for (uint64_t from = 0; from < count; from += bucket) {
+      const uint64_t end = from + bucket < count ? from + bucket : count;
+      double norm = 0, scaled = 0, a, b;
+      for (uint64_t i = from; i < end; i++) {
+        ac_load_doubles(type->dtype, x, i, 1, &a);
+        norm = fabs(a) > norm ? fabs(a) : norm;
+      }
+      for (uint64_t i = from; i < end && norm > 0 && how.norm == AC_NORM_L2; i++) {
+        ac_load_doubles(type->dtype, x, i, 1, &a);
+        scaled += a / norm * (a / norm);
+      }
+      if (how.norm == AC_NORM_L2) norm *= sqrt(scaled);
+      const double most = norm / ((1 << how.bits) - 1) / (how.method == AC_METHOD_DITHER ? 2 : 1) * (1 + 1e-12) + 5e-324;
+      for (uint64_t i = from; i < end; i++) {
+        ac_load_doubles(type->dtype, x, i, 1, &a);
+        ac_load_doubles(type->dtype, y, i, 1, &b);
+        if (how.packing == AC_PACKING_RANS && how.method == AC_METHOD_DITHER && !(fabs(a - b) <= most)) fail("the bound of dither", i);
+        if (how.method == AC_METHOD_QSGD && !a && b) fail("a zero", i);
+      }
+    }
+  }
+  free(x);
+  free(y);
+  free(chunk);
+  free(other);
+}
+
+static void round_trip_low_rank(source *s, const ac_array *array, uint64_t count) {
+  enum { MOST_RANK = 8 };
+  const ac_type *const type = ac_type_of(array->dtype);
+  const size_t bytes = (size_t)count * type->size;
+  ac_low_rank how = {.factors = next(s) % AC_FACTORS, .rows_ndim = (uint8_t)(1 + next(s) % 2), .rank = next(s) % MOST_RANK};
+  how.scale = ldexp(1 + next(s) / 256.0, (int)next(s) - 128);
+  const uint8_t order = next(s);
+  how.rows_f_order = order & 1;
+  how.columns_f_order = order >> 1 & 1;
+  how.tol = order & 4 ? number(s) : order & 8 ? ldexp(1, (int)next(s) - 128) : 0;
+  uint32_t weights[MOST_RANK];
+  for (unsigned k = 0; k < MOST_RANK; k++) weights[k] = next(s) * 3u;
+  how.weights = weights;
+  /* as many numbers for each factor as the array has, which is more than enough */
+  int32_t *const rows = allocate(MOST_RANK * (size_t)count * 4), *const columns = allocate(MOST_RANK * (size_t)count * 4);
+  for (size_t i = 0; i < MOST_RANK * (size_t)count; i++) {
+    rows[i] = (int8_t)next(s) * (order & 16 ? 1 << 20 : 1);
+    columns[i] = (int8_t)(i * 37 + order);
+  }
+  how.rows = rows;
+  how.columns = columns;
+  uint8_t *const x = allocate(bytes), *const y = allocate(bytes);
+  fill(s, x, bytes, type->size, order / 32);
+  size_t bound, length;
+  if (!ac_low_rank_bound(array, &how, &bound)) {
+    uint8_t *const chunk = allocate(bound);
+    const int error = ac_low_rank_encode(array, &how, 1, x, bytes, chunk, bound, &length);
+    if (error && error != AC_E_PARAM && error != AC_E_NOT_FINITE) fail("a matrix cannot be encoded", (uint64_t)error);
+    if (!error) {
+      const ac_tolerance tolerance = {.absolute = how.tol};
+      ac_check check;
+      if (ac_decode(chunk, length, NULL, y, bytes, 1)) fail("a product cannot be decoded", length);
+      if (how.tol > 0 && (ac_check_bound(array->dtype, x, y, (size_t)count, &tolerance, &check) || check.violations))
+        fail("the bound of a product", check.violations);
+    }
+    free(chunk);
+  }
+  free(rows);
+  free(columns);
+  free(x);
+  free(y);
+}
+
+static void round_trip_parts(const uint8_t *data, size_t size) {
+  static const uint8_t dtypes[] = {AC_FLOAT32, AC_FLOAT64, AC_FLOAT16, AC_BFLOAT16};
+  source s = {data, data + size};
+  const uint8_t choice = next(&s);
+  ac_array array;
+  memset(&array, 0, sizeof array);
+  array.dtype = dtypes[choice & 3];
+  array.f_order = choice >> 2 & 1;
+  array.ndim = 1 + (choice >> 3 & 1) + (choice >> 4 & 1);
+  uint64_t count = 1;
+  for (unsigned d = 0; d < array.ndim; d++) {
+    array.shape[d] = 1 + next(&s) % 24;
+    count *= array.shape[d];
+    if (count > 1000) array.shape[d] = 1, count = 1;
+  }
+  count = 1;
+  for (unsigned d = 0; d < array.ndim; d++) count *= array.shape[d];
+  active = &tables[(choice >> 6) % n_tables];
+  if (choice & 32) round_trip_low_rank(&s, &array, count);
+  else round_trip_stochastic(&s, &array, count);
+}
+
 /* ---- tables ---- */
 static void read_tables(const uint8_t *data, size_t size) {
   source s = {data, data + size};
@@ -263,7 +397,7 @@ static void mended(const uint8_t *data, size_t size) {
 static const struct {
   const char *name;
   void (*run)(const uint8_t *data, size_t size);
-} targets[] = {{"any", any}, {"mended", mended}, {"round", round_trip}, {"tables", read_tables}};
+} targets[] = {{"any", any}, {"mended", mended}, {"round", round_trip}, {"tables", read_tables}, {"parts", round_trip_parts}};
 static unsigned target;
 
 static void choose(const char *name) {

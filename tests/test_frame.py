@@ -17,8 +17,11 @@ from arraycodec import (
     ChecksumError,
     DecodeError,
     FormatError,
+    LowRankQuant,
     SizeError,
+    StochasticQuant,
     TruncatedError,
+    VarintQuant,
     VersionError,
     _core,
     decode,
@@ -102,6 +105,16 @@ def chunks():
     yield "integers", encode(rng.integers(-1000, 1000, 200, "i2"), 7)
     yield "varints", encode(special, 0.01, coder=2)
     yield "varints, edges", encode(rng.uniform(9e4, 1.05e5, 300).astype("f4"), 0.1, coder=2)
+    yield "dither", StochasticQuant(3, bucket=64, seed=1).encode(normal.reshape(3, 100))
+    yield "qsgd", StochasticQuant(5, "max", None, "qsgd", seed=1).encode(normal[:100].astype(">f8"))
+    yield "fixed", StochasticQuant(4, packing="fixed", seed=1).encode(normal.astype("f2"))
+    product = rng.normal(size=(12, 2)) @ rng.normal(size=(2, 15))
+    yield "product", LowRankQuant(2).encode(product)
+    product[3, 2:9] = np.nan
+    yield "product, residual", LowRankQuant(2, tol=0.05).encode(product.reshape(3, 4, 15).astype("f4"))
+    steps = np.arange(500, dtype="f4").reshape(10, 50)
+    for backend in ("bz2", "lzma", "zlib", "zstd"):
+        yield f"backend {backend}", VarintQuant(0.5, backend=backend).encode(steps)
     yield "varints, exact", encode(np.cumsum(rng.integers(0, 1000, (3, 4, 30)), axis=0), 0, coder=2)
     yield "relative", encode(normal, rtol=1e-2)
     yield "relative, fine", encode(normal[:100].astype("f8"), rtol=1e-6)
@@ -154,6 +167,7 @@ CHUNKS = dict(chunks())
 def test_the_chunks_cover_every_path():
     found = {name: inspect(chunk) for name, chunk in CHUNKS.items()}
     modes = {"constant", "raw", "uniform", "exact", "lattice", "affine", "predicted", "split", "empty"}
+    modes |= {"backend", "stochastic", "low rank"}
     assert modes == {info.mode for info in found.values()}
     assert found["exact, differences"].blocks[0].difference == 3
     assert found["exact, low bytes"].blocks[0].low_bytes > 0

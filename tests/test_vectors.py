@@ -22,4 +22,6 @@ def test_vectors(name):
 
 def test_modes():
     modes = {block.mode for name in VECTORS for block in inspect(vectors.read(name)).blocks}
-    assert modes == {"raw", "constant", "uniform", "exact", "lattice", "affine", "predicted", "split"}
+    assert modes == {"raw", "constant", "uniform", "exact", "lattice", "affine", "predicted", "split"} | {
+        "backend", "stochastic", "low rank"
+    }  # fmt: skip

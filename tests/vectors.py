@@ -49,11 +49,14 @@ def main(word=""):
     """What the encoder writes, of every kind; then chunks as no encoder writes them, until they have every feature."""
     from random_chunks import FEATURES, random_chunk
     from test_frame import CHUNKS
+    from test_reference_parts import GOOD
 
     FOLDER.mkdir(exist_ok=True)
     vectors = listed()
     for name, chunk in CHUNKS.items():
         add(vectors, name.replace(", ", "-").replace(" ", "-"), chunk, decode(chunk))
+    for name, chunk in GOOD.items():
+        add(vectors, f"parts-{name.replace(', ', '-').replace(' ', '-')}", chunk, decode(chunk))
     missing = {feature for feature in FEATURES if word in feature}
     for seed in range(100000):
         seen = set()
