@@ -73,6 +73,9 @@ def _decompress_zstd(data: bytes, size: int) -> bytes:
     return bytes(_zstd().decompress(data, bytearray(size)))
 
 
+#: What decompressing level 9 takes (a dictionary of 64 MiB), and a little more; damaged chunks may ask for GiB.
+_XZ_MEMORY = 72 << 20
+
 BACKENDS = {
     "bz2": _Backend(
         1, range(1, 10), 9, bz2.compress, lambda data, size: _decompress_with(bz2.BZ2Decompressor(), data, size)
@@ -82,7 +85,7 @@ BACKENDS = {
         range(10),
         6,
         lambda data, level: lzma.compress(data, lzma.FORMAT_XZ, lzma.CHECK_NONE, level),
-        lambda data, size: _decompress_with(lzma.LZMADecompressor(lzma.FORMAT_XZ), data, size),
+        lambda data, size: _decompress_with(lzma.LZMADecompressor(lzma.FORMAT_XZ, _XZ_MEMORY), data, size),
     ),
     "zlib": _Backend(
         3, range(10), 6, zlib.compress, lambda data, size: _decompress_with(zlib.decompressobj(), data, size)

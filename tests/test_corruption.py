@@ -174,7 +174,9 @@ def test_mending_is_what_makes_chunks_valid():
     for name in NAMES:
         chunk = vectors.read(name)
         assert mend(chunk, peek(chunk).header_size) == chunk
-    found = {type(error_of(mended(vectors.read(name), i))) for name in NAMES for i in (1, 2, 3)}
+    # parts have checksums of their own
+    whole = [chunk for chunk in map(vectors.read, NAMES) if peek(chunk).codec == "quantized"]
+    found = {type(error_of(mended(chunk, i))) for chunk in whole for i in (1, 2, 3)}
     assert arraycodec.FormatError in found and arraycodec.ChecksumError not in found
 
 
