@@ -70,6 +70,8 @@ def _zstd_size(data: bytes) -> int | None:
 def _decompress_zstd(data: bytes, size: int) -> bytes:
     if _zstd_size(data) != size:  # numcodecs would allocate whatever the frame says
         raise ValueError(f"a frame of {_zstd_size(data)} bytes, not {size}")
+    if size > len(data) << 15:  # four bytes make a block of 2**17 at most
+        raise ValueError(f"a frame of {size} bytes in {len(data)}")
     return bytes(_zstd().decompress(data, bytearray(size)))
 
 

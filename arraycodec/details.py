@@ -24,17 +24,19 @@ class _Reader:
         return value
 
     def varint(self) -> int:
-        value = shift = 0
-        while True:
+        value = 0
+        for shift in range(0, 70, 7):
             byte = self.take("B")
             value |= (byte & 127) << shift
             if byte < 128:
                 return value
-            shift += 7
+        raise FormatError("a number of more than 10 bytes")
 
     def part(self) -> int:
         """The size of a part, which is left behind."""
         size = self.take("I")
+        if size > self.left:
+            raise TruncatedError("a block ends within a part")
         self._at += size
         return size
 

@@ -5,17 +5,20 @@
 #include <math.h>
 #include <string.h>
 
+#include "bytes.h"
+
 void ac_load_doubles(int dtype, const void *src, uint64_t from, unsigned n, double *x) {
+  const uint8_t *const p = src;
   switch (dtype) {
-    case AC_FLOAT64: memcpy(x, (const double *)src + from, n * sizeof *x); break;
+    case AC_FLOAT64: memcpy(x, p + 8 * from, n * sizeof *x); break;
     case AC_FLOAT32:
-      for (unsigned i = 0; i < n; i++) x[i] = (double)((const float *)src)[from + i];
+      for (unsigned i = 0; i < n; i++) x[i] = (double)ac_float_of_bits(ac_load32(p + 4 * (from + i)));
       break;
     case AC_FLOAT16:
-      for (unsigned i = 0; i < n; i++) x[i] = (double)ac_from_float16(((const uint16_t *)src)[from + i]);
+      for (unsigned i = 0; i < n; i++) x[i] = (double)ac_from_float16(ac_load16(p + 2 * (from + i)));
       break;
     default:
-      for (unsigned i = 0; i < n; i++) x[i] = (double)ac_from_bfloat16(((const uint16_t *)src)[from + i]);
+      for (unsigned i = 0; i < n; i++) x[i] = (double)ac_from_bfloat16(ac_load16(p + 2 * (from + i)));
   }
 }
 
@@ -34,7 +37,8 @@ void ac_store_doubles(int dtype, const double *x, unsigned n, void *dst, uint64_
 #define STORE(type, convert)                                              \
   for (unsigned i = 0; i < n; i++) {                                      \
     const double v = !(x[i] <= most) ? most : x[i] < -most ? -most : x[i]; \
-    ((type *)dst)[from + i] = convert(v);                                 \
+    const type to = convert(v);                                           \
+    memcpy((uint8_t *)dst + (from + i) * sizeof to, &to, sizeof to);      \
   }
 #define TO_FLOAT16(v) ac_to_float16((float)(v))
 #define TO_BFLOAT16(v) ac_to_bfloat16((float)(v))

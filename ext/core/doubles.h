@@ -3,7 +3,7 @@
 #define AC_DOUBLES_H
 #include "types.h"
 
-/* Elements [from, from + n) of native floats. */
+/* Elements [from, from + n) of native floats, aligned or not. */
 void ac_load_doubles(int dtype, const void *src, uint64_t from, unsigned n, double *x);
 
 /* And back, rounded to the type; what is beyond its largest number becomes that. */

@@ -29,6 +29,7 @@
 enum { MAX_RANK = 65535, MAX_WEIGHT = INT32_MAX, MAX_RESIDUAL = 1 << 30 };
 enum { FLAG_RESIDUAL = 1, FLAG_EXCEPTIONS = 2, FLAGS = 3 };
 enum { ROWS = 4, COLUMNS = 8 }; /* of a tile of the product */
+enum { PIECE = 512 };           /* values of a row at a time: whole tiles */
 
 /* More components than a matrix can need: all of them, and two for the offsets of levels.  So factors are not larger than a few
  * matrices, whatever a chunk says. */
@@ -84,7 +85,8 @@ typedef struct {
   factor rows;
   double *columns; /* by tiles of COLUMNS: rank times COLUMNS doubles */
   const uint32_t *weights;
-  void (*done)(void *context, uint64_t row, const double *sums); /* of a row of the matrix; called by several threads */
+  /* of n values in a row of the matrix, from column `from` on; called by several threads */
+  void (*done)(void *context, uint64_t row, uint64_t from, unsigned n, const double *sums);
   void *context;
 
   pthread_mutex_t mutex; /* for what follows */
@@ -112,9 +114,8 @@ static void tile(uint64_t rank, const double *rows, const double *columns, doubl
 
 static void multiply_rows(void *context) {
   product *p = context;
-  const uint64_t width = tiles_of(p->n) * COLUMNS;
-  double *const sums = malloc(ROWS * width * sizeof *sums), *const rows = malloc(ROWS * (p->rank + 1) * sizeof *rows);
-  while (sums && rows) {
+  double sums[ROWS][PIECE], *const rows = malloc(ROWS * (p->rank + 1) * sizeof *rows);
+  while (rows) {
     pthread_mutex_lock(&p->mutex);
     const uint64_t row = p->next;
     p->next += row < p->m ? ROWS : 0;
@@ -123,14 +124,16 @@ static void multiply_rows(void *context) {
     for (uint64_t k = 0; k < p->rank; k++)
       for (unsigned i = 0; i < ROWS; i++)
         rows[k * ROWS + i] = row + i < p->m ? (double)p->weights[k] * entry(&p->rows, k, row + i) : 0;
-    for (uint64_t t = 0; t < tiles_of(p->n); t++) {
-      double s[ROWS][COLUMNS];
-      tile(p->rank, rows, p->columns + t * p->rank * COLUMNS, s);
-      for (unsigned i = 0; i < ROWS; i++) memcpy(sums + i * width + t * COLUMNS, s[i], sizeof s[i]);
+    for (uint64_t from = 0; from < p->n; from += PIECE) {
+      const unsigned n = p->n - from < PIECE ? (unsigned)(p->n - from) : PIECE;
+      for (unsigned j = 0; j < n; j += COLUMNS) {
+        double s[ROWS][COLUMNS];
+        tile(p->rank, rows, p->columns + (from + j) * p->rank, s);
+        for (unsigned i = 0; i < ROWS; i++) memcpy(&sums[i][j], s[i], sizeof s[i]);
+      }
+      for (unsigned i = 0; i < ROWS && row + i < p->m; i++) p->done(p->context, row + i, from, n, sums[i]);
     }
-    for (unsigned i = 0; i < ROWS && row + i < p->m; i++) p->done(p->context, row + i, sums + i * width);
   }
-  free(sums);
   free(rows);
 }
 
@@ -143,6 +146,8 @@ static int multiply(product *p, const factor *columns, unsigned threads) {
   pack_columns(p, columns);
   pthread_mutex_init(&p->mutex, NULL);
   p->next = 0;
+  const uint64_t most = p->m / ROWS + (p->m % ROWS != 0);
+  if (threads > most) threads = (unsigned)most;
   ac_parallel(threads < 1 ? 1 : threads > AC_MAX_THREADS ? AC_MAX_THREADS : threads, multiply_rows, p);
   pthread_mutex_destroy(&p->mutex);
   free(p->columns);
@@ -150,7 +155,7 @@ static int multiply(product *p, const factor *columns, unsigned threads) {
 }
 
 /* ---- values ---- */
-/* What rows of sums become. */
+/* What sums become. */
 typedef struct {
   int dtype;
   uint64_t n;
@@ -165,8 +170,6 @@ typedef struct {
   double largest; /* error */
 } values;
 
-enum { PIECE = 512 };
-
 static void reconstruct(const values *v, const double *sums, const int32_t *residual, unsigned n, double *x) {
   if (!residual)
     for (unsigned i = 0; i < n; i++) x[i] = sums[i] * v->scale;
@@ -174,39 +177,33 @@ static void reconstruct(const values *v, const double *sums, const int32_t *resi
     for (unsigned i = 0; i < n; i++) x[i] = sums[i] * v->scale + (double)residual[i] * v->step;
 }
 
-static void decode_row(void *context, uint64_t row, const double *sums) {
+static void decode_piece(void *context, uint64_t row, uint64_t from, unsigned n, const double *sums) {
   const values *v = context;
+  const uint64_t at = row * v->n + from;
   double x[PIECE];
-  for (uint64_t j = 0; j < v->n; j += PIECE) {
-    const unsigned n = v->n - j < PIECE ? (unsigned)(v->n - j) : PIECE;
-    reconstruct(v, sums + j, v->residual ? v->residual + row * v->n + j : NULL, n, x);
-    ac_store_doubles(v->dtype, x, n, v->dst, row * v->n + j);
-  }
+  reconstruct(v, sums, v->residual ? v->residual + at : NULL, n, x);
+  ac_store_doubles(v->dtype, x, n, v->dst, at);
 }
 
-static void encode_row(void *context, uint64_t row, const double *sums) {
+static void encode_piece(void *context, uint64_t row, uint64_t from, unsigned n, const double *sums) {
   values *v = context;
+  const uint64_t at = row * v->n + from;
   double x[PIECE], y[PIECE], largest = 0;
   uint64_t stored[PIECE]; /* room for values of any type */
-  for (uint64_t j = 0; j < v->n; j += PIECE) {
-    const uint64_t at = row * v->n + j;
-    const unsigned n = v->n - j < PIECE ? (unsigned)(v->n - j) : PIECE;
-    ac_load_doubles(v->dtype, v->src, at, n, x);
-    int32_t *const residual = v->residual ? v->residual + at : NULL;
-    for (unsigned i = 0; residual && i < n; i++) {
-      const double r = nearbyint((x[i] - sums[j + i] * v->scale) / v->step);
-      residual[i] = fabs(r) <= MAX_RESIDUAL ? (int32_t)r : 0; /* of NaN, too */
-    }
-    reconstruct(v, sums + j, residual, n, y);
-    ac_store_doubles(v->dtype, y, n, stored, 0);
-    ac_load_doubles(v->dtype, stored, 0, n, y);
-    for (unsigned i = 0; i < n; i++) {
-      const double error = fabs(x[i] - y[i]);
-      /* less than tol when rounded: less before */
-      const int kept = residual && !(error < v->tol);
-      if (residual) v->exceptions[at + i] = (uint8_t)kept;
-      if (!kept && error > largest) largest = error;
-    }
+  ac_load_doubles(v->dtype, v->src, at, n, x);
+  int32_t *const residual = v->residual ? v->residual + at : NULL;
+  for (unsigned i = 0; residual && i < n; i++) {
+    const double r = nearbyint((x[i] - sums[i] * v->scale) / v->step);
+    residual[i] = fabs(r) <= MAX_RESIDUAL ? (int32_t)r : 0; /* of NaN, too */
+  }
+  reconstruct(v, sums, residual, n, y);
+  ac_store_doubles(v->dtype, y, n, stored, 0);
+  ac_load_doubles(v->dtype, stored, 0, n, y);
+  for (unsigned i = 0; i < n; i++) {
+    const double error = fabs(x[i] - y[i]);
+    const int kept = residual && !(error < v->tol); /* less than tol when rounded: less before */
+    if (residual) v->exceptions[at + i] = (uint8_t)kept;
+    if (!kept && !(error <= largest)) largest = error <= DBL_MAX ? error : INFINITY; /* of NaN, too */
   }
   pthread_mutex_lock(&v->mutex);
   v->largest = largest > v->largest ? largest : v->largest;
@@ -295,7 +292,7 @@ static int encode(const ac_array *array, const uint64_t *axes, uint64_t count, u
                   void *dst, size_t capacity, size_t *size) {
   const ac_type *type = ac_type_of(array->dtype);
   const factor rows = {how->rows, how->rank, m, how->rows_f_order}, columns = {how->columns, how->rank, n, how->columns_f_order};
-  product p = {.rank = how->rank, .m = m, .n = n, .rows = rows, .weights = how->weights, .done = encode_row, .context = v};
+  product p = {.rank = how->rank, .m = m, .n = n, .rows = rows, .weights = how->weights, .done = encode_piece, .context = v};
   if (!is_exact(how->weights, &rows, &columns)) return AC_E_PARAM;
   if (how->tol > 0 && !(v->step = step_for(type, v->src, count, how->tol))) return AC_E_PARAM;
   pthread_mutex_init(&v->mutex, NULL);
@@ -421,7 +418,7 @@ int ac_low_rank_decode(ac_reader *block, const ac_info *info, void *dst, unsigne
   if (!error && v.residual) error = ac_part_decode(&of_residual, threads, v.residual);
   const factor of_m = {rows, rank, m, rank ? of_rows.info.array.f_order : 0}, of_n = {columns, rank, n, rank ? of_columns.info.array.f_order : 0};
   if (!error && !is_exact(weights, &of_m, &of_n)) error = AC_E_FORMAT;
-  product p = {.rank = rank, .m = m, .n = n, .rows = of_m, .weights = weights, .done = decode_row, .context = &v};
+  product p = {.rank = rank, .m = m, .n = n, .rows = of_m, .weights = weights, .done = decode_piece, .context = &v};
   if (!error) error = multiply(&p, &of_n, threads);
   if (!error && flags & FLAG_EXCEPTIONS) error = place_exceptions(info, &of_places, &of_kept, dst);
   free(weights);
