@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import struct
 from dataclasses import dataclass
@@ -98,6 +99,10 @@ class LowRankConfig:
 
     def encode(self, values: Any, threads: int = 1) -> bytes:
         """Encode an array as one chunk."""
+        with _linear_algebra_in(threads):
+            return self._encode(values, threads)
+
+    def _encode(self, values: Any, threads: int) -> bytes:
         from . import lowrank
 
         a = codec.as_array(values)
@@ -235,6 +240,18 @@ def of_cd_values(tol: float, word: int, low: int, high: int, axes: int, *seed: i
         level=axes >> 8 or None,
         seed=seed[0] | seed[1] << 32,
     )
+
+
+def _linear_algebra_in(threads: int) -> Any:
+    """NumPy's matrix products in as many threads as the codec may use, if threadpoolctl is there to say so.
+
+    Else they use all processors, and wait for each other where others use them, too.
+    """
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        return contextlib.nullcontext()
+    return threadpool_limits(threads, "blas")
 
 
 def _refuse_what_is_not_finite(a: np.ndarray, matrix: np.ndarray) -> None:

@@ -4,8 +4,12 @@ import os
 import shutil
 import subprocess
 
-import native
-import pytest
+# NumPy's linear algebra waits for its threads by spinning: on a machine that is busy, with other tests say, small
+# matrices take many times as long with several.  Before NumPy is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import native  # noqa: E402
+import pytest  # noqa: E402
 
 
 def _missing(what):
