@@ -83,6 +83,7 @@ def encode_low_rank(
     rows: np.ndarray,
     columns: np.ndarray,
     tol: float,
+    level: int,
     threads: int = 1,
 ) -> bytes: ...
 def wrap(chunk: Buffer, backend: int, compressed: Buffer) -> bytes: ...

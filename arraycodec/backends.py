@@ -67,11 +67,25 @@ def _zstd_size(data: bytes) -> int | None:
     return int.from_bytes(data[start : start + length], "little") + (256 if length == 2 else 0)
 
 
+def _zstd_end(data: bytes) -> int:
+    """Where a frame ends that has the size of its content: numcodecs would go on with others behind it."""
+    descriptor = data[4]
+    at = 5 + (not descriptor >> 5 & 1) + (0, 1, 2, 4)[descriptor & 3] + (1, 2, 4, 8)[descriptor >> 6]
+    while at < len(data):
+        head = int.from_bytes(data[at : at + 3], "little")
+        at += 3 + (1 if head >> 1 & 3 == 1 else head >> 3)  # a run of one byte, or as many as it says
+        if head & 1:
+            return at + 4 * (descriptor >> 2 & 1)
+    return at + 1
+
+
 def _decompress_zstd(data: bytes, size: int) -> bytes:
     if _zstd_size(data) != size:  # numcodecs would allocate whatever the frame says
         raise ValueError(f"a frame of {_zstd_size(data)} bytes, not {size}")
     if size > len(data) << 15:  # four bytes make a block of 2**17 at most
         raise ValueError(f"a frame of {size} bytes in {len(data)}")
+    if _zstd_end(data) != len(data):
+        raise ValueError("the frame ends too early, or too late")
     return bytes(_zstd().decompress(data, bytearray(size)))
 
 
@@ -109,7 +123,7 @@ def compress(chunk: bytes, name: str, level: int | None) -> bytes:
         None is the backend's default.
     """
     backend = BACKENDS[name]
-    if not _core.Chunk(chunk).count:
+    if not 0 < _core.Chunk(chunk).count < 1 << 31:  # there is no chunk of one block of it
         return chunk
     wrapped = _core.wrap(chunk, backend.code, backend.compress(chunk, backend.default if level is None else level))
     return wrapped if len(wrapped) < len(chunk) else chunk

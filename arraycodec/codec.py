@@ -383,11 +383,12 @@ def decode(
         filled in memory order.  With a selection: an array of the selection's shape.
     selection : int, slice, Ellipsis, or tuple of them, optional
         Decode ``array[selection]`` only: NumPy's basic indexing, with any steps.  Only the blocks (boxes of
-        at most 2**18 values) that it touches are verified and decoded.
+        at most 2**18 values) that it touches are verified and decoded; chunks of `StochasticQuant`, `LowRankQuant` and
+        backends have one block, and are decoded whole.
     max_output : int, optional
         Refuse chunks that claim more bytes of values than this, before anything is allocated.
         Default: 4 GiB, or 1000 times the chunk's own size where that is more.  With a selection
-        what counts is what it selects.
+        what counts is what it selects (of chunks with one block, all).
     threads : int
         How many threads may decode blocks (up to 2**18 values each) at once, the calling one included.
 

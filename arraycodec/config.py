@@ -110,7 +110,10 @@ class Config:
         """The coder as the core takes it."""
         return 0 if self.coder is None else CODERS[self.coder]
 
-    def check_dtype(self, dtype: np.dtype) -> None:
+    #: Whether parts of chunks can be written again and again without a value leaving its bound.
+    keeps_rewrites = True
+
+    def check_array(self, dtype: np.dtype, ndim: int) -> None:
         """A TypeError or ParameterError if arrays of this dtype cannot be encoded."""
         describe(dtype, self.dtype)
         fill_bytes(self.fill_value, dtype, self.dtype)

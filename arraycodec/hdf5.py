@@ -248,8 +248,8 @@ def info(dataset: Any) -> dict[str, Any] | None:
         - ``level``: how hard the encoder looks, 1 to 9; None where the default is left to the writer
         - ``predictor``: what values are predicted from, by its name; None likewise
         - ``coder``: ``"varint"`` if integers are stored as varints, else None
-        - ``method``: the parameters of `StochasticQuant` or `LowRankQuant`, by their names, where one of them writes
-          the chunks; else None
+        - ``parameters``: those of `StochasticQuant` or `LowRankQuant`, by their names, where one of them writes the
+          chunks; else None
         - ``cd_values``: the filter's parameters as stored, which h5py may cut short
 
         They apply to what was written through the filter; `arraycodec.peek` says what a single chunk was encoded
@@ -264,17 +264,25 @@ def info(dataset: Any) -> dict[str, Any] | None:
             return {
                 "filter_id": filter_id,
                 "name": name,
-                "tol": items.tol,
+                "tol": None if items.method and not items.tol else items.tol,
                 "rtol": items.rtol,
                 "fill_value": items.fill_value,
                 "dtype": items.dtype,
                 "level": items.level,
                 "predictor": items.predictor,
                 "coder": items.coder,
-                "method": items.parameters.to_json() if items.method else None,
+                "parameters": _parameters(items),
                 "cd_values": tuple(values),
             }
     return None
+
+
+def _parameters(items: Items) -> dict[str, Any] | None:
+    """Of a codec that is no quantizer; None also where they are not valid."""
+    try:
+        return items.parameters.to_json() if items.method else None
+    except ValueError:
+        return None
 
 
 def codec_of(dataset: Any) -> Any:
@@ -296,7 +304,8 @@ def codec_of(dataset: Any) -> Any:
         filter_id, _, values, _ = plist.get_filter(i)
         items = read_items(values) if filter_id == FILTER_ID else None
         if items is not None:
-            return of_parameters(items.parameters)
+            with contextlib.suppress(ValueError):  # made up by a program without the filter
+                return of_parameters(items.parameters)
     return None
 
 
@@ -349,7 +358,8 @@ def write(dataset: Any, values: Any, selection: Any = None, threads: int = 1) ->
     """Do ``dataset[selection] = values``, encoding in several threads.
 
     The stored chunks are those that the filter would write, with the parameters of the dataset.  Values
-    that are not selected stay within the tolerance of what they were, also where their chunk is written again.
+    that are not selected stay within the tolerance of what they were, also where their chunk is written again (by
+    `StochasticQuant` and `LowRankQuant`, which would move them, whole chunks alone are written).
 
     Parameters
     ----------
@@ -371,7 +381,8 @@ def write(dataset: Any, values: Any, selection: Any = None, threads: int = 1) ->
         If `values` is a masked array or does not broadcast, `dataset` is not an h5py dataset, or
         `threads` not an integer.
     ParameterError
-        If `threads` is less than 1, or the dataset's parameters are not readable.
+        If `threads` is less than 1, the dataset's parameters are not readable, or its codec cannot write a part of a
+        chunk, or one that HDF5 has stored without the filter.
     DecodeError
         If a chunk is damaged of which other values have to be kept; the message says where it is.
     IndexError, TypeError, ValueError, OSError

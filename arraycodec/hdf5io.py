@@ -152,6 +152,11 @@ class _Piece(NamedTuple):
         """What selects it from the chunk."""
         return tuple(map(as_index, self.inside))
 
+    def is_all_of(self, shape: tuple[int, ...], chunks: tuple[int, ...]) -> bool:
+        """Whether it has all values of its chunk that are in a dataset of this shape."""
+        axes = zip(self.inside, self.offset, shape, chunks, strict=True)
+        return all((1 if isinstance(a, int) else len(a)) == min(c, n - start) for a, start, n, c in axes)
+
     @property
     def selection(self) -> tuple[int | slice, ...]:
         """What selects it from the dataset."""
@@ -440,6 +445,19 @@ def write(dataset: h5py.Dataset, values: Any, selection: Any, threads: int) -> N
             with phil:
                 stored = dataset.id.get_chunk_info_by_coord(piece.offset)
                 if stored.byte_offset is None:
+                    old = None if piece.whole else fill.of_new_chunks(piece.offset)
+                elif not worker.config.keeps_rewrites:
+                    where = f"the chunk at {piece.offset} of {dataset.name}"
+                    if stored.filter_mask:
+                        raise ParameterError(
+                            f"HDF5 has stored {where} without the filter, and keeps that in mind: make the dataset "
+                            f"without data, and write them by hdf5.write"
+                        )
+                    if not piece.is_all_of(dataset.shape, layout.chunks):
+                        raise ParameterError(
+                            f"{where} is there, and would be encoded once more, with new errors: write whole chunks, "
+                            f"of shape {layout.chunks}"
+                        )
                     old = None if piece.whole else fill.of_new_chunks(piece.offset)
                 elif stored.filter_mask:
                     # HDF5 2.0 has been seen to keep the mask in mind, or in the file, when such a

@@ -18,6 +18,7 @@ from .errors import NotFiniteError, ParameterError
 _FLOATS = ("float16", "float32", "float64", "bfloat16")
 _TARGETS = ("rank", "bits_per_value", "rel_error")  # item 18 counts them from 1
 _MAX_RANK = 65535
+_BITS = (8, 8)  # of the published methods, where nothing is said
 _MAX_VALUES = 2**31 - 1
 
 
@@ -31,7 +32,7 @@ class LowRankConfig:
     bits_per_value, rel_error : float or None
     method : {"svd", "lplr", "lsvd", "dsvd"}
     tol : float or None
-    bits : tuple of int
+    bits : tuple of int or None
     row_axes : int
     level : int or None
     seed : int
@@ -42,7 +43,7 @@ class LowRankConfig:
     rel_error: float | None = None
     method: str = "svd"
     tol: float | None = None
-    bits: tuple[int, int] = (8, 8)
+    bits: tuple[int, int] | None = None
     row_axes: int = 1
     level: int | None = None
     seed: int = 0
@@ -79,18 +80,31 @@ class LowRankConfig:
             if not least <= value <= most:
                 raise ParameterError(f"{name} must be {least} to {most}, not {given!r}")
             object.__setattr__(self, name, value)
-        bits = tuple(self.bits) if isinstance(self.bits, (list, tuple)) else (self.bits,)
+        if self.bits is None:
+            return
+        if self.method == "svd":
+            raise ParameterError(f'bits={self.bits!r} are of the published methods, method="svd" has bits_per_value')
+        bits = tuple(self.bits) if np.ndim(self.bits) == 1 else (self.bits,)
         if len(bits) != 2:
             raise ParameterError(f"bits must be two numbers, of the left and of the right factor, not {self.bits!r}")
         bits = tuple(check_integer("bits", b) for b in bits)
         if not all(1 <= b <= 16 for b in bits):
             raise ParameterError(f"bits must be 1 to 16 for each factor, not {self.bits!r}")
-        object.__setattr__(self, "bits", bits)
+        object.__setattr__(self, "bits", None if bits == _BITS else bits)
+
+    #: Whether parts of chunks can be written again and again without a value leaving its bound.
+    keeps_rewrites = False
 
     @property
     def can_encode(self) -> bool:
         """Whether there is a target or a tolerance."""
         return self.tol is not None or any(getattr(self, name) is not None for name in _TARGETS)
+
+    def check_array(self, dtype: np.dtype, ndim: int) -> None:
+        """A TypeError or ParameterError if arrays of this dtype, or of so few axes, cannot be encoded."""
+        self.check_dtype(dtype)
+        if ndim <= self.row_axes:
+            raise ParameterError(f"with the first {self.row_axes} axes for rows, {ndim} leave none for columns")
 
     def check_dtype(self, dtype: np.dtype) -> None:
         """A TypeError if arrays of this dtype cannot be encoded."""
@@ -106,13 +120,9 @@ class LowRankConfig:
         from . import lowrank
 
         a = codec.as_array(values)
-        self.check_dtype(a.dtype)
+        self.check_array(a.dtype, a.ndim)
         if not self.can_encode:
             raise ParameterError("encoding needs a target: rank=..., bits_per_value=..., rel_error=... or tol=...")
-        if a.ndim <= self.row_axes:
-            raise ParameterError(
-                f"the first {self.row_axes} axes are rows, and the others columns: shape {a.shape} has too few axes"
-            )
         if not a.size or a.size > _MAX_VALUES:
             if self.tol is None and a.size:
                 raise ParameterError(f"at most {_MAX_VALUES} values make a chunk, not {a.size}")
@@ -129,19 +139,32 @@ class LowRankConfig:
         if self.tol is not None:
             return self._encode_within(a, matrix, threads)
         _refuse_what_is_not_finite(a, matrix)
-        rel_error = self.rel_error
+        rel_error, bits_per_value = self.rel_error, self.bits_per_value
+        chunk = b""
         for _ in range(8):
-            factors = lowrank.factorize(
-                matrix,
-                rank=self.rank,
-                bits_per_value=self.bits_per_value,
-                rel_error=rel_error,
-                method=self.method,
-                bits=self.bits,
-                level=self.level,
-                seed=self.seed,
-            )
+            try:
+                factors = lowrank.factorize(
+                    matrix,
+                    rank=self.rank,
+                    bits_per_value=bits_per_value,
+                    rel_error=rel_error,
+                    method=self.method,
+                    bits=self.bits or _BITS,
+                    level=self.level,
+                    seed=self.seed,
+                )
+            except ParameterError:
+                if not chunk:
+                    raise
+                break  # smaller than what was asked for is not to be had
             chunk = self._store(a, factors, 0.0, threads)
+            if bits_per_value is not None:
+                excess = 8 * len(chunk) / (self.bits_per_value * a.size)
+                if excess <= 1:
+                    return chunk
+                # what was counted was without the axes, or for published methods the models
+                bits_per_value *= 0.998 / excess
+                continue
             if rel_error is None or a.dtype.itemsize > 2:
                 return chunk
             # what was measured was in float32, and is rounded once more
@@ -150,33 +173,35 @@ class LowRankConfig:
             if np.linalg.norm(error) <= self.rel_error * np.linalg.norm(matrix.astype("f8")):
                 return chunk
             rel_error *= 0.97
+        if self.bits_per_value is not None:
+            least = 8 * len(chunk) / a.size
+            raise ParameterError(f"bits_per_value={self.bits_per_value} is too few: {least:.4g} are the least found")
         raise ParameterError(f"rel_error={self.rel_error} cannot be reached in {a.dtype}")
 
     def _encode_within(self, a: np.ndarray, matrix: np.ndarray, threads: int) -> bytes:
         """The product and what is left of it, or the values themselves, whichever is smaller."""
-        from . import lowrank
-
         plain = codec.encode(a, self.tol, threads, level=self.level)
         finite = np.isfinite(matrix)
         if not finite.any():
             return plain
-        if not finite.all():
-            matrix[~finite] = matrix[finite].mean()
-        if self.rank is None and self.method == "svd":
-            shape = a.T.shape if a.flags.f_contiguous and not a.flags.c_contiguous else a.shape
-            factors = lowrank.predictor(matrix, self.tol, self.level, self.seed, shape)
-        else:
-            rank = 16 if self.rank is None else self.rank
-            factors = lowrank.factorize(
-                matrix, rank=rank, method=self.method, bits=self.bits, level=self.level, seed=self.seed
-            )
-        if not factors.rank:
-            return plain
+        if not finite.all():  # by a value from their middle, which cannot overflow as a mean does
+            values = matrix[finite]
+            matrix[~finite] = np.partition(values, values.size // 2)[values.size // 2]
         try:
-            chunk = self._store(a, factors, self.tol, threads)
-        except ParameterError:  # the tolerance is too near to the distance of the numbers of the type
+            factors = self._factors_within(a, matrix)
+            chunk = self._store(a, factors, self.tol, threads) if factors.rank else plain
+        except ParameterError:  # the tolerance is too near to the distance of numbers, or values are to their largest
             return plain
         return chunk if len(chunk) < len(plain) else plain
+
+    def _factors_within(self, a: np.ndarray, matrix: np.ndarray) -> Any:
+        from . import lowrank
+
+        if self.rank is None and self.method == "svd":
+            shape = a.T.shape if a.flags.f_contiguous and not a.flags.c_contiguous else a.shape
+            return lowrank.predictor(matrix, self.tol, self.level, self.seed, shape)
+        rank, bits = 16 if self.rank is None else self.rank, self.bits or _BITS
+        return lowrank.factorize(matrix, rank=rank, method=self.method, bits=bits, level=self.level, seed=self.seed)
 
     def _store(self, a: np.ndarray, factors: Any, tol: float, threads: int) -> bytes:
         code, big_endian, *_ = describe(a.dtype)
@@ -184,7 +209,7 @@ class LowRankConfig:
         weights = factors.weights.astype(np.uint32)
         rows_ndim = a.ndim - self.row_axes if f_order else self.row_axes
         how = (rows_ndim, _core.FACTORS[self.method], factors.scale, weights, factors.rows, factors.columns)
-        return _core.encode_low_rank(flat, code, big_endian, f_order, a.shape, *how, tol, threads)
+        return _core.encode_low_rank(flat, code, big_endian, f_order, a.shape, *how, tol, self.level or 0, threads)
 
     def to_json(self) -> dict[str, Any]:
         """Keyword arguments that make an equal object, JSON-ready; defaults are left out."""
@@ -206,7 +231,7 @@ class LowRankConfig:
             raise ParameterError("encoding needs a target: rank=..., bits_per_value=..., rel_error=... or tol=...")
         given = [(i, getattr(self, name)) for i, name in enumerate(_TARGETS, 1) if getattr(self, name) is not None]
         target, value = given[0] if given else (0, 0.0)
-        codes = (_core.FACTORS[self.method], target, *self.bits)
+        codes = (_core.FACTORS[self.method], target, *(self.bits or _BITS))
         word = sum(code << 8 * i for i, code in enumerate(codes))
         axes = self.row_axes | (self.level or 0) << 8
         tol = () if self.tol is None else (CD_TOLERANCE, *words_of(self.tol))
@@ -235,7 +260,7 @@ def of_cd_values(tol: float, word: int, low: int, high: int, axes: int, *seed: i
         **targets,
         method=names.get(factors, str(factors)),
         tol=tol or None,
-        bits=tuple(bits),
+        bits=None if names.get(factors) == "svd" or tuple(bits) == _BITS else tuple(bits),
         row_axes=axes & 0xFF,
         level=axes >> 8 or None,
         seed=seed[0] | seed[1] << 32,

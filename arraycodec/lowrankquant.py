@@ -18,8 +18,8 @@ class LowRankQuant(HostedCodec):
     bits_per_value : float, optional
         The smallest error (Frobenius norm) that so many bits buy, everything stored included.
     rel_error : float, optional
-        The smallest chunk with ``||A - A'|| <= rel_error * ||A||`` (Frobenius norms).  One of these three is given, or
-        `tol`.
+        The smallest chunk with ``||A - A'|| <= rel_error * ||A||`` (Frobenius norms); down to about 1e-8, as factors
+        are integers whose sums of products stay below 2**53.  One of these three is given, or `tol`.
     method : {"svd", "lplr", "lsvd", "dsvd"}
         ``"svd"``: the singular value decomposition, every component rounded as its singular value deserves.  The others
         are published methods with fixed numbers of bits, for comparisons: their entries are entropy-coded, too.
@@ -27,8 +27,8 @@ class LowRankQuant(HostedCodec):
         Absolute tolerance, above 0, that holds for every value as in `AnsQuant`: the product is a predictor, and what
         is left of it is stored.  `rank` may be given beside it; else it is chosen.  Where no product makes the chunk
         smaller, it is that of `AnsQuant`.  NaN and infinities come back bit for bit; without `tol` they raise.
-    bits : (int, int)
-        Of the published methods: bits of an entry of the left and of the right factor, 1 to 16.
+    bits : (int, int), optional
+        Of the published methods: bits of an entry of the left and of the right factor, 1 to 16; without it (8, 8).
     row_axes : int
         The first so many axes make the rows of the matrix, the others its columns.
     level : int, optional
@@ -48,6 +48,10 @@ class LowRankQuant(HostedCodec):
 
     Notes
     -----
+    Write whole chunks: what is written again is factorized again, with new errors, so `hdf5.write` and Zarr v3 refuse
+    to write a part of a chunk that is there (Zarr v2 and HDF5 itself cannot be told).  Chunks at the edges of an
+    array are padded by their host; a fill value far from the values spoils such a chunk.
+
     Arrays are float16, float32, float64 or bfloat16, of at least two axes.  Such a codec pays where few modes
     dominate: ``docs/low-rank.md`` says where, and where not, with numbers.  In HDF5 chunks are written by
     `arraycodec.hdf5.write`; what HDF5 itself writes into such a dataset is stored within `tol` by values, and without
@@ -83,7 +87,7 @@ class LowRankQuant(HostedCodec):
         rel_error: float | None = None,
         method: str = "svd",
         tol: float | None = None,
-        bits: Sequence[int] = (8, 8),
+        bits: Sequence[int] | None = None,
         row_axes: int = 1,
         level: int | None = None,
         seed: int = 0,
@@ -117,8 +121,8 @@ class LowRankQuant(HostedCodec):
         return self._config.tol
 
     @property
-    def bits(self) -> tuple[int, int]:
-        """Of the published methods: bits of an entry."""
+    def bits(self) -> tuple[int, int] | None:
+        """Of the published methods: bits of an entry, or None for the default."""
         return self._config.bits
 
     @property

@@ -8,6 +8,7 @@ reads.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import math
 import os
@@ -23,6 +24,7 @@ from .ansquant import AnsQuant
 from .errors import ParameterError
 
 _INTERNAL = ("CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "DIMENSION_LABELS")
+_ONLY_A_DIMENSION = "This is a netCDF dimension but not a netCDF variable"  # NAME of scales without values
 _DEFLATE, _SHUFFLE, _FLETCHER32 = 1, 2, 3
 
 
@@ -44,7 +46,7 @@ def _references(group: h5py.Group, url: str | None) -> dict[str, Any]:
     for name, item in found:
         if isinstance(item, h5py.Group):
             _add_group(item, f"{name}/", refs)
-        else:
+        elif not _text(item.attrs.get("NAME", "")).startswith(_ONLY_A_DIMENSION):
             _add_dataset(item, f"{name}/", url, refs)
     return {"version": 1, "refs": refs}
 
@@ -144,10 +146,13 @@ def _attributes(item: Any) -> dict[str, Any]:
         except (OSError, TypeError):  # references, compounds, types that h5py does not read
             continue
         found[name] = value
-    fill = item.attrs.get("_FillValue")
-    if fill is not None:
-        found["_FillValue"] = _json_value(fill)
+    with contextlib.suppress(KeyError, TypeError):  # NaN needs no mention
+        found["_FillValue"] = _json_value(item.attrs["_FillValue"])
     return found
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def _json_value(value: Any) -> Any:
@@ -160,7 +165,7 @@ def _json_value(value: Any) -> Any:
         return values[0] if len(values) == 1 else values
     if isinstance(value, np.generic):
         return _json_value(value.item())
-    if isinstance(value, str | bool | int | float):
+    if isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
     raise TypeError(f"no JSON for {type(value).__name__}")
 

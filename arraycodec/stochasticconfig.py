@@ -60,6 +60,13 @@ class StochasticConfig:
     def _seed(self) -> int:
         return secrets.randbits(64) if self.seed is None else self.seed
 
+    #: Whether parts of chunks can be written again and again without a value leaving its bound.
+    keeps_rewrites = False
+
+    def check_array(self, dtype: np.dtype, ndim: int) -> None:
+        """A TypeError if arrays of this dtype cannot be encoded."""
+        self.check_dtype(dtype)
+
     def check_dtype(self, dtype: np.dtype) -> int:
         """The code of a dtype that has what is rounded, or a TypeError."""
         code = describe(dtype)[0]
@@ -73,6 +80,8 @@ class StochasticConfig:
         code = self.check_dtype(a.dtype)
         if not a.size:  # nothing to round
             return codec.encode(a, tol=0)
+        if a.size >= 1 << 31:
+            raise ParameterError(f"at most {(1 << 31) - 1} values make a chunk, not {a.size}")
         flat, f_order = codec.contiguous(a)
         array = (code, describe(a.dtype)[1], f_order, a.shape)
         how = (_core.METHODS[self.method], _core.NORMS[self.norm], _core.PACKINGS[self.packing], self.bucket or 0)

@@ -44,6 +44,10 @@ class StochasticQuant(HostedCodec):
 
     Notes
     -----
+    Write whole chunks: what is written again is rounded again, and errors add up, so `hdf5.write` and Zarr v3 refuse to
+    write a part of a chunk that is there (Zarr v2 and HDF5 itself cannot be told).  Chunks at the edges of an array are
+    padded by their host; a fill value far from the values spoils the norm of its bucket, and NaN is refused.
+
     Arrays are float16, float32, float64 or bfloat16.  NaN and infinities raise `NotFiniteError` (a `ParameterError`)
     when they are encoded, before anything is written.  Workers whose values are equal must not share a seed: their
     errors would be equal, too.  ``docs/stochastic.md`` has what is promised, with proofs and measurements.

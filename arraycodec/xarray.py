@@ -29,7 +29,7 @@ __all__ = ["annotate", "encoding", "restore"]
 Wanted = float | HostedCodec | None
 TARGETS = ("zarr3", "zarr2", "h5netcdf")
 #: Of a variable's own encoding: what values are when they are stored.
-_KEPT = ("dtype", "scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned", "units", "calendar")
+_KEPT = ("dtype", "scale_factor", "add_offset", "_FillValue", "missing_value", "units", "calendar")
 #: Attributes that `annotate` writes.
 ATTRIBUTES = ("lossy_compression", "lossy_absolute_tolerance", "lossy_relative_tolerance")
 
@@ -78,9 +78,11 @@ def encoding(
 
     Notes
     -----
-    A finite ``_FillValue`` or ``missing_value`` becomes the codec's `fill_value`, and comes back bit for bit.  Packed
-    variables (``scale_factor``, ``add_offset``, an integer ``dtype`` in the encoding) are integers when stored:
-    their tolerance is what `tol` leaves of the units of ``scale_factor`` when packing has rounded by half of one.
+    A finite ``_FillValue`` or ``missing_value`` becomes the codec's `fill_value`, and comes back bit for bit. Packed
+    variables (``scale_factor``, ``add_offset``, an integer ``dtype`` in the encoding) are integers when stored: their
+    tolerance is what `tol` leaves of the units of ``scale_factor`` when packing has rounded by half of one; less than
+    half a unit is lossless. Variables that are scaled but stored as floats have ``tol / scale_factor`` (and what
+    xarray rounds when it scales them).
     """
     if target not in TARGETS:
         raise ParameterError(f"target must be one of {', '.join(TARGETS)}, not {target!r}")
@@ -125,14 +127,14 @@ def annotate(dataset: xr.Dataset, encoding: Mapping[Hashable, Mapping[str, Any]]
             attributes.pop(key, None)
         config = codec._config
         lossy = not isinstance(config, Config) or config.tol or config.rtol
-        if not lossy and _scale(result[name]) is None:
+        if not lossy:
             continue
         attributes["lossy_compression"] = codec.zarr3_name
         if getattr(config, "tol", None):
-            scale = _scale(result[name])
-            # of packed variables: what packing rounds, and what is left of it
-            tol = config.tol if scale is None else scale * (math.floor(config.tol) + 0.5)
-            attributes["lossy_absolute_tolerance"] = tol
+            scale, is_integer = _packing(result[name])
+            # of variables packed to integers: what packing rounds, and what is left of it
+            tol = math.floor(config.tol) + 0.5 if is_integer else config.tol
+            attributes["lossy_absolute_tolerance"] = scale * tol
         if getattr(config, "rtol", None):
             attributes["lossy_relative_tolerance"] = config.rtol
     return result
@@ -216,13 +218,14 @@ def _matches(key: str, name: Hashable, attributes: Mapping[Any, Any]) -> bool:
 
 
 # ---- the codec of a variable ----
-def _scale(variable: xr.DataArray) -> float | None:
-    """The units in which a packed variable is stored; None if it is not packed to integers."""
+def _packing(variable: xr.DataArray) -> tuple[float, bool]:
+    """The units in which a variable is stored, and whether they are counted in integers."""
     values = {**variable.attrs, **variable.encoding}
-    dtype = values.get("dtype")
-    if dtype is None or np.dtype(dtype).kind not in "iu" or variable.dtype.kind not in "fc":
-        return None
-    return abs(float(values.get("scale_factor", 1.0)))
+    is_integer = np.dtype(values.get("dtype", variable.dtype)).kind in "iu" and variable.dtype.kind in "fc"
+    scale = abs(float(values.get("scale_factor", 1.0)))
+    if not 0 < scale < math.inf:
+        raise ParameterError(f"scale_factor of {variable.name!r} must be finite and not 0, not {scale}")
+    return scale, is_integer
 
 
 def _fill_of(name: Hashable, variable: xr.DataArray) -> Any:
@@ -242,19 +245,19 @@ def _fill_of(name: Hashable, variable: xr.DataArray) -> Any:
 def _codec_for(
     name: Hashable, variable: xr.DataArray, tol: float, rtol: float | None, level: int | None, predictor: str | None
 ) -> AnsQuant:
-    scale = _scale(variable)
+    scale, is_integer = _packing(variable)
     stored = np.dtype(variable.encoding.get("dtype", variable.dtype))
     try:
         describe(stored)
     except TypeError as error:
         raise TypeError(f"variable {name!r}: {error}") from None
     more = {"level": level, "predictor": predictor}
-    if scale is not None:
+    if is_integer:
         # packing rounds by half a unit; what the tolerance leaves is the codec's
-        units = math.floor(tol / scale - 0.5) if scale else 0
+        units = math.floor(tol / scale - 0.5)
         fill = _fill_of(name, variable)
         return AnsQuant(tol=max(units, 0), fill_value=None if fill is None else int(fill), **more)
-    return AnsQuant(tol=tol, rtol=rtol, fill_value=_fill_of(name, variable), **more)
+    return AnsQuant(tol=tol / scale, rtol=rtol, fill_value=_fill_of(name, variable), **more)
 
 
 # ---- where hosts have it ----
@@ -263,7 +266,9 @@ def _slot(codec: HostedCodec, variable: xr.DataArray, target: str) -> dict[str, 
     own = variable.encoding
     slot = {key: own[key] for key in _KEPT if key in own}
     if target == "h5netcdf":
-        return {**slot, "compression": codec, "chunksizes": own.get("chunksizes") or _chunks(variable)}
+        chunks = own.get("chunksizes") if variable.chunks is None else None  # dask's are new ones, perhaps
+        chunks = _chunks(variable) if chunks is None else tuple(map(min, chunks, map(max, variable.shape, (1,) * 32)))
+        return {**slot, "compression": codec, "chunksizes": chunks}
     for key in ("chunks", "shards"):
         if own.get(key) and variable.chunks is None:  # dask's chunks are new ones, perhaps
             slot[key] = own[key]

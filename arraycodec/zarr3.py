@@ -100,7 +100,7 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, Arr
 
     def validate(self, *, shape: Any, dtype: Any, chunk_grid: Any) -> None:
         try:
-            self.config.check_dtype(dtype.to_native_dtype())
+            self.config.check_array(dtype.to_native_dtype(), len(shape))
         except (TypeError, ParameterError) as error:
             raise type(error)(f"{self.zarr3_name}: {error}") from None
 
@@ -172,6 +172,11 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, Arr
                     fill_value=chunk_spec.fill_value,
                 )
             else:
+                if not (self.config.keeps_rewrites or _is_corner(selection, chunk_spec)):
+                    raise ParameterError(
+                        f"{self.zarr3_name} would encode what is in this chunk once more, with new errors: write whole "
+                        f"chunks, of shape {tuple(chunk_spec.shape)}"
+                    )
                 values = self._decode_sync(old, chunk_spec)
             if part.shape and any(isinstance(index, np.ndarray) for index in selection):
                 # zarr's arrays of indices keep the axes of single ones, which the part has not
@@ -329,7 +334,7 @@ class LowRankQuantSerializer(AnsQuantSerializer):
         rel_error: float | None = None,
         method: str = "svd",
         tol: float | None = None,
-        bits: Sequence[int] = (8, 8),
+        bits: Sequence[int] | None = None,
         row_axes: int = 1,
         level: int | None = None,
         seed: int = 0,
@@ -356,6 +361,17 @@ def _is_whole(selection: Any, chunk_spec: Any) -> bool:
         return normalize(selection, chunk_spec.shape) == tuple(map(range, chunk_spec.shape))
     except (IndexError, TypeError):
         return False
+
+
+def _is_corner(selection: Any, chunk_spec: Any) -> bool:
+    """Whether it begins where a chunk does: it may be all that an array has of a chunk at its edge."""
+    try:
+        axes = normalize(selection, chunk_spec.shape)
+    except (IndexError, TypeError):
+        return False
+    return all(axis == range(len(axis)) for axis in axes if not isinstance(axis, int)) and not any(
+        isinstance(axis, int) for axis in axes
+    )
 
 
 def _is_empty(values: Any, fill_value: Any) -> bool:

@@ -169,6 +169,7 @@ typedef struct {
   const int32_t *columns;    /* rank x n */
   uint8_t rows_f_order, columns_f_order; /* 1: components change fastest; this is how they are stored */
   double tol;                /* what the product lacks is stored within it; 0: it is not stored */
+  uint8_t level;             /* of what is stored, as in ac_tuning */
 } ac_low_rank;
 
 /* Result of ac_check_bound. */
@@ -208,7 +209,7 @@ int ac_stochastic_encode(const ac_array *array, const ac_stochastic *how, unsign
                          void *dst, size_t capacity, size_t *size);
 
 /* And for matrices as products (docs/low-rank.md): floats as above, fewer than 2^31 of them, of at least two axes; with a
- * tolerance any value may be there, without it finite ones alone. */
+ * tolerance any value may be there, without it finite ones are meant. */
 int ac_low_rank_bound(const ac_array *array, const ac_low_rank *how, size_t *bound);
 int ac_low_rank_encode(const ac_array *array, const ac_low_rank *how, unsigned threads, const void *src, size_t src_size,
                        void *dst, size_t capacity, size_t *size);

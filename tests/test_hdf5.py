@@ -285,7 +285,7 @@ def test_forms_of_the_tolerance(path, values, tol):
         d = f.create_dataset("x", data=NORMAL, chunks=(25, 70), compression=ID, compression_opts=values)
         assert hdf5.info(d) == {
             "filter_id": ID, "name": "arraycodec.ansquant", "tol": tol, "rtol": None, "fill_value": None, "dtype": None,
-            "level": None, "predictor": None, "coder": None, "method": None,
+            "level": None, "predictor": None, "coder": None, "parameters": None,
             "cd_values": completed(AnsQuant(tol=tol), 1, 25, 70),
         }  # fmt: skip
     assert arraycodec.verify(NORMAL, read(path), tol)

@@ -48,7 +48,7 @@ def test_the_object():
             items = hdf5.read_items(q.filter_options)
             assert of_cd_values(items.tol, *items.method[1:]) == q._config
     assert repr(LowRankQuant(3, threads=2)) == "LowRankQuant(rank=3, threads=2)"
-    assert q.bits == (8, 8) and q.method == "svd" and q.row_axes == 1 and q.rank is q.tol is q.level is None
+    assert q.bits is None and q.method == "svd" and q.row_axes == 1 and q.rank is q.tol is q.level is None
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,9 @@ def test_the_object():
         ({"rank": 0}, "rank must be 1"), ({"bits_per_value": 0}, "bits_per_value must be positive"),
         ({"bits_per_value": -1}, "-1"), ({"rel_error": 1}, "below 1"), ({"rel_error": 0}, "above 0"),
         ({"rank": 2, "rel_error": 0.1}, "rank=2 and rel_error=0.1"), ({"tol": 0}, "AnsQuant"), ({"tol": -1}, "-1"),
-        ({"tol": 1, "rel_error": 0.1}, "has no meaning"), ({"method": "pca"}, "pca"), ({"bits": (4, 17)}, "17"),
-        ({"bits": (4,)}, "two numbers"), ({"row_axes": 0}, "row_axes"), ({"level": 10}, "level"),
+        ({"tol": 1, "rel_error": 0.1}, "has no meaning"), ({"method": "pca"}, "pca"), ({"bits": (4, 4)}, "published"),
+        ({"method": "lsvd", "bits": (4, 17)}, "17"), ({"method": "lsvd", "bits": (4,)}, "two numbers"),
+        ({"row_axes": 0}, "row_axes"), ({"level": 10}, "level"),
         ({"seed": -1}, "seed"),
         ({"rel_error": 0.1, "method": "lplr"}, "needs method"), ({"rank": 1, "threads": 0}, "threads"),
     ],
@@ -71,9 +72,9 @@ def test_what_is_refused():
     for x in (np.arange(12).reshape(3, 4), np.zeros((3, 4), "c8"), np.zeros((3, 4), "?")):
         with pytest.raises(TypeError, match="LowRankQuant is for float16"):
             LowRankQuant(1).encode(x)
-    with pytest.raises(ParameterError, match=r"shape \(5,\) has too few axes"):
+    with pytest.raises(ParameterError, match="with the first 1 axes for rows, 1 leave none for columns"):
         LowRankQuant(1).encode(np.ones(5))
-    with pytest.raises(ParameterError, match=r"first 2 axes are rows"):
+    with pytest.raises(ParameterError, match="with the first 2 axes for rows, 2 leave none for columns"):
         LowRankQuant(1, row_axes=2).encode(np.ones((5, 4)))
     with pytest.raises(ParameterError, match="encoding needs a target"):
         LowRankQuant().encode(A)
@@ -104,6 +105,17 @@ def test_targets(dtype):
         assert 0.5 * error < relative(decode(chunk), a) <= error
     details = inspect(LowRankQuant(4).encode(a)).details
     assert details["rank"] == 4 and details["method"] == "svd"
+
+
+def test_sizes_are_kept():
+    """Everything stored included, whatever the method, the level, and the number of axes."""
+    rough = (RNG.normal(size=(200, 5)) @ RNG.normal(size=(5, 300)) + 0.1 * RNG.normal(size=(200, 300))).astype("f4")
+    for x, bits, more in (
+        (rough, 8, {"level": 9}), (rough, 4, {"level": 9}), (rough[:64, :64], 3, {"method": "lplr"}),
+        (rough[:20, :30], 8, {"method": "lplr"}), (rough[:100, :100], 8, {"method": "dsvd", "bits": (16, 16)}),
+        (rough[:40, :50].reshape((2,) * 3 + (5,) + (1,) * 27 + (50,)), 3, {"row_axes": 4}),
+    ):  # fmt: skip
+        assert 8 * len(LowRankQuant(bits_per_value=bits, **more).encode(x)) <= bits * x.size, more
 
 
 def test_the_phantom():
@@ -176,8 +188,10 @@ def test_a_tolerance_pays():
 
 
 def test_tolerances_too_small_and_too_large():
-    for a in (A, A.astype("f2"), A * np.float32(1e30), np.full((20, 30), np.nan, "f4"), np.zeros((20, 30))):
-        for tol in (5e-324, 1e-30, 1e-7, 1e10, 1e300):
+    huge = np.full((9, 7), 3e38, "f4")
+    huge[0, 0] = np.nan
+    for a in (A, A.astype("f2"), A * np.float32(1e30), np.full((20, 30), np.nan, "f4"), np.zeros((20, 30)), huge):
+        for tol in (5e-324, 1e-30, 1e-7, 1e10, 1e36, 1e300):
             for q in (LowRankQuant(tol=tol), LowRankQuant(2, tol=tol)):
                 assert verify(a, decode(q.encode(a)), tol)
 
@@ -215,6 +229,11 @@ def test_zarr(zarr_format):
     assert relative(z[...], A) <= 0.01
     again = zarr.open_array(z.store)
     assert np.array_equal(again[...], z[...]) and np.array_equal(again[3:50, 7], z[...][3:50, 7])
+    if zarr_format == 3:
+        with pytest.raises(ParameterError, match="write whole chunks, of shape"):
+            z[0, :5] = 0
+        with pytest.raises(ParameterError, match="leave none for columns"):
+            zarr.create_array(zarr.storage.MemoryStore(), shape=(4,), chunks=(4,), dtype="f4", **slot)
     with pytest.raises(TypeError, match="float16"):
         zarr.create_array(
             zarr.storage.MemoryStore(), shape=(4, 4), chunks=(4, 4), dtype="i4", serializer=q, compressors=None
@@ -227,17 +246,25 @@ def test_hdf5(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as f:
         d = f.create_dataset("a", A.shape, "f4", chunks=(40, 60), compression=q)
         hdf5.write(d, A, threads=2)
-        assert {"id": q.codec_id, **hdf5.info(d)["method"]} == q.get_config()
+        assert {"id": q.codec_id, **hdf5.info(d)["parameters"]} == q.get_config()
         t = f.create_dataset("t", A.shape, "f4", chunks=(40, 60), compression=LowRankQuant(6, tol=0.01))
         hdf5.write(t, ROUGH)
         f.create_dataset("by HDF5", data=ROUGH, chunks=(40, 60), compression=LowRankQuant(6, tol=0.01))
         f.create_dataset("as it is", data=A, chunks=(40, 60), compression=q)
         with pytest.raises(NotFiniteError, match="chunk at"):
             hdf5.write(d, np.full(A.shape, np.nan))
-        with pytest.raises(ValueError, match="rows are the first 1 axes has more than the dataset's 1"):
+        with pytest.raises(ValueError, match="with the first 1 axes for rows, the dataset's 1 leave none"):
             f.create_dataset("x", data=A.ravel(), chunks=(40,), compression=q)
         with pytest.raises(ValueError, match="item 18 is for float16"):
             f.create_dataset("i", data=A.astype("i4"), chunks=(40, 60), compression=q)
+        with pytest.raises(ParameterError, match="would be encoded once more"):
+            hdf5.write(d, 1.0, np.s_[3, 4])
+        with pytest.raises(ParameterError, match="without the filter"):
+            hdf5.write(f["as it is"], A)
+        bad = (18, 255, 0, 0, 1, 0, 0), (18, 0x04040400, 0, 0, 0, 0, 0), (18, 0x08080000, 0, 0, 1 | 77 << 8, 0, 0)
+        for values in bad:
+            with pytest.raises(ValueError, match="item 18 with method"):
+                f.create_dataset("x", A.shape, "f4", chunks=(40, 60), compression=35117, compression_opts=values)
     with h5py.File(tmp_path / "a.h5") as f:
         # read by the plugin, in C
         assert relative(f["a"][...], A) <= 0.01 and np.array_equal(f["a"][...], hdf5.read(f["a"]))
@@ -245,5 +272,5 @@ def test_hdf5(tmp_path):
         codecs = [inspect(chunks[name][1]).header.codec for name in ("a", "t", "by HDF5")]
         assert codecs == ["low rank", "low rank", "quantized"]
         assert verify(ROUGH, f["t"][...], 0.01) and verify(ROUGH, f["by HDF5"][...], 0.01)
-        # an optional filter that refuses: nothing is lost
+        # an optional filter that refuses: nothing is lost, and nothing saved
         assert chunks["as it is"][0] == 1 and np.array_equal(f["as it is"][...], A)

@@ -40,7 +40,7 @@ def own_codec(dset: Any) -> dict[str, Any] | None:
     told = hdf5.info(dset)
     if told is None:
         return None
-    method = told["method"]
+    method = told["parameters"]
     if method is not None:  # only one of the two has a norm
         return {"id": StochasticQuant.codec_id if "norm" in method else LowRankQuant.codec_id, **method}
     names = ("tol", "rtol", "fill_value", "dtype", "level", "predictor")

@@ -203,7 +203,7 @@ static void encode_piece(void *context, uint64_t row, uint64_t from, unsigned n,
     const double error = fabs(x[i] - y[i]);
     const int kept = residual && !(error < v->tol); /* less than tol when rounded: less before */
     if (residual) v->exceptions[at + i] = (uint8_t)kept;
-    if (!kept && !(error <= largest)) largest = error <= DBL_MAX ? error : INFINITY; /* of NaN, too */
+    if (!kept && !(error <= largest)) largest = error <= DBL_MAX ? error : DBL_MAX; /* of values without a tolerance that are NaN, too */
   }
   pthread_mutex_lock(&v->mutex);
   v->largest = largest > v->largest ? largest : v->largest;
@@ -217,12 +217,12 @@ static int check(const ac_array *array, const ac_low_rank *how, uint64_t *count,
   const ac_type *type = ac_type_of(array->dtype);
   if (type->kind != AC_KIND_FLOAT || type->values > 1 || *count > INT32_MAX) return AC_E_PARAM;
   if (matrix_of(array, how->rows_ndim, *count, axes, m, n) || is_too_many(how->rank, *m, *n)) return AC_E_PARAM;
-  if (how->factors >= AC_FACTORS) return AC_E_PARAM;
+  if (how->factors >= AC_FACTORS || how->level > AC_MAX_LEVEL) return AC_E_PARAM;
   if (!(how->scale > 0) || how->scale > DBL_MAX || !(how->tol >= 0) || how->tol > DBL_MAX) return AC_E_PARAM;
   return AC_OK;
 }
 
-int ac_low_rank_bound(const ac_array *array, const ac_low_rank *how, size_t *bound) {
+static int find_bound(const ac_array *array, const ac_low_rank *how, size_t *bound) {
   uint64_t count, axes[AC_MAX_NDIM], m, n, size = 64 + 5 * (uint64_t)how->rank, part;
   int error = check(array, how, &count, axes, &m, &n);
   if (error) return error;
@@ -242,6 +242,13 @@ int ac_low_rank_bound(const ac_array *array, const ac_low_rank *how, size_t *bou
     size += part;
   }
   return error ? error : ac_parts_bound(size, bound);
+}
+
+int ac_low_rank_bound(const ac_array *array, const ac_low_rank *how, size_t *bound) {
+  const ac_fpenv saved = ac_fpenv_enter(); /* a subnormal scale or tolerance is one, also where DAZ is set */
+  const int error = find_bound(array, how, bound);
+  ac_fpenv_leave(saved);
+  return error;
 }
 
 static int write_exceptions(ac_writer *out, int dtype, const values *v, uint64_t count) {
@@ -269,8 +276,8 @@ static int write_exceptions(ac_writer *out, int dtype, const values *v, uint64_t
   ac_write_varint(out, runs);
   ac_write_varint(out, total);
   const uint64_t shape[] = {runs, 2};
-  if (!error) error = ac_part_write(out, AC_UINT32, 0, 2, shape, 1, places);
-  if (!error) error = ac_part_write(out, (uint8_t)dtype, 0, 1, &total, 1, kept);
+  if (!error) error = ac_part_write(out, AC_UINT32, 0, 2, shape, 0, 1, places);
+  if (!error) error = ac_part_write(out, (uint8_t)dtype, 0, 1, &total, 0, 1, kept);
   free(places);
   free(kept);
   return error;
@@ -299,7 +306,6 @@ static int encode(const ac_array *array, const uint64_t *axes, uint64_t count, u
   int error = multiply(&p, &columns, threads);
   pthread_mutex_destroy(&v->mutex);
   if (error) return error;
-  if (!v->residual && !(v->largest <= DBL_MAX)) return AC_E_NOT_FINITE;
   ac_info info;
   ac_writer out;
   error = ac_parts_describe(array, AC_CODEC_LOW_RANK, how->tol > 0 ? how->tol : v->largest, &info);
@@ -314,21 +320,20 @@ static int encode(const ac_array *array, const uint64_t *axes, uint64_t count, u
   for (uint64_t k = 0; k < how->rank; k++) ac_write_varint(&out, how->weights[k]);
   const uint64_t rows_shape[] = {how->rank, m}, columns_shape[] = {how->rank, n};
   if (how->rank) {
-    error = ac_part_write(&out, AC_INT32, how->rows_f_order, 2, rows_shape, threads, how->rows);
-    if (!error) error = ac_part_write(&out, AC_INT32, how->columns_f_order, 2, columns_shape, threads, how->columns);
+    error = ac_part_write(&out, AC_INT32, how->rows_f_order, 2, rows_shape, how->level, threads, how->rows);
+    if (!error) error = ac_part_write(&out, AC_INT32, how->columns_f_order, 2, columns_shape, how->level, threads, how->columns);
   }
   if (!error && v->residual) {
     ac_write_f64(&out, v->step);
-    error = ac_part_write(&out, AC_INT32, 0, array->ndim, axes, threads, v->residual);
+    error = ac_part_write(&out, AC_INT32, 0, array->ndim, axes, how->level, threads, v->residual);
   }
   if (!error && exceptions) error = write_exceptions(&out, array->dtype, v, count);
   return error ? error : ac_parts_end(&info, dst, &out, size);
 }
 
-int ac_low_rank_encode(const ac_array *array, const ac_low_rank *how, unsigned threads, const void *src, size_t src_size,
-                       void *dst, size_t capacity, size_t *size) {
+static int encode_array(const ac_array *array, const ac_low_rank *how, unsigned threads, const void *src, size_t src_size,
+                        void *dst, size_t capacity, size_t *size) {
   uint64_t count, axes[AC_MAX_NDIM], m, n;
-  if (!ac_active_kernels()) return AC_E_ISA;
   int error = check(array, how, &count, axes, &m, &n);
   if (!error && src_size != count * ac_element_size(array->dtype)) error = AC_E_PARAM;
   if (error) return error;
@@ -339,13 +344,20 @@ int ac_low_rank_encode(const ac_array *array, const ac_low_rank *how, unsigned t
   void *const native = array->big_endian ? malloc(src_size) : NULL;
   if ((bounded && (!v.residual || !v.exceptions)) || (array->big_endian && !native)) error = AC_E_MEMORY;
   v.src = native ? native : src;
-  const ac_fpenv saved = ac_fpenv_enter();
   if (!error && native) ac_swap(native, src, count, ac_type_of(array->dtype)->size);
   if (!error) error = encode(array, axes, count, m, n, how, threads, &v, dst, capacity, size);
-  ac_fpenv_leave(saved);
   free(v.residual);
   free(v.exceptions);
   free(native);
+  return error;
+}
+
+int ac_low_rank_encode(const ac_array *array, const ac_low_rank *how, unsigned threads, const void *src, size_t src_size,
+                       void *dst, size_t capacity, size_t *size) {
+  if (!ac_active_kernels()) return AC_E_ISA;
+  const ac_fpenv saved = ac_fpenv_enter();
+  const int error = encode_array(array, how, threads, src, src_size, dst, capacity, size);
+  ac_fpenv_leave(saved);
   return error;
 }
 

@@ -62,9 +62,10 @@ int ac_part_bound(uint8_t dtype, unsigned ndim, const uint64_t *shape, uint64_t 
   return error;
 }
 
-int ac_part_write(ac_writer *out, uint8_t dtype, uint8_t f_order, unsigned ndim, const uint64_t *shape, unsigned threads,
-                  const void *src) {
+int ac_part_write(ac_writer *out, uint8_t dtype, uint8_t f_order, unsigned ndim, const uint64_t *shape, uint8_t level,
+                  unsigned threads, const void *src) {
   static const ac_tolerance EXACT = {0, 0, NULL};
+  const ac_tuning tuning = {.level = level};
   ac_array array = array_of(dtype, ndim, shape);
   array.f_order = f_order;
   uint64_t count;
@@ -73,7 +74,7 @@ int ac_part_write(ac_writer *out, uint8_t dtype, uint8_t f_order, unsigned ndim,
   uint8_t *const length = ac_give(out, sizeof(uint32_t));
   if (!error && !length) error = AC_E_DST_SIZE;
   if (!error)
-    error = ac_encode(&array, &EXACT, NULL, threads, src, (size_t)count * ac_element_size(dtype), out->p,
+    error = ac_encode(&array, &EXACT, &tuning, threads, src, (size_t)count * ac_element_size(dtype), out->p,
                       (size_t)(out->end - out->p), &size);
   if (error) return error;
   if (size > UINT32_MAX) return AC_E_PARAM;

@@ -19,8 +19,9 @@ int ac_parts_end(const ac_info *info, void *dst, const ac_writer *block, size_t 
 /* The room that a part takes, of so many elements of this type along one axis or two. */
 int ac_part_bound(uint8_t dtype, unsigned ndim, const uint64_t *shape, uint64_t *bound);
 
-/* Write an array as a part, without loss. */
-int ac_part_write(ac_writer *out, uint8_t dtype, uint8_t f_order, unsigned ndim, const uint64_t *shape, unsigned threads, const void *src);
+/* Write an array as a part, without loss; level as in ac_tuning. */
+int ac_part_write(ac_writer *out, uint8_t dtype, uint8_t f_order, unsigned ndim, const uint64_t *shape, uint8_t level,
+                  unsigned threads, const void *src);
 
 /* The chunk of a part. */
 typedef struct {

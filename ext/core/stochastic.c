@@ -290,8 +290,8 @@ static int encode(const ac_array *array, uint64_t count, const ac_stochastic *ho
     if (p) ac_store64(p, key[j]);
   }
   if (!fixed) {
-    error = ac_part_write(&out, AC_INT32, 0, 1, &n_buckets, 1, codes);
-    if (!error) error = ac_part_write(&out, AC_INT16, 0, 1, &count, threads, q);
+    error = ac_part_write(&out, AC_INT32, 0, 1, &n_buckets, 0, 1, codes);
+    if (!error) error = ac_part_write(&out, AC_INT16, 0, 1, &count, 0, threads, q);
   } else {
     for (i = 0; i < n_buckets; i++)
       if (step_size(type) == 8) ac_write_f64(&out, steps[i]);

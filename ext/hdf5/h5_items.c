@@ -171,9 +171,17 @@ static h5_error read_item(unsigned tag, const unsigned *operands, h5_items *item
                        "packing %u (%d rANS, %d fixed)", how.bits, how.method, AC_METHOD_QSGD, AC_METHOD_DITHER, how.norm,
                        AC_NORM_L2, AC_NORM_MAX, how.packing, AC_PACKING_RANS, AC_PACKING_FIXED);
     }
-    case ITEM_LOW_RANK:
+    case ITEM_LOW_RANK: {
+      const unsigned factors = operands[0] & 0xff, target = operands[0] >> 8 & 0xff, left = operands[0] >> 16 & 0xff, right = operands[0] >> 24;
+      const unsigned axes = operands[LOW_RANK_AXES] & 0xff, level = operands[LOW_RANK_AXES] >> 8;
+      const double value = double_of(operands + 1);
       items->other_operands = operands;
-      return 0; /* whoever writes chunks reads it */
+      if (factors < AC_FACTORS && target <= 3 && (!target || (value > 0 && isfinite(value))) && left >= 1 && left <= 16 && right >= 1 &&
+          right <= 16 && axes >= 1 && axes < AC_MAX_NDIM && level <= AC_MAX_LEVEL)
+        return 0;
+      return h5_refuse(problem, "item 18 with method %u (0 to %d), target %u (0 to 3) of %g, %u and %u bits (1 to 16), %u axes of rows and "
+                       "level %u", factors, AC_FACTORS - 1, target, value, left, right, axes, level);
+    }
     case ITEM_TYPE:
       if (operands[1] > H5_MAX_RANK) return h5_refuse(problem, "item 10 with %u dimensions", operands[1]);
       items->rank = operands[1];

@@ -184,9 +184,9 @@ static h5_error check_other(const h5_items *items, h5_element element, h5_proble
   if (type->kind != AC_KIND_FLOAT || type->values > 1 || element.word & TYPE_EXACT)
     return h5_refuse(problem, "item %u is for float16, float32, float64 and bfloat16, not for elements of type %u", items->other,
                      element.word & TYPE_CODE);
-  if (items->relative || items->fill || items->effort || items->prediction || items->coding ||
+  if (items->relative || items->fill || items->bfloat16 || items->effort || items->prediction || items->coding ||
       (items->other == ITEM_STOCHASTIC && items->tol > 0))
-    return h5_refuse(problem, "no tolerance, fill value, level, predictor or coder goes with item %u%s", items->other,
+    return h5_refuse(problem, "no tolerance, fill value, bfloat16, level, predictor or coder goes with item %u%s", items->other,
                      items->other == ITEM_LOW_RANK ? " but an absolute tolerance" : "");
   return 0;
 }
@@ -213,7 +213,7 @@ static h5_error complete(const h5_api *api, h5_id dcpl, h5_id type, h5_problem *
   const int rank = api->Pget_chunk(dcpl, H5_MAX_RANK, dims);
   if (rank < 1 || rank > H5_MAX_RANK) return h5_refuse(problem, "the dataset must be chunked");
   if (items.other == ITEM_LOW_RANK && (unsigned)rank <= (items.other_operands[LOW_RANK_AXES] & 0xff))
-    return h5_refuse(problem, "a matrix whose rows are the first %u axes has more than the dataset's %d",
+    return h5_refuse(problem, "with the first %u axes for rows, the dataset's %d leave none for columns",
                      items.other_operands[LOW_RANK_AXES] & 0xff, rank);
   n = h5_write_items(&items, is_fill ? fill : NULL, element, (unsigned)rank, dims, values);
   if (api->Pmodify_filter(dcpl, FILTER_ID, flags, n, values) < 0)

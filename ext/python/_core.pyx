@@ -265,7 +265,7 @@ def encode_stochastic(src, int dtype, bint big_endian, bint f_order, tuple shape
 
 
 def encode_low_rank(src, int dtype, bint big_endian, bint f_order, tuple shape, int rows_ndim, int factors, double scale,
-                    const uint32_t[::1] weights, rows, columns, double tol, unsigned threads=1):
+                    const uint32_t[::1] weights, rows, columns, double tol, int level, unsigned threads=1):
     """Encode a contiguous buffer as a product of factors.
 
     `rows` and `columns`: int32 arrays of shape (rank, ...), contiguous in C or Fortran order, which is kept.
@@ -299,6 +299,7 @@ def encode_low_rank(src, int dtype, bint big_endian, bint f_order, tuple shape, 
     how.rows_f_order = not rows.flags.c_contiguous
     how.columns_f_order = not columns.flags.c_contiguous
     how.tol = tol
+    how.level = <uint8_t>level
     check(ac_low_rank_bound(&array, &how, &capacity))
     PyObject_GetBuffer(src, &buf, PyBUF_SIMPLE)
     try:

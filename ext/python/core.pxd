@@ -161,6 +161,7 @@ cdef extern from "arraycodec.h" nogil:
         uint8_t rows_f_order
         uint8_t columns_f_order
         double tol
+        uint8_t level
     int ac_stochastic_bound(const ac_array *array, const ac_stochastic *how, size_t *bound)
     int ac_stochastic_encode(const ac_array *array, const ac_stochastic *how, unsigned threads, const void *src,
                              size_t src_size, void *dst, size_t capacity, size_t *size)
