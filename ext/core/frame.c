@@ -4,7 +4,7 @@
  * Invariants: the header's own CRC32C is verified before anything in it is believed; the number of
  * blocks follows from shape and block length or box, and their index must be present in the input before
  * anything is allocated, so a short chunk cannot demand a large array (at most 2^18 values for
- * every 8 bytes of index).
+ * every 8 bytes of index; of codecs with one block, 2^31 - 1 in all).
  */
 #include "frame.h"
 
