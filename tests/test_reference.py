@@ -1062,7 +1062,8 @@ def test_damaged_blocks(name):
     at = peek(CHUNKS[name]).header_size
     head, block = CHUNKS[name][:at], CHUNKS[name][at:]
     verdicts = {agree(reseal(head, damage(rng, block))) is None for _ in range(120)}
-    assert verdicts == ({False, True} if len(block) > 20 else verdicts)
+    # compressors behind ours have checksums, or ends, of their own, and see most damage
+    assert verdicts == ({False, True} if len(block) > 20 and "backend" not in name else verdicts) and True in verdicts
 
 
 @pytest.mark.parametrize("code", TYPES)
