@@ -5,20 +5,21 @@ The standard library's, and numcodecs' zstd.  The C core knows their chunks, but
 
 from __future__ import annotations
 
-import bz2
-import lzma
-import zlib
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, NamedTuple
 
 from . import _core
 from .errors import DecodeError, FormatError
 
 
-def _zstd() -> Any:
-    from numcodecs import zstd  # imported only when it is wanted, as all of numcodecs
+def _module(name: str) -> Any:
+    """A compressor's module, imported only when it is wanted: not every Python has all of them, nor a use for them."""
+    return import_module(name)
 
-    return zstd
+
+def _zstd() -> Any:
+    return _module("numcodecs.zstd")
 
 
 class _Backend(NamedTuple):
@@ -48,7 +49,12 @@ class _Backend(NamedTuple):
 
 def _decompress_with(decompressor: Any, data: bytes, size: int) -> bytes:
     """By an incremental decompressor of the standard library, which must have come to its end."""
-    result = decompressor.decompress(data, size + 1)
+    try:
+        result = decompressor.decompress(data, size + 1)
+    except Exception as error:
+        if type(error).__module__ in ("_lzma", "lzma", "zlib"):  # their own errors are no ValueErrors
+            raise ValueError(str(error)) from error
+        raise
     if not decompressor.eof or decompressor.unused_data:
         raise ValueError("the compressed bytes end too early, or too late")
     return result
@@ -91,20 +97,29 @@ def _decompress_zstd(data: bytes, size: int) -> bytes:
 
 #: What decompressing level 9 takes (a dictionary of 64 MiB), and a little more; damaged chunks may ask for GiB.
 _XZ_MEMORY = 72 << 20
+_FORMAT_XZ, _CHECK_NONE = 1, 0  # of liblzma's lzma.FORMAT_XZ and lzma.CHECK_NONE
 
 BACKENDS = {
     "bz2": _Backend(
-        1, range(1, 10), 9, bz2.compress, lambda data, size: _decompress_with(bz2.BZ2Decompressor(), data, size)
+        1,
+        range(1, 10),
+        9,
+        lambda data, level: _module("bz2").compress(data, level),
+        lambda data, size: _decompress_with(_module("bz2").BZ2Decompressor(), data, size),
     ),
     "lzma": _Backend(
         2,
         range(10),
         6,
-        lambda data, level: lzma.compress(data, lzma.FORMAT_XZ, lzma.CHECK_NONE, level),
-        lambda data, size: _decompress_with(lzma.LZMADecompressor(lzma.FORMAT_XZ, _XZ_MEMORY), data, size),
+        lambda data, level: _module("lzma").compress(data, _FORMAT_XZ, _CHECK_NONE, level),
+        lambda data, size: _decompress_with(_module("lzma").LZMADecompressor(_FORMAT_XZ, _XZ_MEMORY), data, size),
     ),
     "zlib": _Backend(
-        3, range(10), 6, zlib.compress, lambda data, size: _decompress_with(zlib.decompressobj(), data, size)
+        3,
+        range(10),
+        6,
+        lambda data, level: _module("zlib").compress(data, level),
+        lambda data, size: _decompress_with(_module("zlib").decompressobj(), data, size),
     ),
     "zstd": _Backend(4, range(1, 23), 3, lambda data, level: _zstd().compress(data, level), _decompress_zstd),
 }
@@ -158,7 +173,7 @@ def decompress(chunk: _core.Chunk) -> _core.Chunk:
         raise FormatError(f"a chunk of {size} bytes for {chunk.nbytes} bytes of values")
     try:
         found = BACKENDS[name].decompress(data, size)
-    except (OSError, ValueError, EOFError, RuntimeError, lzma.LZMAError, zlib.error) as error:
+    except (OSError, ValueError, EOFError, RuntimeError) as error:
         raise FormatError(f"{name} cannot decompress a chunk: {error}") from error
     if len(found) != size:
         raise FormatError(f"{name} has decompressed {len(found)} bytes or more, not {size}")
