@@ -212,7 +212,8 @@ def _refuse_with_scan(args: argparse.Namespace) -> None:
 def _run(args: argparse.Namespace) -> int:
     console = Console(getattr(args, "quiet", False))
     if args.command in ("compress", "decompress"):
-        from .cli.convert import Job, convert
+        from .cli.convert import convert
+        from .cli.plan import Job
 
         how = {}
         if args.command == "compress":

@@ -15,8 +15,8 @@ import arraycodec
 from arraycodec import AnsQuant, ParameterError, hdf5
 from arraycodec.__main__ import main
 from arraycodec.boxes import automatic_chunks, box_shape, boxes
-from arraycodec.cli.convert import Job, _marks
 from arraycodec.cli.model import ArrayInfo
+from arraycodec.cli.plan import Job, _marks
 from arraycodec.tolerance import keeping, parse_tolerance
 
 zarr = pytest.importorskip("zarr", minversion="3")

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..ansquant import AnsQuant
-from ..boxes import automatic_chunks, box_shape, boxes
+from ..boxes import automatic_chunks
 from ..config import Config
 from ..errors import ParameterError
 from ..lowrankquant import LowRankQuant
 from ..stochasticquant import StochasticQuant
 from ..varintquant import VarintQuant
-from . import interrupt
-from .model import ArrayInfo, CommandError, Source
+from .model import ArrayInfo, CommandError
 
 #: By names on the command line.
 CODECS = {"ansquant": AnsQuant, "varint": VarintQuant, "stochastic": StochasticQuant, "lowrank": LowRankQuant}
@@ -47,6 +48,23 @@ def refuse_foreign(codec: str, given: list[str]) -> None:
         raise ParameterError(
             f"--codec {codec} has no {', '.join(foreign)}; it takes {', '.join(map(flag, OPTIONS[codec]))}"
         )
+
+
+@dataclass(frozen=True)
+class Special:
+    """How many values of an array are not finite, and how many stand for missing ones."""
+
+    not_finite: int = 0
+    marked: int = 0
+
+    @classmethod
+    def of(cls, values: np.ndarray, marks: list[Any]) -> Special:
+        """Count them."""
+        not_finite = values.size - int(np.count_nonzero(np.isfinite(values)))
+        return cls(not_finite, sum(int(np.count_nonzero(values == mark)) for mark in marks))
+
+    def __add__(self, other: Special) -> Special:
+        return Special(self.not_finite + other.not_finite, self.marked + other.marked)
 
 
 class Choice:
@@ -117,10 +135,11 @@ class Choice:
             chunks[axis] = -(-chunks[axis] // 2)
         return tuple(chunks)
 
-    def refusal(self, info: ArrayInfo, marks: list[Any], source: Source) -> str:
+    def refusal(self, info: ArrayInfo, marks: list[Any], survey: Callable[[ArrayInfo, list[Any]], Special]) -> str:
         """Why `whole` cannot take an array, whose chunks are planned; "" if it can.
 
         What it lacks is a way to keep single values: NaN, infinities (but with a tolerance), and marks of missing ones.
+        `survey` counts them.
         """
         try:
             self.whole._config.check_dtype(info.dtype)
@@ -134,19 +153,11 @@ class Choice:
         for fill in (info.fill_value, info.attrs.get("_FillValue")) if edges and self.tol is None else ():
             if isinstance(fill, (int, float, np.number)) and fill != 0:
                 return f"chunks {info.chunks} end beyond shape {info.shape}, in fill values {fill:g}"
-        return self._special(info, marks, source)
-
-    def _special(self, info: ArrayInfo, marks: list[Any], source: Source) -> str:
-        not_finite, marked = 0, 0
-        for box in boxes(info.shape, box_shape(info.shape, automatic_chunks(info.shape), info.chunks)):
-            interrupt.check()
-            values = source.read(info, box)
-            not_finite += values.size - int(np.count_nonzero(np.isfinite(values)))
-            marked += sum(int(np.count_nonzero(values == mark)) for mark in marks)
-        if not_finite and self.tol is None:
-            return f"{not_finite} of its values {'is' if not_finite == 1 else 'are'} not finite"
-        if marked:
-            return f"{marked} of its values stand for missing ones ({', '.join(f'{v:g}' for v in marks)})"
+        special = survey(info, marks)
+        if special.not_finite and self.tol is None:
+            return f"{special.not_finite} of its values {'is' if special.not_finite == 1 else 'are'} not finite"
+        if special.marked:
+            return f"{special.marked} of its values stand for missing ones ({', '.join(f'{v:g}' for v in marks)})"
         return ""
 
     @property
