@@ -118,6 +118,54 @@ def _add_codecs(p: argparse.ArgumentParser) -> None:
     g.add_argument("--seed", type=_whole, metavar="N", help="the same seed makes the same chunks")
 
 
+def _add_workers(p: argparse.ArgumentParser) -> None:
+    """Who does the work, where that is more than one process."""
+    g = p.add_argument_group("many processes (OUT is Zarr; a run that was interrupted is gone on with)")
+    by = g.add_mutually_exclusive_group()
+    by.add_argument("--workers", type=_whole, metavar="N", help="by N processes of this machine")
+    by.add_argument("--scheduler", metavar="ADDRESS", help="by the workers of a dask scheduler: its address, or file")
+    g.add_argument("--memory-limit", metavar="SIZE", help="of each of the N processes, as 2GiB; default: a fair share")
+    g.add_argument("--restart", action="store_true", help="forget what an interrupted run has left")
+
+
+def _workers(args: argparse.Namespace) -> Any:
+    """The workers of `compress` and `decompress`; None where this process does it all."""
+    if args.workers is None and args.scheduler is None:
+        if args.memory_limit is not None or args.restart:
+            raise ParameterError("--memory-limit and --restart are for --workers N (--restart for --scheduler, too)")
+        return None
+    if args.workers == 0:
+        raise ParameterError("--workers must be at least 1")
+    if args.memory_limit is not None and args.scheduler is not None:
+        raise ParameterError("--memory-limit is for --workers N; those of a scheduler have limits of their own")
+    from .cli.cluster import Workers
+
+    return Workers(args.workers, args.scheduler, args.memory_limit, args.restart)
+
+
+def _convert(args: argparse.Namespace, console: Console) -> None:
+    from .cli.plan import Job
+
+    how = {}
+    if args.command == "compress":
+        how = {
+            "tol": args.tol, "rtol": args.rtol, "lossy_integers": args.lossy_integers, "dtype": args.dtype,
+            "choice": _choice(args),
+        }  # fmt: skip
+    job = Job(
+        args.input, args.output, in_format=args.in_format, out_format=args.format, chunks=args.chunks, name=args.name,
+        force=args.force, **how,
+    )  # fmt: skip
+    workers = _workers(args)
+    if workers is not None:
+        from .cli.cluster import convert_on_cluster
+
+        return convert_on_cluster(job, workers, console)
+    from .cli.convert import convert
+
+    return convert(job, console)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="arraycodec", description="Error-bounded compression of arrays in Zarr and HDF5.")
     parser.add_argument("--version", action="version", version=f"arraycodec {__version__}")
@@ -157,6 +205,7 @@ def _parser() -> argparse.ArgumentParser:
         p.add_argument("--chunks", type=_chunks, metavar="AxBxC", help="chunks of the arrays with as many axes")
         p.add_argument("--name", help="convert only this array; or the name for an unnamed one")
         p.add_argument("--force", action="store_true", help="replace OUT when the new one is complete")
+        _add_workers(p)
         p.add_argument("-q", "--quiet", action="store_true", help="no progress, no summary; warnings stay")
     p = add("inspect", "Describe the arrays of a Zarr store or HDF5 file, or one chunk in a file.")
     p.add_argument("path", type=Path, metavar="PATH")
@@ -212,22 +261,7 @@ def _refuse_with_scan(args: argparse.Namespace) -> None:
 def _run(args: argparse.Namespace) -> int:
     console = Console(getattr(args, "quiet", False))
     if args.command in ("compress", "decompress"):
-        from .cli.convert import convert
-        from .cli.plan import Job
-
-        how = {}
-        if args.command == "compress":
-            how = {
-                "tol": args.tol, "rtol": args.rtol, "lossy_integers": args.lossy_integers, "dtype": args.dtype,
-                "choice": _choice(args),
-            }  # fmt: skip
-        convert(
-            Job(
-                args.input, args.output, in_format=args.in_format, out_format=args.format, chunks=args.chunks,
-                name=args.name, force=args.force, **how,
-            ),
-            console,
-        )  # fmt: skip
+        _convert(args, console)
         return OK
     if args.command == "inspect":
         from .cli.inspect import inspect_path

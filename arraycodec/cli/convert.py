@@ -40,7 +40,7 @@ def convert(job: Job, console: Console) -> None:
             try:
                 console.start(total_bytes(items))
                 for item in items:
-                    _convert_item(item, job, source, sink, planner, totals, console)
+                    _convert_item(item, source, sink, planner, totals, console)
                 sink.complete()
             finally:
                 console.stop()
@@ -89,7 +89,7 @@ def _survey(source: Source, info: ArrayInfo, marks: list[Any]) -> Special:
 
 
 def _convert_item(
-    item: Item, job: Job, source: Source, sink: Sink, planner: Planner, totals: Totals, console: Console
+    item: Item, source: Source, sink: Sink, planner: Planner, totals: Totals, console: Console
 ) -> None:
     interrupt.check()
     if isinstance(item, GroupInfo):
@@ -104,14 +104,14 @@ def _convert_item(
     outcome = Outcome()
     for box in planned.boxes(sink):
         interrupt.check()
-        done = move(planned, job.tol, source, sink, handle, box)
+        done = move(planned, source, sink, handle, box)
         outcome.add(done)
         console.advance(done.nbytes, item.name)
     sink.finish(handle)
-    return totals.add(planned, job.tol, outcome, sink.stored(handle), console)
+    return totals.add(planned, outcome, sink.stored(handle), console)
 
 
-def move(planned: Planned, tol: float | None, source: Source, sink: Sink, handle: Any, box: Box) -> Outcome:
+def move(planned: Planned, source: Source, sink: Sink, handle: Any, box: Box) -> Outcome:
     """Read the values of a box, write them, and look at them as far as the codec asks for it."""
     info = planned.info
     values = source.read(info, box)
@@ -120,7 +120,7 @@ def move(planned: Planned, tol: float | None, source: Source, sink: Sink, handle
     except ParameterError as e:
         raise CommandError(f"cannot code {info.label}: {e}") from None
     if planned.whole:
-        return compared(values, sink.read(handle, box), tol)
+        return compared(values, sink.read(handle, box), planned.tol)
     if planned.ranged:
         return Outcome(values.nbytes, *range_of(values))
     return Outcome(values.nbytes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import shutil
 import tempfile
@@ -40,10 +41,19 @@ def _map(file: Any, path: Any) -> np.ndarray:
         raise CommandError(f"{path}: an array of Python objects (pickled) is not read")
     if not all(shape):
         return np.empty(shape, dtype)
+    mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     try:
-        return np.memmap(file, dtype, "r", offset=file.tell(), shape=shape, order="F" if f_order else "C")
-    except ValueError as e:
+        return np.ndarray(shape, dtype, mapping, file.tell(), order="F" if f_order else "C")
+    except (TypeError, ValueError) as e:
         raise CommandError(f"{path}: shorter than its header says: {e}") from None
+
+
+def _copied(array: np.ndarray, box: Box) -> np.ndarray:
+    """The values in a box.  Pages that were read do not stay: they would count as this process's memory."""
+    values = np.array(array[box])
+    if isinstance(array.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        array.base.madvise(mmap.MADV_DONTNEED)
+    return values
 
 
 class NpySource(Source):
@@ -60,7 +70,7 @@ class NpySource(Source):
         yield _info("", self._array)
 
     def read(self, info: ArrayInfo, box: Box) -> np.ndarray:
-        return np.asarray(info.native[box])
+        return _copied(info.native, box)
 
 
 class NpzSource(Source):
@@ -99,7 +109,7 @@ class NpzSource(Source):
         member, array = self._current
         if member is not info.native:
             array = self._open(info.native)
-        return np.asarray(array[box])
+        return _copied(array, box)
 
     def close(self) -> None:
         self._current = None

@@ -111,7 +111,7 @@ class Totals:
         self.arrays += 1
         self.nbytes += info.nbytes
 
-    def add(self, planned: Planned, tol: float | None, outcome: Outcome, stored: int, console: Console) -> None:
+    def add(self, planned: Planned, outcome: Outcome, stored: int, console: Console) -> None:
         """An array that is complete."""
         info, codec = planned.info, planned.codec
         self.add_finished(info)
@@ -127,7 +127,7 @@ class Totals:
         self.coded_values += info.size
         self.coded_bytes += stored
         if planned.whole and info.size:
-            self.measured.append(Measured(info, tol, outcome, stored))
+            self.measured.append(Measured(info, planned.tol, outcome, stored))
 
     def compare_with_headers(self, path: Path) -> None:
         """No error may be larger than the chunks say that one can be."""

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from .journal import Journal
 from .model import CommandError
 
 _AT_FDCWD = -100
@@ -100,6 +101,37 @@ class Output:
                 raise
             _remove(old)
         # After an exchange the temporary name is the old output's, and is removed on exit.
+
+
+class Resumable(Output):
+    """An output that stays incomplete under a name of its own where it is interrupted: see `journal`.
+
+    Parameters
+    ----------
+    path, force
+        As of `Output`.
+    restart : bool
+        Do not go on with what an earlier run has left.
+    """
+
+    def __init__(self, path: Path, force: bool, restart: bool) -> None:
+        super().__init__(path, force)
+        self.journal = Journal(self.path.with_name(f".{self.path.name}.partial"), restart)
+        self.temporary = self.journal.store
+
+    def __exit__(self, kind: Any, *exc: Any) -> None:
+        if kind is None or self.journal.is_empty:
+            _remove(self.journal.folder)
+        self.journal.close()
+
+
+def fingerprint(path: Path) -> list[int]:
+    """What changes with the content of a file, or of those in a folder: how many, their bytes, and the last change."""
+    if path.is_file():
+        stats = [path.stat()]
+    else:
+        stats = [os.stat(os.path.join(where, file)) for where, _, files in os.walk(path) for file in files]
+    return [len(stats), sum(s.st_size for s in stats), max((s.st_mtime_ns for s in stats), default=0)]
 
 
 def refuse_overlap(source: Path, target: Path) -> None:

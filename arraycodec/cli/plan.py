@@ -5,7 +5,7 @@ from __future__ import annotations
 import cmath
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +189,8 @@ class Planned:
         None: by the format's own means.
     whole : bool
         The codec is the same for all arrays, and what comes back is measured.
+    tol : float or None
+        What was asked for.
     source_chunks : tuple of int or None
         In the source.
     """
@@ -196,6 +198,7 @@ class Planned:
     info: ArrayInfo
     codec: Any
     whole: bool
+    tol: float | None
     source_chunks: tuple[int, ...] | None
 
     @property
@@ -243,14 +246,14 @@ class Planner:
         whole = codec is not None and choice is not None and codec is choice.whole
         if whole and choice.name == "lowrank":
             info = info.with_(order="C")  # products are stored in that order, and Zarr v2 does not look at it
-        planned = Planned(info, codec, whole, source_chunks)
+        planned = Planned(info, codec, whole, self._job.tol, source_chunks)
         if codec is None or sink.can_code(info, codec):
             return planned
         if planned.lossy:
             self._console.warn(
                 f"{info.label} is kept exact: the output format takes no {info.dtype} through this codec"
             )
-        return Planned(info, None, False, source_chunks)
+        return replace(planned, codec=None, whole=False)
 
     def _codec(self, info: ArrayInfo) -> Any:
         """The codec for one array; None where ours does not take it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import warnings
@@ -161,6 +162,7 @@ class ZarrSink(Sink):
         self._format = zarr_format
         self._root: Any = None
         self._pending_root: GroupInfo | None = None
+        self._reopened: dict[str, Any] = {}
         self.warn = warn
 
     def group(self, info: GroupInfo) -> None:
@@ -208,6 +210,37 @@ class ZarrSink(Sink):
             if warning.category.__name__ == "UnstableSpecificationWarning":
                 self.warn(f"{info.label}: Zarr v3 has no specified form for {info.dtype}, other readers may fail")
         return array
+
+    def reopen(self, info: ArrayInfo) -> Any:
+        """The handle of an array that was made before, perhaps by another process."""
+        if info.name not in self._reopened:
+            array = self._zarr.open_array(str(self._path / info.name), mode="r+", zarr_format=self._format)
+            if array.metadata.fill_value is None:  # what is no part of the metadata, as `create` has it
+                array = array.with_config({"write_empty_chunks": True})
+            self._reopened[info.name] = array
+        return self._reopened[info.name]
+
+    def go_on(self) -> None:
+        """The arrays and groups were all made before."""
+        try:
+            self._root = self._zarr.open_group(
+                str(self._path), mode="r+", zarr_format=self._format, use_consolidated=False
+            )
+        except (FileNotFoundError, ValueError, TypeError):  # one array, without a name
+            self._root = None
+
+    def stored_in(self, info: ArrayInfo, box: Box) -> int:
+        """Bytes of the chunks (or shards) in a box of an array that was made before, as far as they are there."""
+        handle = self.reopen(info)
+        shape = handle.shards or handle.chunks
+        ranges = [range(s.start // n, -(-s.stop // n)) for s, n in zip(box, shape, strict=True)]
+        folder, total = self._path / info.name, 0
+        for index in itertools.product(*ranges):
+            try:
+                total += os.path.getsize(folder / handle.metadata.encode_chunk_key(index))
+            except FileNotFoundError:
+                pass
+        return total
 
     def _options(self, info: ArrayInfo) -> dict[str, Any]:
         attrs = dict(info.attrs)

@@ -1,0 +1,370 @@
+"""``arraycodec compress`` and ``decompress`` by many processes: `convert`'s work through dask.distributed.
+
+This process plans, and makes the arrays of the output; then each task moves the values of one box (whole chunks or
+shards, so that no two tasks write the same file), in whatever process gets it, which opens both sides by their paths.
+A journal has what is complete, so that a run that was interrupted is gone on with.  dask gives the tasks of a process
+that has died to another one; a box that is written twice is the same bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..boxes import automatic_chunks, box_shape, boxes
+from . import interrupt, output
+from .codecs import Special
+from .console import Console
+from .convert import checked_output, finish, move, report, total_bytes
+from .formats import open_source
+from .journal import Journal, Key
+from .model import ArrayInfo, Box, CommandError, GroupInfo, Item, LinkInfo, Source
+from .outcome import Outcome, Totals
+from .plan import Job, Planned, Planner, selected
+from .zarrstore import ZarrSink
+
+_AHEAD = 3  # tasks for each thread of the workers that the scheduler knows: none waits, and none has to be told all
+_CONNECT = 10.0  # seconds for a scheduler to answer
+_WAIT = 60.0  # and for its first worker to come
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who does the work.
+
+    Attributes
+    ----------
+    count : int or None
+        So many processes of this machine, with a thread each.
+    scheduler : str or None
+        Or those of a scheduler of dask.distributed, by its address or its scheduler file.
+    memory_limit : str or None
+        Of each process of this machine, as dask writes it ("2GiB"); beyond it, dask ends and replaces the process.
+    restart : bool
+        Do not go on with what an earlier run has left.
+    """
+
+    count: int | None = None
+    scheduler: str | None = None
+    memory_limit: str | None = None
+    restart: bool = False
+
+
+def convert_on_cluster(job: Job, workers: Workers, console: Console) -> None:
+    """Do a job; nothing appears under the target's name unless all of it succeeds.
+
+    Parameters
+    ----------
+    job : Job
+        Whose output is a Zarr store.
+    workers : Workers
+    console : Console
+
+    Raises
+    ------
+    CommandError
+        As `convert`; if the workers cannot do it; if another job has left something.  What was interrupted stays.
+    """
+    kind = checked_output(job)
+    if kind not in ("zarr2", "zarr3"):
+        raise CommandError(
+            f"{job.target}: only Zarr can be written by many processes; leave --workers and --scheduler out for {kind}"
+        )
+    with open_source(job.source, job.in_format) as source:
+        output.refuse_overlap(job.source, job.target)
+        items = selected(source, job, kind)
+        with _connected(workers) as client, output.Resumable(job.target, job.force, workers.restart) as out:
+            place = _Place(
+                str(job.source.resolve()), job.in_format, str(out.temporary), int(kind[-1]), secrets.token_hex(8)
+            )
+            pool = _Pool(client, place)
+            sink = ZarrSink(out.temporary, int(kind[-1]), console.warn, source)
+            planner = Planner(job, sink, pool.survey, console)
+            planned = [planner.plan(i) for i in items if isinstance(i, ArrayInfo)]
+            description = _describe(job, place, planned)
+            if out.journal.resume(description):
+                sink.go_on()
+            else:
+                _make(items, planned, sink)
+                out.journal.begin(description)
+            ledger = _Ledger(planned, out.journal, console)
+            try:
+                console.start(total_bytes(items))
+                _move_all(planned, source, sink, pool, ledger)
+                sink.complete()
+            finally:
+                console.stop()
+                sink.close()
+            totals = ledger.totals()
+            written = finish(out, totals)
+    report(job, totals, written, console)
+
+
+# ---- the cluster ----
+def _distributed() -> Any:
+    try:
+        import distributed
+    except ImportError:
+        raise CommandError('--workers and --scheduler need dask.distributed: pip install "arraycodec[dask]"') from None
+    return distributed
+
+
+@contextlib.contextmanager
+def _connected(workers: Workers) -> Iterator[Any]:
+    """A client of the workers."""
+    distributed = _distributed()
+    with contextlib.ExitStack() as stack:
+        if workers.scheduler is None:
+            cluster = stack.enter_context(
+                distributed.LocalCluster(
+                    n_workers=workers.count, threads_per_worker=1, memory_limit=workers.memory_limit or "auto",
+                    dashboard_address="127.0.0.1:0", silence_logs="ERROR",
+                )
+            )  # fmt: skip
+            yield stack.enter_context(distributed.Client(cluster))
+            return
+        is_file = Path(workers.scheduler).is_file()
+        where = {"scheduler_file": workers.scheduler} if is_file else {"address": workers.scheduler}
+        try:
+            client = stack.enter_context(distributed.Client(**where, timeout=_CONNECT))
+            client.wait_for_workers(1, timeout=_WAIT)
+        except (OSError, ValueError, TimeoutError) as e:
+            raise CommandError(f"no workers by the scheduler {workers.scheduler}: {e}") from None
+        yield client
+
+
+class _Pool:
+    """Tasks given to workers, and what comes of them.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    place : _Place
+
+    Raises
+    ------
+    CommandError
+        If a worker that is there cannot do any of them.
+    """
+
+    def __init__(self, client: Any, place: _Place) -> None:
+        self._client, self._place = client, place
+        try:
+            seen = client.run(_look, place)
+        except ModuleNotFoundError as e:
+            raise CommandError(f"a worker cannot import what it needs: {e}; install arraycodec there") from None
+        for worker, (version, problem) in seen.items():
+            if version != __version__:
+                raise CommandError(f"worker {worker} has arraycodec {version}, this is {__version__}")
+            if problem:
+                raise CommandError(
+                    f"worker {worker} cannot read the input: {problem}; input and output have to be in folders that "
+                    f"all workers share"
+                )
+        self._threads = sum(client.nthreads().values())
+
+    def run(self, function: Callable[..., Any], tasks: Iterable[tuple[Any, tuple[Any, ...]]]) -> Iterator[Any]:
+        """Call a function of this module for each task (its key, and arguments after the place), a few ahead.
+
+        Yields
+        ------
+        tuple
+            The key, and the result, in the order in which tasks are done.
+        """
+        distributed = _distributed()
+        tasks, keys = iter(tasks), {}
+
+        def submit() -> Any:
+            for key, arguments in tasks:
+                future = self._client.submit(function, self._place, *arguments, pure=False)
+                keys[future.key] = key
+                return future
+            return None
+
+        waiting = [f for _ in range(_AHEAD * max(self._threads, 1)) if (f := submit()) is not None]
+        if not waiting:
+            return
+        done = distributed.as_completed(waiting)
+        try:
+            for future in done:
+                interrupt.check()
+                yield keys.pop(future.key), _result(future)
+                following = submit()
+                if following is not None:
+                    done.add(following)
+        finally:
+            self._client.cancel([f for f in waiting if not f.done()])
+            done.clear()
+
+    def survey(self, info: ArrayInfo, marks: list[Any]) -> Special:
+        """See `plan.Survey`."""
+        shape = box_shape(info.shape, automatic_chunks(info.shape), info.chunks)
+        special = Special()
+        for _, found in self.run(_count, ((None, (info.name, box, marks)) for box in boxes(info.shape, shape))):
+            special += found
+        return special
+
+
+def _result(future: Any) -> Any:
+    """What a task returns; a worker's own words where it fails."""
+    distributed = _distributed()
+    try:
+        return future.result()
+    except distributed.KilledWorker as e:
+        raise CommandError(
+            f"workers ended again and again: {str(e).splitlines()[0]} Perhaps they have too little memory; run the "
+            f"same command again to go on"
+        ) from None
+    except CancelledError as e:
+        raise CommandError(f"the scheduler has gone ({e}); run the same command again to go on") from None
+
+
+# ---- the job ----
+def _make(items: list[Item], planned: list[Planned], sink: ZarrSink) -> None:
+    """Groups and arrays, without values."""
+    plans = iter(planned)
+    for item in items:
+        interrupt.check()
+        if isinstance(item, GroupInfo):
+            sink.group(item)
+        elif isinstance(item, LinkInfo):
+            sink.link(item)
+        else:
+            plan = next(plans)
+            sink.create(plan.info, plan.codec)
+
+
+def _describe(job: Job, place: _Place, planned: list[Planned]) -> dict[str, Any]:
+    """What has to be the same in a run that goes on with another one."""
+    return {
+        "version": __version__,
+        "input": [place.source, output.fingerprint(job.source)],
+        "format": place.zarr_format,
+        "arrays": [(p.info.name, p.info.dtype.str, p.info.shape, p.info.chunks, p.info.shards) for p in planned],
+        "codecs": [repr(p.codec) for p in planned],
+    }
+
+
+def _move_all(planned: list[Planned], source: Source, sink: ZarrSink, pool: _Pool, ledger: _Ledger) -> None:
+    """Move what no earlier run has moved."""
+    rest = [(key, box) for key, box in _boxes(planned, sink) if not ledger.recall(key, box, sink)]
+    texts = [plan.info.dtype.hasobject for plan in planned]  # they are not worth a way to another process
+    for key, box in rest:
+        if texts[key[0]]:
+            interrupt.check()
+            ledger.enter(key, _moved(planned[key[0]], source, sink, box))
+    light = [replace(plan, info=plan.info.with_(attrs={}, native=None)) for plan in planned]
+    tasks = ((key, (light[key[0]], box)) for key, box in rest if not texts[key[0]])
+    for key, done in pool.run(_move, tasks):
+        ledger.enter(key, done)
+
+
+def _boxes(planned: list[Planned], sink: ZarrSink) -> Iterator[tuple[Key, Box]]:
+    """All boxes of all arrays."""
+    for a, plan in enumerate(planned):
+        for b, box in enumerate(plan.boxes(sink)):
+            yield (a, b), box
+
+
+@dataclass
+class _Sum:
+    """What came of some boxes, and the bytes that they take."""
+
+    outcome: Outcome
+    stored: int
+
+    def add(self, other: _Sum) -> None:
+        self.outcome.add(other.outcome)
+        self.stored += other.stored
+
+    def to_json(self) -> list[float]:
+        return [*self.outcome.to_json(), self.stored]
+
+
+class _Ledger:
+    """What came of all boxes of all arrays, whichever run moved them."""
+
+    def __init__(self, planned: list[Planned], journal: Journal, console: Console) -> None:
+        self._planned, self._journal, self._console = planned, journal, console
+        self._sums = [_Sum(Outcome(), 0) for _ in planned]
+
+    def recall(self, key: Key, box: Box, sink: ZarrSink) -> bool:
+        """Whether an earlier run has recorded a box as complete, and what it wrote is there."""
+        recorded = self._journal.done.get(key)
+        if recorded is None or sink.stored_in(self._planned[key[0]].info, box) != recorded[-1]:
+            return False
+        self._add(key, _Sum(Outcome(*recorded[:-1]), recorded[-1]))
+        return True
+
+    def enter(self, key: Key, done: _Sum) -> None:
+        """A box is complete."""
+        self._journal.record(key, done.to_json())
+        self._add(key, done)
+
+    def _add(self, key: Key, done: _Sum) -> None:
+        self._sums[key[0]].add(done)
+        self._console.advance(done.outcome.nbytes, self._planned[key[0]].info.name)
+
+    def totals(self) -> Totals:
+        """All of it."""
+        totals = Totals()
+        for plan, total in zip(self._planned, self._sums, strict=True):
+            totals.add(plan, total.outcome, total.stored, self._console)
+        return totals
+
+
+# ---- in the workers ----
+@dataclass(frozen=True)
+class _Place:
+    """Where the values are, and where they go; `token` is another one in each run."""
+
+    source: str
+    in_format: str | None
+    store: str
+    zarr_format: int
+    token: str
+
+
+@functools.lru_cache(maxsize=2)
+def _opened(place: _Place) -> tuple[Source, dict[str, ArrayInfo], ZarrSink]:
+    """The source, the arrays in it, and the output; kept open for the tasks that follow."""
+    source = open_source(Path(place.source), place.in_format)
+    arrays = {item.name: item for item in source.items() if isinstance(item, ArrayInfo)}
+    return source, arrays, ZarrSink(Path(place.store), place.zarr_format, lambda text: None, source)
+
+
+def _found(arrays: dict[str, ArrayInfo], name: str) -> ArrayInfo:
+    """An array by its name in the output: a single one without a name may have got one there."""
+    return arrays[name] if name in arrays else arrays[""]
+
+
+def _look(place: _Place) -> tuple[str, str]:
+    """Our version, and why the source cannot be read."""
+    try:
+        _opened(place)
+    except (CommandError, OSError) as e:
+        return __version__, str(e)
+    return __version__, ""
+
+
+def _count(place: _Place, name: str, box: Box, marks: list[Any]) -> Special:
+    source, arrays, _ = _opened(place)
+    return Special.of(source.read(_found(arrays, name), box), marks)
+
+
+def _move(place: _Place, planned: Planned, box: Box) -> _Sum:
+    source, arrays, sink = _opened(place)
+    native = _found(arrays, planned.info.name).native
+    return _moved(replace(planned, info=planned.info.with_(native=native)), source, sink, box)
+
+
+def _moved(planned: Planned, source: Source, sink: ZarrSink, box: Box) -> _Sum:
+    outcome = move(planned, source, sink, sink.reopen(planned.info), box)
+    return _Sum(outcome, sink.stored_in(planned.info, box))

@@ -1,0 +1,125 @@
+"""What has been done of a job that may be interrupted, in a file: so that the next run goes on where this one ends.
+
+Beside the output OUT there is a folder ``.OUT.partial``: ``store`` is what is being written, ``job.json`` says what job
+that is for (it is written when all arrays have been made, so without it there is nothing to go on with), and
+``done.jsonl`` has a line for each box of values that is complete.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from .model import CommandError
+
+#: A box: the index of its array in the job, and its own in that array.
+Key = tuple[int, int]
+
+
+class Journal:
+    """The folder of a job.
+
+    Parameters
+    ----------
+    folder : Path
+    restart : bool
+        Remove what an earlier run has left.
+
+    Raises
+    ------
+    CommandError
+        If another run is at work there.
+
+    Attributes
+    ----------
+    store : Path
+        Where the output is made.
+    done : dict
+        What earlier runs have recorded, after `resume` has found that it is of the same job.
+    """
+
+    def __init__(self, folder: Path, restart: bool = False) -> None:
+        self.folder = folder
+        self.store = folder / "store"
+        self.done: dict[Key, Any] = {}
+        folder.mkdir(exist_ok=True)
+        self._file = open(folder / "done.jsonl", "a+b")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._file.close()
+            raise CommandError(f"another run is writing to {folder}") from None
+        if restart:
+            self._clear()
+
+    def resume(self, job: dict[str, Any]) -> bool:
+        """Whether an earlier run has made the arrays of this job; what else there is goes.
+
+        Raises
+        ------
+        CommandError
+            If it was another job.
+        """
+        try:
+            before = json.loads((self.folder / "job.json").read_text())
+        except (OSError, ValueError):
+            self._clear()
+            return False
+        job = json.loads(json.dumps(job))  # tuples are lists there
+        if before != job:
+            names = (name for name in job if not isinstance(before, dict) or before.get(name) != job[name])
+            raise CommandError(
+                f"{self.folder} is what another job has left: its {', '.join(names)} differ; run that one again to "
+                f"complete it, or --restart to begin anew"
+            )
+        self._read()
+        return True
+
+    def begin(self, job: dict[str, Any]) -> None:
+        """All arrays have been made."""
+        temporary = self.folder / "job.json.new"
+        with open(temporary, "w") as f:
+            json.dump(job, f)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(temporary, self.folder / "job.json")
+
+    def record(self, key: Key, outcome: Any) -> None:
+        """A box is complete."""
+        self._file.write(json.dumps([*key, outcome]).encode() + b"\n")
+        self._file.flush()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no box is complete, so that there is nothing to go on with."""
+        return not os.fstat(self._file.fileno()).st_size
+
+    def close(self) -> None:
+        """Let others write; twice is no error."""
+        self._file.close()
+
+    def _read(self) -> None:
+        self._file.seek(0)
+        whole = 0  # a run that was killed may have left half a line
+        for line in self._file:
+            try:
+                array, box, outcome = json.loads(line)
+                self.done[int(array), int(box)] = outcome
+            except (ValueError, TypeError):
+                break
+            if not line.endswith(b"\n"):
+                break
+            whole += len(line)
+        self._file.truncate(whole)
+
+    def _clear(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            (self.folder / "job.json").unlink()
+        if self.store.exists():
+            shutil.rmtree(self.store)
+        self._file.truncate(0)

@@ -1,0 +1,344 @@
+"""Many processes: dask.distributed under `arraycodec compress`, with real processes that are killed and limited."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip("zarr", minversion="3")
+h5py = pytest.importorskip("h5py")
+distributed = pytest.importorskip("distributed")
+
+import zarr  # noqa: E402
+
+from arraycodec import AnsQuant, verify  # noqa: E402
+from arraycodec.__main__ import main  # noqa: E402
+from arraycodec.cli import cluster, interrupt  # noqa: E402
+from arraycodec.cli.codecs import Choice  # noqa: E402
+from arraycodec.cli.console import Console  # noqa: E402
+from arraycodec.cli.model import CommandError  # noqa: E402
+from arraycodec.cli.plan import Job  # noqa: E402
+
+# of tornado and asyncio, when processes at the other end of a connection are killed
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+
+
+def walk(*shape):
+    return np.cumsum(np.random.default_rng(0).normal(size=shape), axis=-1).astype("f4")
+
+
+@pytest.fixture(scope="module")
+def workers():
+    """A scheduler with two worker processes, and a client of it."""
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs="CRITICAL"
+        ) as local,
+        distributed.Client(local) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+def scheduler(workers):
+    return workers.scheduler.address
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """Groups, text, integers, dates, coordinates, and arrays that are empty, small and large."""
+    path = tmp_path_factory.mktemp("source") / "all.h5"
+    with h5py.File(path, "w") as f:
+        f.attrs["title"] = "all"
+        g = f.create_group("a/b")
+        g.create_dataset("walk", data=walk(300, 7000), chunks=(100, 3000))
+        g["walk"].attrs["units"] = "K"
+        f["noise"] = np.random.default_rng(1).normal(size=(50, 60))
+        f["labels"] = np.arange(100)
+        f["text"] = ["one", "two", "three"]
+        f["scalar"] = 1.5
+        f["empty"] = np.empty((0, 5), "f4")
+        f["time"] = np.arange(300.0)
+        f["time"].make_scale("time")
+        g["walk"].dims[0].attach_scale(f["time"])
+    return path
+
+
+def files(store):
+    return {p.relative_to(store): p.read_bytes() for p in store.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("kind", ["zarr2", "zarr3"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--tol", "0.01"],
+        ["--rtol", "0.01", "--codec", "varint"],
+        ["--codec", "stochastic", "--seed", "5"],
+        ["--codec", "lowrank", "--rank", "3"],
+    ],
+    ids=lambda o: o[-1],
+)
+def test_the_same_store_as_by_one_process(source, scheduler, tmp_path, capsys, kind, options):
+    common = [str(source), "--format", kind, *options]
+    assert main(["compress", *common[:1], str(tmp_path / "one.zarr"), *common[1:]]) == 0
+    one = capsys.readouterr()
+    assert main(["compress", *common[:1], str(tmp_path / "many.zarr"), *common[1:], "--scheduler", scheduler]) == 0
+    many = capsys.readouterr()
+    assert files(tmp_path / "many.zarr") == files(tmp_path / "one.zarr")
+    assert many.out.replace("many.zarr", "one.zarr") == one.out
+    assert sorted(many.err.splitlines()) == sorted(one.err.splitlines())
+    assert sorted(os.listdir(tmp_path)) == ["many.zarr", "one.zarr"]
+
+
+def test_decompress(source, scheduler, tmp_path):
+    assert main(["compress", str(source), str(tmp_path / "c.zarr"), "--tol", "0.01"]) == 0
+    assert main(["decompress", str(tmp_path / "c.zarr"), str(tmp_path / "d.zarr"), "--scheduler", scheduler]) == 0
+    assert main(["verify", str(source), str(tmp_path / "d.zarr"), "--tol", "0.01"]) == 0
+    assert "arraycodec" not in (tmp_path / "d.zarr/a/b/walk/zarr.json").read_text()
+
+
+def test_shards_names_and_workers_of_this_machine(tmp_path):
+    x = walk(64, 9000)
+    z = zarr.create_array(str(tmp_path / "x.zarr"), shape=x.shape, chunks=(8, 1000), shards=(16, 3000), dtype="f4")
+    z[...] = x
+    command = ["compress", str(tmp_path / "x.zarr"), str(tmp_path / "y.zarr"), "--tol", "0.5", "--name", "given"]
+    assert main([*command, "--workers", "2", "--memory-limit", "1GiB"]) == 0
+    y = zarr.open(str(tmp_path / "y.zarr"), mode="r")["given"]
+    assert y.shards == (16, 3000) and y.chunks == (8, 1000)
+    assert verify(x, y[...], 0.5)
+
+
+class Watched(Console):
+    """Calls something when so many boxes are done."""
+
+    def __init__(self, boxes, then):
+        super().__init__(quiet=True)
+        self.left, self.then, self.done = boxes, then, []
+
+    def advance(self, nbytes, name=""):
+        self.done.append(nbytes)
+        self.left -= 1
+        if self.left == 0:
+            self.then()
+
+
+@pytest.fixture
+def large(tmp_path):
+    """Twenty boxes."""
+    x = walk(20, 1 << 20)
+    np.save(tmp_path / "x.npy", x)
+    choice = Choice("ansquant", {"tol": 0.01})
+    return Job(tmp_path / "x.npy", tmp_path / "x.zarr", 0.01, choice=choice, chunks=(1, 1 << 18)), x
+
+
+def test_a_worker_killed_in_mid_job(large):
+    job, x = large
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs="CRITICAL"
+        ) as local,
+        distributed.Client(local) as client,
+    ):
+        before = client.run(os.getpid)
+        victim = next(iter(before.values()))
+        console = Watched(3, lambda: os.kill(victim, signal.SIGKILL))
+        cluster.convert_on_cluster(job, cluster.Workers(scheduler=client.scheduler.address), console)
+        assert sum(console.done) == x.nbytes and len(console.done) == 20
+        client.wait_for_workers(2, timeout=60)
+        assert victim not in client.run(os.getpid).values()
+    assert verify(x, zarr.open(str(job.target), mode="r")[...], 0.01)
+    assert not list(job.target.parent.glob(".*"))
+
+
+def interrupted():
+    raise interrupt.Interrupted(signal.SIGINT)
+
+
+def test_a_job_goes_on_where_it_was_interrupted(large, scheduler, monkeypatch):
+    job, x = large
+    many = cluster.Workers(scheduler=scheduler)
+    with pytest.raises(interrupt.Interrupted):
+        cluster.convert_on_cluster(job, many, Watched(7, interrupted))
+    assert not job.target.exists()
+    folder = job.target.parent / ".x.zarr.partial"
+    journal = folder / "done.jsonl"
+    lines = journal.read_text().splitlines()
+    assert len(lines) == 7
+    journal.write_text("\n".join([*lines, '[0, 19, 4194']))  # killed within a line
+    recorded = {json.loads(line)[1] for line in lines}
+    time.sleep(0.5)  # what workers had begun
+    chunks = {b: folder / f"store/c/{b}/0" for b in recorded}
+    before = {b: p.stat().st_mtime_ns for b, p in chunks.items()}
+
+    (folder / "store/c/0/0").write_bytes(b"")  # and its disk lost what was not there yet
+    moved, after = [], {}
+    original = cluster._Pool.run
+
+    def run(self, function, tasks):
+        for key, result in original(self, function, tasks):
+            moved.append(key)
+            yield key, result
+        after.update({b: p.stat().st_mtime_ns for b, p in chunks.items()})
+
+    monkeypatch.setattr(cluster._Pool, "run", run)
+    console = Watched(0, interrupted)
+    cluster.convert_on_cluster(job, many, console)
+    assert {box for _, box in moved} == set(range(20)) - recorded | {0} and len(moved) == 20 - len(recorded - {0})
+    assert [b for b in recorded if after[b] != before[b]] == [0] or 0 not in recorded
+    assert sum(console.done) == x.nbytes
+    assert verify(x, zarr.open(str(job.target), mode="r")[...], 0.01)
+    assert sorted(os.listdir(job.target.parent)) == ["x.npy", "x.zarr"]
+
+
+def test_a_process_that_is_killed_is_gone_on_with(large, tmp_path):
+    job, x = large
+    command = [sys.executable, "-m", "arraycodec", "compress", str(job.source), str(job.target)]
+    command += ["--tol", "0.01", "--chunks", f"1x{1 << 18}", "--workers", "1"]
+    journal = tmp_path / ".x.zarr.partial/done.jsonl"
+    with subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL) as process:
+        while not (journal.exists() and journal.read_bytes().count(b"\n") >= 3):
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGKILL)
+    done = journal.read_bytes().count(b"\n")
+    assert not job.target.exists()
+    assert main([*command[3:], "--quiet"]) == 0
+    assert 3 <= done < 20
+    assert verify(x, zarr.open(str(job.target), mode="r")[...], 0.01)
+    assert not journal.parent.exists()
+
+
+def test_what_another_job_has_left(large, scheduler, capsys):
+    job, x = large
+    many = cluster.Workers(scheduler=scheduler)
+    with pytest.raises(interrupt.Interrupted):
+        cluster.convert_on_cluster(job, many, Watched(2, interrupted))
+    command = ["compress", str(job.source), str(job.target), "--scheduler", scheduler, "--tol", "0.5", "-q"]
+    assert main(command) == 2
+    assert "its codecs differ" in capsys.readouterr().err
+    np.save(job.source, x)
+    with pytest.raises(CommandError, match="its input differ"):
+        cluster.convert_on_cluster(job, many, Console(quiet=True))
+    assert main([*command, "--restart"]) == 0
+    assert verify(x, zarr.open(str(job.target), mode="r")[...], 0.5)
+    assert sorted(os.listdir(job.target.parent)) == ["x.npy", "x.zarr"]
+
+
+def test_two_runs_at_once(large, scheduler):
+    job, _ = large
+    many = cluster.Workers(scheduler=scheduler)
+    refused = []
+
+    def again():
+        try:
+            cluster.convert_on_cluster(job, many, Console(quiet=True))
+        except CommandError as e:
+            refused.append(str(e))
+
+    cluster.convert_on_cluster(job, many, Watched(2, again))
+    assert len(refused) == 1 and "another run is writing" in refused[0]
+
+
+def test_an_array_larger_than_the_memory_of_the_workers(tmp_path, capsys):
+    with open(tmp_path / "x.npy", "wb") as f:  # 1 GiB of zeros, and a few values; the file system stores those only
+        header = {"descr": "<f4", "fortran_order": False, "shape": (1024, 1 << 18)}
+        np.lib.format.write_array_header_1_0(f, header)
+        f.write(np.linspace(-1, 1, 1 << 18, dtype="f4").tobytes())
+        f.truncate(f.tell() + (1023 << 20))
+    command = ["compress", str(tmp_path / "x.npy"), str(tmp_path / "x.zarr"), "--tol", "1e-3"]
+    command += ["--workers", "2", "--memory-limit", "256MiB"]
+    assert main([*command, "--chunks", "1024x262144"]) == 2  # one chunk: the limit is a limit
+    assert "too little memory" in capsys.readouterr().err
+    assert main([*command, "--chunks", "1x262144", "--restart"]) == 0
+    z = zarr.open(str(tmp_path / "x.zarr"), mode="r")
+    assert verify(np.linspace(-1, 1, 1 << 18, dtype="f4"), z[0], 1e-3)
+    assert not z[1023].any()
+
+
+IMPORTED = "'arraycodec' in __import__('sys').modules"  # a function of this module would import it
+
+
+def test_workers_that_never_imported_the_package(tmp_path):
+    array = pytest.importorskip("dask.array")
+    x = walk(64, 3000)
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=2, dashboard_address="127.0.0.1:0", silence_logs="CRITICAL"
+        ) as local,
+        distributed.Client(local) as client,
+    ):
+        source = array.from_array(x, chunks=(16, 1000))
+        assert not any(client.run(eval, IMPORTED).values())
+        source.to_zarr(str(tmp_path / "2.zarr"), zarr_format=2, compressors=AnsQuant(tol=0.1))
+        source.to_zarr(str(tmp_path / "3.zarr"), serializer=AnsQuant(tol=0.1), compressors=None)
+        for name in ("2.zarr", "3.zarr"):
+            assert verify(x, array.from_zarr(str(tmp_path / name)).compute(), 0.1)
+            assert "ansquant" in "".join(p.read_text() for p in (tmp_path / name).glob("*z*r*") if p.is_file())
+        assert all(client.run(eval, IMPORTED).values())
+
+
+@pytest.mark.parametrize("target", ["zarr2", "zarr3"])
+def test_xarray_through_workers(workers, tmp_path, target):
+    xr = pytest.importorskip("xarray")
+    from arraycodec.xarray import encoding
+
+    x = walk(64, 3000)
+    ds = xr.Dataset({"t": (("y", "x"), x)}).chunk({"y": 16, "x": 1000})
+    options = {"zarr_format": int(target[-1]), "consolidated": False}
+    ds.to_zarr(str(tmp_path / "x.zarr"), encoding=encoding(ds, 0.1, target=target), **options)
+    with xr.open_zarr(str(tmp_path / "x.zarr"), consolidated=False) as back:
+        assert back.t.chunks == ((16,) * 4, (1000,) * 3)
+        assert verify(x, back.t.values, 0.1)
+        mean = float(back.t.mean())
+    assert abs(mean - float(x.mean())) <= 0.2
+
+
+def test_schedulers(large, workers, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(cluster, "_CONNECT", 1.0)
+    job, x = large
+    command = ["compress", str(job.source), str(job.target), "--tol", "0.01", "--scheduler"]
+    (tmp_path / "scheduler.json").write_text(json.dumps(workers.scheduler_info() | {"workers": {}}))
+    assert main([*command, str(tmp_path / "scheduler.json"), "-q"]) == 0
+    assert verify(x, zarr.open(str(job.target), mode="r")[...], 0.01)
+    capsys.readouterr()
+    assert main([*command, "tcp://127.0.0.1:1", "--force"]) == 2
+    assert "no workers by the scheduler tcp://127.0.0.1:1" in capsys.readouterr().err
+    monkeypatch.setattr(cluster, "__version__", "0.0")
+    assert main([*command, workers.scheduler.address, "--force"]) == 2
+    assert "has arraycodec 0.1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--workers", "0"], "at least 1"),
+        (["--workers", "x"], "not a whole number"),
+        (["--workers", "1", "--scheduler", "a"], "not allowed with"),
+        (["--restart"], "are for --workers"),
+        (["--scheduler", "a", "--memory-limit", "1GB"], "limits of their own"),
+        (["--workers", "1", "--format", "hdf5"], "only Zarr"),
+    ],
+)
+def test_refusals(tmp_path, capsys, options, message):
+    np.save(tmp_path / "x.npy", np.ones(10))
+    assert main(["compress", str(tmp_path / "x.npy"), str(tmp_path / "x.zarr"), "--tol", "1", *options]) == 2
+    assert message in capsys.readouterr().err
+    assert os.listdir(tmp_path) == ["x.npy"]
+
+
+def test_what_a_worker_cannot_code_is_said(scheduler, tmp_path, capsys):
+    x = walk(4, 1000)
+    job = Job(tmp_path / "x.npy", tmp_path / "x.zarr", choice=Choice("stochastic", {"bits": 1}))
+    with pytest.MonkeyPatch.context() as patch:  # as if nobody had looked for NaN
+        x[0, 0] = np.nan
+        np.save(tmp_path / "x.npy", x)
+        patch.setattr(cluster._Pool, "survey", lambda self, info, marks: cluster.Special())
+        with pytest.raises(CommandError, match="cannot code the array: StochasticQuant.*is nan"):
+            cluster.convert_on_cluster(job, cluster.Workers(scheduler=scheduler), Console(quiet=True))
+    assert os.listdir(tmp_path) == ["x.npy"]
