@@ -22,12 +22,13 @@ def automatic_chunks(shape: tuple[int, ...], values: int = CHUNK_VALUES) -> tupl
 
 
 def box_shape(
-    shape: tuple[int, ...], unit: tuple[int, ...], source_chunks: tuple[int, ...] | None = None
-) -> tuple[int, ...]:
+    shape: tuple[int, ...], unit: tuple[int, ...], source_chunks: tuple[int, ...] | None = None,
+    values: int = BOX_VALUES,
+) -> tuple[int, ...]:  # fmt: skip
     """A multiple of `unit` to move at a time.
 
     It covers whole chunks of the source where that is affordable (a source chunk is decoded whole
-    for every box that touches it), and is not tiny.
+    for every box that touches it), and has about as many as `values` if it can.
     """
     box = [max(1, u) for u in unit]
     if source_chunks is not None:
@@ -35,10 +36,10 @@ def box_shape(
         if math.prod(covering) <= LARGE_BOX_VALUES:
             box = covering
     for axis in reversed(range(len(shape))):
-        if math.prod(box) >= BOX_VALUES:
+        if math.prod(box) >= values:
             break
         most = max(1, -(-shape[axis] // box[axis]))
-        box[axis] *= min(most, max(1, BOX_VALUES // math.prod(box)))
+        box[axis] *= min(most, max(1, values // math.prod(box)))
     return tuple(box)
 
 

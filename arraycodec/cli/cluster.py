@@ -31,6 +31,7 @@ from .plan import Job, Planned, Planner, selected
 from .zarrstore import ZarrSink
 
 _AHEAD = 3  # tasks for each thread of the workers that the scheduler knows: none waits, and none has to be told all
+_TASK_VALUES = 1 << 22  # move about so many in each: to give one away takes some milliseconds
 _CONNECT = 10.0  # seconds for a scheduler to answer
 _WAIT = 60.0  # and for its first worker to come
 
@@ -80,7 +81,7 @@ def convert_on_cluster(job: Job, workers: Workers, console: Console) -> None:
     with open_source(job.source, job.in_format) as source:
         output.refuse_overlap(job.source, job.target)
         items = selected(source, job, kind)
-        with _connected(workers) as client, output.Resumable(job.target, job.force, workers.restart) as out:
+        with connected(workers) as client, output.Resumable(job.target, job.force, workers.restart) as out:
             place = _Place(
                 str(job.source.resolve()), job.in_format, str(out.temporary), int(kind[-1]), secrets.token_hex(8)
             )
@@ -108,7 +109,8 @@ def convert_on_cluster(job: Job, workers: Workers, console: Console) -> None:
 
 
 # ---- the cluster ----
-def _distributed() -> Any:
+def require_distributed() -> Any:
+    """The distributed module, or an error that says how to get it."""
     try:
         import distributed
     except ImportError:
@@ -117,9 +119,9 @@ def _distributed() -> Any:
 
 
 @contextlib.contextmanager
-def _connected(workers: Workers) -> Iterator[Any]:
+def connected(workers: Workers) -> Iterator[Any]:
     """A client of the workers."""
-    distributed = _distributed()
+    distributed = require_distributed()
     with contextlib.ExitStack() as stack:
         if workers.scheduler is None:
             cluster = stack.enter_context(
@@ -178,7 +180,7 @@ class _Pool:
         tuple
             The key, and the result, in the order in which tasks are done.
         """
-        distributed = _distributed()
+        distributed = require_distributed()
         tasks, keys = iter(tasks), {}
 
         def submit() -> Any:
@@ -205,7 +207,7 @@ class _Pool:
 
     def survey(self, info: ArrayInfo, marks: list[Any]) -> Special:
         """See `plan.Survey`."""
-        shape = box_shape(info.shape, automatic_chunks(info.shape), info.chunks)
+        shape = box_shape(info.shape, automatic_chunks(info.shape), info.chunks, _TASK_VALUES)
         special = Special()
         for _, found in self.run(_count, ((None, (info.name, box, marks)) for box in boxes(info.shape, shape))):
             special += found
@@ -214,7 +216,7 @@ class _Pool:
 
 def _result(future: Any) -> Any:
     """What a task returns; a worker's own words where it fails."""
-    distributed = _distributed()
+    distributed = require_distributed()
     try:
         return future.result()
     except distributed.KilledWorker as e:
@@ -269,7 +271,7 @@ def _move_all(planned: list[Planned], source: Source, sink: ZarrSink, pool: _Poo
 def _boxes(planned: list[Planned], sink: ZarrSink) -> Iterator[tuple[Key, Box]]:
     """All boxes of all arrays."""
     for a, plan in enumerate(planned):
-        for b, box in enumerate(plan.boxes(sink)):
+        for b, box in enumerate(plan.boxes(sink, _TASK_VALUES)):
             yield (a, b), box
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..boxes import automatic_chunks, box_shape, boxes
+from ..boxes import BOX_VALUES, automatic_chunks, box_shape, boxes
 from ..dtypes import fill_bytes
 from ..errors import ParameterError
 from ..tolerance import keeping
@@ -216,9 +216,9 @@ class Planned:
         """Whether the range of the values is worth a look."""
         return self.on_lattice and self.info.dtype.kind in "fc"
 
-    def boxes(self, sink: Sink) -> Iterator[Box]:
+    def boxes(self, sink: Sink, values: int = BOX_VALUES) -> Iterator[Box]:
         """The boxes to move at a time, in order; none shares a stored chunk with another."""
-        return boxes(self.info.shape, box_shape(self.info.shape, sink.unit(self.info), self.source_chunks))
+        return boxes(self.info.shape, box_shape(self.info.shape, sink.unit(self.info), self.source_chunks, values))
 
 
 class Planner:

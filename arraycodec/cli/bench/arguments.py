@@ -33,6 +33,8 @@ examples:
   arraycodec bench --level 1 --level 5 --level 9 --csv out.csv --plot out.png
                                                        size against speed, over levels
   arraycodec bench --no-codecs --hosts                 only Zarr and HDF5, end to end
+  arraycodec bench --no-codecs --workers 2 --workers-size 4096
+                                                       only compress --workers, beside one worker
   arraycodec bench --no-codecs --torture               only adversarial arrays and damaged chunks
   arraycodec bench --no-codecs --coders                only the entropy coders of arraycodec.coders
   arraycodec bench --no-codecs --literature            only published systems, as they were and are here
@@ -191,7 +193,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--host-size", type=count, default=64, metavar="MIB",
         help="the array of --hosts is repeated to this size (default 64)",
     )  # fmt: skip
-    more.add_argument("--store-dir", type=Path, metavar="DIR", help="where --hosts makes its stores on disk")
+    more.add_argument("--store-dir", type=Path, metavar="DIR", help="where --hosts and --workers write")
+    more.add_argument(
+        "--workers", type=_number(1, 1024), action="append", default=[], metavar="N",
+        help="the first array compressed by N processes through dask, beside one; may be repeated",
+    )  # fmt: skip
+    more.add_argument(
+        "--workers-size", type=count, default=1024, metavar="MIB",
+        help="the array of --workers is repeated to this size (default 1024; as much again on the disk)",
+    )  # fmt: skip
     more.add_argument("--memory", action="store_true", help="peak memory of this package beyond input and result")
     more.add_argument(
         "--torture", action="store_true",
@@ -242,7 +252,8 @@ def run(args: argparse.Namespace, argv: Sequence[str], console: Any) -> bool:
             samples=args.samples, chunk=args.chunk, repeat=args.repeat, budget=args.budget, timeout=args.timeout,
             stream=args.stream, threads=tuple(args.threads or (1,)), isas=tuple(args.isa), levels=tuple(args.level),
             peers=peers, codecs=not args.no_codecs, stages=args.stages, hosts=args.hosts,
-            host_size=args.host_size << 20, store_dir=args.store_dir, memory=args.memory, csv=args.csv, plot=args.plot,
+            host_size=args.host_size << 20, workers=tuple(args.workers), workers_size=args.workers_size << 20,
+            store_dir=args.store_dir, memory=args.memory, csv=args.csv, plot=args.plot,
             torture=args.torture, mutations=args.mutations, coders=args.coders, symbols=args.symbols,
             literature=args.literature, weights=tuple(args.weights), gradients=tuple(args.gradients),
             command=tuple(argv), parts=tuple(part for parts in args.range for part in parts), listed=args.listed,

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import stages
+from ..cluster import require_distributed
 from ..console import Console
 from ..model import CommandError
 from ..zarrstore import require_zarr
@@ -22,6 +23,7 @@ from . import (
     peaks,
     plot,
     quantizers,
+    scaling,
     tables,
     torture,
     torturetables,
@@ -59,6 +61,8 @@ class Options:
     hosts: bool = False
     host_size: int = 64 << 20
     store_dir: Path | None = None
+    workers: tuple[int, ...] = ()
+    workers_size: int = 1 << 30
     memory: bool = False
     torture: bool = False
     mutations: int = 300
@@ -82,7 +86,7 @@ class Options:
 def bench(options: Options, console: Console) -> bool:
     """Measure, print tables, write CSV and plot; True if our bound held everywhere.
 
-    Files beside ``--csv OUT.csv`` hold the other tables: ``OUT-stages.csv``, ``OUT-hosts.csv``,
+    Files beside ``--csv OUT.csv`` hold the other tables: ``OUT-stages.csv``, ``OUT-hosts.csv``, ``OUT-workers.csv``,
     ``OUT-memory.csv``, ``OUT-torture.csv``, ``OUT-mutations.csv``, ``OUT-coders.csv``, ``OUT-literature.csv`` and
     ``OUT-stochastic.csv``.
     """
@@ -122,6 +126,8 @@ def bench(options: Options, console: Console) -> bool:
             _stages(options, items, contenders, header, console)
     if options.hosts:
         held = _hosts(options, items[0], header, console) and held
+    if options.workers:
+        _workers(options, items[0], header, console)
     if options.memory:
         _memory(options, header, console)
     if options.torture:
@@ -158,6 +164,9 @@ def _check(options: Options) -> None:
         raise CommandError(f"--store-dir {options.store_dir}: no such folder")
     if options.hosts:
         hosts.require_hosts()
+    if options.workers:
+        require_zarr()
+        require_distributed()
     if options.literature:
         require_zarr()
     elif options.weights or options.gradients:
@@ -273,6 +282,20 @@ def _hosts(options: Options, item: Item, header: dict[str, str], console: Consol
         header = header | {f"version of {k}": v for k, v in installed(*hosts.PACKAGES).items()}
         csvfile.write(_beside(options.csv, "hosts"), header, rows)
     return all(row.ok and row.violations == 0 for row in rows if row.codec == hosts.OURS)
+
+
+def _workers(options: Options, item: Item, header: dict[str, str], console: Console) -> None:
+    rows = scaling.measure_scaling(
+        item, options.workers_size, options.chunk, options.workers, options.repeat, options.store_dir
+    )
+    first = rows[0]
+    console.say(
+        f"\n{scaling.LEGEND}\n{first.dtype} {first.shape} in chunks of {first.chunks}, values of {first.array}, "
+        f"tol {first.tol:.4g}, {first.rounds} rounds\n" + scaling.scaling_table(rows)
+    )
+    if options.csv is not None:
+        header = header | {f"version of {k}": v for k, v in installed(*scaling.PACKAGES).items()}
+        csvfile.write(_beside(options.csv, "workers"), header, rows)
 
 
 def _memory(options: Options, header: dict[str, str], console: Console) -> None:
