@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -310,10 +311,22 @@ def test_schedulers(large, workers, tmp_path, capsys, monkeypatch):
     assert verify(x, zarr.open(str(job.target), mode="r")[...], 0.01)
     capsys.readouterr()
     assert main([*command, "tcp://127.0.0.1:1", "--force"]) == 2
-    assert "no workers by the scheduler tcp://127.0.0.1:1" in capsys.readouterr().err
+    assert "no scheduler at tcp://127.0.0.1:1" in capsys.readouterr().err
     monkeypatch.setattr(cluster, "__version__", "0.0")
     assert main([*command, workers.scheduler.address, "--force"]) == 2
     assert "has arraycodec 0.1" in capsys.readouterr().err
+
+
+def test_waiting_for_the_first_worker(large, capsys, monkeypatch):
+    job, x = large
+    monkeypatch.setattr(cluster, "_PATIENCE", 0.1)
+    with distributed.LocalCluster(
+        n_workers=0, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs="CRITICAL"
+    ) as local:
+        threading.Timer(1.0, lambda: local.scale(1)).start()
+        cluster.convert_on_cluster(job, cluster.Workers(scheduler=local.scheduler_address), Console(quiet=True))
+    assert "has no workers yet" in capsys.readouterr().err
+    assert verify(x, zarr.open(str(job.target), mode="r")[...], 0.01)
 
 
 @pytest.mark.parametrize(

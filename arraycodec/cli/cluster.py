@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import secrets
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
@@ -33,7 +34,7 @@ from .zarrstore import ZarrSink
 _AHEAD = 3  # tasks for each thread of the workers that the scheduler knows: none waits, and none has to be told all
 _TASK_VALUES = 1 << 22  # move about so many in each: to give one away takes some milliseconds
 _CONNECT = 10.0  # seconds for a scheduler to answer
-_WAIT = 60.0  # and for its first worker to come
+_PATIENCE = 5.0  # seconds without a worker until that is worth a word; in queues, jobs may wait for hours
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def convert_on_cluster(job: Job, workers: Workers, console: Console) -> None:
     with open_source(job.source, job.in_format) as source:
         output.refuse_overlap(job.source, job.target)
         items = selected(source, job, kind)
-        with connected(workers) as client, output.Resumable(job.target, job.force, workers.restart) as out:
+        with connected(workers, console) as client, output.Resumable(job.target, job.force, workers.restart) as out:
             place = _Place(
                 str(job.source.resolve()), job.in_format, str(out.temporary), int(kind[-1]), secrets.token_hex(8)
             )
@@ -119,7 +120,7 @@ def require_distributed() -> Any:
 
 
 @contextlib.contextmanager
-def connected(workers: Workers) -> Iterator[Any]:
+def connected(workers: Workers, console: Console) -> Iterator[Any]:
     """A client of the workers."""
     distributed = require_distributed()
     with contextlib.ExitStack() as stack:
@@ -136,9 +137,15 @@ def connected(workers: Workers) -> Iterator[Any]:
         where = {"scheduler_file": workers.scheduler} if is_file else {"address": workers.scheduler}
         try:
             client = stack.enter_context(distributed.Client(**where, timeout=_CONNECT))
-            client.wait_for_workers(1, timeout=_WAIT)
-        except (OSError, ValueError, TimeoutError) as e:
-            raise CommandError(f"no workers by the scheduler {workers.scheduler}: {e}") from None
+        except (OSError, ValueError) as e:
+            raise CommandError(f"no scheduler at {workers.scheduler}: {e}") from None
+        try:
+            client.wait_for_workers(1, timeout=_PATIENCE)
+        except TimeoutError:
+            console.warn(f"the scheduler {workers.scheduler} has no workers yet: waiting for the first")
+            while not client.nthreads():
+                interrupt.check()
+                time.sleep(0.2)
         yield client
 
 

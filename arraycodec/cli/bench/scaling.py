@@ -110,7 +110,7 @@ def _run(count: int, job: Job, stack: contextlib.ExitStack) -> Callable[[], None
     console = Console(quiet=True)
     if not count:
         return lambda: convert(job, console)
-    client = stack.enter_context(cluster.connected(cluster.Workers(count)))
+    client = stack.enter_context(cluster.connected(cluster.Workers(count), console))
     workers = cluster.Workers(scheduler=client.scheduler.address)
     return lambda: cluster.convert_on_cluster(job, workers, console)
 
