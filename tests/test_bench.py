@@ -14,7 +14,7 @@ import arraycodec
 from arraycodec import _core
 from arraycodec.__main__ import main
 from arraycodec.cli import stages
-from arraycodec.cli.bench import csvfile, hosts, peaks, plot
+from arraycodec.cli.bench import csvfile, hosts, peaks, plot, scaling
 from arraycodec.cli.bench.chunks import layouts, pieces, sliced
 from arraycodec.cli.bench.command import Options, bench
 from arraycodec.cli.bench.comparison import BEST_PEER, BEST_SZ3, cells, groups, short
@@ -709,6 +709,20 @@ def test_hosts(array, tmp_path, capsys):
     assert (rows[0].shape, rows[0].chunks, rows[0].tol) == ("64x4096", "16x4096", TOL)
     assert header["version of zarr"] and sorted(p.name for p in tmp_path.iterdir()) == ["a.npy", "o-hosts.csv"]
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 120
+
+
+def test_workers(array, tmp_path, capsys):
+    pytest.importorskip("zarr", minversion="3")
+    pytest.importorskip("distributed")
+    args = (array, "--tol", TOL, "--no-codecs", "--workers", 2, "--workers-size", 2, "--chunk", 1 << 16, "--repeat", 1)
+    assert run(*args, "--store-dir", tmp_path, "--csv", tmp_path / "o.csv") == 0
+    header, rows = csvfile.read(tmp_path / "o-workers.csv", scaling.ScalingRow)
+    assert [row.workers for row in rows] == [0, 1, 2] and rows[1].of_one == 1
+    for row in rows:
+        assert (row.shape, row.chunks, row.nbytes) == ("128x4096", "16x4096", 2 << 20) and 0 < row.bytes < 2 << 20
+        assert 0 < row.seconds_fastest <= row.seconds_median
+    assert header["version of distributed"] and sorted(p.name for p in tmp_path.iterdir()) == ["a.npy", "o-workers.csv"]
+    assert "times one" in capsys.readouterr().out
 
 
 def test_hosts_of_levels(array, tmp_path, capsys):

@@ -39,7 +39,7 @@ def test_benchmark_tables_are_those_of_their_csv(tables):
         assert tables.BEGIN in text and tables.render(text) == text, path.name
     for file in tables.HERE.glob("*.csv"):
         is_listing = file.name in (*tables.LISTINGS, "levels.csv")
-        if is_listing or file.stem.endswith(("-hosts", "-stages", "-memory")):
+        if is_listing or file.stem.endswith(("-hosts", "-stages", "-memory", "-workers")):
             continue
         if file.stem.endswith(("-coders", "-literature", "-stochastic")):
             rows = tables.read(file.name, tables.KINDS[file.stem.rpartition("-")[2]])
@@ -78,6 +78,8 @@ def test_every_kind_of_benchmark_table(tables, tmp_path, monkeypatch):
     host = tables.HostRow("zarr2", "memory", "none", "1", "a", "float32", "4x4", "2x4", 1e-3, "ok", 64, 1.0,
                           9.0, 8.0, 7.0, 6.0, 2, 1.0, 1.0, 0)  # fmt: skip
     tables.csvfile.write(tmp_path / "m-hosts.csv", {}, [host])
+    row = tables.scaling.ScalingRow(2, "a", "float32", "4x4", "2x4", 0.5, 8_000_000, 1, 2.0, 2.5, 3, 1.75)
+    tables.csvfile.write(tmp_path / "m-workers.csv", {}, [row])
     stage = tables.StageRow("a", 1e-3, "avx2", 10, "encode.rans", 0.5, 0.4)
     tables.csvfile.write(tmp_path / "m-stages.csv", {}, [stage])
     array = tables.TortureRow("SZ3", "bounded", "floats", "nan", "float32", cases=3, broken=2, broken_values=70)
@@ -96,7 +98,7 @@ def test_every_kind_of_benchmark_table(tables, tmp_path, monkeypatch):
     markers = ("origin m.csv", "arrays m.csv", "sizes m.csv", "curve m.csv", "summary m.csv stream",
                "fields s.csv", "fields s.csv weights SZ3", "fields s.csv integers", "means s.csv", "firsts s.csv",
                "firsts s.csv arraycodec", "versus m.csv other a",
-               "hosts m-hosts.csv", "stages m-stages.csv",
+               "hosts m-hosts.csv", "workers m-workers.csv", "stages m-stages.csv",
                "origin m-torture.csv", "torture m-torture.csv", "mutations m-mutations.csv",
                "origin m-coders.csv", "coders m-coders.csv", "literature m-literature.csv",
                "literature m-literature.csv other", "origin m-stochastic.csv",
@@ -110,7 +112,7 @@ def test_every_kind_of_benchmark_table(tables, tmp_path, monkeypatch):
         "| some weights | 1e-3 | arraycodec | 6.40 | 2000 | 4000 | 50.0 | 9.50 | 0 |",
         "| some weights | 1e-3 | third | crashed (signal 11) |", "| other | 5.00 | 50.0 | 9.50 | 1.00 |",
         "| some weights | 1e-3 | **6.40** | 2000 / 4000 | 6.40 |", "| zarr2 | memory | none | 1 | 1.00 | 9.00 | 7.00 |",
-        "| encode.rans | 0.50 |", "| SZ3 | 3 | 0 | 2 (70) | 0 | 0 | 0 | 0 |  |",
+        "| 2 | 2.00 | (2.50) | 4.00 | 1.75 |", "| encode.rans | 0.50 |", "| SZ3 | 3 | 0 | 2 (70) | 0 | 0 | 0 | 0 |  |",
         "| SZ3 | 5 | 4 | 0 | 0 | 1 | 0 | 0 | KeyError 4 |", "- machine: two", "- machine: three",
         "| AnsCoder | Uniform | one | 100 | 2 | 4 | 3 | 10 | 1.5 | 2.5 |",
         "| ChainCoder | Uniform | one | 100 | 2 | 4 |  |", "| a system | original | 9 | 5.2500 | 1.5 | 0.25 | 0 |",

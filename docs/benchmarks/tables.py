@@ -15,7 +15,7 @@ from csv import DictReader
 from pathlib import Path
 
 from arraycodec._core import DEFAULT_LEVEL
-from arraycodec.cli.bench import coding, csvfile
+from arraycodec.cli.bench import coding, csvfile, scaling
 from arraycodec.cli.bench import literature as published
 from arraycodec.cli.bench.comparison import BEST_SZ3, cells, groups
 from arraycodec.cli.bench.hosts import HostRow
@@ -37,6 +37,7 @@ LISTINGS = ("arrays.csv", "weights.csv", "corpus.csv")
 KINDS = {
     "hosts": HostRow,
     "stages": StageRow,
+    "workers": scaling.ScalingRow,
     "torture": TortureRow,
     "mutations": MutationRow,
     "coders": coding.CoderRow,
@@ -255,6 +256,11 @@ def hosts(file):
     return markdown(head, lines)
 
 
+def workers(file):
+    """One array by so many processes."""
+    return markdown(scaling.HEAD, [scaling.cells(row) for row in read(file, scaling.ScalingRow)])
+
+
 def stages(file):
     """Nanoseconds a value, stage by stage."""
     rows = read(file, StageRow)
@@ -315,7 +321,7 @@ def stochastic(file, array, norm, bucket):
 
 TABLES = (
     *(origin, arrays, sizes, fields, means, firsts, curve, summary, versus),
-    *(hosts, stages, torture, mutations, coders, literature, stochastic),
+    *(hosts, workers, stages, torture, mutations, coders, literature, stochastic),
 )
 
 

@@ -30,7 +30,7 @@ PACKAGES = ("zarr", "dask", "distributed")
 _PIECE = 64 << 20  # bytes of the array that are made at a time
 
 LEGEND = """\
-Workers: a .npy file into Zarr v3; seconds and MB/s of the array, fastest (and median); 0 is one process without dask"""
+Workers: a .npy file into Zarr v3; seconds, fastest (and median), and MB/s of the array"""
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,6 @@ class ScalingRow:
     seconds_median: float
     rounds: int
     of_one: float  # the median, in units of one worker's
-
-    @property
-    def mb_per_second(self) -> float:
-        """Of the fastest round."""
-        return self.nbytes / self.seconds_fastest / 1e6
 
 
 def measure_scaling(
@@ -115,12 +110,17 @@ def _run(count: int, job: Job, stack: contextlib.ExitStack) -> Callable[[], None
     return lambda: cluster.convert_on_cluster(job, workers, console)
 
 
+HEAD = ("workers", "seconds", "(median)", "MB/s", "times one (medians)")
+
+
+def cells(row: ScalingRow) -> list[str]:
+    """A line of the table."""
+    return [
+        str(row.workers) if row.workers else "no dask", f"{row.seconds_fastest:.2f}", f"({row.seconds_median:.2f})",
+        speed(row.nbytes / row.seconds_fastest / 1e6), f"{row.of_one:.2f}",
+    ]  # fmt: skip
+
+
 def scaling_table(rows: Sequence[ScalingRow]) -> str:
     """For the console."""
-    lines = [["workers", "seconds", "(med.)", "MB/s", "times one"]]
-    for row in rows:
-        lines.append([
-            str(row.workers), f"{row.seconds_fastest:.2f}", f"({row.seconds_median:.2f})", speed(row.mb_per_second),
-            f"{row.of_one:.2f}",
-        ])  # fmt: skip
-    return aligned(lines)
+    return aligned([HEAD, *map(cells, rows)])
