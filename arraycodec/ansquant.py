@@ -19,7 +19,7 @@ class AnsQuant(Quantizer):
         its whole part counts; bool, datetime64 and timedelta64 are always lossless.
     rtol : float, optional
         Pointwise relative tolerance, 0 <= rtol < 1, of floats and complex numbers.  With both,
-        |x - x'| <= max(tol, rtol * |x|).  With neither the object decodes anything (chunks are
+        abs(x - x') <= max(tol, rtol * abs(x)).  With neither the object decodes anything (chunks are
         self-describing) but cannot encode.
     fill_value : number, optional
         What stands for missing values: they come back bit for bit and cost a bitmap, as NaN does.
