@@ -7,6 +7,7 @@ without a link to libhdf5; HDF5 finds it by its name (lib*.so) in arraycodec/plu
 
 import os
 import sys
+import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from glob import glob
 
@@ -43,6 +44,10 @@ NEVER_UNLOADED = [] if sys.platform == "darwin" else ["-Wl,-z,nodelete"]
 
 PLUGIN = "libh5arraycodec"
 
+# One wheel for all versions of CPython from 3.11 on, by its stable ABI; builds without the GIL have none yet.
+IS_STABLE = not sysconfig.get_config_var("Py_GIL_DISABLED")
+STABLE = {"py_limited_api": True, "define_macros": [("Py_LIMITED_API", "0x030B0000")]} if IS_STABLE else {}
+
 core = Extension(
     "arraycodec._core",
     ["ext/python/_core.pyx"],
@@ -50,6 +55,7 @@ core = Extension(
     depends=[*HEADERS, *CORE],
     extra_compile_args=WRAPPER_CFLAGS,
     extra_link_args=["-pthread", *SANITIZE],
+    **STABLE,
 )
 coders = Extension(
     "arraycodec._coders",
@@ -58,6 +64,7 @@ coders = Extension(
     depends=[*HEADERS, *CODERS],
     extra_compile_args=WRAPPER_CFLAGS,
     extra_link_args=["-pthread", *SANITIZE],
+    **STABLE,
 )
 plugin = Extension(
     f"arraycodec.plugins.{PLUGIN}",
@@ -114,4 +121,5 @@ class BuildExt(build_ext):
 setup(
     ext_modules=[*cythonize([core, coders], include_path=["ext/python"]), plugin],
     cmdclass={"build_ext": BuildExt},
+    options={"bdist_wheel": {"py_limited_api": "cp311"}} if IS_STABLE else {},
 )

@@ -5,15 +5,16 @@ No policy lives here: `arraycodec.codec` decides about dtypes, memory order, tol
 allocation.  The *plain* functions take what needs no decision, and say so where it does.  The GIL is
 released around every call into C.
 """
+cimport cython
 from cpython.buffer cimport (
     PyBUF_ANY_CONTIGUOUS, PyBUF_FORMAT, PyBUF_SIMPLE, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_IsContiguous,
     PyBuffer_Release, PyObject_GetBuffer,
 )
-from cpython.bytes cimport PyBytes_AS_STRING
-from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
+from cpython.bytes cimport PyBytes_AsString, PyBytes_FromObject
 from cpython.ref cimport Py_XDECREF, PyObject
 from libc.float cimport DBL_MAX
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t, uintptr_t
+from libc.stdlib cimport free, malloc
 
 from arraycodec.errors import (
     ChecksumError, FormatError, NotFiniteError, ParameterError, SizeError, TruncatedError, VersionError,
@@ -24,9 +25,10 @@ from core cimport *
 cdef extern from "core/checksum.h" nogil:
     uint32_t ac_crc32c(const void *data, size_t size)
 
-cdef extern from "Python.h":
+cdef extern from "python/resize.h":
     PyObject *PyBytes_FromStringAndSize(const char *v, Py_ssize_t n) except NULL
     int _PyBytes_Resize(PyObject **bytes, Py_ssize_t n) except -1  # in place; on failure *bytes is NULL
+    bint ac_can_resize()
 
 FORMAT_VERSION = AC_FORMAT_VERSION
 MAX_NDIM = AC_MAX_NDIM
@@ -165,24 +167,40 @@ def most_blocks(int dtype, tuple shape):
     return n
 
 
+@cython.final
+cdef class Room:
+    """A bytes object that a chunk is made in, as large as it can get; what is not written of it is never touched."""
+    cdef PyObject *bytes
+    cdef char *at
+    cdef size_t capacity
+
+    def __cinit__(self, size_t capacity):
+        self.capacity = capacity
+        self.bytes = PyBytes_FromStringAndSize(NULL, capacity)
+        self.at = PyBytes_AsString(<object>self.bytes)
+
+    def __dealloc__(self):
+        Py_XDECREF(self.bytes)
+
+    cdef bytes cut(self, size_t size):
+        """The first so many bytes; there is no room afterwards."""
+        if not ac_can_resize():
+            return PyBytes_FromObject(memoryview(<object>self.bytes)[:size])
+        _PyBytes_Resize(&self.bytes, size)
+        self.at, self.capacity = NULL, 0
+        return <bytes>self.bytes
+
+
 cdef bytes encode_memory(const ac_array *array, const ac_tolerance *tolerance, const ac_tuning *tuning,
                          unsigned threads, const Py_buffer *src):
-    """Straight into the result: what is not written of it is cut off, and was never touched."""
     cdef size_t capacity = 0, size = 0
     cdef int code
-    cdef void *dst
-    cdef PyObject *chunk
     check(ac_bound(array, tuning, &capacity))
-    chunk = PyBytes_FromStringAndSize(NULL, capacity)
-    try:
-        dst = PyBytes_AS_STRING(<object>chunk)
-        with nogil:
-            code = ac_encode(array, tolerance, tuning, threads, src.buf, src.len, dst, capacity, &size)
-        check(code)
-        _PyBytes_Resize(&chunk, size)
-        return <bytes>chunk
-    finally:
-        Py_XDECREF(chunk)
+    cdef Room room = Room(capacity)
+    with nogil:
+        code = ac_encode(array, tolerance, tuning, threads, src.buf, src.len, room.at, capacity, &size)
+    check(code)
+    return room.cut(size)
 
 
 cdef int set_fill(ac_tolerance *tolerance, int dtype, const unsigned char[::1] fill) except -1:
@@ -240,8 +258,6 @@ def encode_stochastic(src, int dtype, bint big_endian, bint f_order, tuple shape
     cdef Py_buffer buf
     cdef size_t capacity = 0, size = 0
     cdef int code
-    cdef PyObject *chunk = NULL
-    cdef char *dst
     describe(&array, dtype, big_endian, f_order, shape)
     how.bits = <uint8_t>bits
     how.method = <uint8_t>method
@@ -250,18 +266,15 @@ def encode_stochastic(src, int dtype, bint big_endian, bint f_order, tuple shape
     how.bucket = bucket
     how.seed = seed
     check(ac_stochastic_bound(&array, &how, &capacity))
+    cdef Room room = Room(capacity)
     PyObject_GetBuffer(src, &buf, PyBUF_SIMPLE)
     try:
-        chunk = PyBytes_FromStringAndSize(NULL, capacity)
-        dst = PyBytes_AS_STRING(<object>chunk)
         with nogil:
-            code = ac_stochastic_encode(&array, &how, threads, buf.buf, buf.len, dst, capacity, &size)
-        check(code)
-        _PyBytes_Resize(&chunk, size)
-        return <bytes>chunk
+            code = ac_stochastic_encode(&array, &how, threads, buf.buf, buf.len, room.at, capacity, &size)
     finally:
         PyBuffer_Release(&buf)
-        Py_XDECREF(chunk)
+    check(code)
+    return room.cut(size)
 
 
 def encode_low_rank(src, int dtype, bint big_endian, bint f_order, tuple shape, int rows_ndim, int factors, double scale,
@@ -275,8 +288,6 @@ def encode_low_rank(src, int dtype, bint big_endian, bint f_order, tuple shape, 
     cdef Py_buffer buf
     cdef size_t capacity = 0, size = 0
     cdef int code
-    cdef PyObject *chunk = NULL
-    cdef char *dst
     cdef size_t m = 1, n = 1
     describe(&array, dtype, big_endian, f_order, shape)
     for i, length in enumerate(shape[::-1] if f_order else shape):
@@ -301,18 +312,15 @@ def encode_low_rank(src, int dtype, bint big_endian, bint f_order, tuple shape, 
     how.tol = tol
     how.level = <uint8_t>level
     check(ac_low_rank_bound(&array, &how, &capacity))
+    cdef Room room = Room(capacity)
     PyObject_GetBuffer(src, &buf, PyBUF_SIMPLE)
     try:
-        chunk = PyBytes_FromStringAndSize(NULL, capacity)
-        dst = PyBytes_AS_STRING(<object>chunk)
         with nogil:
-            code = ac_low_rank_encode(&array, &how, threads, buf.buf, buf.len, dst, capacity, &size)
-        check(code)
-        _PyBytes_Resize(&chunk, size)
-        return <bytes>chunk
+            code = ac_low_rank_encode(&array, &how, threads, buf.buf, buf.len, room.at, capacity, &size)
     finally:
         PyBuffer_Release(&buf)
-        Py_XDECREF(chunk)
+    check(code)
+    return room.cut(size)
 
 
 def wrap(const unsigned char[::1] chunk, int backend, const unsigned char[::1] compressed):
@@ -554,7 +562,7 @@ cdef class Chunk:
         cdef ac_info info
         cdef uint64_t i
         cdef int code
-        blocks = <ac_block_info *>PyMem_RawMalloc((self.info.n_blocks + 1) * sizeof(ac_block_info))
+        blocks = <ac_block_info *>malloc((self.info.n_blocks + 1) * sizeof(ac_block_info))
         if blocks is NULL:
             raise MemoryError(f"no memory for the description of {self.info.n_blocks} blocks")
         try:
@@ -574,7 +582,7 @@ cdef class Chunk:
                 })
             return result
         finally:
-            PyMem_RawFree(blocks)
+            free(blocks)
 
 
 def check_bound(int dtype, a, b, double tol, double rtol=0, const unsigned char[::1] fill=None):
