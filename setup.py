@@ -75,6 +75,18 @@ plugin = Extension(
     extra_link_args=["-pthread", *SANITIZE, *NEVER_UNLOADED],
     libraries=["dl"] if sys.platform.startswith("linux") else [],
 )
+# the plugin by other names, which netCDF's NCZarr wants in libraries of their own (ext/hdf5/ncz_sibling.h)
+siblings = [
+    Extension(
+        f"arraycodec.plugins.{PLUGIN}_{os.path.basename(source)[:-2]}",
+        [source],
+        depends=HEADERS,
+        extra_compile_args=CFLAGS,
+        extra_link_args=["-pthread", *SANITIZE],
+        libraries=["dl"] if sys.platform.startswith("linux") else [],
+    )
+    for source in sorted(glob("ext/hdf5/siblings/*.c"))
+]
 
 
 class BuildExt(build_ext):
@@ -93,9 +105,9 @@ class BuildExt(build_ext):
         with ThreadPoolExecutor(int(self.parallel)) as threads:
             largest_first = sorted([*CORE, *CODERS], key=os.path.getsize, reverse=True)
             objects = dict(zip(largest_first, threads.map(self.compile_core, largest_first), strict=True))
+        linked = {core.name: CORE, plugin.name: CORE, coders.name: CODERS}
         for extension in self.extensions:
-            sources = CODERS if extension.name == coders.name else CORE
-            extension.extra_objects = [objects[source] for source in sources]
+            extension.extra_objects = [objects[source] for source in linked.get(extension.name, [])]
         super().build_extensions()
 
     def compile_core(self, source):
@@ -108,18 +120,19 @@ class BuildExt(build_ext):
 
     def get_ext_filename(self, fullname):
         filename = super().get_ext_filename(fullname)
-        if fullname.rpartition(".")[2] != PLUGIN:  # setuptools may pass the last part only
+        name = fullname.rpartition(".")[2]  # setuptools may pass the last part only
+        if not name.startswith(PLUGIN):
             return filename
-        return os.path.join(os.path.dirname(filename), PLUGIN + (".dylib" if sys.platform == "darwin" else ".so"))
+        return os.path.join(os.path.dirname(filename), name + (".dylib" if sys.platform == "darwin" else ".so"))
 
     def get_export_symbols(self, ext):
-        if ext.name.endswith(PLUGIN):
-            return ["H5PLget_plugin_type", "H5PLget_plugin_info"]
+        if PLUGIN in ext.name:
+            return ["H5PLget_plugin_type", "H5PLget_plugin_info", "NCZ_get_codec_info"]
         return super().get_export_symbols(ext)
 
 
 setup(
-    ext_modules=[*cythonize([core, coders], include_path=["ext/python"]), plugin],
+    ext_modules=[*cythonize([core, coders], include_path=["ext/python"]), plugin, *siblings],
     cmdclass={"build_ext": BuildExt},
     options={"bdist_wheel": {"py_limited_api": "cp311"}} if IS_STABLE else {},
 )

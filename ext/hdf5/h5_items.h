@@ -11,6 +11,11 @@
 #include "../arraycodec.h"
 #include "h5_abi.h"
 
+enum {
+  FILTER_ID = 35117, /* also in arraycodec/hdf5.py */
+  NCZ_FILTERS = 4 /* so many from there on are this filter for NCZarr: ncz_sibling.h */
+};
+
 /* Also in arraycodec/config.py and arraycodec/hdf5.py. */
 enum {
   ITEM_TOLERANCE = 1, ITEM_TOLERANCE_POWER = 2, ITEM_TOLERANCE_DECIMAL = 3,

@@ -55,27 +55,21 @@
  * is optional, as h5py has it, HDF5 stores a chunk of such values as it is: nothing is lost, and nothing saved.)
  * Decoding needs no parameters, but refuses a chunk of another type or size than the dataset's.
  */
-#define _GNU_SOURCE /* dladdr */
-#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../arraycodec.h"
 #include "../core/types.h"
+#include "caller.h"
 #include "h5_abi.h"
 #include "h5_items.h"
 #include "h5_types.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
-enum { FILTER_ID = 35117 }; /* also in arraycodec/hdf5.py */
-
 /* ---- the HDF5 library that called us ---- */
 #define SYMBOL(name) {"H5" #name, offsetof(h5_api, name)}
-static const struct {
-  const char *name;
-  size_t offset;
-} SYMBOLS[] = {
+static const caller_symbol SYMBOLS[] = {
     SYMBOL(Pget_nfilters), SYMBOL(Pget_filter2), SYMBOL(Pget_filter_by_id2), SYMBOL(Pmodify_filter),
     SYMBOL(Pget_chunk), SYMBOL(Pfill_value_defined), SYMBOL(Pget_fill_value), SYMBOL(Tget_class), SYMBOL(Tget_size),
     SYMBOL(Tget_precision), SYMBOL(Tget_order), SYMBOL(Tget_sign), SYMBOL(Tget_fields), SYMBOL(Tget_ebias),
@@ -85,29 +79,8 @@ static const struct {
     SYMBOL(E_CANTFILTER_g),
 };
 
-static int load_symbols(void *scope, h5_api *api) {
-  for (size_t i = 0; i < sizeof SYMBOLS / sizeof SYMBOLS[0]; i++) {
-    void *symbol = dlsym(scope, SYMBOLS[i].name);
-    if (!symbol) return -1;
-    memcpy((char *)api + SYMBOLS[i].offset, &symbol, sizeof symbol);
-  }
-  return 0;
-}
-
-/* Looks in the object that the return address lies in first: HDF5 libraries inside Python wheels are
- * loaded with local scope, and there may be two.  Fails where HDF5 is linked statically into a
- * program that does not export its symbols. */
 static int find_api(void *return_address, h5_api *api) {
-  Dl_info caller;
-  int found = 0;
-  if (dladdr(return_address, &caller) && caller.dli_fname) {
-    void *library = dlopen(caller.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
-    if (library) {
-      found = load_symbols(library, api) == 0;
-      dlclose(library); /* only the reference taken here; the library is running */
-    }
-  }
-  return found || load_symbols(RTLD_DEFAULT, api) == 0 ? 0 : -1;
+  return caller_find(return_address, SYMBOLS, sizeof SYMBOLS / sizeof SYMBOLS[0], api);
 }
 
 /* Puts the reason on HDF5's error stack, below what the library will add.  Must come after all other
@@ -242,16 +215,18 @@ typedef struct {
   uint8_t fill[MAX_ELEMENT]; /* where the tolerance's fill value is */
   ac_tuning tuning;
   unsigned other; /* 0, or the tag of the item that says how chunks are written */
+  int is_complete; /* begins as set_local writes it, with a tolerance; without, chunks can only be read (ncz_codec.c) */
   ac_stochastic stochastic;
 } h5_canonical;
 
 static int read_canonical(const unsigned *values, size_t n, h5_canonical *c) {
   h5_items items;
   h5_problem problem;
-  if (h5_read_items(values, n, &items, &problem) || items.absolute != ITEM_TOLERANCE || !items.type) return -1;
+  if (h5_read_items(values, n, &items, &problem) || !items.type) return -1;
   const unsigned word = items.element.word, code = word & TYPE_CODE;
   const int is_exact = (word & TYPE_EXACT) != 0;
   memset(c, 0, sizeof *c);
+  c->is_complete = items.absolute == ITEM_TOLERANCE;
   c->size = ac_element_size((int)code);
   if (!c->size || word & ~(unsigned)(TYPE_CODE | TYPE_BIG_ENDIAN | TYPE_EXACT | TYPE_OWN_FILL | TYPE_UNIT)) return -1;
   c->array.dtype = (uint8_t)code;
@@ -284,7 +259,7 @@ typedef struct {
 
 static const char *encode(const unsigned *values, size_t n_values, const void *src, size_t src_size, h5_buffer *out) {
   h5_canonical c;
-  if (read_canonical(values, n_values, &c)) return "the dataset was created without this filter at hand, its parameters are incomplete";
+  if (read_canonical(values, n_values, &c) || !c.is_complete) return "the dataset was created without this filter at hand, its parameters are incomplete";
   if (c.size != src_size) return "a chunk of another size than the dataset's";
   if (c.other == ITEM_LOW_RANK && !(c.tolerance.absolute > 0))
     return "low rank without a tolerance: write the dataset with arraycodec.hdf5.write";
