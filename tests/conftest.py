@@ -36,9 +36,8 @@ def tool():
 
 
 @pytest.fixture(scope="session")
-def sanitized(tmp_path_factory):
-    """A function: a program of one source (and flags for it) and the core, with AddressSanitizer and
-    UndefinedBehaviorSanitizer.
+def sanitizing(tmp_path_factory):
+    """A C compiler, its flags for AddressSanitizer and UndefinedBehaviorSanitizer, and a folder for what it makes.
 
     Tests skip where the compiler or the machine has none.
     """
@@ -53,6 +52,13 @@ def sanitized(tmp_path_factory):
         _missing("the compiler has no sanitizers here")
     if subprocess.run([folder / "probe"], capture_output=True).returncode:
         _missing("sanitizers do not run here")
+    return compiler, flags, folder
+
+
+@pytest.fixture(scope="session")
+def sanitized(sanitizing):
+    """A function: a program of one source (and flags for it) and the core, with sanitizers."""
+    compiler, flags, folder = sanitizing
     core = native.compile_all(native.CORE, folder, compiler, *flags)
 
     def build(source, *more):

@@ -1,12 +1,10 @@
-"""The HDF5 filter: through h5py, through programs that know nothing of this package, and its refusals.
+"""The HDF5 filter: through h5py, and its refusals; tests/test_tools.py has programs that know nothing of this package.
 
 Files are always reopened before reading: the chunk cache holds values that have not been through
 the filter.
 """
 
-import importlib.util
 import os
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -14,13 +12,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from arrays import ALL_DTYPES, bits, numbers
+from programs import need_netcdf4, python
 
 import arraycodec
 from arraycodec import AnsQuant, encode, hdf5
 
 h5py = pytest.importorskip("h5py")
 
-TOL = 2.0**-10
+from hdf5files import TOL, completed, double, first_chunk, of_hdf5, read, write  # noqa: E402
+
 ID = hdf5.FILTER_ID
 RNG = np.random.default_rng(35117)
 NORMAL = RNG.normal(size=(50, 70)).astype("f4")
@@ -29,59 +29,6 @@ NORMAL = RNG.normal(size=(50, 70)).astype("f4")
 @pytest.fixture
 def path(tmp_path):
     return str(tmp_path / "file.h5")
-
-
-def environment(plugin_path=None):
-    """Our environment with HDF5_PLUGIN_PATH as given (None: not set), and without Python's warnings."""
-    env = {k: v for k, v in os.environ.items() if k != "HDF5_PLUGIN_PATH"}
-    return {**env, "PYTHONWARNINGS": "ignore", **({"HDF5_PLUGIN_PATH": plugin_path} if plugin_path else {})}
-
-
-def need_netcdf4():
-    if importlib.util.find_spec("netCDF4") is None:
-        pytest.skip("netCDF4 is not installed")
-
-
-def run(*command, cwd, plugin_path=None):
-    """Run a program; its output.  It must succeed and print nothing on stderr."""
-    done = subprocess.run(command, cwd=cwd, env=environment(plugin_path), capture_output=True, text=True, timeout=120)
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
-
-
-def python(code, *args, cwd, plugin_path=None):
-    return run(sys.executable, "-c", code, *map(str, args), cwd=cwd, plugin_path=plugin_path)
-
-
-def write(path, data, tol=TOL, *, chunks=True, name="x", libver=None, **options):
-    with h5py.File(path, "a", libver=libver) as f:
-        f.create_dataset(name, data=data, chunks=chunks, compression=AnsQuant(tol=tol), **options)
-
-
-def read(path, name="x"):
-    with h5py.File(path) as f:
-        return f[name][()]
-
-
-def first_chunk(path, name="x"):
-    with h5py.File(path) as f:
-        d = f[name]
-        return d.id.read_direct_chunk((0,) * d.ndim)[1]
-
-
-def completed(q, code, *chunks):
-    """What the filter stores for a codec without a fill value, and a dataset of this element type with these chunks."""
-    return (*q.filter_options, 10, code, len(chunks), *(word for n in chunks for word in (n, 0)))
-
-
-def double(value):
-    """A double as two words."""
-    return tuple(np.array([value], "<f8").view("<u4").tolist())
-
-
-def of_hdf5(dtype):
-    """The dtype as h5py stores it."""
-    return h5py.opaque_dtype(dtype) if np.dtype(dtype).kind in "mM" else np.dtype(dtype)
 
 
 def dcpl_with(chunks, *filters):
@@ -986,7 +933,9 @@ def test_a_dataset_created_without_the_plugin(path, tmp_path):
 # ---- making the filter known ----
 def test_plugin_path():
     files = os.listdir(hdf5.plugin_path())
-    assert [f for f in files if f.startswith("lib")] == [hdf5._PLUGIN]  # HDF5 loads whatever is called lib*
+    # HDF5 loads whatever is called lib*
+    libraries = {f.partition(".")[0] for f in files if f.startswith("lib")}
+    assert libraries == {"libh5arraycodec" + more for more in ("", "_varintquant", "_stochasticquant", "_lowrankquant")}
     assert os.path.isabs(hdf5.plugin_path())
 
 
@@ -1147,243 +1096,3 @@ def test_info_of_other_datasets(path):
 )  # fmt: skip
 def test_values_that_no_plugin_checked(values, expected):
     assert hdf5.read_items(values) == (expected and hdf5.Items(*expected))
-
-
-# ---- programs that know nothing of this package ----
-@pytest.fixture
-def sample(path):
-    """A file with a filtered dataset "x", a plain one "plain", and what reading "x" must give."""
-    with h5py.File(path, "w", track_order=True) as f:  # netCDF appends to no others
-        f.create_dataset("plain", data=NORMAL, chunks=(20, 30))
-    write(path, NORMAL, chunks=(20, 30))
-    return path, read(path)
-
-
-def test_h5py_alone(sample, tmp_path):
-    path, expected = sample
-    code = """if True:
-        import sys, h5py, numpy as np
-        np.save("x.npy", h5py.File(sys.argv[1])["x"][()])
-        with h5py.File("new.h5", "w") as f:
-            f.create_dataset("x", data=np.load("x.npy"), chunks=(20, 30), compression=35117, compression_opts=(2, 10))
-        assert not any(m.startswith("arraycodec") for m in sys.modules)"""
-    python(code, path, cwd=tmp_path, plugin_path=hdf5.plugin_path())
-    assert np.array_equal(np.load(tmp_path / "x.npy"), expected)
-    assert np.array_equal(read(tmp_path / "new.h5"), expected)
-
-
-def test_h5dump(tool, sample, tmp_path):
-    path, expected = sample
-    plugin_path = hdf5.plugin_path()
-    run(tool("h5dump"), "-d", "/x", "-b", "LE", "-o", "x.bin", path, cwd=tmp_path, plugin_path=plugin_path)
-    assert np.fromfile(tmp_path / "x.bin", "<f4").tobytes() == expected.tobytes()
-    text = run(tool("h5dump"), "-p", "-H", "-d", "/x", path, cwd=tmp_path, plugin_path=plugin_path)
-    assert "COMMENT arraycodec.ansquant" in text
-
-
-@pytest.mark.parametrize(
-    ("options", "name", "values"),
-    [
-        (["-l", "x:CHUNK=7x70"], "x", completed(AnsQuant(tol=TOL), 1, 7, 70)),
-        (["-f", "plain:UD=35117,0,2,2,17"], "plain", completed(AnsQuant(tol=2**-17), 1, 20, 30)),
-        (["-f", "plain:UD=35117,1,3,3,1,3"], "plain", completed(AnsQuant(tol=1e-3), 1, 20, 30)),
-        (["-f", "plain:UD=35117,0,5,3,1,3,14,9"], "plain", completed(AnsQuant(tol=1e-3, level=9), 1, 20, 30)),
-        (["-f", "plain:UD=35117,0,4,2,17,15,2"], "plain", completed(AnsQuant(2**-17, predictor="auto"), 1, 20, 30)),
-        (["-f", "x:NONE"], "x", None),
-    ],
-)
-def test_h5repack(tool, sample, tmp_path, options, name, values):
-    path, expected = sample
-    run(tool("h5repack"), *options, path, "new.h5", cwd=tmp_path, plugin_path=hdf5.plugin_path())
-    back = read(tmp_path / "new.h5", name)
-    with h5py.File(tmp_path / "new.h5") as f:
-        info = hdf5.info(f[name])
-    assert (info and info["cd_values"]) == values
-    if name == "x":
-        assert np.array_equal(back, expected)
-    else:
-        assert arraycodec.verify(NORMAL, back, info["tol"])
-        assert arraycodec.verify(NORMAL, back, 0).violations
-
-
-def test_ncdump(tool, sample, tmp_path):
-    path, expected = sample
-    text = run(tool("ncdump"), "-p", "9,17", "-v", "x", path, cwd=tmp_path, plugin_path=hdf5.plugin_path())
-    numbers = text.split("x =")[1].rstrip().rstrip("}").replace(";", "").split(",")
-    assert np.array_equal(np.array([float(n) for n in numbers], "f4"), expected.ravel())
-
-
-@pytest.mark.parametrize(
-    ("options", "name", "tol"),
-    [
-        (["-M", "1", "-c", "x:7,70"], "x", TOL),  # -M: smaller variables are not chunked
-        (["-F", "plain,35117,2,17"], "plain", 2**-17),
-        (["-F", "plain,35117,1,0.01d"], "plain", 0.01),  # nccopy takes apart doubles itself
-        (["-F", "none"], "x", None),
-    ],
-)
-def test_nccopy(tool, sample, tmp_path, options, name, tol):
-    path, expected = sample
-    run(tool("nccopy"), *options, path, "new.nc", cwd=tmp_path, plugin_path=hdf5.plugin_path())
-    back = read(tmp_path / "new.nc", name)
-    with h5py.File(tmp_path / "new.nc") as f:
-        info = hdf5.info(f[name])
-        assert (info and info["tol"]) == tol
-        if tol is not None:
-            assert info["cd_values"] == completed(AnsQuant(tol=tol), 1, *f[name].chunks)
-        if "-c" in options:
-            assert f[name].chunks == (7, 70)
-    assert np.array_equal(back, expected) if name == "x" else arraycodec.verify(NORMAL, back, tol)
-
-
-@pytest.fixture
-def every_type(path):
-    """A file with datasets of every kind, "plain" and (filtered) "coded"; their arrays and the filter's parameters."""
-    kinds = {
-        "float": (numbers(">f4", (20, 30)), {"rtol": 2**-6, "tol": 2**-4, "fill_value": -9999}),
-        "half": (numbers("f2", (20, 30)), {"tol": 0.5}),
-        "int": (numbers(">i4", (20, 30)), {"tol": 3, "fill_value": -(2**31)}),
-        "word": (numbers("u2", (20, 30)), {"tol": 2, "dtype": "bfloat16"}),
-        "complex": (numbers("c16", (20, 30)), {"rtol": 0.01, "fill_value": 1 - 2j}),
-        "bool": (numbers("?", (20, 30)), {"tol": 0.5}),
-        "enum": (numbers("i2", (20, 30)).view(h5py.enum_dtype({"A": 0}, "i2")), {"tol": 0.5}),
-        "date": (numbers("M8[s]", (20, 30)).view(of_hdf5("M8[s]")), {"tol": 0}),
-    }
-    for x, parameters in kinds.values():
-        if "fill_value" in parameters:
-            x[::2, ::3] = parameters["fill_value"]
-    with h5py.File(path, "w") as f:
-        for name, (x, parameters) in kinds.items():
-            f.create_dataset(f"plain/{name}", data=x, chunks=(10, 30))
-            f.create_dataset(f"coded/{name}", data=x, chunks=(10, 30), compression=AnsQuant(**parameters))
-    return path, kinds
-
-
-def test_h5repack_of_every_type(tool, every_type, tmp_path):
-    """With other chunks the property list is copied, with the parameters typed it is made."""
-    path, kinds = every_type
-    options = []
-    for name, (_, parameters) in kinds.items():
-        options += ["-l", f"coded/{name}:CHUNK=20x15"]
-        values = AnsQuant(**parameters).filter_options
-        options += ["-f", f"plain/{name}:UD=35117,0,{len(values)},{','.join(map(str, values))}"]
-    run(tool("h5repack"), *options, path, "new.h5", cwd=tmp_path, plugin_path=hdf5.plugin_path())
-    for name, (x, parameters) in kinds.items():
-        with h5py.File(path) as old, h5py.File(tmp_path / "new.h5") as new:
-            for key in ("tol", "rtol", "fill_value", "dtype"):
-                assert hdf5.info(new["plain"][name])[key] == hdf5.info(old["coded"][name])[key], (name, key)
-                assert hdf5.info(new["coded"][name])[key] == hdf5.info(old["coded"][name])[key], (name, key)
-            assert new["coded"][name].chunks == (20, 15)
-        assert first_chunk(tmp_path / "new.h5", f"plain/{name}") == first_chunk(path, f"coded/{name}"), name
-        back = read(tmp_path / "new.h5", f"coded/{name}")
-        assert np.array_equal(bits(back), bits(read(path, f"coded/{name}"))), name
-        if name != "enum":
-            assert arraycodec.verify(x, back, **parameters), name
-
-
-def test_h5dump_of_every_type(tool, every_type, tmp_path):
-    path, kinds = every_type
-    plugin_path = hdf5.plugin_path()
-    for name in kinds:
-        options = ("-d", f"/coded/{name}", "-b", "FILE", "-o", "x.bin")
-        run(tool("h5dump"), *options, path, cwd=tmp_path, plugin_path=plugin_path)
-        assert (tmp_path / "x.bin").read_bytes() == read(path, f"coded/{name}").tobytes(), name
-
-
-def test_nccopy_of_items(tool, path, tmp_path):
-    """Relative tolerances, fill values and integers, as typed at nccopy; and its copies of filtered variables."""
-    need_netcdf4()
-    float_data, int_data = numbers("f4", (50, 70)), numbers("i2", (50, 70))
-    float_data[::2], int_data[::2] = -9999, -9999
-    np.savez(tmp_path / "data.npz", f=float_data, i=int_data)
-    code = """if True:
-        import sys, netCDF4, numpy as np
-        data = np.load("data.npz")
-        with netCDF4.Dataset(sys.argv[1], "w") as d:
-            d.createDimension("y", 50), d.createDimension("x", 70)
-            for name, kind in (("f", "f4"), ("i", "i2")):
-                v = d.createVariable(name, kind, ("y", "x"), chunksizes=(25, 70))
-                v.set_auto_mask(False)
-                v[:] = data[name]"""
-    python(code, path, cwd=tmp_path)
-    given = ("f,35117,6,8,11,-9999.0d,14,9,15,3", "i,35117,3,3,0,12,1,9999,0")
-    options = [option for spec in given for option in ("-F", spec)]
-    plugin_path = hdf5.plugin_path()
-    run(tool("nccopy"), *options, path, "new.nc", cwd=tmp_path, plugin_path=plugin_path)
-    run(tool("nccopy"), "-M", "1", "-c", "y/10,x/70", "new.nc", "again.nc", cwd=tmp_path, plugin_path=plugin_path)
-    expected = {
-        "f": (float_data, {"tol": 0.0, "rtol": 2**-8, "fill_value": -9999.0}),
-        "i": (int_data, {"tol": 3.0, "rtol": None, "fill_value": -9999}),
-    }
-    for file in ("new.nc", "again.nc"):
-        with h5py.File(tmp_path / file) as f:
-            for name, (x, parameters) in expected.items():
-                assert parameters.items() <= hdf5.info(f[name]).items(), (file, name)
-                assert hdf5.info(f[name])["level"] == (9 if name == "f" else None)
-                assert hdf5.info(f[name])["predictor"] == ("lorenzo" if name == "f" else None)
-                assert arraycodec.verify(x, f[name][()], **parameters)
-            assert f["f"].chunks == ((50, 70) if file == "new.nc" else (10, 70))
-
-
-def test_netcdf4_python(sample, tmp_path):
-    need_netcdf4()
-    path, expected = sample
-    code = """if True:
-        import sys, netCDF4, numpy as np
-        with netCDF4.Dataset(sys.argv[1], "a") as d:
-            np.save("x.npy", np.asarray(d["x"][:]))
-            d["x"][3] = np.load("row.npy")
-        assert not any(m.startswith("arraycodec") for m in sys.modules)"""
-    np.save(tmp_path / "row.npy", NORMAL[7])
-    python(code, path, cwd=tmp_path, plugin_path=hdf5.plugin_path())
-    assert np.array_equal(np.load(tmp_path / "x.npy"), expected)
-    expected[3] = read(path)[3]
-    assert arraycodec.verify(NORMAL[7], expected[3], TOL)
-    assert np.array_equal(read(path), expected)
-
-
-C_PROGRAM = r"""
-#include <hdf5.h>
-#include <stdio.h>
-/* usage: program in.h5 out.h5: copies "x" with a tolerance of 2^-10 */
-int main(int argc, char **argv) {
-  static float values[50 * 70];
-  const hsize_t dims[2] = {50, 70}, chunk[2] = {16, 16};
-  const unsigned parameters[2] = {2, 10};
-  hid_t in = H5Fopen(argv[argc - 2], H5F_ACC_RDONLY, H5P_DEFAULT), x = H5Dopen2(in, "x", H5P_DEFAULT);
-  if (H5Dread(x, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0) return 1;
-  hid_t out = H5Fcreate(argv[argc - 1], H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
-  hid_t dcpl = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(2, dims, NULL);
-  H5Pset_chunk(dcpl, 2, chunk);
-  if (H5Pset_filter(dcpl, 35117, H5Z_FLAG_MANDATORY, 2, parameters) < 0) return 2;
-  hid_t y = H5Dcreate2(out, "x", H5T_NATIVE_FLOAT, space, H5P_DEFAULT, dcpl, H5P_DEFAULT);
-  if (y < 0 || H5Dwrite(y, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0) return 3;
-  return H5Dclose(x) < 0 || H5Dclose(y) < 0 || H5Pclose(dcpl) < 0 || H5Sclose(space) < 0 || H5Fclose(in) < 0 ||
-         H5Fclose(out) < 0;
-}
-"""
-
-
-def test_c_program(tool, sample, tmp_path):
-    path, expected = sample
-    (tmp_path / "program.c").write_text(C_PROGRAM)
-    run(tool("h5cc"), "-shlib", "program.c", "-o", "program", cwd=tmp_path)
-    run("./program", path, "new.h5", cwd=tmp_path, plugin_path=hdf5.plugin_path())
-    assert np.array_equal(read(tmp_path / "new.h5"), expected)
-    with h5py.File(tmp_path / "new.h5") as f:
-        assert hdf5.info(f["x"])["cd_values"] == completed(AnsQuant(tol=TOL), 1, 16, 16)
-        assert f["x"].id.read_direct_chunk((0, 0))[1] == encode(expected[:16, :16], TOL)
-
-
-def test_plugin_exports_and_needs_nothing_else(tool):
-    plugin = os.path.join(hdf5.plugin_path(), hdf5._PLUGIN)
-    symbols = run(tool("nm"), "-D", "--defined-only", plugin, cwd="/").split()[2::3]
-    assert sorted(symbols) == ["H5PLget_plugin_info", "H5PLget_plugin_type"]
-    needed = [
-        line.split("[")[1].rstrip("]")
-        for line in run(tool("readelf"), "-d", plugin, cwd="/").splitlines()
-        if "(NEEDED)" in line
-    ]
-    assert {n.split(".")[0] for n in needed} <= {
-        *("libc", "libm", "libdl", "libpthread", "ld-linux-x86-64", "ld-linux-aarch64")
-    }

@@ -18,6 +18,7 @@ enum {
 
 /* Also in arraycodec/config.py and arraycodec/hdf5.py. */
 enum {
+  ITEM_REFUSED = 0, /* only from ncz_codec.c: no chunk is read or written */
   ITEM_TOLERANCE = 1, ITEM_TOLERANCE_POWER = 2, ITEM_TOLERANCE_DECIMAL = 3,
   ITEM_RELATIVE = 5, ITEM_RELATIVE_POWER = 6, ITEM_RELATIVE_DECIMAL = 7,
   ITEM_FILL_BITS = 8, ITEM_BFLOAT16 = 9, ITEM_TYPE = 10,

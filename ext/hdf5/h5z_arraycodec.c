@@ -283,6 +283,7 @@ static const char *encode(const unsigned *values, size_t n_values, const void *s
 static const char *decode(const unsigned *values, size_t n_values, const void *src, size_t src_size, h5_buffer *out) {
   ac_info info;
   h5_canonical c;
+  if (n_values && values[0] == ITEM_REFUSED) return "netCDF has no chunks of ours for this variable";
   int error = ac_peek(src, src_size, &info);
   if (error) return ac_error_name(error);
   const ac_array *found = &info.array;

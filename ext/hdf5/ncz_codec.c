@@ -8,7 +8,9 @@
  *
  * Invariants: as of h5z_arraycodec.c: no state, nothing of netCDF is linked.  A chunk is decoded only if it has type and size
  * of the variable's chunks: netCDF does not look how much a filter returned.  Without parameters that can be read and obeyed
- * chunks are decoded and not encoded.  The fill value of the variable is kept bit for bit, as in HDF5.
+ * chunks are decoded and not encoded.  The fill value of the variable is kept bit for bit, as in HDF5.  A variable that cannot be
+ * read (another filter before this one, a type of netCDF that is none of ours) is no reason to refuse the whole store, as netCDF
+ * would: its chunks are refused (ITEM_REFUSED).
  */
 #include "ncz_codec.h"
 
@@ -110,6 +112,7 @@ static size_t complete(h5_items *items, ncz_chunk *chunk, const uint8_t *fill, u
   if (items->absolute || items->relative || items->other)
     return h5_write_items(items, fill, chunk->element, chunk->rank, chunk->dims, working);
   memset(items, 0, sizeof *items);
+  chunk->element.word &= ~(unsigned)TYPE_OWN_FILL;
   const size_t n = h5_write_items(items, NULL, chunk->element, chunk->rank, chunk->dims, all) - TOLERANCE;
   memcpy(working, all + TOLERANCE, n * sizeof *working);
   return n;
@@ -125,12 +128,16 @@ static int modify_parameters(int ncid, int varid, size_t *n_visible, unsigned **
   if (caller_find(__builtin_return_address(0), SYMBOLS, sizeof SYMBOLS / sizeof SYMBOLS[0], &api)) return NC_FILTER_ERROR;
   const int is_text = *n_visible && (*visible)[0] == ITEM_TEXT;
   if (h5_read_items(*visible, is_text ? 0 : *n_visible, &items, &problem)) return NC_FILTER_ERROR;
-  if (find_chunk(&api, ncid, varid, &items, &chunk)) return NC_FILTER_ERROR;
-  if (find_fill(&api, ncid, varid, &items, &chunk.element.word, fill, &is_fill)) return NC_FILTER_ERROR;
   unsigned *const values = malloc(MAX_VALUES * sizeof *values);
   if (!values) return NC_NO_MEMORY;
-  *n_working = complete(&items, &chunk, is_fill ? fill : NULL, values);
   *working = values;
+  if (find_chunk(&api, ncid, varid, &items, &chunk) ||
+      find_fill(&api, ncid, varid, &items, &chunk.element.word, fill, &is_fill)) {
+    values[0] = ITEM_REFUSED;
+    *n_working = 1;
+  } else {
+    *n_working = complete(&items, &chunk, is_fill ? fill : NULL, values);
+  }
   return NC_OK;
 }
 

@@ -83,6 +83,7 @@ static const char *skip_digits(const char *p) {
 static const char *read_number(const char *p, char word[MAX_WORD], int *fits) {
   const char *const first = p;
   if (*p == '-') p++;
+  if (*p == '0' && p[1] >= '0' && p[1] <= '9') return NULL;
   if (!(p = skip_digits(p))) return NULL;
   if (*p == '.' && !(p = skip_digits(p + 1))) return NULL;
   if (*p == 'e' || *p == 'E') {
@@ -417,7 +418,7 @@ static void print_double(writer *w, double value) {
   print(w, strpbrk(text, ".e") ? "%s" : "%s.0", text);
 }
 
-static double double_of(uint64_t bits) {
+static double double_of_bits(uint64_t bits) {
   double value;
   memcpy(&value, &bits, sizeof value);
   return value;
@@ -429,7 +430,7 @@ static void print_element(writer *w, const ac_type *type, const uint8_t *bits) {
   memcpy(&word, bits, type->size);
   switch (type->dtype) {
     case AC_FLOAT32: print_double(w, (double)ac_float_of_bits((uint32_t)word)); return;
-    case AC_FLOAT64: print_double(w, double_of(word)); return;
+    case AC_FLOAT64: print_double(w, double_of_bits(word)); return;
     case AC_FLOAT16: print_double(w, (double)ac_from_float16((uint16_t)word)); return;
     case AC_BFLOAT16: print_double(w, (double)ac_from_bfloat16((uint16_t)word)); return;
   }
@@ -465,8 +466,8 @@ static void print_fill(writer *w, const h5_items *items) {
   } else if (items->fill == ITEM_FILL_INTEGER) {
     print(w, ", \"fill_value\": %s%llu", operands[0] ? "-" : "", (unsigned long long)h5_join(operands + 1));
   } else if (items->fill) {
-    const double real = double_of(h5_join(operands));
-    const double imaginary = items->fill == ITEM_FILL_COMPLEX ? double_of(h5_join(operands + 2)) : 0;
+    const double real = double_of_bits(h5_join(operands));
+    const double imaginary = items->fill == ITEM_FILL_COMPLEX ? double_of_bits(h5_join(operands + 2)) : 0;
     if (!isfinite(real) || !isfinite(imaginary)) return; /* kept without mention */
     print(w, items->fill == ITEM_FILL_COMPLEX ? ", \"fill_value\": [" : ", \"fill_value\": ");
     print_double(w, real);
@@ -505,7 +506,7 @@ static void print_low_rank(writer *w, const h5_items *items) {
   const unsigned *const operands = items->other_operands;
   const unsigned factors = operands[0] & 0xff, target = operands[0] >> 8 & 0xff, left = operands[0] >> 16 & 0xff, right = operands[0] >> 24;
   const unsigned axes = operands[LOW_RANK_AXES] & 0xff, level = operands[LOW_RANK_AXES] >> 8;
-  const double value = double_of(h5_join(operands + 1));
+  const double value = double_of_bits(h5_join(operands + 1));
   const uint64_t seed = h5_join(operands + LOW_RANK_AXES + 1);
   if (items->tol > 0) print_member(w, "tol", items->tol);
   if (target == 1) print(w, ", \"rank\": %.0f", value);

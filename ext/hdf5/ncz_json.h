@@ -10,8 +10,10 @@
 #define AC_NCZ_JSON_H
 #include <stddef.h>
 
+#include "h5_items.h"
+
 /* Followed by a number of bytes, and these in words.  Only NCZarr has it: to HDF5 it is an unknown item. */
-enum { ITEM_TEXT = 0 };
+enum { ITEM_TEXT = ITEM_REFUSED };
 
 /* The values for a codec of ours, to be freed (NULL for none); -1 if the text is no JSON object with such an id, or memory is
  * short. */
