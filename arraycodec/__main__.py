@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from . import __version__
 from .backends import BACKENDS
+from .cli.activate import SHELLS, TARGETS, activate
 from .cli.bench.arguments import add_arguments as add_bench_arguments
 from .cli.console import Console
 from .cli.formats import FORMATS
@@ -33,6 +34,11 @@ VERIFY = """\
 Check the bound exactly between two files; what is neither float nor complex must be equal.  Without --tol and --rtol
 the bound is what the chunks of B say: a tolerance, or how far a value can be where none was asked for.  With --scan:
 decode every chunk of one, and name those that are broken."""
+
+ACTIVATE = """\
+Set HDF5_PLUGIN_PATH for programs that import nothing of this package, keeping what is in it: for every new shell (a
+block in .bashrc or .zshrc, a file for fish), this virtual environment (its activate scripts), the active conda
+environment, or the Jupyter kernels of this environment.  module prints a modulefile, env the variable and its value."""
 
 CODECS = ("ansquant", "varint", "stochastic", "lowrank")
 
@@ -223,6 +229,11 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--name", help="check only this array")
     p.add_argument("-q", "--quiet", action="store_true", help="exit code only")
     add("plugin-path", "Print the folder of the HDF5 plugin, for HDF5_PLUGIN_PATH.")
+    p = add("activate", ACTIVATE)
+    p.add_argument("target", choices=TARGETS, metavar="TARGET", help=", ".join(TARGETS))
+    p.add_argument("--undo", action="store_true", help="take back what was written, and nothing else")
+    p.add_argument("--dry-run", action="store_true", help="only say what would be written")
+    p.add_argument("--shell", choices=SHELLS, help="of the target shell; default: yours")
     p = add("demo", "Store a simulation and trained weights (or FILE) in every host, and check the bound.")
     p.add_argument("file", nargs="?", type=Path, metavar="FILE", help="your data: .npy, .npz, Zarr or HDF5")
     p.add_argument("--tol", type=_tolerance, metavar="T", help=tol_help + " (default: by array, its spread/128)")
@@ -293,6 +304,9 @@ def _run(args: argparse.Namespace) -> int:
         return OK if prove(args, console) else FAILED
     if args.command == "plugin-path":
         console.say(plugin_path())
+        return OK
+    if args.command == "activate":
+        activate(args.target, args.undo, args.dry_run, args.shell, console)
         return OK
     if args.command == "bench":
         from .cli.bench.arguments import run

@@ -115,11 +115,10 @@ def _extend_plugin_path() -> None:
     old = os.environ.get(_VARIABLE, "")
     parts = old.split(os.pathsep) if old else _default_folders()
     new = [] if plugin_path() in parts else [plugin_path()]
-    theirs = _plugins_beside(_spec("netCDF4"))
-    if theirs and _spec("hdf5plugin"):
+    theirs = _netcdf4_folder()
+    if theirs is None and _plugins_beside(_spec("netCDF4")):
         if "netCDF4" not in sys.modules and _NetCDF4Finder not in sys.meta_path:
             sys.meta_path.insert(0, _NetCDF4Finder)
-        theirs = None
     last = [theirs] if theirs and theirs not in parts else []
     if new or last:
         os.environ[_VARIABLE] = os.pathsep.join(new + parts + last)
@@ -162,6 +161,11 @@ def _spec(name: str) -> Any:
 def _plugins_beside(spec: Any) -> str | None:
     folder = os.path.join(os.path.dirname(spec.origin), "plugins") if spec and spec.origin else ""
     return folder if os.path.isdir(folder) else None
+
+
+def _netcdf4_folder() -> str | None:
+    """netCDF4's folder of plugins, where it does no harm."""
+    return None if _spec("hdf5plugin") else _plugins_beside(_spec("netCDF4"))
 
 
 def _default_folders() -> list[str]:
