@@ -416,7 +416,8 @@ def references(file: Any, url: str | None = None) -> dict[str, Any]:
     dict
         References of kerchunk's version 1, ready for JSON: a Zarr v2 store whose chunks are byte ranges of the file.
         Chunks of this filter, of deflate, shuffle and fletcher32, and contiguous datasets are among them; attributes
-        and the names of dimensions (netCDF-4) are there for xarray.
+        and the names of dimensions (netCDF-4) are there for xarray.  Arrays are under all their names: hard and soft
+        links are followed within the file.
 
     Raises
     ------
@@ -426,7 +427,8 @@ def references(file: Any, url: str | None = None) -> dict[str, Any]:
     Warns
     -----
     UserWarning
-        For datasets that are left out, because Zarr has no type for theirs (strings, compounds, references).
+        For what is left out: datasets of a type that Zarr has not (strings, compounds, references), links that lead
+        to other files or nowhere, and second names of groups.
 
     Examples
     --------

@@ -41,14 +41,61 @@ def _references(group: h5py.Group, url: str | None) -> dict[str, Any]:
     group.file.flush()
     refs: dict[str, Any] = {}
     _add_group(group, "", refs)
-    found: list[tuple[str, h5py.Dataset | h5py.Group]] = []
-    group.visititems(lambda name, item: found.append((name, item)))
-    for name, item in found:
+    for name, item in _items(group):
         if isinstance(item, h5py.Group):
             _add_group(item, f"{name}/", refs)
-        elif not _text(item.attrs.get("NAME", "")).startswith(_ONLY_A_DIMENSION):
-            _add_dataset(item, f"{name}/", url, refs)
+        else:
+            _add_dataset(item, name, url, refs)
     return {"version": 1, "refs": refs}
+
+
+def _items(group: h5py.Group) -> Iterator[tuple[str, h5py.Dataset | h5py.Group]]:
+    """Groups and datasets under all their names: hard and soft links are followed, where they end in this file.
+
+    A group of several names is under the first alone: it may contain itself, and what it contains would be there as
+    often as there are ways to it.
+    """
+    groups = {group: ""}
+    waiting = [("", group)]
+    while waiting:
+        prefix, parent = waiting.pop()
+        for key in parent:
+            name = prefix + key
+            item = _linked(parent, key, name)
+            if isinstance(item, h5py.Group):
+                first = groups.setdefault(item, name)
+                if first != name:
+                    _leave_out(name, f"it is another name of the group /{first}")
+                    continue
+                waiting.append((f"{name}/", item))
+            if isinstance(item, h5py.Group) or (isinstance(item, h5py.Dataset) and not _is_bare_dimension(item)):
+                yield name, item
+
+
+def _linked(parent: h5py.Group, key: str, name: str) -> Any:
+    """What a link leads to; None for what is left out."""
+    link = parent.get(key, getlink=True)
+    if isinstance(link, h5py.ExternalLink):
+        _leave_out(name, f"it is in another file, {link.filename}")
+        return None
+    try:
+        item = parent[key]
+    except (KeyError, OSError, RuntimeError) as error:
+        end = f" to {link.path}" if isinstance(link, h5py.SoftLink) else ""
+        _leave_out(name, f"the link{end} leads nowhere ({error})")
+        return None
+    if item.file.filename != parent.file.filename:
+        _leave_out(name, f"it is in another file, {item.file.filename}")
+        return None
+    return item
+
+
+def _leave_out(name: str, why: str) -> None:
+    warnings.warn(f"{name} is left out: {why}", UserWarning, stacklevel=2)
+
+
+def _is_bare_dimension(dataset: h5py.Dataset) -> bool:
+    return _text(dataset.attrs.get("NAME", "")).startswith(_ONLY_A_DIMENSION)
 
 
 def _add_group(group: h5py.Group, prefix: str, refs: dict[str, Any]) -> None:
@@ -56,9 +103,10 @@ def _add_group(group: h5py.Group, prefix: str, refs: dict[str, Any]) -> None:
     refs[f"{prefix}.zattrs"] = json.dumps(_attributes(group))
 
 
-def _add_dataset(dataset: h5py.Dataset, prefix: str, url: str, refs: dict[str, Any]) -> None:
+def _add_dataset(dataset: h5py.Dataset, name: str, url: str, refs: dict[str, Any]) -> None:
+    prefix = f"{name}/"
     if dataset.shape is None or dataset.dtype.kind not in "fiubc":
-        warnings.warn(f"{dataset.name} is left out: Zarr has no type for {dataset.dtype}", UserWarning, stacklevel=4)
+        _leave_out(name, f"Zarr has no type for {dataset.dtype}")
         return
     codecs = _codecs(dataset)
     chunks = dataset.chunks or tuple(max(1, n) for n in dataset.shape)

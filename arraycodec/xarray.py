@@ -4,7 +4,8 @@
 >>> ds.to_zarr("store.zarr", encoding=encoding)
 
 Variables are matched by their names, by their attributes, or by a function; fill values and packed variables get the
-codec that their stored values need, and `annotate` writes into the attributes what was lost.
+codec that their stored values need, and `annotate` writes into the attributes what was lost.  A `DataTree` is taken
+wherever a `Dataset` is.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import fnmatch
 import math
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
@@ -27,6 +28,7 @@ __all__ = ["annotate", "encoding", "restore"]
 
 #: What is said for a variable: a tolerance, a codec, or None to leave it to xarray.
 Wanted = float | HostedCodec | None
+_Data = TypeVar("_Data", xr.Dataset, xr.DataTree)
 TARGETS = ("zarr3", "zarr2", "h5netcdf")
 #: Of a variable's own encoding: what values are when they are stored.
 _KEPT = ("dtype", "scale_factor", "add_offset", "_FillValue", "missing_value", "units", "calendar")
@@ -35,7 +37,7 @@ ATTRIBUTES = ("lossy_compression", "lossy_absolute_tolerance", "lossy_relative_t
 
 
 def encoding(
-    dataset: xr.Dataset,
+    dataset: xr.Dataset | xr.DataTree,
     tol: float | Mapping[str, Wanted] | Callable[[Hashable, xr.DataArray], Wanted] | None = None,
     *,
     rtol: float | None = None,
@@ -47,14 +49,15 @@ def encoding(
 
     Parameters
     ----------
-    dataset : xarray.Dataset
+    dataset : xarray.Dataset or xarray.DataTree
         Nothing is computed of it: its dtypes, attributes and encodings decide.
     tol : float, mapping or callable
         Absolute tolerance, in the units of the values that xarray shows (of packed variables those that are unpacked).
         A number is for all floating-point data variables; coordinates and all others are left to xarray. A mapping
         has for keys, in the order in which they are tried, the name of a variable, a pattern of names (``"t*"``), or
         an attribute and its value (``"units=K"``, ``"standard_name=air_*"``); for values tolerances (0 is lossless),
-        codecs of this package, or None for what is left to xarray. Exact names come first. A callable gets name and
+        codecs of this package, or None for what is left to xarray. Exact names come first. Of a tree a name is that of
+        the variable in every group, or with its group (``"/a/t"``, ``"/a/*"``). A callable gets name and
         `DataArray` of each variable, coordinates included, and returns such a value.
     rtol : float, optional
         Pointwise relative tolerance of all variables that get a tolerance; alone, of all floating-point data variables.
@@ -66,8 +69,8 @@ def encoding(
     Returns
     -------
     dict
-        By variables; what their own encodings say of dtype, packing, fill values and chunks is repeated, as xarray
-        would forget it.
+        By variables (of a tree: by the paths of groups, and then by variables); what their own encodings say of dtype,
+        packing, fill values and chunks is repeated, as xarray would forget it.
 
     Raises
     ------
@@ -88,35 +91,47 @@ def encoding(
         raise ParameterError(f"target must be one of {', '.join(TARGETS)}, not {target!r}")
     if tol is None and rtol is None:
         raise ParameterError("say a tolerance: tol=... or rtol=...")
-    found: dict[Hashable, dict[str, Any]] = {}
-    for name, wanted in _wanted(dataset, tol, rtol).items():
-        if wanted is None:
-            continue
-        variable = dataset[name]
-        codec = wanted
-        if not isinstance(codec, HostedCodec):
-            codec = _codec_for(name, variable, wanted, rtol, level, predictor)
-        found[name] = _slot(codec, variable, target)
-    return found
+    groups = _groups(dataset)
+    found = {
+        path: {
+            name: _slot(
+                wanted
+                if isinstance(wanted, HostedCodec)
+                else _codec_for(name, groups[path][name], wanted, rtol, level, predictor),
+                groups[path][name],
+                target,
+            )
+            for name, wanted in variables.items()
+            if wanted is not None
+        }
+        for path, variables in _wanted(groups, tol, rtol).items()
+    }
+    return {path: slots for path, slots in found.items() if slots} if isinstance(dataset, xr.DataTree) else found["/"]
 
 
-def annotate(dataset: xr.Dataset, encoding: Mapping[Hashable, Mapping[str, Any]]) -> xr.Dataset:
+def annotate(dataset: _Data, encoding: Mapping[Any, Mapping[Any, Any]]) -> _Data:
     """The dataset with attributes that say what was lost.
 
     Parameters
     ----------
-    dataset : xarray.Dataset
+    dataset : xarray.Dataset or xarray.DataTree
     encoding : mapping
         As `encoding` returns it, or as variables of an opened dataset have it.
 
     Returns
     -------
-    xarray.Dataset
+    xarray.Dataset or xarray.DataTree
         Of variables with a codec that loses something, ``lossy_compression`` names the codec, and
         ``lossy_absolute_tolerance`` and ``lossy_relative_tolerance`` are its tolerances in units of the unpacked
         values. Data are shared.  (CF's ``quantization`` attributes are about rounding to significant digits or bits,
         which this is not.)
     """
+    if isinstance(dataset, xr.DataTree):
+        return _changed(dataset, lambda path, node: _annotate(node, encoding.get(path, {})))
+    return _annotate(dataset, encoding)
+
+
+def _annotate(dataset: xr.Dataset, encoding: Mapping[Hashable, Mapping[str, Any]]) -> xr.Dataset:
     result = dataset.copy()
     for name, values in encoding.items():
         codec = _codec_of(values)
@@ -140,7 +155,7 @@ def annotate(dataset: xr.Dataset, encoding: Mapping[Hashable, Mapping[str, Any]]
     return result
 
 
-def restore(dataset: xr.Dataset) -> xr.Dataset:
+def restore(dataset: _Data, group: str = "/") -> _Data:
     """The dataset, with the encodings of variables that were read from HDF5 put right.
 
     h5py names filters that it does not contain "unknown", and xarray cannot write a dataset with that encoding. Here
@@ -149,19 +164,30 @@ def restore(dataset: xr.Dataset) -> xr.Dataset:
 
     Parameters
     ----------
-    dataset : xarray.Dataset
-        Of ``xr.open_dataset(path, engine="h5netcdf")``; the files that its encodings name as ``source`` are opened.
+    dataset : xarray.Dataset or xarray.DataTree
+        Of ``xr.open_dataset(path, engine="h5netcdf")`` or ``open_datatree``; the files that its encodings name as
+        ``source`` are opened.
+    group : str
+        The ``group`` that it was opened with, which xarray does not remember.
 
     Returns
     -------
-    xarray.Dataset
+    xarray.Dataset or xarray.DataTree
         Data are shared.
 
     Raises
     ------
     OSError
         If a file is not there any more.
+    ParameterError
+        If the file has no such variable in the group: it is in another one, or has been renamed since.
     """
+    if isinstance(dataset, xr.DataTree):
+        return _changed(dataset, lambda path, node: _restore(node, f"{group}/{path}"))
+    return _restore(dataset, group)
+
+
+def _restore(dataset: xr.Dataset, group: str) -> xr.Dataset:
     import h5py
 
     from . import hdf5
@@ -174,40 +200,87 @@ def restore(dataset: xr.Dataset) -> xr.Dataset:
     for path, names in by_file.items():
         with h5py.File(path, "r") as file:
             for name in names:
-                codec = hdf5.codec_of(file[str(name)]) if str(name) in file else None
+                values = result[name].encoding
+                codec = hdf5.codec_of(_dataset_of(file, group, name, values))
                 if codec is not None:
-                    values = result[name].encoding
                     values["compression"] = codec
                     for other in ("zlib", "szip", "bzip2", "blosc", "zstd", "shuffle", "compression_opts"):
                         values.pop(other, None)
     return result
 
 
+def _dataset_of(file: Any, group: str, name: Hashable, encoding: Mapping[str, Any]) -> Any:
+    """Where a variable was read from."""
+    path = "/".join(["", *(part for part in group.split("/") if part), str(name)])
+    found = file.get(path)
+    shape = encoding.get("original_shape", getattr(found, "shape", None))
+    if getattr(found, "shape", None) is None or found.shape != tuple(shape):
+        raise ParameterError(f"{file.filename} has no variable {path} of the shape {shape}: say group=... as it was "
+                             f"opened with, and rename variables after restore")  # fmt: skip
+    return found
+
+
+# ---- trees ----
+def _groups(dataset: xr.Dataset | xr.DataTree) -> dict[str, xr.Dataset]:
+    """The datasets of a tree by their paths, without what they inherit; or the one."""
+    if isinstance(dataset, xr.DataTree):
+        return {path: node.to_dataset(inherit=False) for path, node in _nodes(dataset)}
+    return {"/": dataset}
+
+
+def _nodes(tree: xr.DataTree) -> list[tuple[str, xr.DataTree]]:
+    """With their paths from this node on, which need not be the root."""
+    return [("/" if node is tree else "/" + node.relative_to(tree), node) for node in tree.subtree]
+
+
+def _changed(tree: xr.DataTree, change: Callable[[str, xr.Dataset], xr.Dataset]) -> xr.DataTree:
+    changed = {path: change(path, dataset) for path, dataset in _groups(tree).items()}
+    result = xr.DataTree.from_dict(changed, name=tree.name)
+    for path, node in _nodes(tree):
+        result[path].encoding = node.encoding
+    return result
+
+
 # ---- which variable gets what ----
-def _wanted(dataset: xr.Dataset, tol: Any, rtol: float | None) -> dict[Hashable, Wanted]:
+def _wanted(groups: Mapping[str, xr.Dataset], tol: Any, rtol: float | None) -> dict[str, dict[Hashable, Wanted]]:
+    """By groups and variables."""
     if callable(tol) and not isinstance(tol, HostedCodec):
-        return {name: tol(name, dataset[name]) for name in dataset.variables}
+        return {path: {name: tol(name, node[name]) for name in node.variables} for path, node in groups.items()}
     if isinstance(tol, Mapping) and not isinstance(tol, HostedCodec):
-        return _by_keys(dataset, tol)
+        return _by_keys(groups, tol)
     value = 0.0 if tol is None else tol
-    return {name: value for name, variable in dataset.data_vars.items() if variable.dtype.kind in "fc"}
+    return {
+        path: {name: value for name, variable in node.data_vars.items() if variable.dtype.kind in "fc"}
+        for path, node in groups.items()
+    }
 
 
-def _by_keys(dataset: xr.Dataset, tol: Mapping[str, Wanted]) -> dict[Hashable, Wanted]:
-    wanted: dict[Hashable, Wanted] = {}
+def _by_keys(groups: Mapping[str, xr.Dataset], tol: Mapping[str, Wanted]) -> dict[str, dict[Hashable, Wanted]]:
+    wanted: dict[str, dict[Hashable, Wanted]] = {path: {} for path in groups}
     used = set()
-    exact = [key for key in tol if key in dataset.variables]
-    for name, variable in dataset.variables.items():
-        for key in [*(k for k in exact if k == name), *(k for k in tol if k not in exact)]:
-            if key == name or _matches(key, name, variable.attrs):
-                wanted[name] = tol[key]
+    variables = [(path, name, v) for path, node in groups.items() for name, v in node.variables.items()]
+    exact = {key for path, name, _ in variables for key in _names(path, name) if key in tol}
+    for path, name, variable in variables:
+        names = _names(path, name)
+        for key in [*(key for key in names if key in exact), *(key for key in tol if key not in exact)]:
+            if key in names or any(_matches(key, known, variable.attrs) for known in names):
+                wanted[path][name] = tol[key]
                 used.add(key)
                 break
     missing = [key for key in tol if key not in used and key not in exact]
     if missing:
-        names = ", ".join(map(repr, missing))
-        raise ParameterError(f"no variable is, or has, {names}: there are {list(dataset.variables)}")
+        known = [name for path, node in groups.items() for name in _known(groups, path, node)]
+        raise ParameterError(f"no variable is, or has, {', '.join(map(repr, missing))}: there are {known}")
     return wanted
+
+
+def _names(path: str, name: Hashable) -> tuple[Hashable, ...]:
+    """What a variable is called: with its group, and in it."""
+    return (f"{path.rstrip('/')}/{name}", name)
+
+
+def _known(groups: Mapping[str, xr.Dataset], path: str, node: xr.Dataset) -> list[Hashable]:
+    return [name if len(groups) == 1 else _names(path, name)[0] for name in node.variables]
 
 
 def _matches(key: str, name: Hashable, attributes: Mapping[Any, Any]) -> bool:

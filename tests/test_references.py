@@ -78,7 +78,7 @@ def test_what_zarr_has_not(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as f:
         f["name"] = "text"
         f["x"] = X
-        with pytest.warns(UserWarning, match="/name is left out"):
+        with pytest.warns(UserWarning, match="name is left out: Zarr has no type for object"):
             refs = hdf5.references(f, "https://example.org/a.h5")
         assert refs["refs"]["x/0.0"][0] == "https://example.org/a.h5" and "name/.zarray" not in refs["refs"]
         f.create_dataset("lzf", data=X, chunks=(20, 30), compression="lzf")
@@ -101,3 +101,53 @@ def test_xarray_reads_a_netcdf_file(tmp_path):
         with xr.open_dataset(tmp_path / "a.nc", engine="h5netcdf") as real:
             xr.testing.assert_equal(virtual, real)
             assert virtual.t.attrs["units"] == "K" and virtual.time.dtype.kind == "M"
+
+
+def test_links(tmp_path):
+    with h5py.File(tmp_path / "other.h5", "w") as f:
+        f["x"] = X
+    with h5py.File(tmp_path / "a.h5", "w") as f:
+        f.create_dataset("g/x", data=X, chunks=(20, 30), compression=AnsQuant(tol=0.01))
+        f["hard"] = f["g/x"]
+        f["g/also"] = f["g/x"]
+        f["soft"] = h5py.SoftLink("/g/x")
+        f["g/relative"] = h5py.SoftLink("x")
+        f["chain"] = h5py.SoftLink("soft")
+        f["type"] = np.dtype("f4")  # no array
+    with h5py.File(tmp_path / "a.h5") as f:
+        refs = hdf5.references(f)
+        root = opened(refs)
+        for name in ("g/x", "hard", "g/also", "soft", "g/relative", "chain"):
+            assert np.array_equal(root[name][...], f["g/x"][...]), name
+        assert sorted(root) == ["chain", "g", "hard", "soft"] and refs["refs"]["hard/0.0"] == refs["refs"]["g/x/0.0"]
+        assert sorted(opened(hdf5.references(f["g"]))) == ["also", "relative", "x"]
+    for name, link, message in (
+        ("dangling", h5py.SoftLink("/nothing"), "dangling is left out: the link to /nothing leads nowhere"),
+        ("round", h5py.SoftLink("/round"), "round is left out: the link to /round leads nowhere"),
+        ("external", h5py.ExternalLink("other.h5", "/x"), "external is left out: it is in another file, other.h5"),
+        ("missing", h5py.ExternalLink("no.h5", "/x"), "missing is left out: it is in another file, no.h5"),
+        ("groups", h5py.SoftLink("/g"), "groups is left out: it is another name of the group /g"),
+    ):
+        with h5py.File(tmp_path / "a.h5", "a") as f:
+            f[name] = link
+            with pytest.warns(UserWarning, match=message):
+                assert np.array_equal(opened(hdf5.references(f))["hard"][...], f["g/x"][...])
+            del f[name]
+    with h5py.File(tmp_path / "a.h5", "a") as f:
+        f["external"] = h5py.ExternalLink("other.h5", "/")
+        f["through"] = h5py.SoftLink("/external/x")
+        with pytest.warns(UserWarning) as warned:
+            assert sorted(opened(hdf5.references(f))) == ["chain", "g", "hard", "soft"]
+        assert any("through is left out: it is in another file, " in str(w.message) for w in warned)
+        del f["external"], f["through"]
+        f["g/parent"] = f["/"]  # for ever
+        f["h"] = f["g"]
+        with pytest.warns(UserWarning) as warned:
+            refs = hdf5.references(f)["refs"]
+        assert {key.rpartition("/")[0] for key in refs if key.startswith(("g", "h/"))} == {
+            "g", "g/also", "g/relative", "g/x"
+        }  # fmt: skip
+        assert {str(w.message) for w in warned} == {
+            "g/parent is left out: it is another name of the group /",
+            "h is left out: it is another name of the group /g",
+        }

@@ -196,3 +196,75 @@ def test_restore_leaves_others_alone(tmp_path):
         assert restored.t2m.encoding["compression"] == AnsQuant(tol=1)
         assert restored.psl.encoding == opened.psl.encoding and restored.psl.encoding["zlib"]
         assert opened.t2m.encoding["compression"] == "unknown"  # a copy
+
+
+# ---- trees and groups ----
+def tree():
+    ds = dataset().drop_vars("z")
+    return xr.DataTree.from_dict(
+        {"/": ds[["psl"]], "/a": ds[["t2m"]], "/a/b": ds[["t2m", "mask"]].drop_vars("x")}, name="model"
+    )
+
+
+def read_tree(path, target, **kwargs):
+    engine = {"engine": "h5netcdf"} if target == "h5netcdf" else {"engine": "zarr", "consolidated": False}
+    with xr.open_datatree(path, **engine, **kwargs) as opened:
+        return opened.load()
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_trees(tmp_path, target):
+    dt = tree()
+    how = encoding(dt, {"/a/t2m": 0.01, "t2m": 0.5, "psl": 1.0}, target=target)
+    assert {path: set(slots) for path, slots in how.items()} == {"/": {"psl"}, "/a": {"t2m"}, "/a/b": {"t2m"}}
+    marked = annotate(dt, how)
+    assert marked.name == "model" and marked["a/t2m"].attrs["lossy_absolute_tolerance"] == 0.01
+    assert "lossy_compression" not in dt["a/t2m"].attrs
+    write(marked, tmp_path / "one", target, encoding=how)
+    once = read_tree(tmp_path / "one", target)
+    assert [node.path for node in once.subtree] == [node.path for node in dt.subtree]
+    for name, tol in (("psl", 1.0), ("a/t2m", 0.01), ("a/b/t2m", 0.5)):
+        assert tol / 2 < abs(once[name] - dt[name]).max() <= tol, name
+    assert once["a/b/mask"].equals(dt["a/b/mask"])
+    once["a/t2m"][0, 1, 2] += 1
+    write(restore(once), tmp_path / "two", target)
+    twice = restore(read_tree(tmp_path / "two", target))
+    assert twice["a/b/t2m"].equals(once["a/b/t2m"]) and twice.psl.equals(once.psl)
+    assert abs(twice["a/t2m"] - once["a/t2m"]).max() <= 0.01
+    codecs = {name: annotate(twice, {node.path: {n: v.encoding for n, v in node.variables.items()}
+                                     for node in twice.subtree})[name].attrs["lossy_absolute_tolerance"]
+              for name in ("psl", "a/t2m", "a/b/t2m")}  # fmt: skip
+    assert codecs == {"psl": 1.0, "a/t2m": 0.01, "a/b/t2m": 0.5}
+    assert twice.name == once.name and twice["a"].encoding == read_tree(tmp_path / "two", target)["a"].encoding
+
+
+def test_keys_of_trees():
+    dt = tree()
+    for tol, names in (
+        ({"t2m": 1.0}, {"/a": ["t2m"], "/a/b": ["t2m"]}), ({"/a/b/t2m": 1.0}, {"/a/b": ["t2m"]}),
+        ({"/psl": 1.0}, {"/": ["psl"]}), ({"/a/*": 0, "psl": None}, {"/a": ["t2m", "time"], "/a/b": ["mask", "t2m"]}),
+        ({"units=Pa": 1.0}, {"/": ["psl"]}), (1.0, {"/": ["psl"], "/a": ["t2m"], "/a/b": ["t2m"]}),
+        (lambda name, v: 1.0 if v.ndim == 3 else None, {"/a": ["t2m"], "/a/b": ["t2m"]}),
+    ):  # fmt: skip
+        assert {path: sorted(slots) for path, slots in encoding(dt, tol).items()} == names, tol  # no inherited ones
+    assert encoding(dt, {"t2m": 1.0, "/a/b/t2m": 2.0})["/a/b"]["t2m"]["serializer"] == AnsQuant(tol=2)
+    with pytest.raises(ParameterError, match="no variable is, or has, 'tas': there are .*'/psl'.*'/a/t2m'"):
+        encoding(dt, {"tas": 1.0})
+    part = encoding(dt["a"], 1.0)  # a part of a tree is a tree
+    assert set(part) == {"/", "/b"} and annotate(dt["a"], part)["b/t2m"].attrs["lossy_absolute_tolerance"] == 1
+
+
+def test_restore_of_groups(tmp_path):
+    dt = tree()
+    how = encoding(dt, {"/a/t2m": 0.01, "t2m": 0.5}, target="h5netcdf")
+    dt.to_netcdf(tmp_path / "a.nc", engine="h5netcdf", encoding=how)
+    for group, tol in (("a", 0.01), ("/a/b/", 0.5)):
+        with xr.open_dataset(tmp_path / "a.nc", engine="h5netcdf", group=group) as part:
+            assert restore(part, group).t2m.encoding["compression"] == AnsQuant(tol=tol)
+            with pytest.raises(ParameterError, match=r"has no variable /t2m of the shape \(4, 30, 40\): say group="):
+                restore(part)
+            with pytest.raises(ParameterError, match="/a/renamed"):
+                restore(part.rename(t2m="renamed"), "a")
+    part = restore(read_tree(tmp_path / "a.nc", "h5netcdf", group="a"), group="a")
+    assert part.t2m.encoding["compression"] == AnsQuant(tol=0.01)
+    assert part["b/t2m"].encoding["compression"] == AnsQuant(tol=0.5)

@@ -15,8 +15,6 @@ import numpy as np
 from .. import hdf5
 from ..ansquant import AnsQuant
 from ..lowrankquant import LowRankQuant
-from ..stochasticquant import StochasticQuant
-from ..varintquant import VarintQuant
 from . import attributes, references, scales
 from .model import UNNAMED, ArrayInfo, Box, CommandError, GroupInfo, Item, LinkInfo, Sink, Source, Warn
 from .steadyfile import SteadyFile
@@ -37,17 +35,10 @@ def require_h5py() -> Any:
 
 def own_codec(dset: Any) -> dict[str, Any] | None:
     """What the filter was told about a dataset, in the form of a codec's configuration; None without the filter."""
-    told = hdf5.info(dset)
-    if told is None:
-        return None
-    method = told["parameters"]
-    if method is not None:  # only one of the two has a norm
-        return {"id": StochasticQuant.codec_id if "norm" in method else LowRankQuant.codec_id, **method}
-    names = ("tol", "rtol", "fill_value", "dtype", "level", "predictor")
-    found = {name: told[name] for name in names if told[name] is not None}
-    if isinstance(found.get("fill_value"), complex):  # as JSON has it
-        found["fill_value"] = [found["fill_value"].real, found["fill_value"].imag]
-    return {"id": VarintQuant.codec_id if told["coder"] == "varint" else AnsQuant.codec_id, **found}
+    codec = hdf5.codec_of(dset)
+    if codec is None:  # without the filter, or told what nobody can read
+        return {"id": AnsQuant.codec_id} if hdf5.info(dset) else None
+    return codec.get_config()
 
 
 class Hdf5Source(Source):
