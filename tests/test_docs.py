@@ -1,14 +1,18 @@
 """What the documents show is what the code does."""
 
+import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from arraycodec import encode
+from arraycodec import AnsQuant, encode
 from arraycodec.__main__ import main
 
 ROOT = Path(__file__).parents[1]
@@ -195,6 +199,63 @@ def test_readme_shell(tmp_path, monkeypatch):
         if "--workers" in command and not find_spec("distributed"):
             continue
         assert command[0] == "arraycodec" and main(command[1:]) == 0
+
+
+@pytest.fixture
+def programs_page(tmp_path, monkeypatch):
+    """docs/hdf5-tools.md, in a folder with the files that its commands start from."""
+    h5py = pytest.importorskip("h5py")
+    monkeypatch.chdir(tmp_path)
+    x = np.random.default_rng(0).normal(280, 10, (50, 70)).astype("f4")
+    for name, codec in (("in.h5", None), ("in.nc", None), ("w.h5", AnsQuant(tol=2**-10)), ("w.nc", AnsQuant(tol=0.01))):
+        with h5py.File(name, "w", track_order=True) as f:
+            d = f.create_dataset("t", data=x, chunks=(25, 70), compression=codec)
+            if name.endswith("nc"):
+                for axis, (dimension, n) in enumerate(zip("yx", x.shape, strict=True)):
+                    f[dimension] = np.arange(n, dtype="f8")
+                    f[dimension].make_scale(dimension)
+                    d.dims[axis].attach_scale(f[dimension])
+    return (ROOT / "docs" / "hdf5-tools.md").read_text()
+
+
+def test_programs_page_shell(programs_page, tool, tmp_path):
+    """Every block of commands, one after the other in one shell."""
+    h5py = pytest.importorskip("h5py")
+    for name in ("h5dump", "h5ls", "h5diff", "h5repack", "ncdump", "nccopy", "ncgen", "bash"):
+        tool(name)
+    scripts = tmp_path / "bin"
+    scripts.mkdir()
+    (scripts / "arraycodec").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m arraycodec "$@"\n')
+    (scripts / "arraycodec").chmod(0o755)
+    (tmp_path / "home").mkdir()
+    blocks = re.findall(r"```sh\n(.*?)```", programs_page, re.S)
+    assert len(blocks) == 6
+    env = {k: v for k, v in os.environ.items() if k != "HDF5_PLUGIN_PATH"}
+    env |= {"PATH": f"{scripts}{os.pathsep}{env['PATH']}", "HOME": str(tmp_path / "home")}
+    command = ["bash", "-euo", "pipefail", "-c", "\n".join(blocks)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
+    lines = [line for line in done.stderr.splitlines() if "job control" not in line and "process group" not in line]
+    assert (done.returncode, lines) == (0, []), done.stdout[-2000:]
+    assert not list((tmp_path / "home").iterdir())
+    with h5py.File("out.nc") as f:
+        assert f["t"].chunks == (10, 70)
+    with h5py.File("small.nc") as f, h5py.File("plain.h5") as plain:
+        assert (f["t"][0] == [1, 2, 3, 4]).all() and not plain["t"].compression
+
+
+def test_programs_page_python(programs_page):
+    """In a process for each block: HDF5 and netCDF read their variables once."""
+    for package in ("netCDF4", "zarr"):
+        pytest.importorskip(package)
+    blocks = re.findall(r"```python\n(.*?)```", programs_page, re.S)
+    assert len(blocks) == 3
+    env = {k: v for k, v in os.environ.items() if k != "HDF5_PLUGIN_PATH"}
+    for block in blocks:
+        if "/proc/" in block and not os.path.exists("/proc/self/maps"):
+            continue
+        done = subprocess.run([sys.executable, "-c", block], env=env, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+    assert json.loads(Path("cloud.json").read_text())["version"] == 1
 
 
 def test_links_between_documents():
