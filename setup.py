@@ -1,5 +1,5 @@
-"""Build: one C core, compiled once, in parallel, and linked into the Cython module and into the HDF5 filter plugin;
-and the entropy coders, a library of their own, linked into a second Cython module.
+"""Build: one C core, compiled once, in parallel, and linked into the Cython module and into the HDF5 filter plugin,
+which has small libraries beside it; and the entropy coders, a library of their own, linked into a second Cython module.
 
 Metadata is in pyproject.toml.  The plugin is a plain shared library without Python symbols and
 without a link to libhdf5; HDF5 finds it by its name (lib*.so) in arraycodec/plugins.

@@ -61,37 +61,37 @@ def _items(group: h5py.Group) -> Iterator[tuple[str, h5py.Dataset | h5py.Group]]
         prefix, parent = waiting.pop()
         for key in parent:
             name = prefix + key
-            item = _linked(parent, key, name)
-            if isinstance(item, h5py.Group):
+            item, problem = _linked(parent, key)
+            if problem is not None:
+                _leave_out(name, problem)
+            elif isinstance(item, h5py.Group):
                 first = groups.setdefault(item, name)
                 if first != name:
                     _leave_out(name, f"it is another name of the group /{first}")
                     continue
                 waiting.append((f"{name}/", item))
-            if isinstance(item, h5py.Group) or (isinstance(item, h5py.Dataset) and not _is_bare_dimension(item)):
+                yield name, item
+            elif isinstance(item, h5py.Dataset) and not _is_bare_dimension(item):
                 yield name, item
 
 
-def _linked(parent: h5py.Group, key: str, name: str) -> Any:
-    """What a link leads to; None for what is left out."""
+def _linked(parent: h5py.Group, key: str) -> tuple[Any, str | None]:
+    """What a link leads to, or why it is left out."""
     link = parent.get(key, getlink=True)
     if isinstance(link, h5py.ExternalLink):
-        _leave_out(name, f"it is in another file, {link.filename}")
-        return None
+        return None, f"it is in another file, {link.filename}"
     try:
         item = parent[key]
     except (KeyError, OSError, RuntimeError) as error:
         end = f" to {link.path}" if isinstance(link, h5py.SoftLink) else ""
-        _leave_out(name, f"the link{end} leads nowhere ({error})")
-        return None
+        return None, f"the link{end} leads nowhere ({error})"
     if item.file.filename != parent.file.filename:
-        _leave_out(name, f"it is in another file, {item.file.filename}")
-        return None
-    return item
+        return None, f"it is in another file, {item.file.filename}"
+    return item, None
 
 
 def _leave_out(name: str, why: str) -> None:
-    warnings.warn(f"{name} is left out: {why}", UserWarning, stacklevel=2)
+    warnings.warn(f"{name} is left out: {why}", UserWarning, stacklevel=6)  # whoever called hdf5.references
 
 
 def _is_bare_dimension(dataset: h5py.Dataset) -> bool:

@@ -92,20 +92,16 @@ def encoding(
     if tol is None and rtol is None:
         raise ParameterError("say a tolerance: tol=... or rtol=...")
     groups = _groups(dataset)
-    found = {
-        path: {
-            name: _slot(
-                wanted
-                if isinstance(wanted, HostedCodec)
-                else _codec_for(name, groups[path][name], wanted, rtol, level, predictor),
-                groups[path][name],
-                target,
-            )
-            for name, wanted in variables.items()
-            if wanted is not None
-        }
-        for path, variables in _wanted(groups, tol, rtol).items()
-    }
+    found: dict[Hashable, dict[Hashable, Any]] = {path: {} for path in groups}
+    for path, variables in _wanted(groups, tol, rtol).items():
+        for name, wanted in variables.items():
+            if wanted is None:
+                continue
+            variable = groups[path][name]
+            codec = wanted
+            if not isinstance(codec, HostedCodec):
+                codec = _codec_for(name, variable, wanted, rtol, level, predictor)
+            found[path][name] = _slot(codec, variable, target)
     return {path: slots for path, slots in found.items() if slots} if isinstance(dataset, xr.DataTree) else found["/"]
 
 

@@ -88,6 +88,8 @@ def test_shells(home, folders, name, capsys):
     ):
         assert printed(name, "SHOW", old=old, startup=True) == [[expected]], old
         assert folders.after(old or "") == expected
+    done = subprocess.run([name, "-i"], input=b"echo input is left alone\n", capture_output=True, timeout=60)
+    assert b"input is left alone" in done.stdout
     after = tree(home)
     assert main(["activate", "shell", "--shell", name]) == 0
     assert "nothing to do" in capsys.readouterr().out

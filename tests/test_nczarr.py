@@ -4,6 +4,8 @@ import ctypes
 import json
 import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -279,12 +281,17 @@ def test_working_parameters(program):
         assert replay(program, [f"M {variable} : {visible}"]) == [expected], (variable, visible)
 
 
-def test_decimal_commas(program):
-    """In whatever locale the program is."""
+def test_decimal_commas(program, tool, tmp_path):
+    """A program whose locale has them."""
+    definition = [tool("localedef"), "-i", "de_DE", "-f", "UTF-8", str(tmp_path / "de_DE.UTF-8")]
+    if subprocess.run(definition, capture_output=True).returncode or not (tmp_path / "de_DE.UTF-8").is_dir():
+        pytest.skip("no German locale can be made here")
+    comma = "import locale; locale.setlocale(locale.LC_ALL, ''); print(locale.localeconv()['decimal_point'])"
+    german = {"LC_ALL": "de_DE.UTF-8", "LOCPATH": str(tmp_path)}
+    assert run(sys.executable, "-c", comma, env={**os.environ, **german}) == ",\n"
     text = '{"id": "ansquant", "tol": 0.125, "fill_value": 1.5}'
-    for name in ("C", "de_DE.UTF-8", "fr_FR.UTF-8"):
-        (line,) = replay(program, [f"J {text}"], LC_ALL=name)
-        assert line == f"1 0 1069547520 11 0 1073217536 = {text}"
+    (line,) = replay(program, [f"J {text}"], **german)
+    assert line == f"1 0 1069547520 11 0 1073217536 = {text}"
 
 
 # ---- netCDF itself ----
@@ -298,8 +305,8 @@ def netcdf(tmp_path_factory):
     """A function: code in a Python of its own that imports netCDF4, and nothing of this package."""
     need_netcdf4()
     version = python(VERSION, cwd=tmp_path_factory.mktemp("version")).strip()
-    if tuple(map(int, version.split("-")[0].split("."))) < (4, 9, 3):
-        pytest.skip(f"netCDF {version} has no codecs of plugins")
+    if tuple(map(int, version.split("-")[0].split(".")[:2])) < (4, 10):
+        pytest.skip(f"netCDF {version} may have no codecs of plugins")
 
     def do(code, folder, *args):
         lines = ["import sys, netCDF4, numpy as np", *code.strip().splitlines()]

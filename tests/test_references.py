@@ -139,6 +139,7 @@ def test_links(tmp_path):
         with pytest.warns(UserWarning) as warned:
             assert sorted(opened(hdf5.references(f))) == ["chain", "g", "hard", "soft"]
         assert any("through is left out: it is in another file, " in str(w.message) for w in warned)
+        assert {w.filename for w in warned if "left out" in str(w.message)} == {__file__}
         del f["external"], f["through"]
         f["g/parent"] = f["/"]  # for ever
         f["h"] = f["g"]

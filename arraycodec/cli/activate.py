@@ -245,7 +245,7 @@ def _fish(folders: Folders) -> list[str]:
     def quoted(folder: str) -> str:
         return "'" + folder.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
-    lines = [f"set -l _arraycodec_path (string split : -- ${VARIABLE})"]
+    lines = [f'set -l _arraycodec_path (string split -n : -- "${VARIABLE}")']  # quoted, or it might read the input
     if folders.defaults:
         lines += [f'test -n "$_arraycodec_path"; or set _arraycodec_path {" ".join(map(quoted, folders.defaults))}']
     ours = quoted(folders.ours)
@@ -258,7 +258,7 @@ def _fish(folders: Folders) -> list[str]:
 _FISH_SAVE = [
     "if not set -q _arraycodec_was",
     f"    set -g _arraycodec_was (set -q {VARIABLE}; and echo set; or echo unset)",
-    f"    set -g _arraycodec_old (string join : -- ${VARIABLE})",
+    f'    set -g _arraycodec_old "${VARIABLE}"',
     "end",
 ]
 _FISH_RESTORE = [
@@ -351,7 +351,8 @@ def _conda(folders: Folders, undo: bool) -> list[Change]:
 def _kernels() -> list[tuple[Path, dict[str, Any], bytes]]:
     """The kernels that run the Python of this environment: where they are, and what they say."""
     own = Path(sys.prefix) / "share" / "jupyter" / "kernels"
-    user = Path(os.environ.get("JUPYTER_DATA_DIR") or _home() / ".local" / "share" / "jupyter") / "kernels"
+    usual = "Library/Jupyter" if sys.platform == "darwin" else ".local/share/jupyter"
+    user = Path(os.environ.get("JUPYTER_DATA_DIR") or _home() / usual) / "kernels"
     found = []
     for folder in (own, user):
         for path in sorted(folder.glob("*/kernel.json")):
