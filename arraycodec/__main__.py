@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,6 +15,7 @@ from . import __version__
 from .backends import BACKENDS
 from .cli.activate import SHELLS, TARGETS, activate
 from .cli.bench.arguments import add_arguments as add_bench_arguments
+from .cli.bench.arguments import peer_names
 from .cli.console import Console
 from .cli.formats import FORMATS
 from .cli.interrupt import Signals
@@ -40,9 +42,20 @@ Set HDF5_PLUGIN_PATH for programs that import nothing of this package, keeping w
 block in .bashrc or .zshrc, a file for fish), this virtual environment (its activate scripts), the active conda
 environment, or the Jupyter kernels of this environment.  module prints a modulefile, env the variable and its value."""
 
+TUNE = """\
+Measure size, error and speed of a sample of each array over tolerances and codecs, and mark the knee: the tolerance
+below which every halving costs about as much as noise does.  --target-ratio and --target-psnr find the tolerance that
+meets them, on the sample.  Values are taken as compress takes them: fill values, NaN, chunks."""
+
+PLOT = """\
+Draw what a tolerance does to an array: original, decoded, the error, its histogram against the tolerance, the spectra
+of all three, and bits per value against PSNR beside the peers that are installed."""
+
 CODECS = ("ansquant", "varint", "stochastic", "lowrank")
 
 OK, FAILED, ERROR, INTERRUPTED = 0, 1, 2, 130
+
+_UNITS = {"": 0, "k": 10, "m": 20, "g": 30}  # powers of two
 
 
 class _Parser(argparse.ArgumentParser):
@@ -172,6 +185,91 @@ def _convert(args: argparse.Namespace, console: Console) -> None:
     return convert(job, console)
 
 
+def _size(text: str) -> int | None:
+    """Bytes; None for everything."""
+    if text == "all":
+        return None
+    number = text.lower().removesuffix("ib").removesuffix("b")
+    digits = number.rstrip("kmg")
+    unit = number[len(digits) :]
+    if not (digits.isascii() and digits.isdigit() and int(digits) and unit in _UNITS):
+        raise argparse.ArgumentTypeError(f"not a size: {text!r} (write 4194304, 512KiB, 16MiB, 1GiB or all)")
+    return int(digits) << _UNITS[unit]
+
+
+def _many(kind: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
+    return lambda text: tuple(kind(part) for part in text.split(","))
+
+
+def _target(text: str) -> float:
+    value = _tolerance(text)
+    if not value:
+        raise argparse.ArgumentTypeError(f"a target must be above 0, not {text!r}")
+    return value
+
+
+def _dpi(text: str) -> int:
+    value = _whole(text)
+    if not 20 <= value <= 1000:
+        raise argparse.ArgumentTypeError(f"dpi are 20 to 1000, not {text!r}")
+    return value
+
+
+def _slice(text: str) -> tuple[int | slice, ...]:
+    """Indices and ranges, one for each axis: 3,:,100:400."""
+    found: list[int | slice] = []
+    for part in text.split(","):
+        ends = part.strip().split(":")
+        if len(ends) > 2 or not all(re.fullmatch(r"-?\d+|", end, re.ASCII) for end in ends) or ends == [""]:
+            raise argparse.ArgumentTypeError(f"not a slice: {text!r} (write 3,:,100:400, one for each axis)")
+        found.append(int(ends[0]) if len(ends) == 1 else slice(*(int(end) if end else None for end in ends)))
+    return tuple(found)
+
+
+def _add_values(p: argparse.ArgumentParser, sample: str) -> None:
+    """What `tune` and `plot` are about, as `compress` is told it."""
+    p.add_argument("file", type=Path, metavar="FILE", help=".npy, .npz, Zarr or HDF5, recognized by content")
+    p.add_argument("--in-format", choices=FORMATS, help="format of FILE")
+    p.add_argument("--name", help="only this array")
+    p.add_argument("--fill-value", type=_fill, metavar="V", help="what stands for missing values")
+    p.add_argument("--dtype", choices=("bfloat16",), help="what the elements of uint16 arrays are")
+    p.add_argument("--lossy-integers", action="store_true", help="integers, too")
+    p.add_argument(
+        "--sample", type=_size, default=sample, metavar="SIZE",
+        help=f"how much of an array is tried, in whole chunks: 512KiB, 16MiB, all; default {sample}",
+    )  # fmt: skip
+    p.add_argument("--seed", type=_whole, default=0, metavar="N", help="which chunks; default 0")
+
+
+def _wanted(args: argparse.Namespace) -> Any:
+    from .cli.subject import Wanted
+
+    return Wanted(args.file, args.name, args.fill_value, args.dtype, args.lossy_integers)
+
+
+def _tune(args: argparse.Namespace, console: Console) -> bool:
+    from .cli.tune import Options, tune
+
+    options = Options(
+        _wanted(args), args.in_format, args.tols, args.levels, not args.no_varint, args.predictor, args.sample,
+        args.seed, args.target_ratio, args.target_psnr, args.csv, tuple(args.argv),
+    )  # fmt: skip
+    return tune(options, console)
+
+
+def _plot(args: argparse.Namespace, console: Console) -> None:
+    from .cli.plot import Options, plot
+
+    peers = [] if args.no_peers else args.peers
+    plot(
+        Options(
+            _wanted(args), args.tol, args.output, args.in_format, args.slice, args.level, args.predictor, args.sample,
+            args.seed, peers, args.dpi, args.force,
+        ),
+        console,
+    )  # fmt: skip
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="arraycodec", description="Error-bounded compression of arrays in Zarr and HDF5.")
     parser.add_argument("--version", action="version", version=f"arraycodec {__version__}")
@@ -244,6 +342,32 @@ def _parser() -> argparse.ArgumentParser:
         "--low-rank", type=Path, metavar="OUT.png", help="instead, draw the Shepp-Logan phantom as low-rank factors"
     )
     add_prove_arguments(add("prove", "Prove the bound on all values of small types and the edges of large ones."))
+    p = add("tune", TUNE)
+    _add_values(p, "16MiB")
+    p.add_argument("--tols", type=_many(_tolerance), default=(), metavar="T[,T...]",
+                   help="these tolerances; default: decades from a tenth of the range down, and the knee")  # fmt: skip
+    p.add_argument("--levels", type=_many(_level), default=(), metavar="N[,N...]", help="of ansquant; default 1,5,9")
+    p.add_argument("--no-varint", action="store_true", help="leave VarintQuant out")
+    p.add_argument("--predictor", choices=PREDICTORS, metavar="NAME", help=predictor_help)
+    p.add_argument("--target-ratio", type=_target, metavar="R", help="find the smallest tolerance of this ratio")
+    p.add_argument("--target-psnr", type=_target, metavar="DB", help="find the largest tolerance of this PSNR")
+    p.add_argument("--csv", type=Path, metavar="OUT.csv", help="the table as CSV")
+    p.add_argument("-q", "--quiet", action="store_true", help="print nothing but warnings; for --csv")
+    p = add("plot", PLOT)
+    _add_values(p, "4MiB")
+    p.add_argument("--tol", type=_tolerance, metavar="T", required=True, help=tol_help)
+    p.add_argument("-o", "--output", type=Path, metavar="OUT", required=True, help=".png, .pdf or .svg")
+    p.add_argument("--slice", type=_slice, metavar="I,...", help="what is drawn of the array, one index or range for "
+                   "each axis, as 3,:,100:400; default: the last two long axes, in the middle of the others; "
+                   "write --slice=-1,:,: where it begins with a minus")  # fmt: skip
+    p.add_argument("--level", type=_level, metavar="N", help=level_help)
+    p.add_argument("--predictor", choices=PREDICTORS, metavar="NAME", help=predictor_help)
+    p.add_argument("--peers", type=peer_names, metavar="NAME[,NAME...]", help="these peers of bench, which must be "
+                   "installed; default: those of SZ3, SPERR, ZFP, LERC and pcodec that are")  # fmt: skip
+    p.add_argument("--no-peers", action="store_true", help="this package only")
+    p.add_argument("--dpi", type=_dpi, default=130, metavar="N", help="pixels of each of 15.5 inches; default 130")
+    p.add_argument("--force", action="store_true", help="replace OUT when the new one is complete")
+    p.add_argument("-q", "--quiet", action="store_true", help="no summary; warnings stay")
     add_bench_arguments(add("bench", "Measure size, speed and the bound on your arrays, beside memcpy and peers."))
     return parser
 
@@ -307,6 +431,11 @@ def _run(args: argparse.Namespace) -> int:
         return OK
     if args.command == "activate":
         activate(args.target, args.undo, args.dry_run, args.shell, console)
+        return OK
+    if args.command == "tune":
+        return OK if _tune(args, console) else FAILED
+    if args.command == "plot":
+        _plot(args, console)
         return OK
     if args.command == "bench":
         from .cli.bench.arguments import run

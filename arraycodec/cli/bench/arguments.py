@@ -90,7 +90,8 @@ def _seconds(text: str) -> float:
     return value
 
 
-def _peers(text: str) -> list[str]:
+def peer_names(text: str) -> list[str]:
+    """Names of peers, or adapters, as an option has them."""
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in NAMED and ":" not in name:
@@ -134,7 +135,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     against = parser.add_argument_group("codecs")
     against.add_argument(
-        "--peers", type=_peers, action="append", metavar="NAME[,NAME...]",
+        "--peers", type=peer_names, action="append", metavar="NAME[,NAME...]",
         help="only these (they must be installed), or adapters of your own: MODULE:CLASS",
     )  # fmt: skip
     against.add_argument("--no-peers", action="store_true", help="only memcpy and this package")

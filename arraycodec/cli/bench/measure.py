@@ -148,6 +148,8 @@ class Contenders:
         Whether the built-in ones are those without a tolerance.
     module : str
         What their processes run.
+    optional : bool or None
+        Whether peers may be missing; None: those that are not named.
 
     Attributes
     ----------
@@ -160,7 +162,7 @@ class Contenders:
     def __init__(
         self, peers: list[str] | None, isas: list[str | None], threads: list[int], levels: list[int | None],
         limit: bool = True, predictors: Sequence[str] = ("",), lossless: bool = False,
-        module: str = _WORKER,
+        module: str = _WORKER, optional: bool | None = None,
     ) -> None:  # fmt: skip
         ways = itertools.product(isas, threads, levels, predictors)
         own = [Contender(OURS, t, isa, level, predictor, module) for isa, t, level, predictor in ways]
@@ -169,7 +171,8 @@ class Contenders:
         self._all = [*([Contender(MEMCPY, module=module)] if limit else []), *own, *others]
         self.missing: list[str] = []
         self._started = False
-        self.own, self._optional, self._names = own, peers is None, dict(zip(map(id, others), wanted, strict=True))
+        self._optional = peers is None if optional is None else optional
+        self.own, self._names = own, dict(zip(map(id, others), wanted, strict=True))
 
     def __enter__(self) -> Contenders:
         try:

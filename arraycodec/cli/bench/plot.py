@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..model import CommandError
+from ..figures import check_picture
 from .peers.base import BOUNDED, LOSSLESS, UNCHECKED
 from .summary import Summary, is_limit
 
@@ -21,23 +21,19 @@ _STYLES = {
 }
 
 
-def require_matplotlib() -> Any:
-    """matplotlib's pyplot without a display, or an error that says how to get it."""
-    try:
-        import matplotlib
-    except ImportError:
-        raise CommandError('--plot needs matplotlib: pip install "arraycodec[bench]"') from None
+def check_plot(path: Path) -> None:
+    """Raise CommandError if the picture could not be drawn; before measuring."""
+    check_picture(path, "--plot", "--plot", "bench")
+
+
+def _pyplot() -> Any:
+    """matplotlib's pyplot, without a display."""
+    import matplotlib
+
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     return pyplot
-
-
-def check_plot(path: Path) -> None:
-    """Raise CommandError if the picture could not be drawn; before measuring."""
-    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise CommandError(f"--plot {path}: write .png, .svg or .pdf, not {path.suffix!r}")
-    require_matplotlib()
 
 
 def curves(summaries: Sequence[Summary]) -> list[list[Summary]]:
@@ -66,7 +62,7 @@ def plot(path: Path, summaries: Sequence[Summary], title: str) -> None:
         Of one mode.  Codecs whose bound did not hold somewhere get an open marker.
     title : str
     """
-    pyplot = require_matplotlib()
+    pyplot = _pyplot()
     figure, panels = pyplot.subplots(1, 2, figsize=(13, 6), sharey=True, constrained_layout=True)
     shown = [s for s in summaries if s.cells and not is_limit(s)]
     limit = next((s for s in summaries if is_limit(s) and s.cells), None)
