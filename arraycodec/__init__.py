@@ -30,7 +30,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from . import tolerance
+    from . import tolerance, tuning
     from .ansquant import AnsQuant
     from .lowrankquant import LowRankQuant
     from .stochasticquant import StochasticQuant
@@ -41,7 +41,7 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "AnsQuant", "ArraycodecError", "ChecksumError", "DecodeError", "FormatError", "LowRankQuant", "NotFiniteError",
     "ParameterError", "SizeError", "StochasticQuant", "TruncatedError", "VarintQuant", "VersionError", "decode",
-    "decode_range", "encode", "hdf5", "inspect", "isa", "peek", "tolerance", "verify",
+    "decode_range", "encode", "hdf5", "inspect", "isa", "peek", "tolerance", "tuning", "verify",
 ]
 
 _CODECS = ("AnsQuant", "LowRankQuant", "StochasticQuant", "VarintQuant")
@@ -54,7 +54,7 @@ def __getattr__(name: str) -> Any:
         found = getattr(import_module(f".{name.lower()}", __name__), name)
         globals()[name] = found
         return found
-    if name in ("tolerance", "xarray"):  # the latter needs the package of that name
+    if name in ("tolerance", "tuning", "xarray"):  # the last needs the package of that name
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ import numpy as np
 from .ansquant import AnsQuant
 from .boxes import automatic_chunks
 from .codec import verify
+from .dtypes import bfloat16
 from .errors import ParameterError
 from .parts import component
 from .ranges import from_psnr
@@ -33,9 +35,10 @@ __all__ = ["Point", "Sample", "curve", "for_psnr", "for_ratio", "knee", "ladder"
 #: Bytes of an array that are tried, unless something else is said.
 SAMPLE_BYTES = 16 << 20
 _PARTS = 8  # chunks that would be larger than this part of a sample are cut, so that it is spread
-_ROUND_SECONDS = 0.25  # a measurement that is over sooner is repeated once: the first call is slow
+_ROUND_SECONDS = 0.05  # a chunk that takes less is coded twice: the first call is slow
 _DECADES = 8  # of a ladder, at most
 _STEEP = 0.9  # of the steepest: where a curve counts as straight
+_TINY = 1e-305  # nobody asks for such tolerances
 _FLAT = 0.05  # bits for half the tolerance: a curve that is nowhere steeper has no knee
 
 #: Makes the codec for a tolerance: an object whose `encode` and `decode` are those of `AnsQuant`.
@@ -152,6 +155,8 @@ class Sample:
         if not self.values:
             raise ParameterError("a sample of an array without values has nothing to measure")
         self._dtype, self.share = dtype, share
+        if dtype == "bfloat16":
+            bfloat16()  # imports what decoding will need, before that is timed
         self._missing = tuple(missing)
         kind = self.parts[0].dtype
         self._component = np.dtype("f4") if self._is_bfloat16(kind) else component(kind)
@@ -238,8 +243,8 @@ class Sample:
         Point
         """
         asked = codec.tol if tol is None else tol
-        stored = violations = count = 0
-        largest = squares = 0.0
+        stored = violations = 0
+        means: list[tuple[float, float, int]] = []
         seconds = np.zeros(2)
         for i, part in enumerate(self.parts):
             chunk, back, spent = _trip(codec, part)
@@ -247,15 +252,28 @@ class Sample:
             stored += len(chunk)
             check = verify(part, back, asked, fill_value=codec.fill_value, dtype=self._dtype)
             violations += check.violations
-            errors = self.errors(i, back)
-            if errors.size:
-                largest = max(largest, float(np.abs(errors).max()))
-                squares += float(np.square(errors).sum())
-            count += errors.size
-        rmse = math.sqrt(squares / count) if count else 0.0
+            means.append(error_of(self.errors(i, back)))
+        largest, rmse = max((m[0] for m in means), default=0.0), root_mean_square(means)
         return Point(
             asked, self.values, self.nbytes, stored, self.extent, largest, rmse, violations, *map(float, seconds)
         )
+
+
+def error_of(errors: np.ndarray) -> tuple[float, float, int]:
+    """The largest magnitude, the root mean square, and how many there are; without over- and underflow."""
+    largest = float(np.abs(errors).max(initial=0.0))
+    if not largest:
+        return 0.0, 0.0, errors.size
+    return largest, largest * math.sqrt(float(np.mean(np.square(errors / largest)))), errors.size
+
+
+def root_mean_square(parts: Iterable[tuple[float, float, int]]) -> float:
+    """That of all together, from the largest magnitude, root mean square and size of each part."""
+    parts = list(parts)
+    scale, count = max((rms for _, rms, _ in parts), default=0.0), sum(n for *_, n in parts)
+    if not scale:
+        return 0.0
+    return scale * math.sqrt(math.fsum((rms / scale) ** 2 * n for _, rms, n in parts) / count)
 
 
 def _trip(codec: Any, part: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
@@ -480,7 +498,7 @@ def for_ratio(sample: Sample, ratio: float, codec: Codec = AnsQuant) -> Point:
     _check_target("ratio", ratio)
     measured = _Measured(sample, codec)
     lossless = measured(0.0)
-    if lossless.ratio >= ratio or not sample.largest > 0:
+    if lossless.ratio >= ratio or sample.largest <= _TINY:
         return _reached(lossless, ratio)
     marks = _Marks(sample)
     fails, holds = marks.below(sample.precision / 4), marks.above(sample.largest)
@@ -527,7 +545,7 @@ def for_psnr(sample: Sample, decibels: float, codec: Codec = AnsQuant) -> Point:
     """
     certain = from_psnr(np.array([sample.low, sample.high]), decibels, worst_case=True)
     measured = _Measured(sample, codec)
-    if certain <= sample.precision / 4 or certain < 1 and sample.component.kind in "iu":
+    if certain <= max(sample.precision / 4, _TINY) or certain < 1 and sample.component.kind in "iu":
         return measured(0.0)
     marks = _Marks(sample)
     holds, fails = marks.below(certain), marks.above(max(sample.largest, certain))
@@ -563,26 +581,24 @@ class _Measured:
 
 
 class _Marks:
-    """Tolerances of three significant digits, numbered in order; of integers, whole numbers."""
+    """Tolerances of three significant digits, numbered in order; of integers their whole parts."""
 
     def __init__(self, sample: Sample) -> None:
         self._whole = sample.component.kind in "iu"
 
     def __getitem__(self, index: int) -> float:
-        if self._whole:
-            return float(index)
-        return float(f"{100 + index % 900}e{index // 900}")
+        value = min(float(f"{100 + index % 900}e{index // 900}"), sys.float_info.max)
+        return float(math.floor(value)) if self._whole and value >= 1 else value
 
     def below(self, value: float) -> int:
-        """The largest that is at most a positive value."""
-        if self._whole:
-            return math.floor(value)
-        exponent = math.floor(math.log10(value)) - 2
-        index = 900 * exponent + int(value / 10.0**exponent) - 100 if exponent > -300 else -900 * 300
-        while self[index] > value:
-            index -= 1
-        while self[index + 1] <= value:
-            index += 1
+        """The largest that is at most a positive value (or `_TINY`)."""
+        value = max(value, _TINY)
+        index = 900 * (math.floor(math.log10(value)) - 3)
+        step = 900
+        while step:  # by decades, then by marks
+            while self[index + step] <= value:
+                index += step
+            step = 0 if step == 1 else 1
         return index
 
     def above(self, value: float) -> int:

@@ -147,13 +147,14 @@ def _measured(subject: Subject, options: Options) -> tuple[Picture, list[str]]:
     errors = [sample.errors(i, codec.decode(codec.encode(part))) for i, part in enumerate(sample.parts)]
     fine = curve(sample, ladder(sample, (1, 2, 5)), subject.maker(**how))
     at = knee(fine, sample.bits_per_halving)
-    tols = sorted({*ladder(sample)[:_DECADES], options.tol}, reverse=True)
+    turn = None if at is None else fine[at]
+    tols = sorted({*ladder(sample)[:_DECADES], options.tol, *([] if turn is None else [turn.tol])}, reverse=True)
     levels = sorted({*_LEVELS, options.level or 5})
     curves = own_curves(subject, sample, tols, levels, options.predictor)
     peers, missing = peer_curves(sample, tols, options.peers)
     picture = Picture(
         subject, options, sample, point, np.concatenate(errors) / options.tol, shown, curves + peers,
-        None if at is None else fine[at], sample.measure(subject.codec(0.0, **how), 0.0),
+        turn, sample.measure(subject.codec(0.0, **how), 0.0),
     )  # fmt: skip
     return picture, missing
 
@@ -211,7 +212,7 @@ def _said(picture: Picture) -> str:
 def _title(picture: Picture) -> str:
     info, sample, point = picture.subject.info, picture.sample, picture.point
     shape = " × ".join(map(str, info.shape))
-    first = f"{_plain(picture.subject.title)}    {picture.subject.dtype or info.dtype}, {shape}"
+    first = f"{_plain(picture.subject.title)}    {picture.subject.dtype or info.dtype.name}, {shape}"
     part = f" = {point.tol / sample.extent:.2g} of the range" if sample.extent else ""
     level = f"level {picture.options.level or 5}"
     measured = "" if sample.share == 1 else f", measured on {100 * sample.share:.2g} % of the values"
@@ -287,8 +288,7 @@ def _image(axes: Any, shown: View, values: np.ndarray, colours: str, low: float,
     from matplotlib import colormaps
 
     rows, columns = values.shape
-    (top, left), gap = shown.starts, colormaps[colours].copy()
-    gap.set_bad(_GAP)
+    (top, left), gap = shown.starts, colormaps[colours].with_extremes(bad=_GAP)
     ends = (top - 0.5, top + rows - 0.5) if shown.upward else (top + rows - 0.5, top - 0.5)
     image = axes.imshow(
         values, cmap=gap, vmin=low, vmax=high, extent=(left - 0.5, left + columns - 0.5, *ends),
@@ -370,7 +370,7 @@ def _histogram(picture: Picture, axes: Any) -> None:
     errors = picture.errors
     exact = float(np.mean(errors == 0)) if errors.size else 1.0
     edges = _edges(picture)
-    counts = np.histogram(np.clip(errors, -1, 1), edges)[0] / max(1, errors.size) / (edges[1] - edges[0])
+    counts = np.histogram(np.clip(errors, -1, 1), edges)[0] / max(1, errors.size) / np.diff(edges)
     axes.stairs(counts, edges, fill=True, color=_SKY, label="errors")
     axes.stairs(counts, edges, color=_BLUE, linewidth=0.8)
     axes.plot([-1, -1, 1, 1], [0, 0.5, 0.5, 0], color=_RED, linestyle="-", linewidth=1.4, label="uniform within ±tol")
@@ -391,13 +391,12 @@ def _histogram(picture: Picture, axes: Any) -> None:
 
 
 def _edges(picture: Picture) -> np.ndarray:
-    """Of the bins of errors, in tolerances; the errors of integers are integers, of which each bin has as many."""
+    """Of the bins of errors, in tolerances; the errors of integers are integers, of which bins have as many."""
     if picture.sample.component.kind == "f":
         return np.linspace(-1, 1, _HISTOGRAM + 1)
     most = max(1, math.floor(picture.point.tol))
     each = -(-(2 * most + 1) // _HISTOGRAM)
-    bins = -(-(2 * most + 1) // each)
-    return (np.arange(bins + 1) * each - bins * each / 2) / picture.point.tol
+    return np.append(np.arange(-most, most + 1, each), most + 1) / picture.point.tol - 0.5 / picture.point.tol
 
 
 def _legend_below(axes: Any, columns: int) -> None:
@@ -416,33 +415,34 @@ def _spectra(picture: Picture, axes: Any) -> None:
     )
     there, powers = np.isfinite(shown.original), {}
     for values, color, style, width, name in drawn:
-        frequency, power = spectrum(np.where(there, values, np.nan))
+        frequency, power = spectrum(np.where(there, values / tol, np.nan))
         powers[name] = power
         positive = power > 0
         if positive.any():
             axes.plot(frequency[positive], power[positive], style, color=color, linewidth=width, label=name)
-    white = tol**2 / 3 * (2 if shown.original.dtype.kind == "c" else 1)
+    white = (2 if shown.original.dtype.kind == "c" else 1) / 3
     axes.axhline(white, color=_RED, linestyle=":", linewidth=1.4, label="white, uniform in ±tol")
     axes.set_xscale("log")
     axes.set_yscale("log")
-    _plain_ticks(axes.xaxis, *axes.get_xlim())
+    lowest = 0.7 / max(shown.original.shape)
+    axes.set_xlim(lowest, 0.6)
+    _plain_ticks(axes.xaxis, 0.6 / lowest)
     found = powers["original"][powers["original"] > 0]
     if found.size:
         axes.set_ylim(min(found.min(), white) / 30, found.max() * 5)
     axes.set_xlabel("frequency [cycles per grid step]")
-    units = f" [({_plain(picture.units)})²]" if picture.units else ""
-    axes.set_ylabel(f"power{units}")
+    axes.set_ylabel("power / tol²")
     kind = ", mean over directions" if shown.is_plane else ""
     axes.set_title(f"spectrum{kind}")
     axes.grid(True, which="major", color="#e0e0e0", linewidth=0.7)
     _legend_below(axes, 4)
 
 
-def _plain_ticks(axis: Any, low: float, high: float) -> None:
+def _plain_ticks(axis: Any, ratio: float) -> None:
     """Numbers without powers on a logarithmic axis, and not too many."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    subs = (1, 2, 5) if high / low < 200 else (1,)
+    subs = (1, 2, 5) if ratio < 200 else (1,)
     axis.set_major_locator(LogLocator(subs=subs))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
@@ -487,6 +487,8 @@ def _rates(picture: Picture, axes: Any) -> None:
 
 
 def _rate(axes: Any, found: RateCurve, color: str, marker: str, style: str, width: float) -> None:
+    if not found.points:
+        return
     bits, psnrs = [p.bits for p in found.points], [p.psnr for p in found.points]
     axes.plot(bits, psnrs, style, color=color, linewidth=width, zorder=4 if found.level else 3)
     if not marker:

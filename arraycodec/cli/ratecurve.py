@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..codec import verify
-from ..tuning import Sample, psnr
+from ..tuning import Sample, error_of, psnr, root_mean_square
 from . import interrupt
 from .bench.measure import Contender, Contenders
 from .bench.protocol import ChildFailed
@@ -134,7 +134,7 @@ def _point(
     contender: Contender, sample: Sample, inputs: Sequence[tuple[Path, np.ndarray]], tol: float, decoded: Path
 ) -> RatePoint:
     """Encode and decode all chunks; ChildFailed if one does not work."""
-    stored, squares, count, held = 0, 0.0, 0, True
+    stored, held, errors = 0, True, []
     for i, (path, values) in enumerate(inputs):
         interrupt.check()
         answer = contender.request(
@@ -150,7 +150,6 @@ def _point(
         if sample.parts[i].dtype.kind == "c":
             there = np.moveaxis(there.reshape(-1, 2), -1, 0)
         kept = there.reshape(values.shape)
-        errors = back[kept].astype("f8") - values[kept].astype("f8")
-        squares, count = squares + float(np.square(errors).sum()), count + errors.size
-    rmse = math.sqrt(squares / count) if count else 0.0
-    return RatePoint(tol, 8 * stored / sample.values, psnr(sample.extent, rmse), held)
+        with np.errstate(over="ignore", invalid="ignore"):  # a peer may decode to anything
+            errors.append(error_of(back[kept].astype("f8") - values[kept].astype("f8")))
+    return RatePoint(tol, 8 * stored / sample.values, psnr(sample.extent, root_mean_square(errors)), held)

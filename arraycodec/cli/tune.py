@@ -165,7 +165,7 @@ class _Session:
         for line in self._heading():
             say(line)
         tols = sorted(set(self._options.tols or ladder(sample)), reverse=True)
-        turn = self._knee(tols)
+        turn, straight = self._knee(tols)
         # the knee is found on a finer ladder than is shown
         tols = sorted({*tols, *(() if turn is None else (turn.tol,)), 0.0}, reverse=True)
         self._console.start(len(tols) * len(self._kinds) * sample.nbytes)
@@ -183,7 +183,7 @@ class _Session:
         say("")
         say(aligned(lines, left=1))
         say("")
-        for line in self._explained(turn):
+        for line in self._explained(turn, straight):
             say(line)
         return rows
 
@@ -192,7 +192,7 @@ class _Session:
         size = f"{sample.nbytes / 2**20:.3g} MiB"
         if sample.share < 1:
             size = f"{size} of {info.nbytes / 2**20:.4g} MiB measured, {len(sample.parts)} chunks spread over it"
-        dtype = self._subject.dtype or info.dtype
+        dtype = self._subject.dtype or info.dtype.name
         yield f"{self._subject.title}: {dtype} {'x'.join(map(str, info.shape)) or 'scalar'}, {size}"
         counted = sum(int(sample.counting(i).sum()) for i in range(len(sample.parts)))
         total = sum(sample.counting(i).size for i in range(len(sample.parts)))
@@ -201,17 +201,20 @@ class _Session:
             text += f"; {100 * (1 - counted / total):.3g} % missing or not finite"
         yield text if counted else "no finite value"
 
-    def _knee(self, tols: Sequence[float]) -> Point | None:
-        """The knee of the main codec's curve, on a fine ladder or on the tolerances that were given."""
+    def _knee(self, tols: Sequence[float]) -> tuple[Point | None, bool]:
+        """The knee of the main codec's curve, on a fine ladder or on the tolerances that were given.
+
+        And whether it is the first point: then the curve is straight.
+        """
         tols = tols if self._options.tols else ladder(self._sample, _FINE)
         points = [self._measure(self._main, tol) for tol in tols]
         at = knee(points, self._sample.bits_per_halving)
-        return None if at is None else points[at]
+        return (None, False) if at is None else (points[at], points[at].tol == max(tols))
 
     def _row(self, kind: _Kind, point: Point, is_knee: bool) -> TuneRow:
         info, sample = self._subject.info, self._sample
         return TuneRow(
-            self._subject.title, str(self._subject.dtype or info.dtype), info.size, sample.values, kind.codec,
+            self._subject.title, self._subject.dtype or info.dtype.name, info.size, sample.values, kind.codec,
             kind.level, point.tol, _part(point.tol, sample), point.bits_per_value, point.ratio, point.max_error,
             point.rmse, point.psnr, point.encode_speed, point.decode_speed, is_knee,
         )  # fmt: skip
@@ -228,11 +231,13 @@ class _Session:
             speed(point.encode_speed), speed(point.decode_speed),
         ]  # fmt: skip
 
-    def _explained(self, turn: Point | None) -> Iterator[str]:
+    def _explained(self, turn: Point | None, straight: bool) -> Iterator[str]:
         if turn is None:
             yield "no knee: there are fewer than four tolerances, or precision costs nothing"
             return
         most = self._sample.bits_per_halving
+        if straight:
+            yield "the curve is straight, as that of noise: neighbours predict nothing, at any of these tolerances"
         yield f"knee: tol {turn.tol:g}, {turn.bits_per_value:.2f} bits per value with {self._main.name}: below it every"
         yield f"halving of the tolerance costs about as much as it does with noise, {most:.2f} bits per value"
         yield self._command(turn)
@@ -252,7 +257,8 @@ class _Session:
                 f"no tolerance meets both targets: the ratio needs {least.tol:g} or more, the PSNR {most.tol:g} or less"
             )
             return False
-        self._console.say(f"both targets are met from tol {least.tol:g} to {most.tol:g}")
+        span = f"from tol {least.tol:g} to {most.tol:g}" if least.tol < most.tol else f"at tol {most.tol:g}"
+        self._console.say(f"both targets are met {span}")
         return True
 
     def _target(self, find: Any, target: float, said: str) -> Point:
