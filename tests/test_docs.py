@@ -184,6 +184,47 @@ def test_low_rank_page(capsys):
     assert np.allclose(*([float(x) for x in re.findall(number, t)] for t in (printed, text)), rtol=0.3, atol=0.003)
 
 
+def test_choosing_page(tmp_path, monkeypatch, capsys):
+    """Python blocks and commands in their order, in an empty folder; the table is what the command prints."""
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "choosing.md").read_text()
+    blocks = re.findall(r"```(python|sh)\n(.*?)```", text, re.S)
+    assert [kind for kind, _ in blocks] == ["python", "sh", "sh", "python", "sh"]
+    scope, printed = {}, []
+    for kind, block in blocks:
+        if kind == "python":
+            exec(compile(block, "choosing.md", "exec"), scope)
+            continue
+        (command,) = (shlex.split(line) for line in block.splitlines())
+        if command[1] == "plot":
+            pytest.importorskip("matplotlib")
+            command.append("--no-peers")  # those that are installed are others everywhere
+        assert command[0] == "arraycodec" and main(command[1:]) == 0
+        printed.append(capsys.readouterr().out)
+    (table,) = re.findall(r"```text\n(.*?)```", text, re.S)
+    for line in table.splitlines():
+        words = line.split()
+        if words and words != ["..."]:
+            found = [other.split() for other in printed[0].splitlines()]
+            assert any(same(words, other[: len(words)]) for other in found), line
+    assert (tmp_path / "choosing.png").stat().st_size < 200_000
+    assert (ROOT / "docs" / "choosing.png").stat().st_size < 200_000
+
+
+def same(words, others):
+    """Numbers to 1 %: Fourier transforms are not the same everywhere."""
+    if len(words) != len(others):
+        return False
+    for word, other in zip(words, others, strict=True):
+        try:
+            if float(word) != pytest.approx(float(other), rel=0.01):
+                return False
+        except ValueError:
+            if word.rstrip(",") != other.rstrip(","):
+                return False
+    return True
+
+
 def test_readme_shell(tmp_path, monkeypatch):
     """The README's commands, in a folder with the file that they start from."""
     pytest.importorskip("zarr", minversion="3")
