@@ -16,7 +16,7 @@ from arraycodec import AnsQuant, ParameterError, hdf5
 from arraycodec.__main__ import main
 from arraycodec.boxes import automatic_chunks, box_shape, boxes
 from arraycodec.cli.model import ArrayInfo
-from arraycodec.cli.plan import Job, _marks
+from arraycodec.cli.plan import Job, marks_of
 from arraycodec.tolerance import keeping, parse_tolerance
 
 zarr = pytest.importorskip("zarr", minversion="3")
@@ -647,7 +647,7 @@ def test_bfloat16_in_uint16(tmp_path, capsys, kind):
 def test_marks_of_missing_values():
     def marks(dtype, as_bfloat16=False, fill=None, **attrs):
         info = ArrayInfo("x", np.dtype(dtype), (4,), attrs=attrs, fill_value=fill)
-        return _marks(info, Job(None, None, 1.0, dtype="bfloat16" if as_bfloat16 else None))
+        return marks_of(info, Job(None, None, 1.0, dtype="bfloat16" if as_bfloat16 else None))
 
     assert marks("f4", _FillValue=-9999.9, missing_value=np.float32(-9999.9), fill=0.0) == [float(np.float32(-9999.9))]
     assert marks("f4", _FillValue=np.nan, missing_value=[1e20, 1e300, -1.0]) == [float(np.float32(1e20)), -1.0]

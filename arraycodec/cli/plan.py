@@ -136,7 +136,7 @@ def _referenced(arrays: list[ArrayInfo]) -> set[str]:
     return found
 
 
-def _marks(info: ArrayInfo, job: Job) -> list[Any]:
+def marks_of(info: ArrayInfo, job: Job) -> list[Any]:
     """What stands for missing values in an array, which readers compare for equality, each once.
 
     What was said to a codec, now or when the array was coded before, is the first.  Of the others not zero: every
@@ -242,7 +242,7 @@ class Planner:
         """What becomes of an array."""
         sink, choice, source_chunks = self._sink, self._job.choice, info.chunks
         info = self._chunked(info) if sink.can_chunk(info) else info.with_(chunks=None, shards=None)
-        codec = None if info.chunks is None else self._codec(info)
+        codec = None if info.chunks is None else self.codec(info)
         whole = codec is not None and choice is not None and codec is choice.whole
         if whole and choice.name == "lowrank":
             info = info.with_(order="C")  # products are stored in that order, and Zarr v2 does not look at it
@@ -255,7 +255,7 @@ class Planner:
             )
         return replace(planned, codec=None, whole=False)
 
-    def _codec(self, info: ArrayInfo) -> Any:
+    def codec(self, info: ArrayInfo) -> Any:
         """The codec for one array; None where ours does not take it."""
         job, console = self._job, self._console
         choice = job.choice
@@ -269,7 +269,7 @@ class Planner:
         before = said_of(info.codec) if info.codec is not None else ""
         if before:
             console.warn(f"{info.label} was already coded with {before}; the errors add up")
-        fill, *others = _marks(info, job) or [None]
+        fill, *others = marks_of(info, job) or [None]
         if choice.whole is not None:
             why = choice.refusal(info, [v for v in (fill, *others) if v is not None], self._survey)
             if not why:

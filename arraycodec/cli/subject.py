@@ -15,7 +15,7 @@ from ..tuning import Sample, sample_boxes
 from .codecs import Choice
 from .console import Console
 from .model import ArrayInfo, Box, CommandError, Source
-from .plan import Job, Planner, _marks, selected
+from .plan import Job, Planner, marks_of, selected
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,12 @@ class Subject:
     @cached_property
     def missing(self) -> tuple[Any, ...]:
         """Values that stand for missing ones."""
-        return tuple(_marks(self.info, self.wanted.job(1.0)))
+        return tuple(marks_of(self.info, self.wanted.job(1.0)))
 
     def codec(self, tol: float, codec: str = "ansquant", **options: Any) -> Any:
         """What ``compress`` would code the array with; it may be one without loss, after a warning."""
         job = self.wanted.job(tol, codec, **options)
-        return Planner(job, None, None, self.console)._codec(self.info)
+        return Planner(job, None, None, self.console).codec(self.info)
 
     def maker(self, codec: str = "ansquant", **options: Any) -> Callable[[float], Any]:
         """`codec` as a function of the tolerance alone."""
