@@ -34,7 +34,9 @@ __all__ = ["Point", "Sample", "curve", "for_psnr", "for_ratio", "knee", "ladder"
 
 #: Bytes of an array that are tried, unless something else is said.
 SAMPLE_BYTES = 16 << 20
-_PARTS = 8  # chunks that would be larger than this part of a sample are cut, so that it is spread
+# Chunks that would be larger than an eighth of a sample are cut, so that it is spread; but not into crumbs, in which
+# values have no neighbours.
+_PARTS, _LEAST_VALUES = 8, 1 << 16
 _ROUND_SECONDS = 0.05  # a chunk that takes less is coded twice: the first call is slow
 _DECADES = 8  # of a ladder, at most
 _STEEP = 0.9  # of the steepest: where a curve counts as straight
@@ -306,8 +308,8 @@ def sample_boxes(
     itemsize : int
         Bytes of an element.
     nbytes : int
-        How many bytes to take, about; an array of no more is taken whole, a larger one in chunks of at most an eighth
-        of that.
+        How many bytes to take, about; an array of no more is taken whole.  Of a larger one chunks of more than an
+        eighth of that are cut, though not into less than 2**16 elements.
     seed : int
         The same seed takes the same chunks.
 
@@ -319,7 +321,8 @@ def sample_boxes(
     if 0 in shape:
         return []
     unit = [min(c, n) for c, n in zip(chunks or automatic_chunks(shape), shape, strict=True)]
-    limit = max(1, nbytes // (_PARTS * itemsize))
+    most = max(1, nbytes // itemsize)
+    limit = max(most // _PARTS, min(most, _LEAST_VALUES))
     if math.prod(shape) * itemsize > nbytes and math.prod(unit) > limit:
         unit = list(automatic_chunks(tuple(unit), limit))
     grid = [-(-n // u) for n, u in zip(shape, unit, strict=True)]

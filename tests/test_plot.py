@@ -344,6 +344,15 @@ def test_curves_of_peers(tmp_path, peers):
     assert peer_curves(sample, [0.1], []) == ([], [])
 
 
+def test_missing_integers_for_peers(tmp_path):
+    """Marks are filled as NaN are, so that they cost no peer anything."""
+    from arraycodec.cli.ratecurve import _input
+
+    x = np.array([[5, -99, -99, 7], [-99, 8, 9, -99]], "i4")
+    path, values = _input(tuning.sample(x, missing=[-99]), 0, tmp_path / "x.npy")
+    assert values.tolist() == [[5, 5, 5, 7], [7, 8, 9, 9]] and np.array_equal(np.load(path), values)
+
+
 def test_complex_numbers_for_peers(peers):
     rng = np.random.default_rng(0)
     z = rng.normal(size=(20, 30)) + 1j * rng.normal(size=(20, 30))

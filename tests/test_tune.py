@@ -61,11 +61,18 @@ def test_samples_are_whole_chunks_spread_over_the_array():
     assert boxes != tuning.sample_boxes(shape, chunks, 4, 1 << 20, seed=1)
 
 
-@pytest.mark.parametrize("chunks", [None, (4096, 4096), (1, 3)])
+@pytest.mark.parametrize("chunks", [None, (4096, 4096), (5, 30)])
 def test_large_chunks_are_cut_and_the_size_is_kept(chunks):
-    boxes = tuning.sample_boxes((4096, 4096), chunks, 8, 1 << 20)
+    boxes = tuning.sample_boxes((4096, 4096), chunks, 8, 4 << 20)
     taken = sum(math.prod(s.stop - s.start for s in box) for box in boxes) * 8
-    assert 0.8 * (1 << 20) < taken <= 1 << 20 and len(boxes) >= 8
+    assert 0.8 * (4 << 20) < taken <= 4 << 20 and len(boxes) >= 8
+
+
+def test_small_samples_of_large_chunks_keep_their_neighbours():
+    (box,) = tuning.sample_boxes((64, 128, 128), (64, 128, 128), 4, 1 << 16)
+    assert sorted(s.stop - s.start for s in box) == [1, 128, 128]
+    two = tuning.sample_boxes((64, 128, 128), (64, 128, 128), 4, 1 << 19)
+    assert [math.prod(s.stop - s.start for s in box) for box in two] == [1 << 16] * 2
 
 
 def test_sample_reads_only_what_it_takes():
@@ -399,14 +406,15 @@ def test_csv(field, tmp_path, capsys):
         assert float(row["ratio"]) == pytest.approx(field.nbytes / len(chunk))
         assert float(row["max_error"]) == pytest.approx(np.abs(codec.decode(chunk).astype("f8") - field).max())
         assert float(row["psnr"]) == math.inf if row["tol"] == "0.0" else float(row["psnr"]) > 10
+    assert {row["violations"] for row in rows} == {"0"}
     assert len({row["tol"] for row in rows if row["knee"] == "True"}) == 1
 
 
 def test_sampled_files_say_so(tmp_path, capsys):
     np.save(tmp_path / "f.npy", noisy(1.0, (1024, 1024)))
-    arguments = (tmp_path / "f.npy", "--sample", "512KiB", "--tols", "1", "--levels", "1", "--no-varint")
+    arguments = (tmp_path / "f.npy", "--sample", "2MiB", "--tols", "1", "--levels", "1", "--no-varint")
     status, out, _ = run(capsys, *arguments)
-    assert status == 0 and "0.5 MiB of 4 MiB measured, 8 chunks spread over it" in out
+    assert status == 0 and "2 MiB of 4 MiB measured, 8 chunks spread over it" in out
     stripped = [words[:7] for _, words in table_of(out)]  # without speeds
     assert stripped == [words[:7] for _, words in table_of(run(capsys, *arguments)[1])]
     assert stripped != [words[:7] for _, words in table_of(run(capsys, *arguments, "--seed", "1")[1])]

@@ -33,6 +33,7 @@ _LONGEST = 4.0  # sides of a plane; beyond, pixels are no squares
 _COLUMNS = 1500  # of a line that is drawn as the range of its values
 _DETAIL = 200  # values of a line that are drawn one by one
 _HISTOGRAM = 61
+_NAME = 90  # letters of the title
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,9 @@ def _said(picture: Picture) -> str:
 def _title(picture: Picture) -> str:
     info, sample, point = picture.subject.info, picture.sample, picture.point
     shape = " × ".join(map(str, info.shape))
-    first = f"{_plain(picture.subject.title)}    {picture.subject.dtype or info.dtype.name}, {shape}"
+    name = picture.subject.title
+    name = name if len(name) <= _NAME else f"…{name[-_NAME:]}"
+    first = f"{_plain(name)}    {picture.subject.dtype or info.dtype.name}, {shape}"
     part = f" = {point.tol / sample.extent:.2g} of the range" if sample.extent else ""
     level = f"level {picture.options.level or 5}"
     measured = "" if sample.share == 1 else f", measured on {100 * sample.share:.2g} % of the values"

@@ -118,16 +118,17 @@ def _finite(points: Sequence[RatePoint]) -> tuple[RatePoint, ...]:
 
 def _input(sample: Sample, i: int, path: Path) -> tuple[Path, np.ndarray]:
     """A chunk as peers get it."""
-    part = sample.parts[i]
-    numbers = np.where(sample.counting(i), sample.numbers(part), np.nan if sample.component.kind == "f" else 0)
-    numbers = numbers.astype(sample.component, copy=False)
-    if part.dtype.kind == "c":
-        numbers = np.ascontiguousarray(np.moveaxis(numbers.reshape(*part.shape, 2), -1, 0))
-    else:
-        numbers = numbers.reshape(part.shape)
-    values = fill_forward(numbers)
+    values = fill_forward(_planes(sample, i, sample.numbers(sample.parts[i])), _planes(sample, i, sample.counting(i)))
     np.save(path, values)
     return path, values
+
+
+def _planes(sample: Sample, i: int, flat: np.ndarray) -> np.ndarray:
+    """What there is of each number of a chunk, in its shape; real parts before imaginary parts."""
+    part = sample.parts[i]
+    if part.dtype.kind != "c":
+        return flat.reshape(part.shape)
+    return np.ascontiguousarray(np.moveaxis(flat.reshape(*part.shape, 2), -1, 0))
 
 
 def _point(
@@ -146,10 +147,7 @@ def _point(
         stored += answer["bytes"]
         back = np.load(decoded)
         held = held and bool(verify(values, back, tol))
-        there = sample.counting(i)
-        if sample.parts[i].dtype.kind == "c":
-            there = np.moveaxis(there.reshape(-1, 2), -1, 0)
-        kept = there.reshape(values.shape)
+        kept = _planes(sample, i, sample.counting(i))
         with np.errstate(over="ignore", invalid="ignore"):  # a peer may decode to anything
             errors.append(error_of(back[kept].astype("f8") - values[kept].astype("f8")))
     return RatePoint(tol, 8 * stored / sample.values, psnr(sample.extent, root_mean_square(errors)), held)

@@ -81,6 +81,7 @@ class TuneRow:
     max_error: float
     rmse: float
     psnr: float
+    violations: int
     encode: float  # MB/s
     decode: float
     knee: bool
@@ -216,7 +217,7 @@ class _Session:
         return TuneRow(
             self._subject.title, self._subject.dtype or info.dtype.name, info.size, sample.values, kind.codec,
             kind.level, point.tol, _part(point.tol, sample), point.bits_per_value, point.ratio, point.max_error,
-            point.rmse, point.psnr, point.encode_speed, point.decode_speed, is_knee,
+            point.rmse, point.psnr, point.violations, point.encode_speed, point.decode_speed, is_knee,
         )  # fmt: skip
 
     def _cells(self, kind: _Kind, point: Point, is_knee: bool, first: bool) -> list[str]:

@@ -97,13 +97,13 @@ def _rank(row: Row) -> tuple[bool, bool, int]:
     return not row.ok, not row.held, row.bytes or 0
 
 
-def fill_forward(values: np.ndarray) -> np.ndarray:
-    """Every value that is not finite replaced by the last finite one before it in C order.
+def fill_forward(values: np.ndarray, there: np.ndarray | None = None) -> np.ndarray:
+    """Every value that is not finite (or not `there`) replaced by the last one before it in C order that is.
 
     Those before the first one get that; if there is none, all are 0.
     """
     flat = values.reshape(-1)
-    finite = np.flatnonzero(np.isfinite(flat))
+    finite = np.flatnonzero(np.isfinite(flat) if there is None else there.reshape(-1))
     if not finite.size:
         return np.zeros_like(values)
     before = np.searchsorted(finite, np.arange(flat.size), side="right") - 1
