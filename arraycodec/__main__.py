@@ -362,9 +362,10 @@ def _parser() -> argparse.ArgumentParser:
                    "write --slice=-1,:,: where it begins with a minus")  # fmt: skip
     p.add_argument("--level", type=_level, metavar="N", help=level_help)
     p.add_argument("--predictor", choices=PREDICTORS, metavar="NAME", help=predictor_help)
-    p.add_argument("--peers", type=peer_names, metavar="NAME[,NAME...]", help="these peers of bench, which must be "
+    g = p.add_mutually_exclusive_group()
+    g.add_argument("--peers", type=peer_names, metavar="NAME[,NAME...]", help="these peers of bench, which must be "
                    "installed; default: those of SZ3, SPERR, ZFP, LERC and pcodec that are")  # fmt: skip
-    p.add_argument("--no-peers", action="store_true", help="this package only")
+    g.add_argument("--no-peers", action="store_true", help="this package only")
     p.add_argument("--dpi", type=_dpi, default=130, metavar="N", help="pixels of each of 15.5 inches; default 130")
     p.add_argument("--force", action="store_true", help="replace OUT when the new one is complete")
     p.add_argument("-q", "--quiet", action="store_true", help="no summary; warnings stay")

@@ -24,7 +24,7 @@ import numpy as np
 
 from .ansquant import AnsQuant
 from .boxes import automatic_chunks
-from .codec import verify
+from .codec import as_array, verify
 from .dtypes import bfloat16
 from .errors import ParameterError
 from .parts import component
@@ -144,7 +144,7 @@ class Sample:
     Raises
     ------
     TypeError
-        If a tolerance does not apply to arrays of this dtype.
+        If a tolerance does not apply to arrays of this dtype, or a part is a masked array.
     ParameterError
         If there is no value.
     """
@@ -152,7 +152,7 @@ class Sample:
     def __init__(
         self, parts: Sequence[np.ndarray], missing: Iterable[Any] = (), dtype: str | None = None, share: float = 1.0
     ) -> None:
-        self.parts = [np.array(part, order="C", ndmin=1) for part in parts]
+        self.parts = [np.array(as_array(part), order="C", ndmin=1) for part in parts if np.size(part)]
         self.values = sum(part.size for part in self.parts)
         if not self.values:
             raise ParameterError("a sample of an array without values has nothing to measure")
@@ -164,13 +164,10 @@ class Sample:
         self._component = np.dtype("f4") if self._is_bfloat16(kind) else component(kind)
         self.nbytes = sum(part.nbytes for part in self.parts)
         self._present = [self._counting(part) for part in self.parts]
-        numbers_ = [self.numbers(part)[here] for part, here in zip(self.parts, self._present, strict=True)]
-        counted = [v for v in numbers_ if v.size]
-        self.low = float(min((v.min() for v in counted), default=0.0))
-        self.high = float(max((v.max() for v in counted), default=0.0))
-        everything = np.concatenate(counted) if counted else np.zeros(0)
-        commonest = int(np.unique(everything, return_counts=True)[1].max()) if everything.size else 0
-        self.bits_per_halving = (everything.size - (commonest if commonest > 1 else 0)) / self.values
+        counted = np.concatenate([self.numbers(p)[here] for p, here in zip(self.parts, self._present, strict=True)])
+        self.low, self.high = (float(end) for end in (counted.min(), counted.max())) if counted.size else (0.0, 0.0)
+        commonest = int(np.unique(counted, return_counts=True)[1].max(initial=0))
+        self.bits_per_halving = (counted.size - (commonest if commonest > 1 else 0)) / self.values
 
     @property
     def extent(self) -> float:
@@ -225,8 +222,8 @@ class Sample:
     def errors(self, i: int, back: np.ndarray) -> np.ndarray:
         """Decoded minus original, of the numbers of part `i` that count; float64, flat."""
         x, y = self.numbers(self.parts[i])[self._present[i]], self.numbers(back)[self._present[i]]
-        if x.dtype.kind in "iu":  # differences are small, and right modulo the width even where values are large
-            return (y - x).view(f"i{x.dtype.itemsize}").astype("f8")
+        if x.dtype.kind in "iu" and x.dtype.itemsize == 8:  # beyond 2^53; differences are right modulo 2^64
+            return (y - x).view("i8").astype("f8")
         with np.errstate(over="ignore"):
             return y.astype("f8") - x.astype("f8")
 
@@ -369,7 +366,7 @@ def sample(
     Raises
     ------
     TypeError
-        If a tolerance does not apply to arrays of this dtype.
+        If a tolerance does not apply to arrays of this dtype, or the array is a masked one.
     ParameterError
         If the array has no value, or `nbytes` is not positive.
     """
@@ -379,7 +376,7 @@ def sample(
         array = np.asarray(array)
     chunks = getattr(array, "chunks", None)
     boxes = sample_boxes(array.shape, chunks, array.dtype.itemsize, nbytes, seed)
-    parts = [np.asarray(array[(*box, ...)]) for box in boxes]
+    parts = [as_array(array[(*box, ...)]) for box in boxes]
     taken = sum(part.size for part in parts)
     return Sample(parts, missing, dtype, taken / max(1, math.prod(array.shape)))
 

@@ -121,16 +121,16 @@ def test_bfloat16_in_uint16():
     assert 0.05 < point.max_error <= 0.1 and point.violations == 0
 
 
-@pytest.mark.parametrize("dtype", ["i1", "u1", "i8", "u8"])
-def test_errors_of_integers_at_the_ends_of_their_type(dtype):
+@pytest.mark.parametrize("dtype, tol", [("i1", 7), ("u1", 200), ("i4", 1e9), ("i8", 7), ("u8", 7), ("u8", 1e18)])
+def test_errors_of_integers_at_the_ends_of_their_type(dtype, tol):
     limits = np.iinfo(dtype)
     x = np.array([limits.min, limits.min + 1, limits.max - 1, limits.max] * 50, dtype)
     sample = tuning.sample(x)
-    point = sample.measure(AnsQuant(7))
-    back = decode(encode(x, 7))
-    wanted = [int(b) - int(a) for a, b in zip(x, back, strict=True)]
+    point = sample.measure(AnsQuant(tol))
+    back = decode(encode(x, tol))
+    wanted = [float(int(b) - int(a)) for a, b in zip(x, back, strict=True)]
     assert sample.errors(0, back).tolist() == wanted
-    assert point.max_error == max(map(abs, wanted)) <= 7
+    assert point.max_error == max(map(abs, wanted)) <= tol and point.violations == 0
 
 
 @pytest.mark.parametrize("scale", [1e-300, 1e300])
@@ -146,6 +146,8 @@ def test_wrong_samples():
         tuning.sample(np.zeros((0, 3)))
     with pytest.raises(TypeError, match="not bool"):
         tuning.sample(np.zeros(3, bool))
+    with pytest.raises(TypeError, match="mask would be lost"):
+        tuning.sample(np.ma.masked_less(np.arange(5.0), 2))
     with pytest.raises(ParameterError, match="nbytes must be positive, not 0"):
         tuning.sample(np.zeros(3), 0)
 
