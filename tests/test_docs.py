@@ -160,9 +160,13 @@ def test_usage_python(tmp_path, monkeypatch):
         exec(compile(block, "usage.md", "exec"), {})
 
 
-@pytest.mark.parametrize("page", ["bits-back.md", "literature.md", "stochastic.md"])
-def test_pages_print_what_stands_below_their_code(page, capsys):
+@pytest.mark.parametrize("page", ["bits-back.md", "fields.md", "literature.md", "stochastic.md"])
+def test_pages_print_what_stands_below_their_code(page, capsys, tmp_path, monkeypatch):
     """Each Python block, one after the other, and the text block behind it."""
+    if page == "fields.md":
+        pytest.importorskip("xarray")
+        pytest.importorskip("h5netcdf")
+    monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```\n(?:```text\n(.*?)```)?", (ROOT / "docs" / page).read_text(), re.S)
     assert len(blocks) >= 2
     scope = {}
@@ -231,13 +235,13 @@ def test_readme_shell(tmp_path, monkeypatch):
     pytest.importorskip("h5py")
     monkeypatch.chdir(tmp_path)
     np.save("w.npy", np.random.default_rng(0).normal(0, 0.05, (100, 600)).astype("f4"))
-    (block,) = re.findall(r"```sh\n(arraycodec compress.*?)```", (ROOT / "README.md").read_text(), re.S)
+    (block,) = re.findall(r"```sh\n(arraycodec tune.*?)```", (ROOT / "README.md").read_text(), re.S)
     commands = [shlex.split(line, comments=True) for line in block.splitlines()]
     assert [c[1] for c in commands] == [
-        "compress", "inspect", "decompress", "verify", "verify", "compress", "prove",
+        "tune", "compress", "inspect", "decompress", "verify", "verify", "compress", "plot", "prove",
     ]  # fmt: skip
     for command in commands:
-        if "--workers" in command and not find_spec("distributed"):
+        if "--workers" in command and not find_spec("distributed") or "plot" in command and not find_spec("matplotlib"):
             continue
         assert command[0] == "arraycodec" and main(command[1:]) == 0
 
@@ -303,3 +307,23 @@ def test_links_between_documents():
     for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
             assert "://" in target or (document.parent / target).exists(), (document.name, target)
+
+
+def test_no_page_with_python_is_forgotten():
+    """Each is named by a test, which runs it."""
+    tests = "".join(path.read_text() for path in (ROOT / "tests").glob("test_*.py"))
+    pages = [p for p in (ROOT / "docs").rglob("*.md") if "```python" in p.read_text()]
+    assert len(pages) > 8 and [p.name for p in pages if f"{p.name}" not in tests and p.name != "readme.md"] == []
+
+
+def test_site(tmp_path):
+    """Sphinx has nothing to complain about, and every page is in the table of contents."""
+    pytest.importorskip("sphinx")
+    pytest.importorskip("myst_parser")
+    pytest.importorskip("furo")
+    options = ["-q", "-W", "--keep-going", "-d", tmp_path / "trees"]
+    command = [sys.executable, "-m", "sphinx", *options, ROOT / "docs", tmp_path / "site"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for page in ("fields", "reference/python", "reference/commands"):
+        assert (tmp_path / "site" / f"{page}.html").stat().st_size > 10000
