@@ -13,6 +13,11 @@ in calls of the coder.
 Every coder has a preset: ``"default"`` has words of 32 bits and probabilities in units of 2^-24, ``"small"`` words
 of 16 bits and units of 2^-12, for short messages.  Models work with both.
 
+Models do not change: they are compared by their parameters, their ``repr`` makes an equal one (of up to 1000
+probabilities; ``np`` is NumPy there), and they pickle where their functions do.  Coders change with every symbol: they
+pickle and copy with all that they hold, and go on from there, but are compared by identity, as NumPy's random
+generators are.
+
 All errors are `ValueError`, but for those of functions of custom models; a call that fails leaves the coder as it
 was.
 

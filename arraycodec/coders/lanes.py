@@ -164,6 +164,17 @@ class LaneAnsCoder(_coders.Lanes):
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self.clone()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.n_lanes, self.precision, self.word_size, self.get_compressed())
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.n_lanes} lanes with {self.num_shared_words()} words>"
+
+
+def _restored(cls: type[LaneAnsCoder], n_lanes: int, precision: int, word_size: int, words: Words) -> LaneAnsCoder:
+    """A coder from a pickle."""
+    return cls(n_lanes, precision, word_size, compressed=words)
+
 
 def _shape(shape: Any) -> tuple[int, ...]:
     try:

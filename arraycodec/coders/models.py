@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from math import inf, isfinite
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,16 +12,45 @@ from arraycodec.coders.arguments import as_int32s, as_integer, as_probabilities,
 from arraycodec.errors import ParameterError
 
 
-class Model(_coders.Model):
-    """Base class of entropy models; not to be used itself."""
+_MOST_SHOWN = 1000  # numbers, as of NumPy's arrays
 
-    _shown: str
+
+class Model(_coders.Model):
+    """Base class of entropy models; not to be used itself.
+
+    Models do not change.  They are equal, with the same hash, if they were made of equal parameters, and pickle by
+    these.
+    """
+
+    _shown: str  # the arguments in short, for messages
+    _arguments: tuple[Any, ...]  # what the constructor takes to make an equal one
 
     def __init__(self) -> None:
         raise TypeError("Model cannot be instantiated; use one of the classes that derive from it")
 
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
         return f"{type(self).__name__}({self._shown})"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _key(self) -> tuple[Any, ...]:
+        return tuple((a.dtype.str, a.tobytes()) if isinstance(a, np.ndarray) else a for a in self._arguments)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self._key() == other._key() if isinstance(other, Model) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._key()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._arguments
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
 
     def _params(self, params: tuple[Any, ...]) -> tuple[npt.NDArray[Any], ...]:
         """The arrays of a call, checked and in the types that the compiled part takes."""
@@ -77,12 +106,24 @@ class Categorical(Model):
             perfect = True
         self._shown = f"perfect={bool(perfect)}"
         if probabilities is None:
+            self._arguments = (None, None, bool(perfect))
             self._open(_coders.CATEGORICAL, ("probabilities",), perfect=bool(perfect))
             return
         array = as_probabilities(probabilities, 1).copy()
+        array.setflags(write=False)
+        self._arguments = (array, None, bool(perfect))
         self._shown = f"{len(array)} probabilities, {self._shown}"
         f32 = array.dtype.itemsize == 4
         self._open(_coders.CATEGORICAL, (), rows=array, f32=f32, perfect=bool(perfect))
+
+    def __repr__(self) -> str:
+        array, _, perfect = self._arguments
+        if array is None or len(array) > _MOST_SHOWN:
+            return super().__repr__()
+        shown = f"[{', '.join(map(str, array))}]"
+        if array.dtype.itemsize == 4:  # which is another model
+            shown = f'np.array({shown}, "f4")'
+        return f"{type(self).__name__}({shown}, perfect={perfect})"
 
 
 class Frequencies(Model):
@@ -112,7 +153,13 @@ class Frequencies(Model):
         self._shown = f"{len(array)} frequencies of sum 2^{self.precision}"
         array.setflags(write=False)
         self.frequencies = array
+        self._arguments = (array,)
         self._open(_coders.FREQUENCIES, (), frequencies=array)
+
+    def __repr__(self) -> str:
+        if len(self.frequencies) > _MOST_SHOWN:
+            return super().__repr__()
+        return f"{type(self).__name__}({self.frequencies.tolist()})"
 
 
 class Bernoulli(Model):
@@ -133,11 +180,13 @@ class Bernoulli(Model):
 
     def __init__(self, p: float | None = None, perfect: bool | None = None) -> None:
         exact = perfect is None or bool(perfect)
+        p = None if p is None else as_real("p", p)
         self._shown = f"p={p}, perfect={exact}"
+        self._arguments = (p, exact)
         if p is None:
             self._open(_coders.BERNOULLI, ("p",), hi=1, perfect=exact)
         else:
-            self._open(_coders.BERNOULLI, (), hi=1, a=as_real("p", p), perfect=exact)
+            self._open(_coders.BERNOULLI, (), hi=1, a=p, perfect=exact)
 
 
 class Uniform(Model):
@@ -155,11 +204,13 @@ class Uniform(Model):
     """
 
     def __init__(self, size: int | None = None) -> None:
+        size = None if size is None else as_integer("size", size)
         self._shown = f"size={size}"
+        self._arguments = (size,)
         if size is None:
             self._open(_coders.UNIFORM, ("size",))
         else:
-            self._open(_coders.UNIFORM, (), size=as_integer("size", size))
+            self._open(_coders.UNIFORM, (), size=size)
 
 
 def _support(low: Any, high: Any) -> tuple[int, int]:
@@ -175,10 +226,12 @@ class _Quantized(Model):
 
     def _set(self, low: int, high: int, location: float | None, scale: float | None) -> None:
         low, high = _support(low, high)
-        given = tuple(zip(self._names, (location, scale), strict=True))
+        named = zip(self._names, (location, scale), strict=True)
+        given = [(name, None if value is None else as_real(name, value)) for name, value in named]
         self._shown = ", ".join([str(low), str(high), *(f"{name}={value}" for name, value in given)])
+        self._arguments = (low, high, *(value for _, value in given))
         missing = tuple(name for name, value in given if value is None)
-        a, b = (0.0 if value is None else as_real(name, value) for name, value in given)
+        a, b = (0.0 if value is None else value for _, value in given)
         if not isfinite(a):
             raise ParameterError(f"{given[0][0]} must be finite; it is {a}")
         if scale is not None and not 0 < b < inf:
@@ -292,6 +345,8 @@ class CustomModel(Model):
     functions raise is passed on, and the coder is as it was.
     Both ends of a stream need functions that give the same bits.
 
+    Models are equal if their functions are, and can be pickled if these can.
+
     Raises
     ------
     ParameterError
@@ -310,6 +365,7 @@ class CustomModel(Model):
             if not callable(function):
                 raise ParameterError(f"{function!r} is not a function")
         self._shown = f"{low}, {high}"
+        self._arguments = (cdf, approximate_inverse_cdf, low, high)
         self._open(_coders.CUSTOM, (), lo=low, hi=high, cdf=cdf, ppf=approximate_inverse_cdf)
 
     def _params(self, params: tuple[Any, ...]) -> tuple[npt.NDArray[Any], ...]:
@@ -334,3 +390,4 @@ class ScipyModel(CustomModel):
         if not all(map(callable, functions)):
             raise ParameterError(f"{scipy_model!r} has no methods cdf and ppf")
         super().__init__(*functions, min_symbol_inclusive, max_symbol_inclusive)
+        self._arguments = (scipy_model, *self._arguments[2:])

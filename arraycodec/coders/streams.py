@@ -1,6 +1,7 @@
 """Coders of one stream of words: a stack, a queue, and one for bits-back coding; see `arraycodec.coders`."""
 
-from typing import Any, Self
+import contextlib
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,8 @@ from arraycodec.errors import ParameterError
 
 
 class _Coder(_coders.Coder):
+    _kind: ClassVar[int]
+
     @property
     def _word_bits(self) -> int:
         return 16 if self.preset == "small" else 32
@@ -27,6 +30,19 @@ class _Coder(_coders.Coder):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self.clone()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), *self._save())
+
+    def __repr__(self) -> str:
+        try:
+            said = self._said()
+        except ParameterError:  # another thread, or a callback, is at it
+            said = "in use"
+        return f"<{type(self).__name__}: {said}, preset {self.preset}>"
+
+    def _said(self) -> str:
+        return f"{self._state()[0]} words"
 
     def _put(self, symbols: Any, model: Model, params: tuple[Any, ...]) -> None:
         if not isinstance(model, Model):
@@ -77,12 +93,14 @@ class AnsCoder(_Coder):
     J. Duda, arXiv:1311.2540; R. Bamler, arXiv:2201.01741.
     """
 
+    _kind = _coders.STACK
+
     def __init__(self, compressed: Words | None = None, seal: bool = False, *, preset: Preset = "default") -> None:
         code = preset_code(preset)
         if compressed is None and seal:
             raise ParameterError("seal needs compressed words")
         words = None if compressed is None else as_words("compressed", compressed, code)
-        if not self._open(_coders.STACK, code, words, bool(seal)):
+        if not self._open(self._kind, code, words, bool(seal)):
             raise ParameterError("compressed words never end in a zero, unless they are sealed")
 
     def encode_reverse(self, symbols: npt.ArrayLike, model: Model, *params: npt.ArrayLike) -> None:
@@ -139,6 +157,9 @@ class AnsCoder(_Coder):
         if both is None:
             raise ParameterError("not sealed, or not with all that was decoded encoded again: not whole words")
         return both[0]
+
+    def _said(self) -> str:
+        return f"{self.num_words()} words"
 
     def num_words(self) -> int:
         """Length of `get_compressed`."""
@@ -215,6 +236,8 @@ class ChainCoder(_Coder):
     R. Bamler, arXiv:2201.01741.
     """
 
+    _kind = _coders.CHAIN
+
     def __init__(
         self, data: Words, is_remainders: bool = False, seal: bool = False, *, preset: Preset = "default"
     ) -> None:
@@ -223,7 +246,7 @@ class ChainCoder(_Coder):
             raise ParameterError("remainders cannot be sealed")
         how = _coders.REMAINDERS if is_remainders else _coders.SEALED if seal else _coders.PLAIN
         words = as_words("data", data, code)
-        if not self._open(_coders.CHAIN, code, words, how):
+        if not self._open(self._kind, code, words, how):
             if len(words) and not words[-1]:
                 raise ParameterError("data never ends in a zero, unless it is sealed")
             raise ParameterError(f"data: {len(words)} words are too few")
@@ -304,8 +327,10 @@ class RangeEncoder(_Coder):
     G. N. N. Martin, "Range encoding: an algorithm for removing redundancy from a digitised message", 1979.
     """
 
+    _kind = _coders.ENCODER
+
     def __init__(self, *, preset: Preset = "default") -> None:
-        self._open(_coders.ENCODER, preset_code(preset), None, 0)
+        self._open(self._kind, preset_code(preset), None, 0)
 
     def encode(self, symbols: npt.ArrayLike, model: Model, *params: npt.ArrayLike) -> None:
         """Encode a symbol, or an array of symbols from the first to the last.
@@ -330,6 +355,9 @@ class RangeEncoder(_Coder):
         """A decoder of what was encoded so far."""
         return RangeDecoder(self.get_compressed(), preset=self.preset)
 
+    def _said(self) -> str:
+        return f"{self.num_words()} words"
+
     def num_words(self) -> int:
         """Length of `get_compressed`."""
         return self._finished_length()
@@ -345,7 +373,7 @@ class RangeEncoder(_Coder):
 
     def clear(self) -> None:
         """Remove everything."""
-        self._open(_coders.ENCODER, preset_code(self.preset), None, 0)
+        self._open(self._kind, preset_code(self.preset), None, 0)
 
     reset = clear
 
@@ -371,9 +399,11 @@ class RangeDecoder(_Coder):
         If words are of another type.
     """
 
+    _kind = _coders.DECODER
+
     def __init__(self, compressed: Words, *, preset: Preset = "default") -> None:
         code = preset_code(preset)
-        self._open(_coders.DECODER, code, as_words("compressed", compressed, code), 0)
+        self._open(self._kind, code, as_words("compressed", compressed, code), 0)
 
     def decode(self, model: Model, *amt_or_params: Any) -> Any:
         """Decode symbols.
@@ -426,3 +456,13 @@ class RangeDecoder(_Coder):
         width = as_integer("range", width, 1 << bits, (1 << 2 * bits) - 1)
         if not self._seek_decoder(position, low, width):
             raise ParameterError(f"position {position} is behind the end of the words")
+
+
+def _restored(cls: type[_Coder], preset: Preset, words: Words, rest: Words, *state: int) -> _Coder:
+    """A coder from a pickle."""
+    code = preset_code(preset)
+    coder, arrays = cls.__new__(cls), (as_words("words", words, code), as_words("rest", rest, code))
+    with contextlib.suppress(OverflowError):
+        if coder._restore(cls._kind, code, *arrays, *state):
+            return coder
+    raise ParameterError(f"no {cls.__name__} is ever in the state {state}")

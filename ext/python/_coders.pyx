@@ -130,6 +130,9 @@ cdef enum:
     SMALL_SUPPORT = 4096
     MANY_SYMBOLS = 256
 
+# More words than any coder has: what is restored does not overflow.
+cdef uint64_t MOST_WORDS = <uint64_t>1 << 48
+
 
 cdef class View:
     """A contiguous buffer for as long as this lives."""
@@ -368,7 +371,7 @@ cdef object failure(int status, size_t place, symbols, Model model, tuple params
     if status == ACC_E_MEMORY:
         return MemoryError()
     if status == ACC_E_SYMBOL:
-        return ParameterError(f"symbol {symbols[place]}{where} is outside of the support of {model!r}")
+        return ParameterError(f"symbol {symbols[place]}{where} is outside of the support of {model}")
     if status == ACC_E_LOCATION:
         name = "loc" if f.kind == ACC_CAUCHY else "mean"
         return ParameterError(f"{name} must be finite; it is {values.get(name, f.a[0])}{where}")
@@ -378,7 +381,7 @@ cdef object failure(int status, size_t place, symbols, Model model, tuple params
     if status == ACC_E_PROBABILITY and f.kind == ACC_BERNOULLI:
         return ParameterError(f"p must be in 0 .. 1; it is {values.get('p', f.a[0])}{where}")
     if status == ACC_E_SUM and f.kind == ACC_FREQUENCIES:
-        return ParameterError(f"{model!r} does not sum to 2^{bits}, the precision of the coder")
+        return ParameterError(f"{model} does not sum to 2^{bits}, the precision of the coder")
     if status in (ACC_E_PROBABILITY, ACC_E_SUM):
         row = values.get("probabilities", model.probabilities)
         if status == ACC_E_SUM:
@@ -395,7 +398,7 @@ cdef object failure(int status, size_t place, symbols, Model model, tuple params
             return ParameterError(f"{width} probabilities; a model of {bits} bits has 2 .. {most} symbols")
         return ParameterError(f"{f.max - f.min + 1} symbols; a model of {bits} bits has 2 .. 2^{bits}")
     if status == ACC_E_MODEL:
-        return ParameterError(f"{model!r} leaves a symbol without a probability of {bits} bits{where}")
+        return ParameterError(f"{model} leaves a symbol without a probability of {bits} bits{where}")
     if status == ACC_E_END:
         return DecodeError(f"no compressed words are left{where}")
     if status == ACC_E_REMAINDERS:
@@ -467,10 +470,60 @@ cdef class Coder:
             raise MemoryError
         self.coder = copy
 
+    def _save(self):
+        """All that `_restore` takes, but the kind, with the preset by its name."""
+        cdef acc_coder *c = &self.coder
+        self.enter()
+        try:
+            words, rest = self.copied(&c.words, []), self.copied(&c.rest, [])
+            return self.preset_name(), words, rest, c.state, c.head, c.pos, c.waiting, c.first_waiting
+        finally:
+            leave(&self.busy)
+
+    def _restore(self, int kind, int preset, words, rest, uint64_t state, uint64_t head, uint64_t pos,
+                 uint64_t waiting, uint32_t first_waiting):
+        """Whether it is a state that a coder of this kind can be in; it is taken then."""
+        cdef View first = View(words, WORD_SIZE[preset]), second = View(rest, WORD_SIZE[preset])
+        cdef int W = <int>(8 * WORD_SIZE[preset]), P = PRECISION[preset]
+        cdef uint64_t most = <uint64_t>-1 >> (64 - 2 * W)
+        cdef acc_coder fresh
+        cdef bint fine = state <= most
+        if kind == ACC_STACK:
+            fine = fine and (first.n == 0 or state >> W != 0)
+        elif kind == ACC_CHAIN:
+            fine = head != 0 and head >> W == 0 and state >> (W - P) != 0 and state >> (2 * W - P) == 0
+        else:
+            fine = fine and head >> W != 0 and head <= most and pos <= MOST_WORDS
+        if kind == ACC_ENCODER:  # words wait exactly where the interval lies across their end
+            fine = fine and (waiting != 0) == (((state + head) & most) <= state) and waiting <= MOST_WORDS
+            fine = fine and (<uint64_t>first_waiting) >> W == 0
+        if not fine:
+            return False
+        memset(&fresh, 0, sizeof(acc_coder))
+        if (acc_words_set(&fresh.words, first.data, first.n, WORD_SIZE[preset]) != ACC_OK
+                or acc_words_set(&fresh.rest, second.data, second.n, WORD_SIZE[preset]) != ACC_OK):
+            acc_coder_free(&fresh)
+            raise MemoryError
+        if kind == ACC_DECODER:
+            acc_decoder_open(&fresh, preset, pos)
+        fresh.state, fresh.head, fresh.waiting, fresh.first_waiting = state, head, waiting, first_waiting
+        try:
+            self.enter()
+        except BaseException:
+            acc_coder_free(&fresh)
+            raise
+        acc_coder_free(&self.coder)
+        self.coder, self.kind, self.preset = fresh, kind, preset
+        leave(&self.busy)
+        return True
+
+    cdef preset_name(self):
+        return "small" if self.preset == ACC_SMALL else "default"
+
     @property
     def preset(self):
         """``"default"`` or ``"small"``."""
-        return "small" if self.preset == ACC_SMALL else "default"
+        return self.preset_name()
 
     def _encode(self, symbols, Model model, tuple params):
         cdef View view = View(symbols, 4)
@@ -531,12 +584,12 @@ cdef class Coder:
         for i in range(n):
             call.start(i)
             if s[i] < call.min or s[i] > call.max:
-                raise ParameterError(f"symbol {s[i]} at position {i} is outside of the support of {model!r}")
+                raise ParameterError(f"symbol {s[i]} at position {i} is outside of the support of {model}")
             call.left(s[i], &slots[i].left)
             call.left(<int64_t>s[i] + 1, &right)
             slots[i].size = right - slots[i].left
             if slots[i].left >= right or right > <uint32_t>1 << call.precision:
-                raise ParameterError(f"the cdf of {model!r} decreases at symbol {s[i]}, at position {i}")
+                raise ParameterError(f"the cdf of {model} decreases at symbol {s[i]}, at position {i}")
         return 0
 
     def _decode(self, Model model, size_t n, tuple params):
@@ -758,7 +811,7 @@ cdef class Lanes:
         # of a large support, and for few lanes, too
         cdef acc_table *table = model.table(self.precision, <size_t>-1) if not model.missing else NULL
         if table is NULL:
-            raise ParameterError(f"lanes need a model with all of its parameters, and not of functions; got {model!r}")
+            raise ParameterError(f"lanes need a model with all of its parameters, and not of functions; got {model}")
         return table
 
     def _heads(self):
