@@ -11,7 +11,6 @@ happens, and neither h5py nor zarr nor numcodecs is imported.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import hdf5
@@ -20,6 +19,7 @@ from .codec import decode, decode_range, encode, inspect, peek, verify
 from .errors import (
     ArraycodecError,
     ChecksumError,
+    ChunkSizeWarning,
     DecodeError,
     FormatError,
     NotFiniteError,
@@ -31,6 +31,7 @@ from .errors import (
 
 if TYPE_CHECKING:
     from . import tolerance, tuning
+    from . import xarray as xarray
     from .ansquant import AnsQuant
     from .lowrankquant import LowRankQuant
     from .stochasticquant import StochasticQuant
@@ -39,24 +40,28 @@ if TYPE_CHECKING:
 __version__ = "0.1.0.dev0"
 
 __all__ = [
-    "AnsQuant", "ArraycodecError", "ChecksumError", "DecodeError", "FormatError", "LowRankQuant", "NotFiniteError",
-    "ParameterError", "SizeError", "StochasticQuant", "TruncatedError", "VarintQuant", "VersionError", "decode",
-    "decode_range", "encode", "hdf5", "inspect", "isa", "peek", "tolerance", "tuning", "verify",
+    "AnsQuant", "ArraycodecError", "ChecksumError", "ChunkSizeWarning", "DecodeError", "FormatError", "LowRankQuant",
+    "NotFiniteError", "ParameterError", "SizeError", "StochasticQuant", "TruncatedError", "VarintQuant",
+    "VersionError", "decode", "decode_range", "encode", "hdf5", "inspect", "isa", "peek", "tolerance",
+    "tuning", "verify",
 ]
 
 _CODECS = ("AnsQuant", "LowRankQuant", "StochasticQuant", "VarintQuant")
 
 hdf5.register()
 
+if not TYPE_CHECKING:  # for type checkers every name would be there, with any type
 
-def __getattr__(name: str) -> Any:
-    if name in _CODECS:  # numcodecs is imported only when it is wanted
-        found = getattr(import_module(f".{name.lower()}", __name__), name)
-        globals()[name] = found
-        return found
-    if name in ("tolerance", "tuning", "xarray"):  # the last needs the package of that name
-        return import_module(f".{name}", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        from importlib import import_module
+
+        if name in _CODECS:  # numcodecs is imported only when it is wanted
+            found = getattr(import_module(f".{name.lower()}", __name__), name)
+            globals()[name] = found
+            return found
+        if name in ("tolerance", "tuning", "xarray"):  # the last needs the package of that name
+            return import_module(f".{name}", __name__)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

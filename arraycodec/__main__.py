@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import __version__
+from ._core import MAX_LEVEL, MIN_LEVEL, PREDICTORS
 from .backends import BACKENDS
 from .cli.activate import SHELLS, TARGETS, activate
 from .cli.bench.arguments import add_arguments as add_bench_arguments
@@ -20,7 +21,6 @@ from .cli.console import Console
 from .cli.formats import FORMATS
 from .cli.interrupt import Signals
 from .cli.prove import add_arguments as add_prove_arguments
-from .config import MAX_LEVEL, MIN_LEVEL, PREDICTORS
 from .errors import ParameterError
 from .hdf5 import plugin_path
 from .tolerance import parse_tolerance
@@ -410,14 +410,13 @@ def _run(args: argparse.Namespace) -> int:
         _refuse_with_scan(args)
         return OK if scan(args.original, console) else FAILED
     if args.command == "verify":
+        from .cli.claims import Claims
         from .cli.verify import Promise, verify_paths
 
         if args.decoded is None:
             raise ParameterError(f"verify needs two files, or --scan {args.original}")
-        promise = Promise(args.tol, args.rtol, args.fill_value, args.dtype, args.lossy_integers)
+        promise: Promise | Claims = Promise(args.tol, args.rtol, args.fill_value, args.dtype, args.lossy_integers)
         if args.tol is None and args.rtol is None:
-            from .cli.claims import Claims
-
             given = [option for option in ("fill_value", "dtype") if getattr(args, option) is not None]
             if given or args.lossy_integers:
                 raise ParameterError("verify needs a tolerance: --tol T, --rtol R or both; --tol 0 is lossless")

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import disjoint_base
 
 PRESETS: dict[str, int]
 STACK: int
@@ -23,6 +24,7 @@ PLAIN: int
 SEALED: int
 REMAINDERS: int
 
+@disjoint_base
 class Model:
     missing: tuple[str, ...]
     def _open(
@@ -32,8 +34,8 @@ class Model:
         *,
         lo: int = 0,
         hi: int = 0,
-        a: float = 0,
-        b: float = 0,
+        a: float = 0.0,
+        b: float = 0.0,
         size: int = 0,
         rows: npt.NDArray[Any] | None = None,
         f32: bool = False,
@@ -43,6 +45,7 @@ class Model:
         ppf: Callable[..., float] | None = None,
     ) -> None: ...
 
+@disjoint_base
 class Coder:
     @property
     def preset(self) -> Any: ...
@@ -71,6 +74,7 @@ class Coder:
     def _seek_decoder(self, position: int, low: int, width: int) -> bool: ...
     def _exhausted(self) -> bool: ...
 
+@disjoint_base
 class Lanes:
     precision: int
     def _open(self, preset: int, precision: int, heads: npt.NDArray[Any], words: npt.NDArray[Any]) -> None: ...

@@ -1,9 +1,12 @@
 """Types of the compiled module; see `ext/python/_core.pyx`."""
 
-from typing import Any
+from typing import Any, Literal, Self
 
 import numpy as np
-from typing_extensions import Buffer
+from typing_extensions import Buffer, disjoint_base
+
+# before Python 3.12 type checkers do not know that arrays are buffers
+_Memory = Buffer | np.ndarray[Any, Any]
 
 FORMAT_VERSION: int
 MAX_NDIM: int
@@ -30,12 +33,12 @@ FACTORS: dict[str, int]
 STAGES: dict[str, int]
 
 def isa() -> str: ...
-def crc32c(data: Buffer) -> int: ...
+def crc32c(data: _Memory) -> int: ...
 def most_blocks(dtype: int, shape: tuple[int, ...]) -> int: ...
 def blocks(dtype: int, f_order: bool, shape: tuple[int, ...]) -> tuple[tuple[int, ...] | None, int, int]: ...
 def bound(dtype: int, shape: tuple[int, ...]) -> int: ...
 def encode(
-    src: Buffer,
+    src: _Memory,
     dtype: int,
     big_endian: bool,
     f_order: bool,
@@ -47,8 +50,8 @@ def encode(
     lanes: int = 0,
     prob_bits: int = 0,
     *,
-    rtol: float = 0,
-    fill: Buffer | None = None,
+    rtol: float = 0.0,
+    fill: _Memory | None = None,
     unit: int = 0,
     multiple: int = 0,
     level: int = 0,
@@ -57,7 +60,7 @@ def encode(
     box_len: int = 0,
 ) -> bytes: ...
 def encode_stochastic(
-    src: Buffer,
+    src: _Memory,
     dtype: int,
     big_endian: bool,
     f_order: bool,
@@ -71,7 +74,7 @@ def encode_stochastic(
     threads: int = 1,
 ) -> bytes: ...
 def encode_low_rank(
-    src: Buffer,
+    src: _Memory,
     dtype: int,
     big_endian: bool,
     f_order: bool,
@@ -79,21 +82,22 @@ def encode_low_rank(
     rows_ndim: int,
     factors: int,
     scale: float,
-    weights: Buffer,
+    weights: _Memory,
     rows: np.ndarray,
     columns: np.ndarray,
     tol: float,
     level: int,
     threads: int = 1,
 ) -> bytes: ...
-def wrap(chunk: Buffer, backend: int, compressed: Buffer) -> bytes: ...
+def wrap(chunk: _Memory, backend: int, compressed: _Memory) -> bytes: ...
 def encode_plain(
-    array: Buffer, tol: float, threads: int, level: int = 0, predictor: int = 0
+    array: _Memory, tol: float, threads: int, level: int = 0, predictor: int = 0
 ) -> bytes | None: ...
 
+@disjoint_base
 class Chunk:
     element: int
-    order: str
+    order: Literal["C", "F"]
     shape: tuple[int, ...]
     tol: float
     rtol: float
@@ -106,17 +110,17 @@ class Chunk:
     codec: int
     size: int
     nbytes: int
-    def __init__(self, src: Buffer) -> None: ...
-    def decode_into(self, out: Buffer, threads: int = 1) -> None: ...
-    def decode_plain(self, out: Buffer, threads: int) -> bool: ...
-    def decode_range_into(self, first: int, count: int, out: Buffer) -> None: ...
+    def __new__(cls, src: _Memory) -> Self: ...
+    def decode_into(self, out: _Memory, threads: int = 1) -> None: ...
+    def decode_plain(self, out: _Memory, threads: int) -> bool: ...
+    def decode_range_into(self, first: int, count: int, out: _Memory) -> None: ...
     def decode_selection_into(
-        self, slices: tuple[tuple[int, int, int], ...], out: Buffer, threads: int = 1
+        self, slices: tuple[tuple[int, int, int], ...], out: _Memory, threads: int = 1
     ) -> None: ...
     def block(self) -> bytes: ...
     def inspect(self) -> list[dict[str, Any]]: ...
 
 def check_bound(
-    dtype: int, a: Buffer, b: Buffer, tol: float, rtol: float = 0, fill: Buffer | None = None
+    dtype: int, a: _Memory, b: _Memory, tol: float, rtol: float = 0.0, fill: _Memory | None = None
 ) -> tuple[int, int, float]: ...
 def profile(src: Any, dtype: int, tol: float, repeat: int) -> dict[str, float]: ...

@@ -6,6 +6,7 @@ from typing import Any
 
 from .config import Config
 from .hosted import Quantizer
+from .names import Predictor, View
 
 
 class AnsQuant(Quantizer):
@@ -69,9 +70,9 @@ class AnsQuant(Quantizer):
         rtol: float | None = None,
         *,
         fill_value: Any = None,
-        dtype: str | None = None,
+        dtype: View | None = None,
         level: int | None = None,
-        predictor: str | None = None,
+        predictor: Predictor | None = None,
         threads: int = 1,
     ) -> None:
         self._open(Config(tol, rtol, fill_value, dtype, level, predictor), threads)

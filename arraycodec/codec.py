@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeVar, overload
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from . import _core, backends, details
 from .config import Config, check_threads
 from .dtypes import describe, element_name, fill_bytes, numpy_dtype
 from .errors import FormatError, ParameterError, SizeError
+from .names import Predictor, View
 from .selection import Axis, Cut, ascending, normalize, shape_of
 
 _EXPORTED = frozenset("fiucb")  # kinds of dtypes of which NumPy exports buffers
@@ -40,10 +41,10 @@ def encode(
     *,
     rtol: float | None = None,
     fill_value: Any = None,
-    dtype: str | None = None,
+    dtype: View | None = None,
     level: int | None = None,
-    predictor: str | None = None,
-    **tuning: int,
+    predictor: Predictor | None = None,
+    **tuning: Any,
 ) -> bytes:
     """Encode an array as one self-describing chunk.
 
@@ -124,11 +125,12 @@ class Encoder(Protocol):
         """Encode an array as one chunk."""
 
 
-def encode_with(config: Config | Encoder, array: Any, threads: int = 1, **tuning: int) -> bytes:
+def encode_with(config: Config | Encoder, array: Any, threads: int = 1, **tuning: Any) -> bytes:
     """`encode` with parameters that are checked already."""
     if not isinstance(config, Config):
         return config.encode(array, _threads(threads))
     if config.is_plain and type(array) is np.ndarray and not tuning:
+        assert config.tol is not None  # or it would not be plain
         chunk = _core.encode_plain(array, config.tol, _threads(threads), config.level or 0, config.predictor_code)
         if chunk is not None:
             return chunk
@@ -140,7 +142,7 @@ def encode_with(config: Config | Encoder, array: Any, threads: int = 1, **tuning
     code, big_endian, unit, multiple = describe(a.dtype, config.dtype)
     fill = fill_bytes(config.fill_value, a.dtype, config.dtype)
     flat, f_order = contiguous(a)
-    more = {
+    more: dict[str, Any] = {
         "rtol": rtol, "fill": fill, "unit": unit, "multiple": multiple, "level": config.level or 0,
         "predictor": config.predictor_code,
     }  # fmt: skip
@@ -203,7 +205,7 @@ class Header:
     dtype: np.dtype
     element: str
     shape: tuple[int, ...]
-    order: str
+    order: Literal["C", "F"]
     tol: float
     rtol: float
     delta: float
@@ -368,9 +370,24 @@ def _check_output(nbytes: int, size: int, max_output: float | None) -> None:
         raise SizeError(f"a chunk of {size} bytes claims {nbytes} bytes of values, more than max_output={limit}")
 
 
+_Out = TypeVar("_Out")
+
+
+@overload
+def decode(
+    buf: Any, out: None = None, *, selection: Any = None, max_output: int | None = None, threads: int = 1
+) -> np.ndarray: ...
+
+
+@overload
+def decode(
+    buf: Any, out: _Out, *, selection: Any = None, max_output: int | None = None, threads: int = 1
+) -> _Out: ...
+
+
 def decode(
     buf: Any, out: Any = None, *, selection: Any = None, max_output: int | None = None, threads: int = 1
-) -> np.ndarray:
+) -> Any:
     """Decode a chunk, or a part of it.
 
     Parameters
@@ -475,7 +492,7 @@ def _decode_out(chunk: _core.Chunk, out: Any, threads: int) -> None:
         out[...] = values.view(out.dtype) if is_same else values
 
 
-def _new(shape: tuple[int, ...], dtype: np.dtype, order: str = "C") -> np.ndarray:
+def _new(shape: tuple[int, ...], dtype: np.dtype, order: Literal["C", "F"] = "C") -> np.ndarray:
     """An array to be filled; np.empty forgets the byte order of dates without a unit."""
     if dtype.kind in "mM":
         return np.empty(shape, "i8", order).view(dtype)
@@ -503,8 +520,9 @@ def decode_axes(
     shape, dtype, order = shape_of(axes), numpy_dtype(chunk.element), chunk.order
     if out is not None:
         _check_selection_out(out, shape, dtype)
-    result = out
-    if out is None or out.dtype != dtype:
+    if out is not None and out.dtype == dtype:
+        result = out
+    else:
         _check_output(math.prod(shape) * dtype.itemsize, chunk.size, max_output)
         result = _new(shape, dtype, order)
     if 0 not in shape:
@@ -703,7 +721,7 @@ def verify(
     *,
     rtol: float | None = None,
     fill_value: Any = None,
-    dtype: str | None = None,
+    dtype: View | None = None,
 ) -> Check:
     """Check the promise in exact arithmetic: ``|original - decoded| <= max(tol, rtol * |original|)``.
 
@@ -737,5 +755,5 @@ def verify(
     if a.shape != b.shape:
         raise ParameterError(f"cannot compare shapes {a.shape} and {b.shape}")
     fill = fill_bytes(config.fill_value, a.dtype, dtype)
-    native = (np.require(x, x.dtype.newbyteorder("="), "CA").reshape(-1).view(np.uint8) for x in (a, b))
-    return Check(*_core.check_bound(code, *native, tol, rtol, fill))
+    native = [np.require(x, x.dtype.newbyteorder("="), ("C", "A")).reshape(-1).view(np.uint8) for x in (a, b)]
+    return Check(*_core.check_bound(code, native[0], native[1], tol, rtol, fill))

@@ -20,5 +20,6 @@ def of_parameters(config: Config | StoredConfig) -> HostedCodec:
     if isinstance(config, Config):
         kind: type[HostedCodec] = AnsQuant if config.coder is None else VarintQuant
     else:
-        kind = {StochasticConfig: StochasticQuant, LowRankConfig: LowRankQuant}[type(config)]
+        kinds: dict[type, type[HostedCodec]] = {StochasticConfig: StochasticQuant, LowRankConfig: LowRankQuant}
+        kind = kinds[type(config)]
     return kind(**config.to_json())

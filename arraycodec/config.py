@@ -216,7 +216,7 @@ def _check_fill(given: Any) -> int | float | complex | None:
         return int(given)
     if isinstance(given, numbers.Real):
         return float(given) if math.isfinite(given) else None
-    value = complex(given)
+    value = complex(given)  # type: ignore[call-overload]  # whatever NumPy and others register as a number
     return value if math.isfinite(value.real) and math.isfinite(value.imag) else None
 
 

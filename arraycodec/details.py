@@ -34,7 +34,7 @@ class _Reader:
 
     def part(self) -> int:
         """The size of a part, which is left behind."""
-        size = self.take("I")
+        size: int = self.take("I")
         if size > self.left:
             raise TruncatedError("a block ends within a part")
         self._at += size

@@ -1,4 +1,4 @@
-"""The exceptions of arraycodec; importable without the compiled part.
+"""The exceptions and the warning of arraycodec; importable without the compiled part.
 
 Everything that is wrong with a chunk is a `DecodeError`, everything wrong with an argument a
 `ParameterError`; both are `ValueError`.  Unsupported dtypes raise the built-in `TypeError`.
@@ -39,3 +39,10 @@ class VersionError(DecodeError):
 
 class SizeError(DecodeError):
     """The chunk does not hold what its host expects, or more than `max_output` allows."""
+
+
+class ChunkSizeWarning(UserWarning):
+    """An array is cut into chunks so small that what its host does for each costs more than the codec.
+
+    ``warnings.simplefilter("ignore", arraycodec.ChunkSizeWarning)`` silences it.
+    """

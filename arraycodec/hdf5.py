@@ -50,10 +50,13 @@ import os
 import struct
 import sys
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import config
 from ._core import PREDICTORS
+
+if TYPE_CHECKING:
+    from .hosted import HostedCodec, StoredConfig
 
 #: The filter's number, also in `ext/hdf5/h5z_arraycodec.c`.  From the range that HDF5 leaves to
 #: unregistered filters.
@@ -141,11 +144,11 @@ class _NetCDF4Finder:
                 with contextlib.suppress(Exception):
                     parts = [folder for folder in os.environ.get(_VARIABLE, "").split(os.pathsep) if folder]
                     folder = _plugins_beside(spec)
-                    if parts and folder and folder not in parts:  # if it is not set, netCDF4 does it
+                    if parts and folder is not None and folder not in parts:  # if it is not set, netCDF4 does it
                         os.environ[_VARIABLE] = os.pathsep.join([*parts, folder])
                 execute(module)
 
-            spec.loader.exec_module = exec_module  # who only looks for netCDF4 does not get that far
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]  # who only looks for netCDF4 does not get that far
         return spec
 
 
@@ -227,7 +230,7 @@ def _register_in_h5py(done: list[str]) -> None:
     h5z = sys.modules.get("h5py.h5z")
     if h5z is not None and not h5z.filter_avail(FILTER_ID):
         h5z.register_filter(_filter_class())
-        done.append(h5z.__file__)
+        done.append(str(h5z.__file__))
 
 
 def info(dataset: Any) -> dict[str, Any] | None:
@@ -289,7 +292,7 @@ def _parameters(items: Items) -> dict[str, Any] | None:
         return None
 
 
-def codec_of(dataset: Any) -> Any:
+def codec_of(dataset: Any) -> HostedCodec | None:
     """The codec that a dataset's filter is: what `create_dataset` takes to make another one like it.
 
     Parameters
@@ -470,18 +473,21 @@ class Items(NamedTuple):
     method: tuple[int, ...] = ()
 
     @property
-    def parameters(self) -> config.Config | Any:
+    def parameters(self) -> config.Config | StoredConfig:
         """What encodes as the filter does; ParameterError for what no codec of this version has."""
         match self.method:
             case (config.CD_STOCHASTIC, *operands):
-                from .stochasticconfig import of_cd_values
+                from . import stochasticconfig
+
+                return stochasticconfig.of_cd_values(self.tol or 0.0, *operands)
             case (config.CD_LOW_RANK, *operands):
-                from .lowrankconfig import of_cd_values
+                from . import lowrankconfig
+
+                return lowrankconfig.of_cd_values(self.tol or 0.0, *operands)
             case _:
                 tol = self.tol or None if self.rtol else self.tol  # 0 beside a relative one says nothing
                 values = (tol, self.rtol, self.fill_value, self.dtype, self.level, self.predictor, self.coder)
                 return config.Config(*values)
-        return of_cd_values(self.tol, *operands)
 
 
 def read_items(values: Sequence[int]) -> Items | None:

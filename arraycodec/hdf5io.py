@@ -18,7 +18,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -29,6 +29,9 @@ from .config import Config, check_threads
 from .dtypes import block_len, describe
 from .errors import ArraycodecError, ParameterError, SizeError
 from .selection import Axis, as_index, normalize, shape_of
+
+if TYPE_CHECKING:
+    from .hosted import StoredConfig
 
 _DONT_FILTER_PARTIAL_CHUNKS = 2  # of HDF5's H5Dpublic.h
 # Bytes of values in one task.  At least so many, as handing it to a thread costs like decoding some
@@ -46,12 +49,12 @@ class _Layout(NamedTuple):
     ----------
     chunks : tuple of int
         The shape of a chunk.
-    config : Config
+    config : Config or StoredConfig
         What the filter encodes with.
     """
 
     chunks: tuple[int, ...]
-    config: Config
+    config: Config | StoredConfig
 
 
 def _layout(dataset: h5py.Dataset, to_write: bool = False) -> _Layout | None:
@@ -148,7 +151,7 @@ class _Piece(NamedTuple):
     whole: bool
 
     @property
-    def index(self) -> tuple[int | slice, ...]:
+    def index(self) -> tuple[int | slice, ...]:  # type: ignore[override]  # of tuples, which nobody calls here
         """What selects it from the chunk."""
         return tuple(map(as_index, self.inside))
 
@@ -177,7 +180,8 @@ def _piece(parts: tuple[tuple[int, Axis, slice | None, bool], ...]) -> _Piece:
 def _along_axis(axis: Axis, chunk: int) -> list[tuple[int, Axis, slice | None, bool]]:
     if isinstance(axis, int):
         return [(axis - axis % chunk, axis % chunk, None, chunk == 1)]
-    parts, done = [], 0
+    parts: list[tuple[int, Axis, slice | None, bool]] = []
+    done = 0
     while done < len(axis):
         offset = axis[done] - axis[done] % chunk
         stop = min((offset + chunk - 1 - axis.start) // axis.step + 1, len(axis))
@@ -206,12 +210,13 @@ class _Fill:
     """What chunks that were never written hold.  It depends on three properties of the dataset, so h5py is asked."""
 
     def __init__(self, dataset: h5py.Dataset) -> None:
-        self.dataset, self.value = dataset, None
+        self.dataset = dataset
+        self.value: np.ndarray | None = None
 
     def at(self, offset: tuple[int, ...]) -> np.ndarray:
         """What they read as; `offset` is one of them."""
         if self.value is None:
-            self.value = self.dataset[tuple(slice(i, i + 1) for i in offset)].reshape(())
+            self.value = np.asarray(self.dataset[tuple(slice(i, i + 1) for i in offset)]).reshape(())
         return self.value
 
     def of_new_chunks(self, offset: tuple[int, ...]) -> np.ndarray:
@@ -281,8 +286,13 @@ class _Chunks:
             self.decode_whole((0, old))
         elif old is not None:
             buffer[...] = old
-        _assign(buffer[(*piece.index, ...)], values)
+        _assign(buffer[_all(piece.index)], values)
         return codec.encode_with(self.config, buffer)
+
+
+def _all(index: tuple[int | slice, ...]) -> Any:
+    """An index that always gives a view, also of a single value."""
+    return (*index, ...)
 
 
 def _assign(target: np.ndarray, values: np.ndarray) -> None:
@@ -394,7 +404,7 @@ def read(dataset: h5py.Dataset, selection: Any, threads: int, out: np.ndarray | 
     selection = () if selection is None else selection
     layout = _layout(dataset)
     axes = None if layout is None else _basic(selection, dataset.shape)
-    if axes is None:
+    if layout is None or axes is None:
         result = dataset[selection]
         if out is None:
             return result
@@ -410,7 +420,7 @@ def read(dataset: h5py.Dataset, selection: Any, threads: int, out: np.ndarray | 
     def tasks() -> Iterator[tuple[_Piece, tuple[int, bytes], np.ndarray]]:
         for piece in pieces:
             stored = _read_chunk(dataset, piece.offset)
-            target = result[(*piece.target, ...)]
+            target = result[_all(piece.target)]
             if stored is None:
                 target[...] = fill.at(piece.offset)
             else:
@@ -428,7 +438,7 @@ def write(dataset: h5py.Dataset, values: Any, selection: Any, threads: int) -> N
     selection = () if selection is None else selection
     layout = _layout(dataset, to_write=True)
     axes = None if layout is None else _basic(selection, dataset.shape)
-    if axes is None or dataset.file.mode == "r":
+    if layout is None or axes is None or dataset.file.mode == "r":
         dataset[selection] = values
         return
     values = np.asarray(values, None if isinstance(values, np.ndarray) else dataset.dtype)
@@ -441,7 +451,7 @@ def write(dataset: h5py.Dataset, values: Any, selection: Any, threads: int) -> N
 
     def tasks() -> Iterator[tuple[_Piece, bytes | np.ndarray | None, np.ndarray]]:
         for piece in pieces:
-            part = source[(*piece.target, ...)]
+            part = source[_all(piece.target)]
             with phil:
                 stored = dataset.id.get_chunk_info_by_coord(piece.offset)
                 if stored.byte_offset is None:

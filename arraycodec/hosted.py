@@ -7,15 +7,28 @@ Zarr v3 slot accepts and resolves to `arraycodec.zarr3`), and a registered h5py 
 from __future__ import annotations
 
 import sys
-from typing import Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar, overload
 
-from numcodecs.abc import Codec
+import numpy as np
 
 from . import codec, hdf5
 from .config import Config, check_threads
 
+if TYPE_CHECKING:
 
-class _Frozen(dict):
+    class Codec:
+        """What users see of `numcodecs.abc.Codec`, which has no types."""
+
+        @classmethod
+        def from_config(cls, config: dict[str, Any]) -> Self: ...
+else:
+    from numcodecs.abc import Codec
+
+
+_Out = TypeVar("_Out")
+
+
+class _Frozen(dict[str, Any]):
     """A mapping that nobody changes: the fronts must not disagree about a configuration."""
 
     def _immutable(self, *args: Any, **kwargs: Any) -> Any:
@@ -24,9 +37,25 @@ class _Frozen(dict):
     __setitem__ = __delitem__ = __ior__ = _immutable
     clear = pop = popitem = setdefault = update = _immutable
 
+    def __reduce__(self) -> tuple[Any, ...]:  # dict's own way fills an empty one
+        return type(self), (dict(self),)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
 
 class StoredConfig(codec.Encoder, Protocol):
     """Parameters of a codec as hosts store them."""
+
+    @property
+    def keeps_rewrites(self) -> bool:
+        """Whether parts of chunks can be written again and again without a value leaving its bound."""
+
+    def check_array(self, dtype: np.dtype, ndim: int) -> None:
+        """A TypeError or ParameterError if arrays of this dtype, or of so few axes, cannot be encoded."""
 
     def to_json(self) -> dict[str, Any]:
         """Keyword arguments that make an equal object."""
@@ -62,6 +91,14 @@ class HostedCodec(Codec, _Frozen):
         """Encode an array; see `arraycodec.encode`."""
         return codec.encode_with(self._config, buf, self._threads)
 
+    @overload
+    def decode(
+        self, buf: Any, out: None = None, *, selection: Any = None, max_output: int | None = None
+    ) -> np.ndarray: ...
+
+    @overload
+    def decode(self, buf: Any, out: _Out, *, selection: Any = None, max_output: int | None = None) -> _Out: ...
+
     def decode(self, buf: Any, out: Any = None, *, selection: Any = None, max_output: int | None = None) -> Any:
         """Decode a chunk, or a part of it; see `arraycodec.decode`."""
         return codec.decode(buf, out, selection=selection, max_output=max_output, threads=self._threads)
@@ -78,7 +115,7 @@ class HostedCodec(Codec, _Frozen):
         """The HDF5 filter's `cd_values`."""
         return self._config.to_cd_values()
 
-    @property
+    @property  # type: ignore[misc]  # nobody assigns it
     def __class__(self) -> type:
         # isinstance() against an abstract base class asks here first.  h5py recognizes filters by
         # isinstance(x, FilterRefBase); registering at this moment works whichever of the two
@@ -96,22 +133,18 @@ class HostedCodec(Codec, _Frozen):
         return f"{type(self).__name__}({', '.join(arguments)})"
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self._config == other._config
+        if isinstance(other, HostedCodec):
+            return type(other) is type(self) and self._config == other._config
+        return False if isinstance(other, dict) else NotImplemented  # a dict would compare the items
 
     def __ne__(self, other: object) -> bool:
         return not self == other
 
-    def __hash__(self) -> int:
+    def __hash__(self) -> int:  # type: ignore[override]  # unlike a dict it does not change
         return hash((type(self), self._config))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _make, (type(self), self.get_config(), self._threads)
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self
 
 
 class Quantizer(HostedCodec):

@@ -231,7 +231,10 @@ def factorize(
         return _within(search.nothing(), a, bits_per_value, level)
     if rank is not None:
         return search.by_rank(rank)
-    return search.by_bits(bits_per_value) if bits_per_value is not None else search.by_error(rel_error)
+    if bits_per_value is not None:
+        return search.by_bits(bits_per_value)
+    assert rel_error is not None  # one of the three is given
+    return search.by_error(rel_error)
 
 
 def predictor(

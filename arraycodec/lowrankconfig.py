@@ -137,7 +137,7 @@ class LowRankConfig:
         matrix = in_memory.reshape(math.prod(in_memory.shape[:rows_ndim]), -1)
         matrix = matrix.astype("f8" if a.dtype.itemsize == 8 else "f4")  # a copy, in native byte order
         if self.tol is not None:
-            return self._encode_within(a, matrix, threads)
+            return self._encode_within(a, matrix, self.tol, threads)
         _refuse_what_is_not_finite(a, matrix)
         rel_error, bits_per_value = self.rel_error, self.bits_per_value
         chunk = b""
@@ -158,14 +158,14 @@ class LowRankConfig:
                     raise
                 break  # smaller than what was asked for is not to be had
             chunk = self._store(a, factors, 0.0, threads)
-            if bits_per_value is not None:
+            if bits_per_value is not None and self.bits_per_value is not None:
                 excess = 8 * len(chunk) / (self.bits_per_value * a.size)
                 if excess <= 1:
                     return chunk
                 # what was counted was without the axes, or for published methods the models
                 bits_per_value *= 0.998 / excess
                 continue
-            if rel_error is None or a.dtype.itemsize > 2:
+            if rel_error is None or self.rel_error is None or a.dtype.itemsize > 2:
                 return chunk
             # what was measured was in float32, and is rounded once more
             decoded = codec.decode(chunk)
@@ -178,9 +178,9 @@ class LowRankConfig:
             raise ParameterError(f"bits_per_value={self.bits_per_value} is too few: {least:.4g} are the least found")
         raise ParameterError(f"rel_error={self.rel_error} cannot be reached in {a.dtype}")
 
-    def _encode_within(self, a: np.ndarray, matrix: np.ndarray, threads: int) -> bytes:
+    def _encode_within(self, a: np.ndarray, matrix: np.ndarray, tol: float, threads: int) -> bytes:
         """The product and what is left of it, or the values themselves, whichever is smaller."""
-        plain = codec.encode(a, self.tol, threads, level=self.level)
+        plain = codec.encode(a, tol, threads, level=self.level)
         finite = np.isfinite(matrix)
         if not finite.any():
             return plain
@@ -188,18 +188,18 @@ class LowRankConfig:
             values = matrix[finite]
             matrix[~finite] = np.partition(values, values.size // 2)[values.size // 2]
         try:
-            factors = self._factors_within(a, matrix)
-            chunk = self._store(a, factors, self.tol, threads) if factors.rank else plain
+            factors = self._factors_within(a, matrix, tol)
+            chunk = self._store(a, factors, tol, threads) if factors.rank else plain
         except ParameterError:  # the tolerance is too near to the distance of numbers, or values are to their largest
             return plain
         return chunk if len(chunk) < len(plain) else plain
 
-    def _factors_within(self, a: np.ndarray, matrix: np.ndarray) -> Any:
+    def _factors_within(self, a: np.ndarray, matrix: np.ndarray, tol: float) -> Any:
         from . import lowrank
 
         if self.rank is None and self.method == "svd":
             shape = a.T.shape if a.flags.f_contiguous and not a.flags.c_contiguous else a.shape
-            return lowrank.predictor(matrix, self.tol, self.level, self.seed, shape)
+            return lowrank.predictor(matrix, tol, self.level, self.seed, shape)
         rank, bits = 16 if self.rank is None else self.rank, self.bits or _BITS
         return lowrank.factorize(matrix, rank=rank, method=self.method, bits=bits, level=self.level, seed=self.seed)
 
@@ -216,7 +216,7 @@ class LowRankConfig:
         default = LowRankConfig()
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         values = {name: value for name, value in values.items() if value != getattr(default, name)}
-        if "bits" in values:
+        if self.bits is not None:
             values["bits"] = list(self.bits)
         return values
 
@@ -260,7 +260,7 @@ def of_cd_values(tol: float, word: int, low: int, high: int, axes: int, *seed: i
         **targets,
         method=names.get(factors, str(factors)),
         tol=tol or None,
-        bits=None if names.get(factors) == "svd" or tuple(bits) == _BITS else tuple(bits),
+        bits=None if names.get(factors) == "svd" or tuple(bits) == _BITS else (bits[0], bits[1]),
         row_axes=axes & 0xFF,
         level=axes >> 8 or None,
         seed=seed[0] | seed[1] << 32,

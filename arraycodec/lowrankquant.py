@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from .hosted import HostedCodec
 from .lowrankconfig import LowRankConfig
+from .names import Factorization
 
 
 class LowRankQuant(HostedCodec):
@@ -77,6 +79,7 @@ class LowRankQuant(HostedCodec):
 
     codec_id = "lowrankquant"
     zarr3_name = "arraycodec.lowrankquant"
+    _config: LowRankConfig
     _names = ("rank", "bits_per_value", "rel_error", "method", "tol", "bits", "row_axes", "level", "seed")
 
     def __init__(
@@ -85,7 +88,7 @@ class LowRankQuant(HostedCodec):
         *,
         bits_per_value: float | None = None,
         rel_error: float | None = None,
-        method: str = "svd",
+        method: Factorization = "svd",
         tol: float | None = None,
         bits: Sequence[int] | None = None,
         row_axes: int = 1,
@@ -93,7 +96,8 @@ class LowRankQuant(HostedCodec):
         seed: int = 0,
         threads: int = 1,
     ) -> None:
-        self._open(LowRankConfig(rank, bits_per_value, rel_error, method, tol, bits, row_axes, level, seed), threads)
+        pair: Any = bits  # which is checked there
+        self._open(LowRankConfig(rank, bits_per_value, rel_error, method, tol, pair, row_axes, level, seed), threads)
 
     @property
     def rank(self) -> int | None:

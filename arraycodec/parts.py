@@ -91,7 +91,7 @@ def _as_element(fill_value: Any, dtype: np.dtype) -> Any:
     if given.size != 1 or not (given.dtype.kind in kinds or given.dtype.name == "bfloat16"):
         raise TypeError(f"fill_value must be a number like those of a {dtype} array, not {fill_value!r}")
     # what overflows a float becomes infinite, and infinities are left out anyway
-    return np.frombuffer(fill_bytes(given.reshape(-1)[0].item(), dtype), dtype)[0]
+    return np.frombuffer(fill_bytes(given.reshape(-1)[0].item(), dtype) or b"", dtype)[0]
 
 
 def _parts(array: Any) -> Iterator[Any]:

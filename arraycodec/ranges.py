@@ -229,7 +229,7 @@ def _nonnegative(name: str, value: Any) -> Fraction:
         exact = Fraction(int(value.numerator), int(value.denominator))
     else:
         try:
-            exact = Fraction(*value.as_integer_ratio())
+            exact = Fraction(*value.as_integer_ratio())  # type: ignore[attr-defined]  # of floats, also NumPy's
         except (OverflowError, ValueError):  # infinite, NaN
             raise ParameterError(f"{name} must be finite and >= 0, not {value!r}") from None
     if exact < 0:

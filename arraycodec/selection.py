@@ -98,7 +98,8 @@ def ascending(axes: tuple[Axis, ...]) -> tuple[tuple[tuple[int, int, int], ...],
     index : tuple
         What makes, of an array with the shape of the selection, the view that these slices fill.
     """
-    slices, index = [], []
+    slices: list[tuple[int, int, int]] = []
+    index: list[slice | None] = []
     for axis in axes:
         if isinstance(axis, int):
             slices.append((axis, 1, 1))

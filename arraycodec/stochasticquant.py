@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .hosted import HostedCodec
+from .names import Norm, Packing, Rounding
 from .stochasticconfig import StochasticConfig
 
 
@@ -72,16 +73,17 @@ class StochasticQuant(HostedCodec):
 
     codec_id = "stochasticquant"
     zarr3_name = "arraycodec.stochasticquant"
+    _config: StochasticConfig
     _names = ("bits", "norm", "bucket", "method", "packing", "seed")
 
     def __init__(
         self,
         bits: int = 4,
-        norm: str = "l2",
+        norm: Norm = "l2",
         bucket: int | None = 512,
-        method: str = "dither",
+        method: Rounding = "dither",
         *,
-        packing: str = "rans",
+        packing: Packing = "rans",
         seed: int | None = None,
         threads: int = 1,
     ) -> None:

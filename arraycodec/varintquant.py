@@ -6,6 +6,7 @@ from typing import Any
 
 from .config import Config
 from .hosted import Quantizer
+from .names import Backend, View
 
 
 class VarintQuant(Quantizer):
@@ -58,8 +59,8 @@ class VarintQuant(Quantizer):
         rtol: float | None = None,
         *,
         fill_value: Any = None,
-        dtype: str | None = None,
-        backend: str | None = None,
+        dtype: View | None = None,
+        backend: Backend | None = None,
         level: int | None = None,
         threads: int = 1,
     ) -> None:

@@ -23,6 +23,7 @@ from .config import Config
 from .dtypes import describe
 from .errors import ParameterError
 from .hosted import HostedCodec
+from .names import Predictor, Target
 
 __all__ = ["annotate", "encoding", "restore"]
 
@@ -41,9 +42,9 @@ def encoding(
     tol: float | Mapping[str, Wanted] | Callable[[Hashable, xr.DataArray], Wanted] | None = None,
     *,
     rtol: float | None = None,
-    target: str = "zarr3",
+    target: Target = "zarr3",
     level: int | None = None,
-    predictor: str | None = None,
+    predictor: Predictor | None = None,
 ) -> dict[Hashable, dict[str, Any]]:
     """What `to_zarr` and `to_netcdf` take as ``encoding``.
 
@@ -137,17 +138,16 @@ def _annotate(dataset: xr.Dataset, encoding: Mapping[Hashable, Mapping[str, Any]
         for key in ATTRIBUTES:
             attributes.pop(key, None)
         config = codec._config
-        lossy = not isinstance(config, Config) or config.tol or config.rtol
-        if not lossy:
+        tol, rtol = (getattr(config, name, None) for name in ("tol", "rtol"))
+        if isinstance(config, Config) and not tol and not rtol:
             continue
         attributes["lossy_compression"] = codec.zarr3_name
-        if getattr(config, "tol", None):
+        if tol:
             scale, is_integer = _packing(result[name])
             # of variables packed to integers: what packing rounds, and what is left of it
-            tol = math.floor(config.tol) + 0.5 if is_integer else config.tol
-            attributes["lossy_absolute_tolerance"] = scale * tol
-        if getattr(config, "rtol", None):
-            attributes["lossy_relative_tolerance"] = config.rtol
+            attributes["lossy_absolute_tolerance"] = scale * (math.floor(tol) + 0.5 if is_integer else tol)
+        if rtol:
+            attributes["lossy_relative_tolerance"] = rtol
     return result
 
 
@@ -320,7 +320,7 @@ def _codec_for(
         describe(stored)
     except TypeError as error:
         raise TypeError(f"variable {name!r}: {error}") from None
-    more = {"level": level, "predictor": predictor}
+    more: dict[str, Any] = {"level": level, "predictor": predictor}
     if is_integer:
         # packing rounds by half a unit; what the tolerance leaves is the codec's
         units = math.floor(tol / scale - 0.5)

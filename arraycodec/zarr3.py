@@ -339,7 +339,8 @@ class LowRankQuantSerializer(AnsQuantSerializer):
         level: int | None = None,
         seed: int = 0,
     ) -> None:
-        config = LowRankConfig(rank, bits_per_value, rel_error, method, tol, bits, row_axes, level, seed)
+        pair: Any = bits  # which is checked there
+        config = LowRankConfig(rank, bits_per_value, rel_error, method, tol, pair, row_axes, level, seed)
         object.__setattr__(self, "config", config)
 
 
@@ -384,7 +385,7 @@ def _is_empty(values: Any, fill_value: Any) -> bool:
 
 
 #: Yields lists of byte ranges (None: all bytes), is sent a list of what they hold.
-_Steps = Generator[list[Any], list[Any], Any]
+_Steps = Generator[list[Any], Any, Any]
 
 
 def _step(steps: _Steps, answers: list[Any] | None) -> tuple[bool, Any]:
@@ -442,7 +443,7 @@ class _Part:
         index: tuple[Any, ...] = (...,)
         if arrays:  # NumPy has rules for integers beside them, so none is taken out before
             index = tuple(
-                arrays[i] - axis.start if i in arrays else 0 if isinstance(axis, int) else slice(None)
+                0 if isinstance(axis, int) else arrays[i] - axis.start if i in arrays else slice(None)
                 for i, axis in enumerate(box)
             )
             box = tuple(range(axis, axis + 1) if isinstance(axis, int) else axis for axis in box)

@@ -57,6 +57,8 @@ class LaneAnsCoder(_coders.Lanes):
             raise ParameterError(f"word_size must be 16 or 32; it is {word_size}")
         most = 16 if word_size == 16 else 24
         precision = as_integer(f"precision with words of {word_size} bits", precision, 1, most)
+        heads: npt.NDArray[Any]
+        words: npt.NDArray[Any]
         if compressed is None:
             heads = np.full(n_lanes, (1 << word_size) + 1, np.uint32 if word_size == 16 else np.uint64)
             words = np.empty(0, np.uint16 if word_size == 16 else np.uint32)
@@ -185,13 +187,13 @@ def _shape(shape: Any) -> tuple[int, ...]:
 
 def _words_of(heads: npt.NDArray[Any]) -> Words:
     bits = 4 * heads.dtype.itemsize
-    words = np.stack([heads[::-1] & ((1 << bits) - 1), heads[::-1] >> bits], axis=1)
-    return words.ravel().astype(np.uint16 if bits == 16 else np.uint32)
+    words: npt.NDArray[Any] = np.stack([heads[::-1] & ((1 << bits) - 1), heads[::-1] >> bits], axis=1)
+    return np.asarray(words.ravel(), np.uint16) if bits == 16 else np.asarray(words.ravel(), np.uint32)
 
 
 def _heads_of(words: Words) -> npt.NDArray[Any]:
     bits = 8 * words.dtype.itemsize
-    pairs = words.astype(np.uint32 if bits == 16 else np.uint64).reshape(-1, 2)[::-1]
+    pairs: npt.NDArray[Any] = words.astype(np.uint32 if bits == 16 else np.uint64).reshape(-1, 2)[::-1]
     return pairs[:, 0] | pairs[:, 1] << bits
 
 
@@ -293,10 +295,10 @@ def unpack_matrices(
         If they are not what `pack_matrices` writes for such matrices.  Their layout is checked before the first
         matrix; that all lanes end as they began, before the last.
     """
-    words = as_words("words", words, _PRESETS[16])
+    checked = as_words("words", words, _PRESETS[16])
     shape = _shape(shape)
     n_matrices, n_lanes = as_integer("n_matrices", n_matrices, 1), as_integer("entries of shape", prod(shape), 1)
-    return _unpack(words, n_lanes, shape, *_segments(words, n_matrices, n_lanes))
+    return _unpack(checked, n_lanes, shape, *_segments(checked, n_matrices, n_lanes))
 
 
 def _segments(words: Words, n_matrices: int, n_lanes: int) -> tuple[list[Frequencies], list[Words]]:

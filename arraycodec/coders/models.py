@@ -11,7 +11,6 @@ from arraycodec import _coders
 from arraycodec.coders.arguments import as_int32s, as_integer, as_probabilities, as_real, as_reals
 from arraycodec.errors import ParameterError
 
-
 _MOST_SHOWN = 1000  # numbers, as of NumPy's arrays
 
 
@@ -386,8 +385,8 @@ class ScipyModel(CustomModel):
     """
 
     def __init__(self, scipy_model: Any, min_symbol_inclusive: int, max_symbol_inclusive: int) -> None:
-        functions = [getattr(scipy_model, name, None) for name in ("cdf", "ppf")]
-        if not all(map(callable, functions)):
+        cdf, ppf = (getattr(scipy_model, name, None) for name in ("cdf", "ppf"))
+        if not (callable(cdf) and callable(ppf)):
             raise ParameterError(f"{scipy_model!r} has no methods cdf and ppf")
-        super().__init__(*functions, min_symbol_inclusive, max_symbol_inclusive)
+        super().__init__(cdf, ppf, min_symbol_inclusive, max_symbol_inclusive)
         self._arguments = (scipy_model, *self._arguments[2:])

@@ -1,13 +1,13 @@
 """Coders of one stream of words: a stack, a queue, and one for bits-back coding; see `arraycodec.coders`."""
 
 import contextlib
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from arraycodec import _coders
-from arraycodec.coders.arguments import Preset, Words, as_int32s, as_integer, as_words, preset_code
+from arraycodec.coders.arguments import Preset, Symbols, Words, as_int32s, as_integer, as_words, preset_code
 from arraycodec.coders.models import Model
 from arraycodec.errors import ParameterError
 
@@ -121,6 +121,12 @@ class AnsCoder(_Coder):
             For a symbol outside of the support or a parameter out of range, with its position and value.
         """
         self._put(symbols, model, params)
+
+    @overload
+    def decode(self, model: Model) -> int: ...
+
+    @overload
+    def decode(self, model: Model, amt_or_param: npt.ArrayLike, /, *params: npt.ArrayLike) -> Symbols: ...
 
     def decode(self, model: Model, *amt_or_params: Any) -> Any:
         """Pop symbols.
@@ -266,6 +272,12 @@ class ChainCoder(_Coder):
         """
         self._put(symbols, model, params)
 
+    @overload
+    def decode(self, model: Model) -> int: ...
+
+    @overload
+    def decode(self, model: Model, amt_or_param: npt.ArrayLike, /, *params: npt.ArrayLike) -> Symbols: ...
+
     def decode(self, model: Model, *amt_or_params: Any) -> Any:
         """Decode symbols.
 
@@ -404,6 +416,12 @@ class RangeDecoder(_Coder):
     def __init__(self, compressed: Words, *, preset: Preset = "default") -> None:
         code = preset_code(preset)
         self._open(self._kind, code, as_words("compressed", compressed, code), 0)
+
+    @overload
+    def decode(self, model: Model) -> int: ...
+
+    @overload
+    def decode(self, model: Model, amt_or_param: npt.ArrayLike, /, *params: npt.ArrayLike) -> Symbols: ...
 
     def decode(self, model: Model, *amt_or_params: Any) -> Any:
         """Decode symbols.
