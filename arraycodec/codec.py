@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar, overload
 
 import numpy as np
@@ -227,6 +227,11 @@ class Header:
     def cut(self) -> Cut:
         """How the array is cut into blocks."""
         return Cut(self.shape, self.order, self.box, self.block_len)
+
+    def _repr_html_(self) -> str:
+        from . import html
+
+        return html.of_header(self)
 
 
 def open_chunk(buf: Any) -> _core.Chunk:
@@ -648,7 +653,12 @@ class ChunkInfo:
     header: Header
     size: int
     blocks: tuple[Block, ...]
-    details: dict[str, Any] | None = None
+    details: dict[str, Any] | None = field(default=None, hash=False)
+
+    def _repr_html_(self) -> str:
+        from . import html
+
+        return html.of_info(self)
 
     @property
     def bits_per_value(self) -> float:
@@ -712,6 +722,11 @@ class Check:
 
     def __bool__(self) -> bool:
         return self.violations == 0
+
+    def _repr_html_(self) -> str:
+        from . import html
+
+        return html.of_check(self)
 
 
 def verify(

@@ -8,6 +8,9 @@ from typing import Any
 from . import _core, backends
 from .errors import FormatError, TruncatedError
 
+#: Details that are bytes of a part.
+PARTS = ("steps", "levels", "rows", "columns", "residual", "exceptions")
+
 
 class _Reader:
     """Fields of a block, one after the other."""

@@ -49,7 +49,7 @@ import contextlib
 import os
 import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import config
@@ -316,6 +316,41 @@ def codec_of(dataset: Any) -> HostedCodec | None:
     return None
 
 
+def missing_filters(dataset: Any) -> str:
+    """What to do about filters of a dataset that its HDF5 library does not find; "" if there are none."""
+    import h5py
+
+    plist = dataset.id.get_create_plist()
+    for i in range(plist.get_nfilters()):
+        number, _, _, name = plist.get_filter(i)
+        if h5py.h5z.filter_avail(number):
+            continue
+        if number == FILTER_ID:
+            return (
+                f"{dataset.name} needs the HDF5 filter {number} of this package, which h5py's HDF5 does not find: call "
+                f"arraycodec.hdf5.register(), or set {_VARIABLE}=$(arraycodec plugin-path) before Python starts"
+            )
+        called = name.decode("utf-8", "replace") if isinstance(name, bytes) else name
+        return (
+            f"{dataset.name} needs the HDF5 filter {number}{f' ({called})' if called else ''}, which is not of this "
+            f"package and which h5py's HDF5 does not find: install and import hdf5plugin, or add the folder of the "
+            f"filter's plugin to {_VARIABLE} before Python starts"
+        )
+    return ""
+
+
+@contextlib.contextmanager
+def explained(dataset: Any) -> Iterator[None]:
+    """What HDF5 raises in the block, for the want of a filter, says so."""
+    try:
+        yield
+    except OSError as error:
+        text = missing_filters(dataset)
+        if not text:
+            raise
+        raise OSError(text) from error
+
+
 def read(dataset: Any, selection: Any = None, threads: int = 1, out: Any = None) -> Any:
     """Read ``dataset[selection]``, decoding in several threads.
 
@@ -354,7 +389,8 @@ def read(dataset: Any, selection: Any = None, threads: int = 1, out: Any = None)
     ParameterError
         If `threads` is less than 1, or `out` is read-only or of another shape or dtype.
     IndexError, TypeError, ValueError, OSError
-        As h5py raises them for selections and files.
+        As h5py raises them for selections and files; where a filter of the dataset is missing, the OSError says which,
+        and what to do.
     """
     from . import hdf5io
 
@@ -394,6 +430,11 @@ def write(dataset: Any, values: Any, selection: Any = None, threads: int = 1) ->
         If a chunk is damaged of which other values have to be kept; the message says where it is.
     IndexError, TypeError, ValueError, OSError
         As h5py raises them for selections, values and files.
+
+    Warns
+    -----
+    ChunkSizeWarning
+        If the dataset has more than 1 MiB of values in chunks of less than 4 KiB.
 
     Notes
     -----

@@ -24,7 +24,7 @@ import h5py
 import numpy as np
 from h5py._objects import phil  # the lock of h5py; before 3.16 direct chunk access does not take it
 
-from . import codec, hdf5
+from . import chunksize, codec, hdf5
 from .config import Config, check_threads
 from .dtypes import block_len, describe
 from .errors import ArraycodecError, ParameterError, SizeError
@@ -216,7 +216,8 @@ class _Fill:
     def at(self, offset: tuple[int, ...]) -> np.ndarray:
         """What they read as; `offset` is one of them."""
         if self.value is None:
-            self.value = np.asarray(self.dataset[tuple(slice(i, i + 1) for i in offset)]).reshape(())
+            with hdf5.explained(self.dataset):
+                self.value = np.asarray(self.dataset[tuple(slice(i, i + 1) for i in offset)]).reshape(())
         return self.value
 
     def of_new_chunks(self, offset: tuple[int, ...]) -> np.ndarray:
@@ -405,7 +406,8 @@ def read(dataset: h5py.Dataset, selection: Any, threads: int, out: np.ndarray | 
     layout = _layout(dataset)
     axes = None if layout is None else _basic(selection, dataset.shape)
     if layout is None or axes is None:
-        result = dataset[selection]
+        with hdf5.explained(dataset):
+            result = dataset[selection]
         if out is None:
             return result
         _check_out(out, dataset, np.shape(result))
@@ -439,13 +441,15 @@ def write(dataset: h5py.Dataset, values: Any, selection: Any, threads: int) -> N
     layout = _layout(dataset, to_write=True)
     axes = None if layout is None else _basic(selection, dataset.shape)
     if layout is None or axes is None or dataset.file.mode == "r":
-        dataset[selection] = values
+        with hdf5.explained(dataset):
+            dataset[selection] = values
         return
     values = np.asarray(values, None if isinstance(values, np.ndarray) else dataset.dtype)
     source = _broadcast(values, shape_of(axes))
     if source is None or not _is_converted_alike(source.dtype, dataset.dtype):
         dataset[selection] = values
         return
+    chunksize.warn(f"the dataset {dataset.name}", dataset.shape, layout.chunks, dataset.dtype.itemsize, "hdf5", 4)
     worker, fill = _Chunks(dataset, layout), _Fill(dataset)
     count, pieces = _pieces(axes, layout.chunks)
 

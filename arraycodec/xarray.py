@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 import xarray as xr
 
+from . import chunksize
 from .ansquant import AnsQuant
 from .config import Config
 from .dtypes import describe
@@ -80,6 +81,11 @@ def encoding(
     TypeError
         If a variable that is named has a dtype that no codec of ours takes.
 
+    Warns
+    -----
+    ChunkSizeWarning
+        For Zarr v2 and h5netcdf, if chunks are known and too small; for Zarr v3 that is said when the array is made.
+
     Notes
     -----
     A finite ``_FillValue`` or ``missing_value`` becomes the codec's `fill_value`, and comes back bit for bit. Packed
@@ -102,7 +108,8 @@ def encoding(
             codec = wanted
             if not isinstance(codec, HostedCodec):
                 codec = _codec_for(name, variable, wanted, rtol, level, predictor)
-            found[path][name] = _slot(codec, variable, target)
+            found[path][name] = slot = _slot(codec, variable, target)
+            _warn_of_small_chunks(name, variable, slot, target)
     return {path: slots for path, slots in found.items() if slots} if isinstance(dataset, xr.DataTree) else found["/"]
 
 
@@ -327,6 +334,14 @@ def _codec_for(
         fill = _fill_of(name, variable)
         return AnsQuant(tol=max(units, 0), fill_value=None if fill is None else int(fill), **more)
     return AnsQuant(tol=tol / scale, rtol=rtol, fill_value=_fill_of(name, variable), **more)
+
+
+def _warn_of_small_chunks(name: Hashable, variable: xr.DataArray, slot: Mapping[str, Any], target: str) -> None:
+    chunks = slot.get("chunksizes", slot.get("chunks", variable.chunks and _chunks(variable)))
+    if target != "zarr3" and chunks:  # zarr 3 asks the codec itself, in the end
+        host = "hdf5" if target == "h5netcdf" else "zarr"
+        itemsize = np.dtype(slot.get("dtype", variable.dtype)).itemsize
+        chunksize.warn(f"the variable {name!r}", variable.shape, tuple(chunks), itemsize, host, stacklevel=4)
 
 
 # ---- where hosts have it ----

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+from abc import ABCMeta
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -17,7 +18,7 @@ from zarr.abc.codec import (
 )
 from zarr.abc.store import RangeByteRequest
 
-from . import codec
+from . import chunksize, codec
 from .ansquant import AnsQuant
 from .codecs import of_parameters
 from .config import Config
@@ -45,8 +46,25 @@ _MAX_GAP = 1 << 16  # bytes between two blocks that are rather read than asked a
 _INLINE = 1 << 20
 
 
-@dataclass(frozen=True)
-class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, ArrayBytesCodecPartialEncodeMixin):
+class _Serializers(ABCMeta):
+    """The class of the classes below, for what zarr says of them.
+
+    Given a codec as `compressors` or `filters`, zarr makes its serializer, finds that this is of the wrong kind, and
+    shows its class to the user, as the only word that we have in that message.
+    """
+
+    def __repr__(cls) -> str:
+        user = cls.__name__.removesuffix("Serializer")
+        return f"{super().__repr__()}, a serializer (write serializer={user}(...), compressors=None)"
+
+
+@dataclass(frozen=True, repr=False)
+class AnsQuantSerializer(
+    ArrayBytesCodec,
+    ArrayBytesCodecPartialDecodeMixin,
+    ArrayBytesCodecPartialEncodeMixin,
+    metaclass=_Serializers,
+):
     """The Zarr v3 codec ``arraycodec.ansquant``; users write `AnsQuant` instead.
 
     Parameters
@@ -69,6 +87,7 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, Arr
     zarr3_name: ClassVar[str] = AnsQuant.zarr3_name
     config: Config | StoredConfig
     threads: int = field(default=1, compare=False)
+    _is_new: bool = field(default=False, compare=False)  # whether somebody makes an array with it
 
     def __init__(
         self,
@@ -85,9 +104,16 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, Arr
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> AnsQuantSerializer:
         self = cls(**data.get("configuration", {}))
-        if isinstance(data, HostedCodec):
+        if isinstance(data, HostedCodec):  # not what metadata say
             object.__setattr__(self, "threads", data.threads)
+            object.__setattr__(self, "_is_new", True)
         return self
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.config.to_json().items())})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_is_new": False}
 
     def to_dict(self) -> dict[str, Any]:
         return {"name": self.zarr3_name, "configuration": self.config.to_json()}
@@ -103,6 +129,10 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, Arr
             self.config.check_array(dtype.to_native_dtype(), len(shape))
         except (TypeError, ParameterError) as error:
             raise type(error)(f"{self.zarr3_name}: {error}") from None
+        chunks = getattr(chunk_grid, "chunk_shape", None)  # others have chunks of many sizes
+        if self._is_new and chunks is not None and len(chunks) == len(shape):
+            object.__setattr__(self, "_is_new", False)  # zarr asks more than once
+            chunksize.warn("an array", tuple(shape), tuple(chunks), dtype.to_native_dtype().itemsize, "zarr")
 
     # ---- whole chunks ----
     def _encode_sync(self, chunk_array: Any, chunk_spec: Any) -> Any:
@@ -263,7 +293,7 @@ class AnsQuantSerializer(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, Arr
         return data
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class VarintQuantSerializer(AnsQuantSerializer):
     """The Zarr v3 codec ``arraycodec.varintquant``; users write `VarintQuant` instead.
 
@@ -289,7 +319,7 @@ class VarintQuantSerializer(AnsQuantSerializer):
         object.__setattr__(self, "config", config)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StochasticQuantSerializer(AnsQuantSerializer):
     """The Zarr v3 codec ``arraycodec.stochasticquant``; users write `StochasticQuant` instead.
 
@@ -314,7 +344,7 @@ class StochasticQuantSerializer(AnsQuantSerializer):
         object.__setattr__(self, "config", StochasticConfig(bits, norm, bucket, method, packing, seed))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LowRankQuantSerializer(AnsQuantSerializer):
     """The Zarr v3 codec ``arraycodec.lowrankquant``; users write `LowRankQuant` instead.
 

@@ -6,6 +6,7 @@ what the filter pipeline does is replaced.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 
 from .. import hdf5
 from ..ansquant import AnsQuant
+from ..errors import ChunkSizeWarning
 from ..lowrankquant import LowRankQuant
 from . import attributes, references, scales
 from .model import UNNAMED, ArrayInfo, Box, CommandError, GroupInfo, Item, LinkInfo, Sink, Source, Warn
@@ -122,7 +124,8 @@ class Hdf5Source(Source):
 
     def read(self, info: ArrayInfo, box: Box) -> np.ndarray:
         try:
-            values = info.native[box if box else ()]
+            with hdf5.explained(info.native):
+                values = info.native[box if box else ()]
         except (OSError, TypeError, ValueError) as e:
             raise CommandError(f"cannot read {info.label}: {e}") from None
         if not info.text:
@@ -153,6 +156,8 @@ def _decoded(values: np.ndarray) -> np.ndarray:
 
 class Hdf5Sink(Sink):
     """A new HDF5 file."""
+
+    host = "hdf5"
 
     def __init__(self, path: Path, warn: Warn, like: Source) -> None:
         self._h5py = require_h5py()
@@ -263,7 +268,9 @@ class Hdf5Sink(Sink):
         elif values.dtype.kind in "mM":
             values = values.astype(self._h5py.opaque_dtype(values.dtype))
         if self._direct:
-            hdf5.write(handle, values, box)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ChunkSizeWarning)  # the user has been told
+                hdf5.write(handle, values, box)
         else:
             handle[box if box else ()] = values
         self._output.check()

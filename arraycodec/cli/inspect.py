@@ -12,6 +12,7 @@ from typing import Any
 from ..ansquant import AnsQuant
 from ..backends import decompress
 from ..codec import Block, ChunkInfo, inspect, open_chunk, peek
+from ..details import PARTS
 from ..errors import DecodeError, FormatError
 from ..lowrankquant import LowRankQuant
 from ..stochasticquant import StochasticQuant
@@ -22,8 +23,7 @@ from .formats import input_format
 from .model import CommandError
 from .stored import StoredArray, StoredChunk, stored_arrays
 
-#: Details of chunks that are bytes of a part, and those that are parameters.
-_PARTS = ("steps", "levels", "rows", "columns", "residual", "exceptions")
+#: Details of chunks that are parameters.
 _PARAMETERS = ("method", "rank", "bits", "norm", "bucket", "packing", "seed", "backend")
 #: How a chunk of one block is said to be coded, where it stands alone.
 _CODECS = {
@@ -148,7 +148,7 @@ def _details(infos: list[ChunkInfo]) -> dict[str, Any]:
         for name in _PARAMETERS:
             if name in details and details[name] not in found.setdefault(name, []):
                 found[name].append(details[name])
-        for name in (*_PARTS, "chunk", "compressed"):
+        for name in (*PARTS, "chunk", "compressed"):
             if name in details:
                 found[name] = found.get(name, 0) + details[name]
     return found
@@ -231,7 +231,7 @@ def _parts(details: dict[str, Any] | None) -> str:
     """The bytes of what chunks of one block consist of."""
     if "chunk" in (details or {}):
         return f", {details['chunk']} bytes of varints compressed to {details['compressed']}"
-    parts = [f"{name} {details[name]}" for name in _PARTS if (details or {}).get(name)]
+    parts = [f"{name} {details[name]}" for name in PARTS if (details or {}).get(name)]
     return f", {' + '.join(parts)} bytes" if parts else ""
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from ..chunksize import complaint
 from ..dtypes import is_supported
 from ..errors import ArraycodecError
 
@@ -165,7 +166,25 @@ class Source(ABC):
 
 
 class Sink(ABC):
-    """A file or store being written, from nothing."""
+    """A file or store being written, from nothing.
+
+    Attributes
+    ----------
+    host : {"zarr", "hdf5"}
+        What has its chunks.
+    warn : callable
+        Tells the user.
+    """
+
+    host: ClassVar[str]
+    warn: Warn
+
+    def warn_of_small_chunks(self, info: ArrayInfo, codec: Any) -> None:
+        """Tell the user of chunks of a codec of ours that are too small, unless they are in shards."""
+        if codec is not None and info.chunks and info.shards is None:
+            text = complaint(info.label, info.shape, info.chunks, info.dtype.itemsize, self.host)
+            if text:
+                self.warn(f"{text} (--chunks)")
 
     @abstractmethod
     def group(self, info: GroupInfo) -> None:

@@ -248,6 +248,7 @@ class Planner:
             info = info.with_(order="C")  # products are stored in that order, and Zarr v2 does not look at it
         planned = Planned(info, codec, whole, self._job.tol, source_chunks)
         if codec is None or sink.can_code(info, codec):
+            sink.warn_of_small_chunks(info, codec)
             return planned
         if planned.lossy:
             self._console.warn(

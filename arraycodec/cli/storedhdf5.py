@@ -87,7 +87,8 @@ def _hdf5_array(name: str, dset: Any) -> StoredArray:
             return StoredChunk(*about, None, at, str(e))
 
     def check(chunk: StoredChunk) -> None:
-        dset[chunk.corner]  # HDF5 reads all of the chunk for it
+        with hdf5.explained(dset):
+            dset[chunk.corner]  # HDF5 reads all of the chunk for it
 
     told = own_codec(dset) or {}
     names = {1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 5: "nbit", 6: "scaleoffset"}

@@ -154,6 +154,8 @@ def _is_names(value: Any, shape: tuple[int, ...]) -> bool:
 class ZarrSink(Sink):
     """A new Zarr store in a directory."""
 
+    host = "zarr"
+
     def __init__(self, path: Path, zarr_format: int, warn: Warn, like: Source) -> None:
         self._zarr = require_zarr()
         # what xarray looks for first: always in v2, and in v3, which does not specify it, if the source had it
