@@ -29,7 +29,7 @@ def of_header(header: Header) -> str:
 def of_info(info: ChunkInfo) -> str:
     """A table of a chunk, with a bar of where its bytes are."""
     header = info.header
-    ratio = f", {header.nbytes / info.size:.2f} times smaller than its values" if header.nbytes else ""
+    ratio = f", {header.nbytes / info.size:.4g} times smaller than its values" if header.nbytes else ""
     rows = [*_about(header), ("size", f"{info.size:,} bytes{ratio}")]
     if header.count:
         rows.append(("bits per value", f"{info.bits_per_value:.3f}"))

@@ -30,7 +30,7 @@ def compare(stub, real, where):
         item = getattr(real, name)
         if isinstance(parameters, dict):
             compare(parameters, item, f"{where}.{name}")
-        elif parameters is not None and name != "__init__":
+        elif parameters is not None and name not in ("__init__", "__new__"):
             try:
                 signature = [p for p in inspect.signature(item).parameters if p != "self"]
             except (TypeError, ValueError):  # a property, or a method without a signature

@@ -61,6 +61,9 @@ def _hdf5_array(name: str, dset: Any) -> StoredArray:
     def chunks(needed: bool) -> Iterator[StoredChunk]:
         if dset.chunks is None:
             return
+        missing = "" if needed or own is None else hdf5.missing_filters(dset)
+        if missing:  # which `check` wants
+            raise CommandError(missing)
         places: list[Any] = []
         try:
             if hasattr(dset.id, "chunk_iter"):
@@ -87,8 +90,7 @@ def _hdf5_array(name: str, dset: Any) -> StoredArray:
             return StoredChunk(*about, None, at, str(e))
 
     def check(chunk: StoredChunk) -> None:
-        with hdf5.explained(dset):
-            dset[chunk.corner]  # HDF5 reads all of the chunk for it
+        dset[chunk.corner]  # HDF5 reads all of the chunk for it
 
     told = own_codec(dset) or {}
     names = {1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 5: "nbit", 6: "scaleoffset"}
