@@ -45,6 +45,7 @@ def test_chunks():
 
 
 EXPECTED = "Expected a dict representation of a BytesBytesCodec"
+BYTES = {"name": "bytes", "configuration": {"endian": "little"}}
 ARRAY = {"shape": (10,), "chunks": (5,), "dtype": "f4"}
 SERIALIZER = "got a dict representation of a <class 'arraycodec.zarr3.AnsQuantSerializer'>, a serializer"
 
@@ -60,7 +61,7 @@ SERIALIZER = "got a dict representation of a <class 'arraycodec.zarr3.AnsQuantSe
         ("create_array", {"compressors": [Q]}, TypeError, f"{EXPECTED}; {SERIALIZER}"),
         ("create_array", {"filters": Q}, TypeError, "Expected a dict representation of an ArrayArrayCodec; got "),
         ("open", {"compressors": Q, "mode": "w"}, TypeError, "got an unexpected keyword argument 'compressors'"),
-        ("open", {"codecs": [{"name": "bytes"}, Q], "mode": "w"}, ValueError, "Only one ArrayBytesCodec is allowed."),
+        ("open", {"codecs": [BYTES, Q], "mode": "w"}, ValueError, "Only one ArrayBytesCodec is allowed."),
         ("create_array", {"serializer": Q, "zarr_format": 2}, ValueError,
          "Zarr format 2 arrays do not support `serializer`."),
         ("create_array", {"serializer": Q, "compressors": None, "dtype": "U5"}, TypeError,
