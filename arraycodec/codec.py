@@ -44,7 +44,7 @@ def encode(
     dtype: View | None = None,
     level: int | None = None,
     predictor: Predictor | None = None,
-    **tuning: Any,
+    **tuning: int,
 ) -> bytes:
     """Encode an array as one self-describing chunk.
 

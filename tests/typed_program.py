@@ -130,6 +130,7 @@ if TYPE_CHECKING:  # mistakes that a type checker finds; were they none, strict 
     StochasticQuant(norm="l1")  # type: ignore[arg-type]
     LowRankQuant(rank="8")  # type: ignore[arg-type]
     arraycodec.encode([1.0], dtype="f4")  # type: ignore[arg-type]
+    arraycodec.encode([1.0], tolerance=0.1)  # type: ignore[arg-type]
     print(arraycodec.peek(b"").dtyp)  # type: ignore[attr-defined]
     coders.AnsCoder(preset="large")  # type: ignore[arg-type]
     coders.Uniform(5).encode([1])  # type: ignore[attr-defined]
