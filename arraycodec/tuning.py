@@ -27,6 +27,7 @@ from .boxes import automatic_chunks
 from .codec import as_array, verify
 from .dtypes import bfloat16
 from .errors import ParameterError
+from .names import View
 from .parts import component
 from .ranges import from_psnr
 
@@ -150,7 +151,7 @@ class Sample:
     """
 
     def __init__(
-        self, parts: Sequence[np.ndarray], missing: Iterable[Any] = (), dtype: str | None = None, share: float = 1.0
+        self, parts: Sequence[np.ndarray], missing: Iterable[Any] = (), dtype: View | None = None, share: float = 1.0
     ) -> None:
         self.parts = [np.array(as_array(part), order="C", ndmin=1) for part in parts if np.size(part)]
         self.values = sum(part.size for part in self.parts)
@@ -344,7 +345,7 @@ def _box(index: int, grid: list[int], unit: list[int], shape: tuple[int, ...]) -
 
 
 def sample(
-    array: Any, nbytes: int = SAMPLE_BYTES, *, missing: Iterable[Any] = (), dtype: str | None = None, seed: int = 0
+    array: Any, nbytes: int = SAMPLE_BYTES, *, missing: Iterable[Any] = (), dtype: View | None = None, seed: int = 0
 ) -> Sample:
     """Take a sample of an array.
 
@@ -563,7 +564,7 @@ def for_psnr(sample: Sample, decibels: float, codec: Codec = AnsQuant) -> Point:
 def _check_target(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number, not {value!r}")
-    if not 0 < value < math.inf:
+    if not 0 < float(value) < math.inf:
         raise ParameterError(f"{name} must be positive and finite, not {value!r}")
 
 

@@ -99,18 +99,21 @@ def encoding(
     if tol is None and rtol is None:
         raise ParameterError("say a tolerance: tol=... or rtol=...")
     groups = _groups(dataset)
-    found: dict[Hashable, dict[Hashable, Any]] = {path: {} for path in groups}
+    found: dict[str, dict[Any, Any]] = {path: {} for path in groups}
     for path, variables in _wanted(groups, tol, rtol).items():
         for name, wanted in variables.items():
             if wanted is None:
                 continue
             variable = groups[path][name]
-            codec = wanted
-            if not isinstance(codec, HostedCodec):
+            if isinstance(wanted, HostedCodec):
+                codec = wanted
+            else:
                 codec = _codec_for(name, variable, wanted, rtol, level, predictor)
             found[path][name] = slot = _slot(codec, variable, target)
             _warn_of_small_chunks(name, variable, slot, target)
-    return {path: slots for path, slots in found.items() if slots} if isinstance(dataset, xr.DataTree) else found["/"]
+    if isinstance(dataset, xr.DataTree):
+        return {path: slots for path, slots in found.items() if slots}
+    return found["/"]
 
 
 def annotate(dataset: _Data, encoding: Mapping[Any, Mapping[Any, Any]]) -> _Data:
@@ -277,9 +280,9 @@ def _by_keys(groups: Mapping[str, xr.Dataset], tol: Mapping[str, Wanted]) -> dic
     return wanted
 
 
-def _names(path: str, name: Hashable) -> tuple[Hashable, ...]:
+def _names(path: str, name: Hashable) -> tuple[str, ...]:
     """What a variable is called: with its group, and in it."""
-    return (f"{path.rstrip('/')}/{name}", name)
+    return (f"{path.rstrip('/')}/{name}", str(name))
 
 
 def _known(groups: Mapping[str, xr.Dataset], path: str, node: xr.Dataset) -> list[Hashable]:

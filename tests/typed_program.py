@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 import arraycodec
-from arraycodec import AnsQuant, LowRankQuant, StochasticQuant, VarintQuant, coders, errors, hdf5, tolerance
+from arraycodec import AnsQuant, LowRankQuant, StochasticQuant, VarintQuant, coders, errors, hdf5, tolerance, tuning
 from arraycodec.hosted import HostedCodec
 
 Array = npt.NDArray[Any]
@@ -72,6 +72,14 @@ def tolerances(x: npt.NDArray[np.float32]) -> list[float]:
         tolerance.from_keepbits(x, 7), tolerance.parse_tolerance("2**-17"),
         tolerance.keeping(0.1, [-9999.0], np.dtype("f4")),
     ]  # fmt: skip
+
+
+def tuned(x: npt.NDArray[np.float32]) -> list[tuning.Point]:
+    sample = tuning.sample(x, 1 << 20)
+    point = sample.measure(AnsQuant(tol=0.1))
+    assert_type(point, tuning.Point)
+    assert_type(point.ratio, float)
+    return [point]
 
 
 def files(dataset: Any, path: Path) -> HostedCodec | None:
@@ -143,6 +151,7 @@ def main() -> None:
     codecs(x)
     assert len(failures(arraycodec.encode(x, 0.01))) == 10
     assert all(tol >= 0 for tol in tolerances(x))
+    assert tuned(x)[0].ratio > 1
     entropy(rng.integers(-10, 11, 50, dtype=np.int32))
 
 

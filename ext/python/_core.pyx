@@ -168,7 +168,7 @@ def most_blocks(int dtype, tuple shape):
 
 
 @cython.final
-cdef class Room:
+cdef class _Room:
     """A bytes object that a chunk is made in, as large as it can get; what is not written of it is never touched."""
     cdef PyObject *bytes
     cdef char *at
@@ -196,7 +196,7 @@ cdef bytes encode_memory(const ac_array *array, const ac_tolerance *tolerance, c
     cdef size_t capacity = 0, size = 0
     cdef int code
     check(ac_bound(array, tuning, &capacity))
-    cdef Room room = Room(capacity)
+    cdef _Room room = _Room(capacity)
     with nogil:
         code = ac_encode(array, tolerance, tuning, threads, src.buf, src.len, room.at, capacity, &size)
     check(code)
@@ -266,7 +266,7 @@ def encode_stochastic(src, int dtype, bint big_endian, bint f_order, tuple shape
     how.bucket = bucket
     how.seed = seed
     check(ac_stochastic_bound(&array, &how, &capacity))
-    cdef Room room = Room(capacity)
+    cdef _Room room = _Room(capacity)
     PyObject_GetBuffer(src, &buf, PyBUF_SIMPLE)
     try:
         with nogil:
@@ -312,7 +312,7 @@ def encode_low_rank(src, int dtype, bint big_endian, bint f_order, tuple shape, 
     how.tol = tol
     how.level = <uint8_t>level
     check(ac_low_rank_bound(&array, &how, &capacity))
-    cdef Room room = Room(capacity)
+    cdef _Room room = _Room(capacity)
     PyObject_GetBuffer(src, &buf, PyBUF_SIMPLE)
     try:
         with nogil:
