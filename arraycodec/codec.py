@@ -432,7 +432,8 @@ def decode(
     TypeError, ParameterError
         If `threads` is no integer, or below 1.
     TypeError
-        If the selection has other kinds of indices (lists, arrays, masks, None).
+        If the selection has other kinds of indices (lists, arrays, masks, None), or `out` is a masked array or one of
+        Python objects.
 
     Examples
     --------
@@ -462,8 +463,7 @@ def decode(
 def _decode_out(chunk: _core.Chunk, out: Any, threads: int) -> None:
     """Decode into the caller's `out`: straight into its memory where that is possible."""
     header = _header(chunk)
-    if isinstance(out, np.ma.MaskedArray):
-        raise TypeError("out is a masked array: pass its data (out.data)")
+    _check_kind_of_out(out)
     if not isinstance(out, np.ndarray):
         view = memoryview(out)
         if not view.c_contiguous or view.readonly:
@@ -495,6 +495,13 @@ def _decode_out(chunk: _core.Chunk, out: Any, threads: int) -> None:
         _bytes(out)[...] = _bytes(values)
     else:
         out[...] = values.view(out.dtype) if is_same else values
+
+
+def _check_kind_of_out(out: Any) -> None:
+    if isinstance(out, np.ma.MaskedArray):
+        raise TypeError("out is a masked array: pass its data (out.data)")
+    if isinstance(out, np.ndarray) and out.dtype.hasobject:
+        raise TypeError(f"out is an array of Python objects ({out.dtype}): pass one of numbers")
 
 
 def _new(shape: tuple[int, ...], dtype: np.dtype, order: Literal["C", "F"] = "C") -> np.ndarray:
@@ -542,8 +549,7 @@ def decode_axes(
 
 
 def _check_selection_out(out: Any, shape: tuple[int, ...], dtype: np.dtype) -> None:
-    if isinstance(out, np.ma.MaskedArray):
-        raise TypeError("out is a masked array: pass its data (out.data)")
+    _check_kind_of_out(out)
     if not isinstance(out, np.ndarray) or not np.can_cast(dtype, out.dtype, "same_kind"):
         raise ParameterError(
             f"with a selection, out must be an array for {dtype}, not {getattr(out, 'dtype', type(out))}"
