@@ -69,3 +69,19 @@ def sanitized(sanitizing):
         return native.link([*objects, *core], folder / source.stem, compiler, *flags)
 
     return build
+
+
+@pytest.fixture(params=["batched", "fused"])
+def pipeline(request):
+    """Both codec pipelines of zarr-python 3, where it has both."""
+    if request.param == "batched":
+        yield
+        return
+    try:
+        from zarr.core.codec_pipeline import FusedCodecPipeline  # noqa: F401
+    except ImportError:
+        pytest.skip("this zarr has no fused pipeline")
+    import zarr
+
+    with zarr.config.set({"codec_pipeline.path": "zarr.core.codec_pipeline.FusedCodecPipeline"}):
+        yield

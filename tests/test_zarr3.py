@@ -36,20 +36,6 @@ def create(path, x, chunks, tol=TOL, **kwargs):
     return z
 
 
-@pytest.fixture(params=["batched", "fused"])
-def pipeline(request):
-    """Both of zarr's codec pipelines, where it has both."""
-    if request.param == "batched":
-        yield
-        return
-    try:
-        from zarr.core.codec_pipeline import FusedCodecPipeline  # noqa: F401
-    except ImportError:
-        pytest.skip("this zarr has no fused pipeline")
-    with zarr.config.set({"codec_pipeline.path": "zarr.core.codec_pipeline.FusedCodecPipeline"}):
-        yield
-
-
 @pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", ">f8"])
 def test_round_trip(tmp_path, dtype, pipeline):
     x = data(dtype=dtype)
