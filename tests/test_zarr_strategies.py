@@ -12,11 +12,11 @@ from arraycodec import AnsQuant, VarintQuant, peek
 
 zarr = pytest.importorskip("zarr")
 strategies = pytest.importorskip("zarr.testing.strategies", reason="this zarr has no strategies")
-from arraycodec import zarr3  # noqa: E402
-
 from zarr.core.sync import sync  # noqa: E402
 from zarr.storage import MemoryStore  # noqa: E402
 from zarr.testing.stateful import ZarrHierarchyStateMachine  # noqa: E402
+
+from arraycodec import zarr3  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::zarr.errors.UnstableSpecificationWarning")  # of dates in format 3
 
