@@ -86,8 +86,9 @@ def test_arrays_come_back_within_the_tolerance(pipeline, array, tol, codec):
         assert ours.metadata.chunk_grid == array.metadata.chunk_grid and ours.shards == array.shards
     else:
         assert ours.chunks == array.chunks and ours.compressors == (codec(tol=tol),)
-    again = zarr.open_array(ours.store, path=ours.path, mode="r")
-    check_within(np.asarray(array[...]), np.asarray(again[...]), tol)
+    # reopened, as the metadata of format 2 do not keep all bits of a NaN that fills
+    original, decoded = (np.asarray(zarr.open_array(z.store, path=z.path, mode="r")[...]) for z in (array, ours))
+    check_within(original, decoded, tol)
 
 
 @QUICK
@@ -170,9 +171,10 @@ def few_of_each_axis(draw, shape):
 @QUICK
 @given(data=st.data(), tol=TOLERANCES)
 def test_writes_of_selections(pipeline, data, tol):
-    """What is written is within the tolerance, what is not does not move."""
-    array = with_codec(data.draw(zarr_arrays(shapes=hnp.array_shapes(max_dims=3, min_side=1))), AnsQuant(tol=tol))
-    before = np.asarray(array[...])
+    """What is written is within the tolerance, and so is the rest, of which nothing moves that was moved before."""
+    original = data.draw(zarr_arrays(shapes=hnp.array_shapes(max_dims=3, min_side=1)))
+    array = with_codec(original, AnsQuant(tol=tol))
+    expected, before = np.asarray(original[...]), np.asarray(array[...])
     if data.draw(st.booleans()):
         index = data.draw(strategies.basic_indices(shape=before.shape))
         equivalent, target = index, array
@@ -185,13 +187,12 @@ def test_writes_of_selections(pipeline, data, tol):
     assume(touched.max(initial=0) <= 1)  # which of several values stays is not defined
     new = data.draw(strategies.numpy_arrays(shapes=st.just(before[equivalent].shape), dtype=before.dtype))
     note(f"{index} = {new!r}")
-    expected = before.copy()
+    moved = (touched == 0) & (expected != before) & (expected == expected)
     expected[equivalent] = new
     target[index] = new
     after = np.asarray(array[...])
-    untouched = touched == 0
-    # a chunk that holds the fill value alone is not stored, and -0 is then 0, and NaN the NaN that fills
-    assert np.array_equal(after[untouched], before[untouched], equal_nan=before.dtype.kind in "fcmM")
+    assert np.array_equal(after[moved], before[moved])
+    # of a chunk that holds nothing but the fill value, NaN say, zarr stores nothing
     check_within(canonical(expected), canonical(after), tol)
 
 
