@@ -108,7 +108,7 @@ def _add_dataset(dataset: h5py.Dataset, name: str, url: str, refs: dict[str, Any
     if dataset.shape is None or dataset.dtype.kind not in "fiubc":
         _leave_out(name, f"Zarr has no type for {dataset.dtype}")
         return
-    codecs = _codecs(dataset)
+    codecs = _codecs(dataset)  # all of them filters, as kerchunk writes them: VirtualiZarr does not read compressors
     chunks = dataset.chunks or tuple(max(1, n) for n in dataset.shape)
     places = dict(_chunks(dataset, chunks, codecs, url))
     # xarray takes Zarr's fill value for that of missing values, so it is only there where it is that, or is needed
@@ -116,8 +116,7 @@ def _add_dataset(dataset: h5py.Dataset, name: str, url: str, refs: dict[str, Any
     fill = None if complete and "_FillValue" not in dataset.attrs else _json_number(dataset.fillvalue)
     refs[f"{prefix}.zarray"] = json.dumps({
         "zarr_format": 2, "shape": dataset.shape, "chunks": chunks, "dtype": dataset.dtype.str, "order": "C",
-        "fill_value": fill, "filters": codecs[:-1] or None,
-        "compressor": codecs[-1] if codecs else None,
+        "fill_value": fill, "filters": codecs or None, "compressor": None,
     })  # fmt: skip
     refs[f"{prefix}.zattrs"] = json.dumps({**_attributes(dataset), "_ARRAY_DIMENSIONS": _dimensions(dataset)})
     refs.update({f"{prefix}{key}": value for key, value in places.items()})

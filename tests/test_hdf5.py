@@ -1046,6 +1046,58 @@ if "netCDF4" in sys.modules:
     python(code, cwd=tmp_path, plugin_path=plugin_path)
 
 
+ORDERS = ["arraycodec, hdf5plugin, h5py", "hdf5plugin, arraycodec, h5py", "h5py, hdf5plugin, arraycodec"]
+
+
+@pytest.mark.parametrize("plugin_path", [None, "/nowhere"])
+@pytest.mark.parametrize("order", ORDERS)
+def test_files_with_filters_of_hdf5plugin(tmp_path, order, plugin_path):
+    """Datasets of ours and of theirs in one file, and both in one dataset: in every order of imports."""
+    pytest.importorskip("hdf5plugin")
+    common = """
+import numpy as np
+x = np.random.default_rng(0).normal(size=(60, 70)).astype("f4")
+y = arraycodec.decode(arraycodec.AnsQuant(tol=2**-10).encode(x))  # in one chunk or several: the lattice is the same
+def check(f):
+    z = {name: d[...] for name, d in f.items()}
+    for name in ("blosc", "zstd", "bitshuffle"):
+        assert (z[name] == x).all(), name
+    for name in ("ours", "both"):
+        assert (z[name] == y).all() and (arraycodec.hdf5.read(f[name], threads=2) == y).all(), name
+    assert (arraycodec.hdf5.read(f["zstd"], np.s_[3:50:7, 5]) == x[3:50:7, 5]).all()
+"""
+    write = f"import {order}\n{common}" + """
+with h5py.File("f.h5", "w") as f:
+    theirs = {"blosc": hdf5plugin.Blosc(), "zstd": hdf5plugin.Zstd(), "bitshuffle": hdf5plugin.Bitshuffle()}
+    for name, filter in {"ours": arraycodec.AnsQuant(tol=2**-10), **theirs}.items():
+        f.create_dataset(name, data=x, chunks=(20, 30), compression=filter)
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_chunk((20, 30))
+    for filter in (arraycodec.VarintQuant(tol=2**-10), hdf5plugin.Zstd()):
+        plist.set_filter(filter.filter_id, h5py.h5z.FLAG_MANDATORY, filter.filter_options)
+    space = h5py.h5s.create_simple(x.shape)
+    h5py.Dataset(h5py.h5d.create(f.id, b"both", h5py.h5t.py_create(x.dtype), space, plist))[...] = x
+"""
+    python(write, cwd=tmp_path, plugin_path=plugin_path)
+    for reader in ORDERS:
+        read = f"import {reader}\n{common}" + """
+with h5py.File("f.h5", "r+") as f:
+    check(f)
+    for d in f.values():
+        d[:25] = d[:25]  # decodes and encodes chunks again
+with h5py.File("f.h5") as f:
+    check(f)
+"""
+        python(read, cwd=tmp_path, plugin_path=plugin_path)
+    # without our package, by the plugin alone
+    alone = "import sys, hdf5plugin, h5py; f = h5py.File('f.h5'); assert 'arraycodec' not in sys.modules; "
+    alone += "print(*(f[name][5, 7] for name in ('ours', 'both', 'blosc')))"
+    values = python(alone, cwd=tmp_path, plugin_path=hdf5.plugin_path()).split()
+    with h5py.File(tmp_path / "f.h5") as f:
+        assert [np.float32(v) for v in values[:2]] == [f["ours"][5, 7], f["both"][5, 7]]
+        assert abs(np.float32(values[2]) - f["ours"][5, 7]) <= 2**-10
+
+
 def test_default_folders_are_kept(monkeypatch, tmp_path):
     folder = tmp_path / "lib" / "hdf5" / "plugin"
     folder.mkdir(parents=True)
