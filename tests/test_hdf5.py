@@ -1046,11 +1046,11 @@ if "netCDF4" in sys.modules:
     python(code, cwd=tmp_path, plugin_path=plugin_path)
 
 
-ORDERS = ["arraycodec, hdf5plugin, h5py", "hdf5plugin, arraycodec, h5py", "h5py, hdf5plugin, arraycodec"]
+IMPORTS = ["arraycodec, hdf5plugin, h5py", "hdf5plugin, arraycodec, h5py", "h5py, hdf5plugin, arraycodec"]
 
 
 @pytest.mark.parametrize("plugin_path", [None, "/nowhere"])
-@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("order", IMPORTS)
 def test_files_with_filters_of_hdf5plugin(tmp_path, order, plugin_path):
     """Datasets of ours and of theirs in one file, and both in one dataset: in every order of imports."""
     pytest.importorskip("hdf5plugin")
@@ -1079,7 +1079,7 @@ with h5py.File("f.h5", "w") as f:
     h5py.Dataset(h5py.h5d.create(f.id, b"both", h5py.h5t.py_create(x.dtype), space, plist))[...] = x
 """
     python(write, cwd=tmp_path, plugin_path=plugin_path)
-    for reader in ORDERS:
+    for reader in IMPORTS:
         read = f"import {reader}\n{common}" + """
 with h5py.File("f.h5", "r+") as f:
     check(f)
