@@ -222,7 +222,7 @@ def _check_fill(given: Any) -> int | float | complex | None:
 
 def check_integer(name: str, given: Any) -> int:
     """A whole number, whatever its type."""
-    if isinstance(given, bool):
+    if isinstance(given, bool | np.bool_):  # older NumPy lets the latter be an index, with a warning
         raise TypeError(f"{name} must be an integer, not {given!r}")
     try:
         return operator.index(given)

@@ -201,13 +201,16 @@ def _restore(dataset: xr.Dataset, group: str) -> xr.Dataset:
     result = dataset.copy()
     by_file: dict[str, list[Hashable]] = {}
     for name, variable in result.variables.items():
-        if variable.encoding.get("compression") == "unknown" and "source" in variable.encoding:
+        # h5py before 3.15 says nothing of filters that it does not contain
+        is_known = variable.encoding.get("compression") not in (None, "unknown")
+        if not is_known and variable.encoding.get("chunksizes") and "source" in variable.encoding:
             by_file.setdefault(variable.encoding["source"], []).append(name)
     for path, names in by_file.items():
         with h5py.File(path, "r") as file:
             for name in names:
                 values = result[name].encoding
-                codec = hdf5.codec_of(_dataset_of(file, group, name, values))
+                dset = _dataset_of(file, group, name, values)
+                codec = None if dset is None else hdf5.codec_of(dset)
                 if codec is not None:
                     values["compression"] = codec
                     for other in ("zlib", "szip", "bzip2", "blosc", "zstd", "shuffle", "compression_opts"):
@@ -216,11 +219,13 @@ def _restore(dataset: xr.Dataset, group: str) -> xr.Dataset:
 
 
 def _dataset_of(file: Any, group: str, name: Hashable, encoding: Mapping[str, Any]) -> Any:
-    """Where a variable was read from."""
+    """Where a variable was read from; None if that is not known, and nothing says that it had a filter."""
     path = "/".join(["", *(part for part in group.split("/") if part), str(name)])
     found = file.get(path)
     shape = encoding.get("original_shape", getattr(found, "shape", None))
     if getattr(found, "shape", None) is None or found.shape != tuple(shape):
+        if encoding.get("compression") is None:
+            return None  # perhaps there was no filter
         raise ParameterError(f"{file.filename} has no variable {path} of the shape {shape}: say group=... as it was "
                              f"opened with, and rename variables after restore")  # fmt: skip
     return found

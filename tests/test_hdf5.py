@@ -922,6 +922,8 @@ def test_a_dataset_created_without_the_plugin(path, tmp_path):
     damage(path, (32,), encode(data[:0], TOL))
     with h5py.File(path) as f, pytest.raises(OSError, match="arraycodec: the chunk is empty"):
         f["x"][32:]
+    if h5py.version.hdf5_version_tuple < (2, 0, 0):  # it stores no chunk of 64 KiB for one of 128 bytes
+        return
     # a header that claims 8 GiB is refused before memory is asked for
     header = bytearray(encode(data[32:], TOL)[:12])
     header += bytes([0x80, 0x80, 0x80, 0x80, 8]) + bytes([0]) + bytes(8 << 13)

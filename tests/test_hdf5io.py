@@ -607,8 +607,11 @@ def test_unusual_selections(f, selection, threads):
             hdf5.read(d, selection, threads)
         return
     assert same(hdf5.read(d, selection, threads), expected)
+    try:
+        e[selection] = expected + 1
+    except TypeError:  # older h5py reads by some that it does not write by
+        return
     hdf5.write(d, expected + 1, selection, threads)
-    e[selection] = expected + 1
     f.flush()
     assert stored(d) == stored(e)
 

@@ -185,6 +185,8 @@ def test_h5py_and_xarray(file, tmp_path):
     xarray = pytest.importorskip("xarray")
     pytest.importorskip("h5netcdf")
     ds = xarray.open_dataset(file, engine="h5netcdf").load()
+    if "compression" not in ds.t.encoding:  # h5py before 3.15 says nothing of such filters
+        return
     with pytest.raises(ValueError) as error:
         ds.to_netcdf(tmp_path / "c.nc", engine="h5netcdf")
     documented(str(error.value), 'Compression filter "unknown" is unavailable')
