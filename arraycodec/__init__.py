@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from . import tolerance, tuning
     from . import xarray as xarray
     from .ansquant import AnsQuant
+    from .checkpoints.saving import save
+    from .checkpoints.stores import load
     from .lowrankquant import LowRankQuant
     from .stochasticquant import StochasticQuant
     from .varintquant import VarintQuant
@@ -42,11 +44,12 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "AnsQuant", "ArraycodecError", "ChecksumError", "ChunkSizeWarning", "DecodeError", "FormatError", "LowRankQuant",
     "NotFiniteError", "ParameterError", "SizeError", "StochasticQuant", "TruncatedError", "VarintQuant",
-    "VersionError", "decode", "decode_range", "encode", "hdf5", "inspect", "isa", "peek", "tolerance",
+    "VersionError", "decode", "decode_range", "encode", "hdf5", "inspect", "isa", "load", "peek", "save", "tolerance",
     "tuning", "verify",
 ]
 
-_CODECS = ("AnsQuant", "LowRankQuant", "StochasticQuant", "VarintQuant")
+_LAZY = {name: f".{name.lower()}" for name in ("AnsQuant", "LowRankQuant", "StochasticQuant", "VarintQuant")}
+_LAZY |= {"load": ".checkpoints.stores", "save": ".checkpoints.saving"}
 
 hdf5.register()
 
@@ -55,8 +58,8 @@ if not TYPE_CHECKING:  # for type checkers every name would be there, with any t
     def __getattr__(name: str) -> Any:
         from importlib import import_module
 
-        if name in _CODECS:  # numcodecs is imported only when it is wanted
-            found = getattr(import_module(f".{name.lower()}", __name__), name)
+        if name in _LAZY:  # numcodecs is imported only when it is wanted
+            found = getattr(import_module(_LAZY[name], __name__), name)
             globals()[name] = found
             return found
         if name in ("tolerance", "tuning", "xarray"):  # the last needs the package of that name

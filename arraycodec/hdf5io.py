@@ -15,9 +15,7 @@ import ctypes
 import itertools
 import math
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import h5py
@@ -28,7 +26,8 @@ from . import chunksize, codec, hdf5
 from .config import Config, check_threads
 from .dtypes import block_len, describe
 from .errors import ArraycodecError, ParameterError, SizeError
-from .selection import Axis, as_index, normalize, shape_of
+from .selection import Axis, Piece, normalize, pieces_of, shape_of
+from .tasks import run
 
 if TYPE_CHECKING:
     from .hosted import StoredConfig
@@ -129,68 +128,6 @@ def _basic(selection: Any, shape: tuple[int, ...]) -> tuple[Axis, ...] | None:
     return axes
 
 
-# ---- chunks of a selection ----
-class _Piece(NamedTuple):
-    """What a selection has in one chunk.
-
-    Attributes
-    ----------
-    offset : tuple of int
-        The chunk's first element in the dataset.
-    inside : tuple of int or range
-        The selected elements within the chunk.
-    target : tuple of slice
-        Their place in the selection's array.
-    whole : bool
-        Whether they are all elements of the chunk.
-    """
-
-    offset: tuple[int, ...]
-    inside: tuple[Axis, ...]
-    target: tuple[slice, ...]
-    whole: bool
-
-    @property
-    def index(self) -> tuple[int | slice, ...]:  # type: ignore[override]  # of tuples, which nobody calls here
-        """What selects it from the chunk."""
-        return tuple(map(as_index, self.inside))
-
-    def is_all_of(self, shape: tuple[int, ...], chunks: tuple[int, ...]) -> bool:
-        """Whether it has all values of its chunk that are in a dataset of this shape."""
-        axes = zip(self.inside, self.offset, shape, chunks, strict=True)
-        return all((1 if isinstance(a, int) else len(a)) == min(c, n - start) for a, start, n, c in axes)
-
-    @property
-    def selection(self) -> tuple[int | slice, ...]:
-        """What selects it from the dataset."""
-        return tuple(as_index(axis, -first) for axis, first in zip(self.inside, self.offset, strict=True))
-
-
-def _pieces(axes: tuple[Axis, ...], chunks: tuple[int, ...]) -> tuple[int, Iterator[_Piece]]:
-    """The pieces of a selection, and how many there are."""
-    parts = [_along_axis(*pair) for pair in zip(axes, chunks, strict=True)]
-    return math.prod(map(len, parts)), map(_piece, itertools.product(*parts))
-
-
-def _piece(parts: tuple[tuple[int, Axis, slice | None, bool], ...]) -> _Piece:
-    offset, inside, target, whole = zip(*parts, strict=True)
-    return _Piece(offset, inside, tuple(t for t in target if t is not None), all(whole))
-
-
-def _along_axis(axis: Axis, chunk: int) -> list[tuple[int, Axis, slice | None, bool]]:
-    if isinstance(axis, int):
-        return [(axis - axis % chunk, axis % chunk, None, chunk == 1)]
-    parts: list[tuple[int, Axis, slice | None, bool]] = []
-    done = 0
-    while done < len(axis):
-        offset = axis[done] - axis[done] % chunk
-        stop = min((offset + chunk - 1 - axis.start) // axis.step + 1, len(axis))
-        inside = range(axis[done] - offset, axis[stop - 1] - offset + 1, axis.step)
-        parts.append((offset, inside, slice(done, stop), len(inside) == chunk))
-        done = stop
-    return parts
-
-
 def _read_chunk(dataset: h5py.Dataset, offset: tuple[int, ...]) -> tuple[int, bytes] | None:
     """Filter mask and stored bytes of a chunk; None if it was never written.
 
@@ -245,7 +182,7 @@ class _Chunks:
             self._local.buffer = np.empty(self.chunks, self.dtype)
         return self._local.buffer
 
-    def decode(self, piece: _Piece, stored: tuple[int, bytes], target: np.ndarray) -> None:
+    def decode(self, piece: Piece, stored: tuple[int, bytes], target: np.ndarray) -> None:
         """Put the piece of a stored chunk into `target`."""
         mask, data = stored
         if mask & 1 == 0:
@@ -275,7 +212,7 @@ class _Chunks:
         codec.decode_expected(data, self.dtype, self.count, buffer)
         return buffer
 
-    def encode(self, piece: _Piece, old: bytes | np.ndarray | None, values: np.ndarray) -> bytes:
+    def encode(self, piece: Piece, old: bytes | np.ndarray | None, values: np.ndarray) -> bytes:
         """The chunk with `values` in the place of the piece.
 
         `old` is the chunk so far, or the fill value; None if no other values are in the chunk.
@@ -325,43 +262,13 @@ def _is_converted_alike(source: np.dtype, target: np.dtype) -> bool:
 
 
 # ---- flow ----
-def _run(tasks: Iterator[Any], work: Callable[[Any], Any], done: Callable[[Any, Any], None], threads: int) -> None:
-    """Call ``done(task, work(task))`` for every task: `work` in several threads, the rest in this one.
-
-    This thread works, too, when the others have enough to do: at most two tasks per thread are in
-    memory.  An exception (also one of the iterator, or an interrupt) comes out after the running
-    tasks have ended; no other is started.
-    """
-    if threads == 1:
-        for task in tasks:
-            done(task, work(task))
-        return
-    pending: deque[Any] = deque()
-    # a pool of its own for every call: nothing is left that a fork could find half alive
-    pool = ThreadPoolExecutor(threads - 1, thread_name_prefix="arraycodec")
-    try:
-        for task in tasks:
-            while pending and pending[0][1].done():
-                finished, future = pending.popleft()
-                done(finished, future.result())
-            if len(pending) < 2 * (threads - 1):
-                pending.append((task, pool.submit(work, task)))
-            else:
-                done(task, work(task))
-        while pending:
-            task, future = pending.pop()  # the last was perhaps not started yet
-            done(task, work(task) if future.cancel() else future.result())
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
 def _run_batches(
     items: Iterator[Any], count: int, nbytes: int, work: Callable[..., Any], done: Callable[..., None], threads: int
 ) -> None:
-    """`_run` with tasks of several items, of which there are at most `count`, of `nbytes` bytes of values each."""
+    """`run` with tasks of several items, of which there are at most `count`, of `nbytes` bytes of values each."""
     size = max(1, _MIN_TASK // nbytes, min(_MAX_TASK // nbytes, count // (4 * threads)))
     batches = iter(lambda: list(itertools.islice(items, size)), [])
-    _run(batches, work, done, min(threads, -(-count // size)))
+    run(batches, work, done, min(threads, -(-count // size)))
 
 
 def _each(work: Callable[..., Any], name: str) -> Callable[[list[Any]], list[Any]]:
@@ -416,10 +323,10 @@ def read(dataset: h5py.Dataset, selection: Any, threads: int, out: np.ndarray | 
     if out is not None:
         _check_out(out, dataset, shape_of(axes))
     worker, fill = _Chunks(dataset, layout), _Fill(dataset)
-    count, pieces = _pieces(axes, layout.chunks)
+    count, pieces = pieces_of(axes, layout.chunks)
     result = np.empty(shape_of(axes), dataset.dtype) if out is None else out
 
-    def tasks() -> Iterator[tuple[_Piece, tuple[int, bytes], np.ndarray]]:
+    def tasks() -> Iterator[tuple[Piece, tuple[int, bytes], np.ndarray]]:
         for piece in pieces:
             stored = _read_chunk(dataset, piece.offset)
             target = result[_all(piece.target)]
@@ -451,9 +358,9 @@ def write(dataset: h5py.Dataset, values: Any, selection: Any, threads: int) -> N
         return
     chunksize.warn(f"the dataset {dataset.name}", dataset.shape, layout.chunks, dataset.dtype.itemsize, "hdf5", 4)
     worker, fill = _Chunks(dataset, layout), _Fill(dataset)
-    count, pieces = _pieces(axes, layout.chunks)
+    count, pieces = pieces_of(axes, layout.chunks)
 
-    def tasks() -> Iterator[tuple[_Piece, bytes | np.ndarray | None, np.ndarray]]:
+    def tasks() -> Iterator[tuple[Piece, bytes | np.ndarray | None, np.ndarray]]:
         for piece in pieces:
             part = source[_all(piece.target)]
             with phil:

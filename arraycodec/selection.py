@@ -1,4 +1,4 @@
-"""Which blocks of a chunk hold the values that a selection asks for.
+"""Which chunks of an array, and which blocks of a chunk, hold the values that a selection asks for.
 
 A chunk is a row of blocks, and a block is decoded as a whole or not at all.  Blocks are boxes of a
 grid, or runs of so many consecutive values in memory order.  Here is only geometry: shapes and
@@ -7,10 +7,12 @@ indices in, ranges out.  The readers of parts (`codec.decode`, `zarr3`, `hdf5io`
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -109,6 +111,69 @@ def ascending(axes: tuple[Axis, ...]) -> tuple[tuple[tuple[int, int, int], ...],
             slices.append((axis[-1] if down else axis.start, len(axis), abs(axis.step)))
             index.append(slice(None, None, -1 if down else None))
     return tuple(slices), (*index, ...)
+
+
+class Piece(NamedTuple):
+    """What a selection has in one chunk.
+
+    Attributes
+    ----------
+    offset : tuple of int
+        The chunk's first element in the dataset.
+    inside : tuple of int or range
+        The selected elements within the chunk.
+    target : tuple of slice
+        Their place in the selection's array.
+    whole : bool
+        Whether they are all elements of the chunk.
+    """
+
+    offset: tuple[int, ...]
+    inside: tuple[Axis, ...]
+    target: tuple[slice, ...]
+    whole: bool
+
+    @property
+    def index(self) -> tuple[int | slice, ...]:  # type: ignore[override]  # of tuples, which nobody calls here
+        """What selects it from the chunk."""
+        return tuple(map(as_index, self.inside))
+
+    def is_all_of(self, shape: tuple[int, ...], chunks: tuple[int, ...]) -> bool:
+        """Whether it has all values of its chunk that are in a dataset of this shape."""
+        axes = zip(self.inside, self.offset, shape, chunks, strict=True)
+        return all((1 if isinstance(a, int) else len(a)) == min(c, n - start) for a, start, n, c in axes)
+
+    @property
+    def selection(self) -> tuple[int | slice, ...]:
+        """What selects it from the dataset."""
+        return tuple(as_index(axis, -first) for axis, first in zip(self.inside, self.offset, strict=True))
+
+
+def pieces_of(axes: tuple[Axis, ...], chunks: tuple[int, ...]) -> tuple[int, Iterator[Piece]]:
+    """The pieces of a selection whose steps are positive, and how many there are."""
+    parts = [_along_axis(*pair) for pair in zip(axes, chunks, strict=True)]
+    return math.prod(map(len, parts)), map(_piece, itertools.product(*parts))
+
+
+def _piece(parts: tuple[tuple[int, Axis, slice | None, bool], ...]) -> Piece:
+    if not parts:  # of an array without axes
+        return Piece((), (), (), True)
+    offset, inside, target, whole = zip(*parts, strict=True)
+    return Piece(offset, inside, tuple(t for t in target if t is not None), all(whole))
+
+
+def _along_axis(axis: Axis, chunk: int) -> list[tuple[int, Axis, slice | None, bool]]:
+    if isinstance(axis, int):
+        return [(axis - axis % chunk, axis % chunk, None, chunk == 1)]
+    parts: list[tuple[int, Axis, slice | None, bool]] = []
+    done = 0
+    while done < len(axis):
+        offset = axis[done] - axis[done] % chunk
+        stop = min((offset + chunk - 1 - axis.start) // axis.step + 1, len(axis))
+        inside = range(axis[done] - offset, axis[stop - 1] - offset + 1, axis.step)
+        parts.append((offset, inside, slice(done, stop), len(inside) == chunk))
+        done = stop
+    return parts
 
 
 @dataclass(frozen=True)

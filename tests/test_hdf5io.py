@@ -22,6 +22,7 @@ from arraycodec import AnsQuant, ChecksumError, FormatError, ParameterError, Siz
 h5py = pytest.importorskip("h5py")
 
 from arraycodec import hdf5io  # noqa: E402
+from arraycodec.tasks import run  # noqa: E402
 
 TOL = 2.0**-10
 Q = AnsQuant(tol=TOL)
@@ -882,7 +883,7 @@ def test_damaged_chunks_are_named(f, chunk, error, selection, threads):
 
 def test_errors_of_hdf5_come_through(f, monkeypatch, threads):
     d = f.create_dataset("x", data=NORMAL, chunks=(16, 16), compression=Q)
-    monkeypatch.setattr(hdf5io, "_along_axis", lambda axis, chunk: [(5, range(16), slice(0, 16), True)])
+    monkeypatch.setattr("arraycodec.selection._along_axis", lambda axis, chunk: [(5, range(16), slice(0, 16), True)])
     with pytest.raises(OSError, match="boundary"):
         hdf5.read(d, threads=threads)
 
@@ -946,7 +947,7 @@ def test_few_tasks_are_in_memory():
 
     for threads in (1, 2, 5):
         begun = ended = most = 0
-        hdf5io._run(tasks(), lambda i: -i, done, threads)
+        run(tasks(), lambda i: -i, done, threads)
         assert begun == ended == 200 and most <= 2 * threads
 
 
@@ -966,6 +967,6 @@ def test_exceptions_end_everything(error, where, threads):
             yield i
 
     with pytest.raises(error, match="stop"):
-        hdf5io._run(tasks(), lambda i: here("work", i), lambda i, _: here("done", i), threads)
+        run(tasks(), lambda i: here("work", i), lambda i, _: here("done", i), threads)
     assert max(i for _, i in calls) < 40
     assert not ours_alive()

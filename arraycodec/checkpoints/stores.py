@@ -1,0 +1,154 @@
+"""`arraycodec.load`: stores and checkpoint files of all forms, opened as tensors by name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import hdf5
+from ..codecs import CODECS, of_parameters
+from ..errors import FormatError
+from ..hosted import HostedCodec
+from ..selection import Axis, as_index, shape_of
+from . import arrc, packs
+from .tensors import Store, Stored
+
+_HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+
+
+def load(path: str | os.PathLike[str]) -> Store:
+    """Open a checkpoint: a single file (``.arrc``), a Zarr store (v2 or v3), or an HDF5 file.
+
+    Parameters
+    ----------
+    path : path-like
+        Recognized by content.  Any store of arrays does; what `save` or ``arraycodec compress`` has grouped comes
+        apart again.
+
+    Returns
+    -------
+    Store
+        A read-only mapping of names to tensors.  Nothing is decoded before it is asked for:
+        ``load(path)["layer.weight"][rows]`` decodes the chunks that hold these rows.
+
+    Raises
+    ------
+    FileNotFoundError
+    DecodeError
+        If the index of the store is damaged, or it is none of these.
+    ImportError
+        If the package that its format needs is not installed.
+
+    Examples
+    --------
+    >>> with arraycodec.load("model.arrc") as model:  # doctest: +SKIP
+    ...     rows = model["embeddings.weight"][[101, 2054, 102]]
+    """
+    place = Path(os.fspath(path))
+    if place.is_dir():
+        return _zarr(place)
+    with open(place, "rb") as f:
+        magic = f.read(8)
+    if magic == arrc.MAGIC:
+        return _arrc(place)
+    if magic == _HDF5_MAGIC or place.suffix.lower() in (".h5", ".hdf5"):
+        return _hdf5(place)
+    raise FormatError(f"{place}: neither a single-file store (.arrc) nor a Zarr store nor an HDF5 file")
+
+
+def codec_of(config: dict[str, Any]) -> HostedCodec | None:
+    """The codec that metadata say, by its "id" or name; None if it is not of this package."""
+    kind = {name: codec for codec in CODECS for name in (codec.codec_id, codec.zarr3_name)}.get(config.get("id"))
+    try:
+        return None if kind is None else kind(**{key: value for key, value in config.items() if key != "id"})
+    except (TypeError, ValueError):  # of another version, or made up: chunks say what is needed
+        return None
+
+
+def _arrc(path: Path) -> Store:
+    reader = arrc.Reader(path)
+    arrays = [Stored(a.name, a, a.chunks, codec_of(a.entry.codec), a.entry.attrs) for a in reader.arrays]
+    try:
+        return Store(str(path), "arrc", arrays, reader.attrs, reader.close)
+    except BaseException:
+        reader.close()
+        raise
+
+
+class _Zarr:
+    """An array of Zarr."""
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+        self.dtype, self.shape = np.dtype(array.dtype), tuple(array.shape)
+
+    def read(self, axes: tuple[Axis, ...], threads: int) -> np.ndarray:
+        """See `tensors.StoredArray`; zarr has threads of its own."""
+        return _turned(lambda index: self._array[index if index else ...], axes)
+
+
+class _Hdf5:
+    """A dataset of HDF5."""
+
+    def __init__(self, dataset: Any) -> None:
+        self._dataset = dataset
+        self.dtype, self.shape = np.dtype(dataset.dtype), tuple(dataset.shape)
+
+    def read(self, axes: tuple[Axis, ...], threads: int) -> np.ndarray:
+        """See `tensors.StoredArray`."""
+        return _turned(lambda index: hdf5.read(self._dataset, index, threads), axes)
+
+
+def _turned(read: Any, axes: tuple[Axis, ...]) -> np.ndarray:
+    """What a host reads that has no negative steps."""
+    up = tuple(axis[::-1] if isinstance(axis, range) and axis.step < 0 else axis for axis in axes)
+    turns = [slice(None, None, -1 if a.step < 0 else None) for a in axes if isinstance(a, range)]
+    values = np.asarray(read(tuple(map(as_index, up)))).reshape(shape_of(axes))
+    return values[(*turns, ...)]
+
+
+def _zarr(path: Path) -> Store:
+    import zarr
+
+    root = zarr.open_group(str(path), mode="r", use_consolidated=False)
+    arrays = []
+    for name, node in root.members(max_depth=None):
+        if not hasattr(node, "chunks"):
+            continue
+        arrays.append(Stored(name, _Zarr(node), tuple(node.chunks), _zarr_codec(node), node.attrs.asdict()))
+    return Store(str(path), "zarr", arrays, root.attrs.asdict(), lambda: None)
+
+
+def _zarr_codec(node: Any) -> HostedCodec | None:
+    """Ours, of an array of either version of Zarr."""
+    if node.metadata.zarr_format == 2:
+        own = (*(node.filters or ()), *(node.compressors or ()))
+        return next((codec for codec in own if isinstance(codec, HostedCodec)), None)
+    config = getattr(node.serializer, "config", None)
+    return None if config is None else of_parameters(config)
+
+
+def _hdf5(path: Path) -> Store:
+    import h5py
+
+    hdf5.register()
+    try:
+        file = h5py.File(path, "r")
+    except OSError as e:
+        raise FormatError(f"{path}: not a readable HDF5 file: {e}") from None
+    arrays: list[Stored] = []
+
+    def visit(name: str, node: Any) -> None:
+        if isinstance(node, h5py.Dataset) and node.shape is not None:
+            attrs = {key: node.attrs[key] for key in packs.ATTRIBUTES if key in node.attrs}
+            arrays.append(Stored(name, _Hdf5(node), node.chunks, hdf5.codec_of(node), attrs))
+
+    try:
+        file.visititems(visit)
+        return Store(str(path), "hdf5", arrays, dict(file.attrs), file.close)
+    except BaseException:
+        file.close()
+        raise
