@@ -23,10 +23,11 @@ from .views import View
 SMALL = 1 << 14
 
 #: Attributes of stored arrays: JSON text of a pack's members; what elements are; the tensor's place among all of the
-#: checkpoint; its name, where the host could not have it; that the array is no tensor but the rest of a file.
+#: checkpoint; its name, where the host could not have it; JSON text of the tensor's other names, and their places; that
+#: the array is no tensor but the rest of a file.
 PACK, VIEW, POSITION, NAME = "arraycodec_pack", "arraycodec_view", "arraycodec_position", "arraycodec_name"
-SKELETON = "arraycodec_skeleton"
-ATTRIBUTES = (PACK, VIEW, POSITION, NAME, SKELETON)
+ALIASES, SKELETON = "arraycodec_aliases", "arraycodec_skeleton"
+ATTRIBUTES = (PACK, VIEW, POSITION, NAME, ALIASES, SKELETON)
 
 _MAX_AXES = 32
 
@@ -45,6 +46,8 @@ class Tensor:
         What stored elements are.
     codec : hashable
         Tensors with equal ones may share a pack.
+    same_as : str or None
+        The name of an earlier tensor that is this one.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Tensor:
     shape: tuple[int, ...]
     view: View | None = None
     codec: Hashable = None
+    same_as: str | None = None
 
     @property
     def size(self) -> int:
@@ -72,12 +76,15 @@ class Placed:
     positions : tuple of int
         Theirs among all tensors.
     is_pack : bool
+    aliases : tuple of (str, int)
+        Other names of the one tensor, and their positions.
     """
 
     host_name: str
     tensors: tuple[Tensor, ...]
     positions: tuple[int, ...]
     is_pack: bool
+    aliases: tuple[tuple[str, int], ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -94,6 +101,8 @@ class Placed:
             attrs[VIEW] = str(tensor.view)
         if tensor.name != self.host_name:
             attrs[NAME] = tensor.name
+        if self.aliases:
+            attrs[ALIASES] = json.dumps(self.aliases, separators=(",", ":"))
         return attrs
 
     def _members(self) -> str:
@@ -125,7 +134,11 @@ def place(tensors: Sequence[Tensor], small: int = SMALL) -> list[Placed]:
     if len(names) != len(tensors):
         raise ParameterError(f"{names.most_common(1)[0][1]} tensors are named {names.most_common(1)[0][0]!r}")
     together: dict[Hashable, list[int]] = {}
+    aliases: dict[str | None, list[tuple[str, int]]] = {}
     for i, t in enumerate(tensors):
+        if t.same_as in names and t.size >= max(small, 1) and t.same_as != t.name:
+            aliases.setdefault(t.same_as, []).append((t.name, i))
+            continue
         together.setdefault((t.dtype.str, t.codec) if t.size < small else i, []).append(i)
     placed = []
     for positions in together.values():
@@ -136,7 +149,8 @@ def place(tensors: Sequence[Tensor], small: int = SMALL) -> list[Placed]:
             host_name = members[0].name
             if not _is_plain(host_name, names):
                 host_name = f"arraycodec_tensor_{positions[0]}"
-            placed.append(Placed(host_name, members, tuple(positions), False))
+            others = tuple(aliases.get(members[0].name, ()))
+            placed.append(Placed(host_name, members, tuple(positions), False, others))
     return placed
 
 
@@ -204,10 +218,22 @@ def members(arrays: Iterable[tuple[str, np.dtype, tuple[int, ...], dict[str, Any
         if not isinstance(name, str) or not _is_count(position):
             raise FormatError(f"{host_name}: attributes {NAME}={name!r:.60}, {POSITION}={position!r:.60}")
         found.append((int(position), Member(name, host_name, shape, view)))
+        for alias, place in _aliases(host_name, attrs.get(ALIASES, "[]")):
+            found.append((place, Member(alias, host_name, shape, view)))
     names = Counter(member.name for _, member in found)
     if len(names) != len(found):
         raise FormatError(f"{names.most_common(1)[0][1]} tensors are named {names.most_common(1)[0][0]!r:.100}")
     return [member for _, member in sorted(found, key=lambda pair: pair[0])]
+
+
+def _aliases(host_name: str, text: Any) -> list[tuple[str, int]]:
+    try:
+        pairs = json.loads(text)
+        if all(isinstance(name, str) and _is_count(place) for name, place in pairs):
+            return [(name, place) for name, place in pairs]
+    except (TypeError, ValueError, RecursionError):
+        pass
+    raise FormatError(f"{host_name}: {ALIASES}={text!r:.60}")
 
 
 def _of_pack(host_name: str, dtype: np.dtype, shape: tuple[int, ...], text: Any) -> list[tuple[int, Member]]:

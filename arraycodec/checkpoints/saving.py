@@ -8,6 +8,7 @@ import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +91,10 @@ def save(
     if place.exists() and not overwrite:
         raise ParameterError(f"{place} exists: overwrite=True replaces it when the new store is complete")
     rules, attrs = Rules.of(tol), _json_attrs(attrs)
-    arrays = {name: value if hasattr(value, "dtype") else np.asarray(value) for name, value in tensors.items()}
+    given = dict(tensors.items())  # some mappings make new objects each time
+    arrays = {name: value if hasattr(value, "dtype") else np.asarray(value) for name, value in given.items()}
     listed = [_described(name, value, rules, level, predictor) for name, value in arrays.items()]
+    listed = _with_aliases(listed, [v.identity if isinstance(v, Tensor) else id(v) for v in given.values()])
     placed = packs.place(listed, pack)
     for rule in rules.idle(arrays):
         warnings.warn(f"the tolerance {rule} is for no tensor: none matches, or an earlier rule did", stacklevel=2)
@@ -141,6 +144,16 @@ def _described(name: Any, value: Any, rules: Rules, level: int | None, predictor
         raise TypeError(f"{name!r}: arrays of {stored} cannot be stored")
     codec = codec_for(name, stored, view, rules, level, predictor)
     return packs.Tensor(name, stored, tuple(value.shape), view, codec)
+
+
+def _with_aliases(listed: list[packs.Tensor], identities: list[Any]) -> list[packs.Tensor]:
+    """Tensors that are one and the same object, and have the same codec, are stored once."""
+    first: dict[Any, str] = {}
+    result = []
+    for tensor, identity in zip(listed, identities, strict=True):
+        name = first.setdefault((identity, tensor.codec), tensor.name)
+        result.append(tensor if name == tensor.name else replace(tensor, same_as=name))
+    return result
 
 
 def codec_for(

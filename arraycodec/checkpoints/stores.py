@@ -13,20 +13,21 @@ from ..codecs import CODECS, of_parameters
 from ..errors import FormatError
 from ..hosted import HostedCodec
 from ..selection import Axis, as_index, shape_of
-from . import arrc, packs
+from . import arrc, files, packs
 from .tensors import Store, Stored
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
 def load(path: str | os.PathLike[str]) -> Store:
-    """Open a checkpoint: a single file (``.arrc``), a Zarr store (v2 or v3), or an HDF5 file.
+    """Open a checkpoint: a single file (``.arrc``), a Zarr store (v2, v3), an HDF5 file, or a file of another program.
 
     Parameters
     ----------
     path : path-like
-        Recognized by content.  Any store of arrays does; what `save` or ``arraycodec compress`` has grouped comes
-        apart again.
+        Recognized by content.  Any store of arrays does; what `save` or ``arraycodec compress`` has put side by side
+        comes apart again.  Files of safetensors, PyTorch (nothing in them is executed), ONNX and lc0 are opened as they
+        are.
 
     Returns
     -------
@@ -56,7 +57,10 @@ def load(path: str | os.PathLike[str]) -> Store:
         return _arrc(place)
     if magic == _HDF5_MAGIC or place.suffix.lower() in (".h5", ".hdf5"):
         return _hdf5(place)
-    raise FormatError(f"{place}: neither a single-file store (.arrc) nor a Zarr store nor an HDF5 file")
+    kind = files.format_of(place)
+    if kind is None:
+        raise FormatError(f"{place}: neither a store (.arrc, Zarr, HDF5) nor a checkpoint ({' '.join(files.SUFFIXES)})")
+    return files.open_file(place, kind).store(str(place))
 
 
 def codec_of(config: dict[str, Any]) -> HostedCodec | None:

@@ -135,6 +135,11 @@ class Tensor:
         return self._view
 
     @property
+    def identity(self) -> tuple[int, int | None]:
+        """The same for all names of one tensor."""
+        return id(self._stored), self._member.start
+
+    @property
     def stored_dtype(self) -> np.dtype:
         """The dtype of stored elements."""
         return np.dtype(self._stored.array.dtype)
