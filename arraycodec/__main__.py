@@ -23,6 +23,7 @@ from .cli.interrupt import Signals
 from .cli.prove import add_arguments as add_prove_arguments
 from .errors import ParameterError
 from .hdf5 import plugin_path
+from .rules import Rules
 from .tolerance import parse_tolerance
 
 COMPRESS = """\
@@ -68,6 +69,15 @@ def _tolerance(text: str) -> float:
         return parse_tolerance(text)
     except ParameterError as e:
         raise argparse.ArgumentTypeError(str(e)) from None
+
+
+def _rule(text: str) -> Any:
+    """A tolerance, of all arrays or of those that a pattern matches."""
+    try:
+        (rule,) = Rules.parse([text]).rules
+    except ParameterError as e:
+        raise argparse.ArgumentTypeError(str(e)) from None
+    return rule
 
 
 def _relative(text: str) -> float:
@@ -168,8 +178,8 @@ def _convert(args: argparse.Namespace, console: Console) -> None:
     how = {}
     if args.command == "compress":
         how = {
-            "tol": args.tol, "rtol": args.rtol, "lossy_integers": args.lossy_integers, "dtype": args.dtype,
-            "choice": _choice(args),
+            "tol": _rules(args), "rtol": args.rtol, "lossy_integers": args.lossy_integers, "dtype": args.dtype,
+            "choice": _choice(args), "pack": args.pack,
         }  # fmt: skip
     job = Job(
         args.input, args.output, in_format=args.in_format, out_format=args.format, chunks=args.chunks, name=args.name,
@@ -275,6 +285,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"arraycodec {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     tol_help = "absolute tolerance: 1e-3, 2**-17, 2^-17, or 0 for lossless"
+    rules_help = tol_help + (
+        "; by names of arrays: '*.bias=0' '*.norm.*=keep' '*=2**-12', repeated; the first that matches counts"
+    )
     rtol_help = "relative tolerance, below 1, of each value; with --tol the larger of both applies"
 
     level_help = "how hard the encoder looks: 1 (fast) to 9 (smallest); default 5"
@@ -288,10 +301,12 @@ def _parser() -> argparse.ArgumentParser:
         ("decompress", "Write the arrays of a file or store without our codec."),
     ):
         p = add(name, text)
-        p.add_argument("input", type=Path, metavar="IN", help=".npy, .npz, Zarr or HDF5, recognized by content")
-        p.add_argument("output", type=Path, metavar="OUT", help="format by suffix: .npy .npz .zarr .h5 .nc ...")
+        p.add_argument("input", type=Path, metavar="IN", help=".npy, .npz, Zarr, HDF5, .arrc, or a "
+                       "checkpoint: .safetensors .pt .onnx .pb.gz (lc0); recognized by content")
+        p.add_argument("output", type=Path, metavar="OUT", help="format by suffix: .npy .npz .zarr .h5 .nc .arrc "
+                       ".safetensors .pt .onnx .pb.gz ...")
         if name == "compress":
-            p.add_argument("--tol", type=_tolerance, metavar="T", help=tol_help)
+            p.add_argument("--tol", type=_rule, action="append", metavar="[NAMES=]T", help=rules_help)
             p.add_argument("--rtol", type=_relative, metavar="R", help=rtol_help)
             p.add_argument(
                 "--lossy-integers", action="store_true",
@@ -303,6 +318,8 @@ def _parser() -> argparse.ArgumentParser:
                            "back bit for bit; default: what the codec of IN was told, and attributes say")  # fmt: skip
             p.add_argument("--level", type=_whole, metavar="N", help=level_help + "; of varint the backend's")
             p.add_argument("--predictor", choices=PREDICTORS, metavar="NAME", help=predictor_help)
+            p.add_argument("--pack", type=_whole, metavar="N", help="arrays of fewer values stand side by side in "
+                           "common ones; default: 16384 from checkpoints and into .arrc, else none (0)")  # fmt: skip
             _add_codecs(p)
         p.add_argument("--format", choices=FORMATS, help="format of OUT (.zarr means zarr3)")
         p.add_argument("--in-format", choices=FORMATS, help="format of IN")
@@ -319,7 +336,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("original", type=Path, metavar="A")
     p.add_argument("decoded", type=Path, metavar="B", nargs="?")
     p.add_argument("--scan", action="store_true", help="name the broken chunks of A, a Zarr store, HDF5 file or chunk")
-    p.add_argument("--tol", type=_tolerance, metavar="T", help=tol_help)
+    p.add_argument("--tol", type=_rule, action="append", metavar="[NAMES=]T", help=rules_help)
     p.add_argument("--rtol", type=_relative, metavar="R", help=rtol_help)
     p.add_argument("--fill-value", type=_fill, metavar="V", help="must come back bit for bit")
     p.add_argument("--lossy-integers", action="store_true", help="integers may differ by the whole part of --tol")
@@ -385,7 +402,13 @@ def _choice(args: argparse.Namespace) -> Any:
             _level(str(args.level))
         except argparse.ArgumentTypeError as e:
             raise ParameterError(str(e)) from None
-    return Choice(args.codec, {name: getattr(args, name) for name in given})
+    options = {name: getattr(args, name) for name in given}
+    return Choice(args.codec, options | ({"tol": _rules(args)} if args.tol is not None else {}))
+
+
+def _rules(args: argparse.Namespace) -> Rules | None:
+    """The absolute tolerances of `compress` and `verify`."""
+    return None if args.tol is None else Rules(args.tol)
 
 
 def _refuse_with_scan(args: argparse.Namespace) -> None:
@@ -415,7 +438,9 @@ def _run(args: argparse.Namespace) -> int:
 
         if args.decoded is None:
             raise ParameterError(f"verify needs two files, or --scan {args.original}")
-        promise: Promise | Claims = Promise(args.tol, args.rtol, args.fill_value, args.dtype, args.lossy_integers)
+        promise: Promise | Claims = Promise(
+            _rules(args), args.rtol, args.fill_value, args.dtype, args.lossy_integers
+        )
         if args.tol is None and args.rtol is None:
             given = [option for option in ("fill_value", "dtype") if getattr(args, option) is not None]
             if given or args.lossy_integers:

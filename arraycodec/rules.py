@@ -112,9 +112,9 @@ class Rules:
 
     @property
     def only(self) -> float | None:
-        """The tolerance, if it is one for all names."""
+        """The tolerance, if it is one for all names, said once."""
         first = self.rules[0]
-        return first.tol if first.pattern == "*" and not first.keep else None
+        return first.tol if first.pattern == "*" and not first.keep and len(self.rules) == 1 else None
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.rules)) if self.only is None else f"{self.only:g}"

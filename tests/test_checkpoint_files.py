@@ -13,7 +13,7 @@ import arraycodec
 from arraycodec import DecodeError, FormatError, ParameterError, TruncatedError, verify
 from arraycodec.checkpoints import files
 from arraycodec.checkpoints.packs import Tensor
-from arraycodec.checkpoints.views import View
+from arraycodec.checkpoints.views import linear16
 
 RNG = np.random.default_rng(0)
 TOL = 2.0**-10
@@ -397,7 +397,7 @@ def test_lc0(tmp_path):
         arraycodec.save(tmp_path / "d.arrc", store, 0)
         originals = {name: np.asarray(store[name]) for name in store}
     with arraycodec.load(tmp_path / "c.arrc") as store:
-        assert store["input.weights"].tol == View("linear16", -0.5, 0.75).steps(TOL) == 51
+        assert store["input.weights"].tol == linear16(-0.5, 0.75).steps(TOL) == 51
         for name, x in originals.items():
             assert verify(x, np.asarray(store[name]), TOL), name
         assert (np.asarray(store["input.weights"]) != originals["input.weights"]).any()

@@ -343,25 +343,30 @@ def test_rules():
 
 # ---- views ----
 def test_views_are_texts():
-    for view in (View("bfloat16"), View("float8_e5m2"), View("int4"), View("linear16", -0.1, np.float32(0.3).item())):
-        view = View(view.kind, np.float32(view.low).item(), view.high)
+    for view in (View("bfloat16"), View("float8_e5m2"), View("int4"), views.linear16(-0.25, 0.75)):
         assert views.parse(str(view)) == view
-    for wrong in (None, 3, "", "float32", "linear16", "linear16 0", "linear16 a b", "linear16 0.1 0.2", "bfloat16 1"):
+    for wrong in (
+        None, 3, "", "float32", "linear16", "linear16 0", "linear16 a b 0", "linear16 0.1 0.2 0", "bfloat16 1",
+        "linear16 0 1e60 0", "linear16 0 1 -1", "linear16 0 1 65536", "linear16 0 1 0.5", "linear16 0 1",
+    ):  # fmt: skip
         with pytest.raises(FormatError, match="unknown kind of elements"):
             views.parse(wrong)
 
 
 @pytest.mark.parametrize(("low", "high"), [(-0.5, 0.75), (0, 0), (3, 3.0000002), (1, -1), (-3e38, 3e38), (0, 1e-40)])
 def test_steps_of_linear_16_are_the_most_that_is_within(low, high):
-    view = View("linear16", np.float32(low).item(), np.float32(high).item())
-    q = np.arange(65536, dtype="u2")
-    x = view.values(q)
-    assert x.dtype == np.float32
+    view = views.linear16(np.float32(low).item(), np.float32(high).item())
+    x = view.values(np.arange(65536, dtype="i4") - view.zero)
+    ends = view.values(np.array([-(2**31), 2**31 - 1], "i4"))
+    assert x.dtype == np.float32 and np.array_equal(x[[0, -1]], ends, equal_nan=True)
+    if low < 0 < high < 1e38:
+        assert abs(view.values(np.zeros(1, "i4"))) <= np.diff(x).max()
     for tol in (0, 2.0**-17, 2.0**-12, 0.3, 10):
         k = view.steps(tol)
         if not np.isfinite(x).all():
             assert k == 0
             continue
+        assert tol >= 10 or k <= view.steps(tol) and view.bound(k) <= np.nextafter(tol, 20)
         worst = [np.abs(x[j:].astype("f8") - x[: len(x) - j].astype("f8")).max() for j in (k, k + 1) if j < 65536]
         assert worst[0] <= tol and (len(worst) == 1 or worst[1] > tol)
 

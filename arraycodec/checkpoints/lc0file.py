@@ -1,9 +1,9 @@
 """Networks of Leela Chess Zero: protobuf messages, compressed by gzip, whose layers are integers of 16 bits.
 
 A layer has the least and the largest of its weights and for each weight an integer q, which stands for
-q / 65535 * (largest - least) + least in single precision.  Here the integers are the tensors (the view "linear16"), so
-that such a network comes back as what it was: everything else of the message, fields that are not known here included,
-is the skeleton, byte for byte.
+q / 65535 * (largest - least) + least in single precision.  Here the integers are the tensors (the view "linear16",
+counted from the one whose weight is next to 0), so that such a network comes back as what it was.  Everything else of
+the message, fields that are not known here included, is the skeleton, byte for byte.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 from ..errors import FormatError, ParameterError, TruncatedError
 from . import files
 from .files import CheckpointFile, FileTensor
-from .views import LINEAR16, View
+from .views import linear16
 
 MAGIC = 0x1C0
 _MOST = 4 << 30  # bytes of a network
@@ -187,8 +187,8 @@ def open_file(path: Path) -> CheckpointFile:
         def take(name: str, low: float, high: float, params: bytes) -> bytes:
             if name in tensors:
                 raise FormatError(f"layer {name} is there twice")
-            q = np.frombuffer(params, "<u2")
-            tensors[name] = FileTensor(name, q.dtype, q.shape, View(LINEAR16, low, high), lambda: q)
+            view, q = linear16(low, high), np.frombuffer(params, "<u2")
+            tensors[name] = FileTensor(name, view.stored, q.shape, view, lambda: q.astype("i4") - view.zero)
             return b""
 
         skeleton = _rewritten(data, _NET, "", take)
@@ -223,10 +223,10 @@ class FileWriter(files.Writer):
 
         def put(name: str, low: float, high: float, _: bytes) -> bytes:
             tensor = left.pop(name, None)
-            view = View(LINEAR16, low, high)
+            view = linear16(low, high)
             if tensor is None or str(tensor.view) != str(view):
                 raise ParameterError(f"the network's layer {name} ({view}) is not among the tensors")
-            return self.arrays[name].astype("<u2", copy=False).tobytes()
+            return view.integers(self.arrays[name]).astype("<u2", copy=False).tobytes()
 
         data = _rewritten(memoryview(self.skeleton), _NET, "", put)
         if left:

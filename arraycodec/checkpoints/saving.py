@@ -160,7 +160,7 @@ def codec_for(
     name: str, stored: np.dtype, view: View | None, rules: Rules, level: int | None, predictor: str | None
 ) -> AnsQuant:
     """The codec of a tensor: within its tolerance where it is of floats, without loss otherwise."""
-    floats = stored.kind in "fc" if view is None else view.kind not in views.BYTES
+    floats = stored.kind in "fc" if view is None else view.is_lossy
     tol = rules.of_tensor(name).tol if floats else 0.0
     if view is not None and view.kind == views.LINEAR16:
         tol = float(view.steps(tol))

@@ -57,7 +57,7 @@ class Stored:
     attrs: dict[str, Any] = field(default_factory=dict)
 
 
-class _Pack:
+class Pack:
     """A pack of small tensors.  Its chunks stay decoded for a while: tensors are mostly read one after the other."""
 
     def __init__(self, stored: Stored) -> None:
@@ -108,7 +108,7 @@ class Tensor:
         What its values are stored by; None if that is no codec of this package.
     """
 
-    def __init__(self, member: Member, stored: Stored, pack: _Pack | None) -> None:
+    def __init__(self, member: Member, stored: Stored, pack: Pack | None) -> None:
         self._member, self._stored, self._pack = member, stored, pack
         self.name, self.shape, self.codec = member.name, member.shape, stored.codec
         self._view = member.view
@@ -265,12 +265,12 @@ class Store(Mapping[str, Tensor]):
         self.path, self.format, self.attrs, self._close = path, format, attrs, close
         by_name = {stored.name: stored for stored in arrays}
         listed = packs.members((s.name, np.dtype(s.array.dtype), tuple(s.array.shape), s.attrs) for s in arrays)
-        pack_of: dict[str, _Pack] = {}
+        pack_of: dict[str, Pack] = {}
         self._tensors: dict[str, Tensor] = {}
         for member in listed:
             stored = by_name[member.host_name]
             if member.start is not None and member.host_name not in pack_of:
-                pack_of[member.host_name] = _Pack(stored)
+                pack_of[member.host_name] = Pack(stored)
             if member.view is None and getattr(stored.codec, "dtype", None) is not None:
                 member = Member(member.name, member.host_name, member.shape, views.parse(stored.codec.dtype))
             self._tensors[member.name] = Tensor(member, stored, pack_of.get(member.host_name))

@@ -6,8 +6,10 @@ tensor is stored as unsigned integers, and a text beside it says what they are.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
+import struct
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,18 +34,24 @@ class View:
     Parameters
     ----------
     kind : str
-        "bfloat16", one of `BYTES`, or "linear16": q stands for q / 65535 * (high - low) + low, in float32.
+        "bfloat16", one of `BYTES`, or "linear16": q of 0 to 65535 stands for q / 65535 * (high - low) + low, in
+        float32, and what is stored is q - zero.
     low, high : float
         Of "linear16": float32 numbers.
+    zero : int
+        Of "linear16": the q whose value is next to 0, so that values next to 0 are rounded to it together.
     """
 
     kind: str
     low: float = 0.0
     high: float = 0.0
+    zero: int = 0
 
     @property
     def stored(self) -> np.dtype:
         """The dtype of what is stored."""
+        if self.kind == LINEAR16:
+            return np.dtype("i4")
         return np.dtype("u1" if self.kind in BYTES else "u2")
 
     @property
@@ -53,19 +61,31 @@ class View:
             return bfloat16()
         return np.dtype("f4") if self.kind == LINEAR16 else _byte_type(self.kind)
 
+    @property
+    def is_lossy(self) -> bool:
+        """Whether a tolerance applies."""
+        return self.kind not in BYTES
+
     def values(self, stored: np.ndarray) -> np.ndarray:
         """What stored elements stand for."""
         if self.kind != LINEAR16:
             return np.asarray(stored).view(self.dtype)
+        return self._of_integers(self.integers(stored))
+
+    def integers(self, stored: np.ndarray) -> np.ndarray:
+        """Of "linear16": the integers, uint16."""
+        q = np.asarray(stored).astype(np.int64) + self.zero
+        return np.clip(q, 0, 65535).astype("u2")  # an error may lead beyond the ends, where there is nothing
+
+    def _of_integers(self, q: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore", invalid="ignore"):  # as lc0 computes it, in single precision
             low, high = np.float32(self.low), np.float32(self.high)
-            return np.asarray(stored).astype("f4") / np.float32(65535) * (high - low) + low
+            return q.astype("f4") / np.float32(65535) * (high - low) + low
 
     def steps(self, tol: float) -> int:
         """How far a stored integer may be off, so that what it stands for is within a tolerance, exactly."""
         fine, broken = 0, 1 << 16
-        every = np.arange(1 << 16, dtype="u2")
-        values = self.values(every)
+        values = self._of_integers(np.arange(1 << 16))
         if not np.isfinite(values).all():
             return 0
         while broken - fine > 1:  # values never fall (or never rise) with the integers
@@ -74,8 +94,20 @@ class View:
             fine, broken = (k, broken) if far else (fine, k)
         return fine
 
+    def bound(self, steps: int) -> float:
+        """How far what stored integers stand for can be off, if these are off by so many."""
+        values = self._of_integers(np.arange(1 << 16)).astype("f8")
+        far = np.abs(values[steps:] - values[: len(values) - steps]).max(initial=0.0)
+        return float(np.nextafter(far, np.inf)) if steps else 0.0
+
     def __str__(self) -> str:
-        return self.kind if self.kind != LINEAR16 else f"{self.kind} {self.low!r} {self.high!r}"
+        return self.kind if self.kind != LINEAR16 else f"{self.kind} {self.low!r} {self.high!r} {self.zero}"
+
+
+def linear16(low: float, high: float) -> View:
+    """The view of integers that reach from one float32 number to another."""
+    zero = -low / (high - low) * 65535 if math.isfinite(high - low) and high != low else 0.0
+    return View(LINEAR16, low, high, min(max(round(zero), 0), 65535))
 
 
 def parse(text: object) -> View:
@@ -89,14 +121,12 @@ def parse(text: object) -> View:
     words = text.split() if isinstance(text, str) else []
     if len(words) == 1 and words[0] in (BFLOAT16, *BYTES):
         return View(words[0])
-    if len(words) == 3 and words[0] == LINEAR16:
-        try:
-            low, high = float(words[1]), float(words[2])
-        except ValueError:
-            low = high = math.nan
-            words = []
-        if words and all(math.isnan(v) or float(np.float32(v)) == v for v in (low, high)):
-            return View(LINEAR16, low, high)
+    if len(words) == 4 and words[0] == LINEAR16:
+        with contextlib.suppress(ValueError, OverflowError):
+            low, high, zero = float(words[1]), float(words[2]), int(words[3])
+            exact = all(math.isnan(v) or struct.unpack("<f", struct.pack("<f", v))[0] == v for v in (low, high))
+            if exact and 0 <= zero <= 65535:
+                return View(LINEAR16, low, high, zero)
     raise FormatError(f"unknown kind of elements: {text!r:.100}")
 
 

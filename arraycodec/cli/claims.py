@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..checkpoints.views import LINEAR16
 from ..codec import Header, peek
 from ..errors import DecodeError
 from . import interrupt
@@ -12,6 +14,19 @@ from .codecs import fill_of
 from .formats import input_format
 from .model import ArrayInfo, Box, CommandError
 from .stored import StoredArray, stored_arrays
+
+
+@dataclass(frozen=True)
+class Same:
+    """The same bound everywhere in an array; as `Claim`."""
+
+    arguments: dict[str, Any]
+    largest: float
+    unit: tuple[int, ...] | None = None
+
+    def at(self, box: Box) -> dict[str, Any]:
+        """The arguments of `verify` for a box."""
+        return self.arguments
 
 
 class Claim:
@@ -47,11 +62,24 @@ class Claim:
         self.unit = None if same else array.chunk_shape
         self.largest = max((bound["tol"] for bound in bounds), default=0.0)
         self._common = bounds[0] if same and bounds else None
+        self._widest = max(bounds, key=lambda bound: (bound["tol"], bound["rtol"] or 0), default=None)
 
     def at(self, box: Box) -> dict[str, Any] | None:
         """The arguments of `verify` for a box, of a chunk if there is a `unit`; None to compare bit for bit."""
         bound = self._common if self.unit is None else self._bounds.get(tuple(s.start for s in box))
         return bound if bound is not None and (bound["tol"] or bound["rtol"]) else None
+
+    def of_tensor(self, info: ArrayInfo) -> Same | Claim | None:
+        """Of a tensor in the array; None to compare bit for bit."""
+        is_floats = info.view is not None and info.view.kind == LINEAR16
+        if not is_floats and (info.host is None or info.host[1] is None):
+            return self
+        bound = self._widest  # all chunks of a pack were made by one codec
+        if bound is None or not (bound["tol"] or bound["rtol"]):
+            return None
+        if is_floats:
+            bound = {**bound, "tol": info.view.bound(int(bound["tol"]))}
+        return Same(bound, bound["tol"])
 
 
 def _bound(header: Header, fill: Any) -> dict[str, Any]:
@@ -77,7 +105,7 @@ class Claims:
         kind = input_format(path)
         self._path = path
         self._arrays: dict[str, Claim] = {}
-        if kind == "hdf5" or kind is not None and kind.startswith("zarr"):
+        if kind in ("hdf5", "arrc") or kind is not None and kind.startswith("zarr"):
             self._arrays = {array.name: Claim(array) for array in stored_arrays(path) if array.ours}
         if not self._arrays:
             raise CommandError(f"verify needs a tolerance (--tol T, --rtol R or both): no chunks of {path} say one")
@@ -87,6 +115,7 @@ class Claims:
         """For messages."""
         return f"what the chunks of {self._path} say"
 
-    def of(self, info: ArrayInfo) -> Claim | None:
+    def of(self, info: ArrayInfo) -> Same | Claim | None:
         """Of an array of the store; None to compare bit for bit."""
-        return self._arrays.get(info.same_as or info.name)
+        claim = self._arrays.get(info.host[0] if info.host is not None else info.same_as or info.name)
+        return None if claim is None else claim.of_tensor(info)

@@ -28,7 +28,8 @@ from .formats import open_source
 from .journal import Journal, Key
 from .model import ArrayInfo, Box, CommandError, GroupInfo, Item, LinkInfo, Source
 from .outcome import Outcome, Totals
-from .plan import Job, Planned, Planner, selected
+from .packed import refuse_for_workers
+from .plan import Job, Planned, Planner, selected, warn_about_rules
 from .zarrstore import ZarrSink
 
 _AHEAD = 3  # tasks for each thread of the workers that the scheduler knows: none waits, and none has to be told all
@@ -82,6 +83,8 @@ def convert_on_cluster(job: Job, workers: Workers, console: Console) -> None:
     with open_source(job.source, job.in_format) as source:
         output.refuse_overlap(job.source, job.target)
         items = selected(source, job, kind)
+        refuse_for_workers(source, items, job)
+        warn_about_rules(items, job, console)
         with connected(workers, console) as client, output.Resumable(job.target, job.force, workers.restart) as out:
             place = _Place(
                 str(job.source.resolve()), job.in_format, str(out.temporary), int(kind[-1]), secrets.token_hex(8)

@@ -14,6 +14,7 @@ from ..boxes import automatic_chunks
 from ..config import Config
 from ..errors import ParameterError
 from ..lowrankquant import LowRankQuant
+from ..rules import Rules
 from ..stochasticquant import StochasticQuant
 from ..varintquant import VarintQuant
 from .model import ArrayInfo, CommandError
@@ -85,7 +86,8 @@ class Choice:
 
     def __init__(self, name: str, options: dict[str, Any]) -> None:
         self.name = name
-        self.tol: float | None = options.get("tol")
+        self.rules = None if options.get("tol") is None else Rules.of(options["tol"])
+        self.tol: float | None = None if self.rules is None else self.rules.only
         self.rtol: float | None = options.get("rtol")
         self.fill_value = options.get("fill_value")
         self.whole: Any = None
@@ -93,10 +95,14 @@ class Choice:
         self._quantizer: type[AnsQuant] | type[VarintQuant] = VarintQuant if name == "varint" else AnsQuant
         if name in ("ansquant", "varint"):
             self._own = own
-            if self.tol is None and self.rtol is None:
+            if self.rules is None and self.rtol is None:
                 raise ParameterError("compress needs a tolerance: --tol T, --rtol R or both; --tol 0 is lossless")
-            self.lattice(self.tol, self.rtol, options.get("dtype"))
+            for rule in self.rules.rules if self.rules is not None else ():
+                self.lattice(rule.tol, self.rtol, options.get("dtype"))
+            self.lattice(0.0, self.rtol, options.get("dtype"))
             return
+        if self.rules is not None and self.tol is None:
+            raise ParameterError(f"--codec {name} takes one --tol for all arrays, not {self.rules}")
         self._own = {"level": options["level"]} if "level" in options else {}
         parameters = {_PARAMETERS.get(n, n): value for n, value in own.items()}
         if parameters.get("bucket") == "all":
@@ -167,12 +173,15 @@ class Choice:
             return repr(self.whole)
         backend = self._own.get("backend")
         varints = f", as varints{f' through {backend}' if backend else ''}" if self.name == "varint" else ""
-        return said(self.tol, self.rtol) + varints
+        return said(self.rules, self.rtol) + varints
 
 
-def said(tol: float | None, rtol: float | None) -> str:
+def said(tol: float | Rules | None, rtol: float | None) -> str:
     """Tolerances, for messages."""
-    return ", ".join(f"{name}={value:g}" for name, value in (("tol", tol), ("rtol", rtol)) if value is not None)
+    parts = [f"{name}={value:g}" for name, value in (("tol", tol), ("rtol", rtol)) if isinstance(value, (int, float))]
+    if isinstance(tol, Rules):
+        parts.insert(0, f"tol={tol}" if tol.only is not None else f"tol by names ({tol})")
+    return ", ".join(parts)
 
 
 def said_of(codec: dict[str, Any]) -> str:

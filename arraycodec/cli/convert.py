@@ -23,7 +23,8 @@ from .console import Console
 from .formats import open_sink, open_source, output_format
 from .model import ArrayInfo, Box, CommandError, GroupInfo, Item, LinkInfo, Sink, Source
 from .outcome import Outcome, Totals, compared, range_of
-from .plan import Job, Planned, Planner, selected
+from .packed import STORES, arranged
+from .plan import Job, Planned, Planner, selected, warn_about_rules
 
 
 def convert(job: Job, console: Console) -> None:
@@ -33,12 +34,15 @@ def convert(job: Job, console: Console) -> None:
         output.refuse_overlap(job.source, job.target)
         out = output.Output(job.target, job.force)
         items = selected(source, job, kind)
+        warn_about_rules(items, job, console)
+        source, items = arranged(source, items, job, kind, console.warn)
         totals = Totals()
         with out:
-            sink = open_sink(out.temporary, kind, console.warn, source)
+            sink = open_sink(out.temporary, kind, console.warn, source, out.path)
             planner = Planner(job, sink, lambda info, marks: _survey(source, info, marks), console)
             try:
                 console.start(total_bytes(items))
+                sink.begin(items)
                 for item in items:
                     _convert_item(item, source, sink, planner, totals, console)
                 sink.complete()
@@ -52,8 +56,12 @@ def convert(job: Job, console: Console) -> None:
 def checked_output(job: Job) -> str:
     """The format of the output; a CommandError if it cannot hold what is asked for."""
     kind = output_format(job.target, job.out_format)
-    if job.compresses and kind in ("npy", "npz"):
-        raise CommandError(f"{job.target}: .{kind} files have no codecs; compress to a .zarr or .h5 output instead")
+    if job.compresses and kind not in STORES:
+        raise CommandError(
+            f"{job.target}: {kind} files have no codecs; compress to a .zarr, .h5 or .arrc output instead"
+        )
+    if not job.compresses and kind == "arrc":
+        raise CommandError(f"{job.target}: .arrc files hold only chunks of this package; compress --tol 0 is exact")
     if job.choice is not None:
         job.choice.check_output(kind)
     return kind

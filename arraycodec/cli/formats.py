@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ..checkpoints import files
+from ..checkpoints.arrc import MAGIC, SUFFIX
 from .model import CommandError, Sink, Source, Warn
 from .output import is_zarr_directory
+from .packed import unpacked
 
-FORMATS = ("npy", "npz", "zarr2", "zarr3", "hdf5")
+FORMATS = ("npy", "npz", "zarr2", "zarr3", "hdf5", "arrc", *files.FORMATS)
 _SUFFIXES = {
     ".npy": "npy", ".npz": "npz", ".zarr": "zarr3",
-    ".h5": "hdf5", ".hdf5": "hdf5", ".he5": "hdf5", ".nc": "hdf5", ".nc4": "hdf5",
+    ".h5": "hdf5", ".hdf5": "hdf5", ".he5": "hdf5", ".nc": "hdf5", ".nc4": "hdf5", SUFFIX: "arrc",
 }  # fmt: skip
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
@@ -20,13 +23,11 @@ def output_format(path: Path, chosen: str | None) -> str:
     """The format to write: the chosen one, or the suffix's."""
     if chosen is not None:
         return chosen
-    try:
-        return _SUFFIXES[path.suffix.lower()]
-    except KeyError:
-        known = " ".join(_SUFFIXES)
-        raise CommandError(
-            f"{path}: no format for the suffix {path.suffix!r} (known: {known}); use --format"
-        ) from None
+    found = _SUFFIXES.get(path.suffix.lower()) or files.suffix_format(path)
+    if found is None:
+        known = " ".join([*_SUFFIXES, *files.SUFFIXES])
+        raise CommandError(f"{path}: no format for the suffix {path.suffix!r} (known: {known}); use --format")
+    return found
 
 
 def input_format(path: Path, chosen: str | None = None) -> str | None:
@@ -48,18 +49,36 @@ def input_format(path: Path, chosen: str | None = None) -> str | None:
         return "hdf5"
     if magic.startswith(b"\x93NUMPY"):
         return "npy"
-    if magic.startswith(b"PK"):
-        return "npz"
+    if magic == MAGIC:
+        return "arrc"
     if magic[:3] == b"CDF":
         raise CommandError(f"{path}: a classic netCDF file; convert it first: nccopy -k nc4 {path} OUT.nc")
-    return None
+    checkpoint = files.format_of(path)
+    return "npz" if checkpoint is None and magic.startswith(b"PK") else checkpoint
 
 
 def open_source(path: Path, chosen: str | None = None) -> Source:
-    """A reader for an existing file or store."""
+    """A reader for an existing file or store, whose small tensors come one by one."""
+    source = _open_source(path, chosen)
+    try:
+        return unpacked(source)
+    except BaseException:
+        source.close()
+        raise
+
+
+def _open_source(path: Path, chosen: str | None) -> Source:
     kind = input_format(path, chosen)
     if kind is None:
-        raise CommandError(f"{path}: neither a .npy, .npz or HDF5 file nor a Zarr store")
+        raise CommandError(f"{path}: neither a .npy, .npz or HDF5 file nor a Zarr store nor a checkpoint")
+    if kind in files.FORMATS:
+        from .checkpointfile import CheckpointSource
+
+        return CheckpointSource(path, kind)
+    if kind == "arrc":
+        from .arrcfile import ArrcSource
+
+        return ArrcSource(path)
     if kind == "npy":
         from .numpyfiles import NpySource
 
@@ -77,8 +96,27 @@ def open_source(path: Path, chosen: str | None = None) -> Source:
     return ZarrSource(path)
 
 
-def open_sink(path: Path, kind: str, warn: Warn, like: Source) -> Sink:
-    """A writer for a new file or store; `like` is the source that it will get its items from."""
+def open_sink(path: Path, kind: str, warn: Warn, like: Source, final: Path) -> Sink:
+    """A writer for a new file or store.
+
+    Parameters
+    ----------
+    path : Path
+    kind : str
+    warn : callable
+    like : Source
+        That it will get its items from.
+    final : Path
+        The name that it will get.
+    """
+    if kind in files.FORMATS:
+        from .checkpointfile import CheckpointSink
+
+        return CheckpointSink(path, kind, warn, like, final)
+    if kind == "arrc":
+        from .arrcfile import ArrcSink
+
+        return ArrcSink(path, warn)
     if kind == "npy":
         from .numpyfiles import NpySink
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..checkpoints.views import View
 from ..chunksize import complaint
 from ..dtypes import is_supported
 from ..errors import ArraycodecError
@@ -74,6 +75,16 @@ class ArrayInfo:
         An earlier name of the same array (a hard link).
     native : Any
         The reader's own object.
+    view : View or None
+        What elements are, where the dtype does not say it.
+    rule_name : str or None
+        The name that rules are about, if it is not the array's: that of a tensor in a pack.
+    steps : int
+        How far elements may be off, where they are integers that stand for floats.
+    tensors : int
+        How many stand in the array.
+    host : tuple of (str, int or None) or None
+        The stored array that it is in, and where it begins, if that has another name.
     """
 
     name: str
@@ -92,6 +103,11 @@ class ArrayInfo:
     codec: dict[str, Any] | None = None
     same_as: str | None = None
     native: Any = None
+    view: View | None = None
+    rule_name: str | None = None
+    steps: int = 0
+    tensors: int = 1
+    host: tuple[str, int | None] | None = None
 
     @property
     def size(self) -> int:
@@ -117,7 +133,7 @@ class ArrayInfo:
     @property
     def lossy(self) -> bool:
         """Whether a tolerance applies without being asked for: floats and complex numbers that are data."""
-        return self.is_data and self.dtype.kind in "fc"
+        return self.is_data and (self.dtype.kind in "fc" if self.view is None else self.view.is_lossy)
 
     @property
     def label(self) -> str:
@@ -145,7 +161,9 @@ Item = GroupInfo | ArrayInfo | LinkInfo
 class Source(ABC):
     """A file or store being read."""
 
-    kind: str  # "npy", "npz", "zarr" or "hdf5"
+    kind: str  # "npy", "npz", "zarr", "hdf5", "arrc", or of a checkpoint
+    #: The format of a checkpoint file, and what it has beside tensors, for a sink of the same format.
+    skeleton: tuple[str, bytes] | None = None
 
     @abstractmethod
     def items(self) -> Iterator[Item]:
@@ -185,6 +203,9 @@ class Sink(ABC):
             text = complaint(info.label, info.shape, info.chunks, info.dtype.itemsize, self.host)
             if text:
                 self.warn(f"{text} (--chunks)")
+
+    def begin(self, items: list[Item]) -> None:
+        """All that will come, for formats that have to know it first."""
 
     @abstractmethod
     def group(self, info: GroupInfo) -> None:

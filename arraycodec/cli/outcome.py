@@ -108,7 +108,7 @@ class Totals:
 
     def add_finished(self, info: ArrayInfo) -> None:
         """An array that was complete when it was made."""
-        self.arrays += 1
+        self.arrays += info.tensors
         self.nbytes += info.nbytes
 
     def add(self, planned: Planned, outcome: Outcome, stored: int, console: Console) -> None:
@@ -121,9 +121,9 @@ class Totals:
             console.warn(
                 f"{info.label} lies within [{outcome.low:g}, {outcome.high:g}]: tol={codec.tol:g} leaves little of it"
             )
-        self.coded += 1
-        self.lossless += not planned.lossy
-        self.whole += planned.whole
+        self.coded += info.tensors
+        self.lossless += info.tensors * (not planned.lossy)
+        self.whole += info.tensors * planned.whole
         self.coded_values += info.size
         self.coded_bytes += stored
         if planned.whole and info.size:

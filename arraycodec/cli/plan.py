@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from ..boxes import BOX_VALUES, automatic_chunks, box_shape, boxes
-from ..dtypes import fill_bytes
+from ..checkpoints.views import LINEAR16
+from ..dtypes import BFLOAT16, fill_bytes
 from ..errors import ParameterError
+from ..rules import Rule, Rules
 from ..tolerance import keeping
 from .codecs import Choice, Special, fill_of, said, said_of
 from .console import Console
@@ -29,6 +31,10 @@ class Job:
 
     Attributes
     ----------
+    tol : float, Rules or None
+        One for all arrays, or by their names.
+    pack : int or None
+        Tensors of fewer values stand side by side; None: as it is usual for the formats.
     lossy_integers : bool
         Integers are within `tol`, too; otherwise they are kept.
     dtype : {None, "bfloat16"}
@@ -39,7 +45,7 @@ class Job:
 
     source: Path
     target: Path
-    tol: float | None = None
+    tol: float | Rules | None = None
     rtol: float | None = None
     lossy_integers: bool = False
     dtype: str | None = None
@@ -49,6 +55,12 @@ class Job:
     chunks: tuple[int, ...] | None = None
     name: str | None = None
     force: bool = False
+    pack: int | None = None
+
+    @property
+    def rules(self) -> Rules | None:
+        """The absolute tolerances."""
+        return None if self.tol is None else Rules.of(self.tol)
 
     @property
     def compresses(self) -> bool:
@@ -58,7 +70,7 @@ class Job:
     @property
     def said(self) -> str:
         """The tolerances, for messages."""
-        return said(self.tol, self.rtol)
+        return said(self.rules, self.rtol)
 
     @property
     def fill_value(self) -> Any:
@@ -67,7 +79,30 @@ class Job:
 
     def is_bfloat16(self, info: ArrayInfo) -> bool:
         """Whether an array's uint16 are said to be bfloat16."""
+        if info.view is not None:
+            return info.view.kind == BFLOAT16
         return self.dtype is not None and info.dtype.newbyteorder("=") == np.uint16
+
+    def may_lose(self, info: ArrayInfo) -> bool:
+        """Whether the tolerances are about an array."""
+        integers = info.view is None and (self.is_bfloat16(info) or info.dtype.kind in "iu" and self.lossy_integers)
+        return info.lossy or info.is_data and bool(integers)
+
+    def rule(self, info: ArrayInfo) -> Rule | None:
+        """What is said for an array that may lose something; None where nothing absolute is said for any.
+
+        Raises
+        ------
+        CommandError
+            If it is said for others only.
+        """
+        rules = self.rules
+        if rules is None:
+            return None
+        try:
+            return rules.of_tensor(info.name if info.rule_name is None else info.rule_name)
+        except ParameterError as e:
+            raise CommandError(str(e)) from None
 
 
 def selected(source: Source, job: Job, kind: str) -> list[Item]:
@@ -78,7 +113,18 @@ def selected(source: Source, job: Job, kind: str) -> list[Item]:
     if job.dtype is not None and not any(map(job.is_bfloat16, arrays)):
         raise CommandError(f"--dtype {job.dtype} is for uint16 arrays, and {job.source} has none")
     referenced = _referenced(arrays)
+    if job.compresses:
+        for info in arrays:
+            if info.codable and info.name not in referenced and job.may_lose(info):
+                job.rule(info)
     return [i.with_(coordinate=True) if isinstance(i, ArrayInfo) and i.name in referenced else i for i in items]
+
+
+def warn_about_rules(items: list[Item], job: Job, console: Console) -> None:
+    """Say which tolerances are for none of the arrays."""
+    names = [i.name for i in items if isinstance(i, ArrayInfo) and i.codable and job.may_lose(i)]
+    for rule in job.rules.idle(names) if job.rules is not None and job.rules.only is None else ():
+        console.warn(f"--tol {rule} is for no array: none (of floats) matches, or an earlier --tol does")
 
 
 def _named(items: list[Item], job: Job, kind: str, keep_hidden: bool) -> list[Item]:
@@ -246,7 +292,7 @@ class Planner:
         whole = codec is not None and choice is not None and codec is choice.whole
         if whole and choice.name == "lowrank":
             info = info.with_(order="C")  # products are stored in that order, and Zarr v2 does not look at it
-        planned = Planned(info, codec, whole, self._job.tol, source_chunks)
+        planned = Planned(info, codec, whole, None if choice is None else choice.tol, source_chunks)
         if codec is None or sink.can_code(info, codec):
             sink.warn_of_small_chunks(info, codec)
             return planned
@@ -262,33 +308,38 @@ class Planner:
         choice = job.choice
         if choice is None or not info.codable:
             return None
-        dtype = job.dtype if job.is_bfloat16(info) else None
+        dtype = BFLOAT16 if job.is_bfloat16(info) else None
         exact = choice.lattice(0.0, dtype=dtype)
-        may_lose = info.lossy or info.is_data and (dtype or info.dtype.kind in "iu" and job.lossy_integers)
-        if not may_lose or not (job.tol or job.rtol or choice.whole):
+        if not job.may_lose(info):
+            return exact
+        rule = job.rule(info)
+        tol = None if rule is None else rule.tol
+        if rule is not None and rule.keep or not (tol or job.rtol or choice.whole):
             return exact
         before = said_of(info.codec) if info.codec is not None else ""
         if before:
             console.warn(f"{info.label} was already coded with {before}; the errors add up")
+        if info.view is not None and info.view.kind == LINEAR16:
+            return choice.lattice(float(info.steps))
         fill, *others = marks_of(info, job) or [None]
         if choice.whole is not None:
             why = choice.refusal(info, [v for v in (fill, *others) if v is not None], self._survey)
             if not why:
                 return choice.whole
-            if job.tol is None:
+            if tol is None:
                 console.warn(f"{info.label} is kept exact: {why}")
                 return exact
             console.warn(f"{info.label} is coded by AnsQuant: {why}")
         try:
-            return choice.lattice(self._tolerance(info, others, dtype), job.rtol, dtype, fill)
+            return choice.lattice(self._tolerance(info, tol, others, dtype), job.rtol, dtype, fill)
         except ParameterError:
             marks = ", ".join(f"{v:g}" for v in (fill, *others))
-            console.warn(f"{info.label} is kept exact: {job.said} would change some of its fill values {marks}")
+            asked = said(tol, job.rtol)
+            console.warn(f"{info.label} is kept exact: {asked} would change some of its fill values {marks}")
             return exact
 
-    def _tolerance(self, info: ArrayInfo, others: list[Any], dtype: str | None) -> float | None:
+    def _tolerance(self, info: ArrayInfo, tol: float | None, others: list[Any], dtype: str | None) -> float | None:
         """The absolute tolerance, lowered until some values stay exact; a ParameterError where it cannot be."""
-        tol = self._job.tol
         if not others:
             return tol
         if self._job.rtol or dtype or info.dtype.kind != "f":

@@ -1,4 +1,4 @@
-"""The chunks of Zarr stores and HDF5 files as the bytes that are stored, found without decoding values."""
+"""The chunks of stores of all kinds as the bytes that are stored, found without decoding values."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def refuse(problem: str) -> None:
 
 
 def stored_arrays(path: Path, report: Callable[[str], None] = refuse) -> Iterator[StoredArray]:
-    """The arrays of a Zarr store or HDF5 file; those that are not readable are reported, and left out."""
+    """The arrays of a Zarr store, HDF5 file or single file; those that are not readable are reported, and left out."""
     kind = input_format(path)
     if kind == "hdf5":
         from .storedhdf5 import hdf5_arrays
@@ -96,5 +96,9 @@ def stored_arrays(path: Path, report: Callable[[str], None] = refuse) -> Iterato
         from .storedzarr import zarr_arrays
 
         yield from zarr_arrays(path, report)
+    elif kind == "arrc":
+        from .storedarrc import arrc_arrays
+
+        yield from arrc_arrays(path, report)
     else:
-        raise CommandError(f"{path}: neither a Zarr store nor an HDF5 file nor a chunk of this codec")
+        raise CommandError(f"{path}: neither a Zarr store nor an HDF5 file nor a single file nor a chunk of this codec")

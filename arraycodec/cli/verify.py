@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from ..boxes import automatic_chunks, box_shape, boxes
+from ..checkpoints.views import LINEAR16
 from ..codec import verify
-from ..dtypes import fill_bytes, is_supported
+from ..dtypes import BFLOAT16, fill_bytes, is_supported
 from ..errors import ParameterError
+from ..rules import Rules
 from . import interrupt
-from .claims import Claims
+from .claims import Claims, Same
 from .codecs import said
 from .console import Console
 from .formats import open_source
@@ -21,23 +23,13 @@ from .model import ArrayInfo, Box, CommandError, Source, plain_dtype
 
 
 @dataclass(frozen=True)
-class Same:
-    """The same bound everywhere in an array; as `Claim`."""
-
-    arguments: dict[str, Any]
-    largest: float
-    unit: tuple[int, ...] | None = None
-
-    def at(self, box: Box) -> dict[str, Any]:
-        """The arguments of `verify` for a box."""
-        return self.arguments
-
-
-@dataclass(frozen=True)
 class Promise:
-    """What is to hold: as of `arraycodec.verify`; integers must be equal unless `lossy_integers`."""
+    """What is to hold: as of `arraycodec.verify`; integers must be equal unless `lossy_integers`.
 
-    tol: float | None = None
+    `tol` may be rules, by the names of the arrays of the second file.
+    """
+
+    tol: float | Rules | None = None
     rtol: float | None = None
     fill_value: int | float | complex | None = None
     dtype: str | None = None
@@ -46,16 +38,22 @@ class Promise:
     @property
     def said(self) -> str:
         """For messages."""
-        return said(self.tol, self.rtol)
+        return said(None if self.tol is None else Rules.of(self.tol), self.rtol)
 
     def of(self, info: ArrayInfo) -> Same | None:
         """What holds for an array; None to compare it bit for bit."""
-        arguments = self.arguments(info.dtype)
-        return None if arguments is None else Same(arguments, self.tol or 0.0)
+        arguments = self._arguments(info)
+        if arguments is None or self.tol is None:
+            return None if arguments is None else Same(arguments, 0.0)
+        rule = Rules.of(self.tol).of_tensor(info.name)
+        return None if rule.keep else Same(arguments | {"tol": rule.tol}, rule.tol)
 
-    def arguments(self, dtype: np.dtype) -> dict[str, Any] | None:
-        """The arguments of `verify` for arrays of a dtype; None to compare them bit for bit."""
-        dtype = dtype.newbyteorder("=")
+    def _arguments(self, info: ArrayInfo) -> dict[str, Any] | None:
+        """The arguments of `verify` but the absolute tolerance; None to compare bit for bit."""
+        dtype = info.dtype.newbyteorder("=")
+        if info.view is not None:
+            lossy = {"tol": None, "rtol": self.rtol, "fill_value": self.fill_value, "dtype": bfloat16_of(info)}
+            return lossy if info.view.is_lossy else None
         view = self.dtype if self.dtype is not None and dtype == np.uint16 else None
         kind = "f" if view else dtype.kind
         if not is_supported(dtype) or kind not in ("fciu" if self.lossy_integers else "fc"):
@@ -66,7 +64,12 @@ class Promise:
                 fill_bytes(fill, dtype)
             except ParameterError:
                 fill = None  # none of its values is that one
-        return {"tol": self.tol, "rtol": self.rtol, "fill_value": fill, "dtype": view}
+        return {"tol": None, "rtol": self.rtol, "fill_value": fill, "dtype": view}
+
+
+def bfloat16_of(info: ArrayInfo) -> str | None:
+    """What `verify` has to know of an array's elements."""
+    return BFLOAT16 if info.view is not None and info.view.kind == BFLOAT16 else None
 
 
 def verify_paths(
@@ -133,7 +136,7 @@ def _compare(
     step = box_shape(x.shape, unit, x.chunks) if bounded is None or bounded.unit is None else bounded.unit
     for box in boxes(x.shape, step) if not x.null else ():
         interrupt.check()
-        p, q = a.read(x, box), b.read(y, box)
+        p, q = _values(a, x, box), _values(b, y, box)
         console.advance(p.nbytes, label)
         arguments = None if bounded is None else bounded.at(box)
         if arguments is not None:
@@ -153,10 +156,18 @@ def _compare(
     return violations == 0
 
 
+def _values(source: Source, info: ArrayInfo, box: Box) -> np.ndarray:
+    """The values in a box; integers that stand for floats as these."""
+    values = source.read(info, box)
+    return info.view.values(values) if info.view is not None and info.view.kind == LINEAR16 else values
+
+
 def _native(info: ArrayInfo) -> Any:
     """The dtype without byte order; texts of all kinds are the same."""
     if info.text or info.dtype.kind == "U":
         return "text"
+    if info.view is not None and info.view.kind == LINEAR16:
+        return info.view.dtype
     native = info.dtype.newbyteorder("=")
     return native if native.hasobject else plain_dtype(native)
 
