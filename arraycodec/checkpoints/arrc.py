@@ -8,6 +8,7 @@ their own.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import math
 import os
@@ -16,7 +17,6 @@ import struct
 import threading
 import weakref
 import zlib
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,35 +51,58 @@ _MAX_INDEX = 1 << 28  # bytes of JSON
 _MAX_AXES = 32
 
 
-@dataclass(frozen=True)
 class Entry:
     """What the index says of an array.
 
-    Attributes
+    Parameters
     ----------
     name : str
     dtype : numpy.dtype
     shape, chunks : tuple of int
         Of the array, and of its chunks (those at its ends are shorter).
-    offsets, sizes : numpy.ndarray
-        Bytes of each chunk, int64, in the shape of the grid of chunks.
     codec : dict
         What chunks were encoded with: "id" and parameters.  Chunks say themselves what a decoder needs.
     attrs : dict
         JSON values.
     more : dict
         "dimension_names", "fill_value", of hosts that have them.
+    listed : tuple of list, optional
+        Offsets and sizes as an index has them, and where chunks have to end; without it there are none yet.
     """
 
-    name: str
-    dtype: np.dtype
-    shape: tuple[int, ...]
-    chunks: tuple[int, ...]
-    offsets: np.ndarray
-    sizes: np.ndarray
-    codec: dict[str, Any]
-    attrs: dict[str, Any]
-    more: dict[str, Any] = field(default_factory=dict)
+    def __init__(
+        self, name: str, dtype: np.dtype, shape: tuple[int, ...], chunks: tuple[int, ...], codec: dict[str, Any],
+        attrs: dict[str, Any], more: dict[str, Any], listed: tuple[Any, Any, int] | None = None,
+    ) -> None:  # fmt: skip
+        self.name, self.dtype, self.shape, self.chunks = name, dtype, shape, chunks
+        self.codec, self.attrs, self.more, self._listed = codec, attrs, more, listed
+
+    @functools.cached_property
+    def places(self) -> tuple[np.ndarray, np.ndarray]:
+        """Offset and size of each chunk in bytes, int64, in the shape of the grid of chunks.
+
+        They are checked when they are asked for: an index may have thousands of arrays, of which one is read.
+        """
+        grid = tuple(-(-n // c) for n, c in zip(self.shape, self.chunks, strict=True))
+        if self._listed is None:
+            return np.zeros(grid, np.int64), np.zeros(grid, np.int64)
+        *lists, end = self._listed
+        offsets, sizes = (_numbers(given, grid, f"chunks of {self.name!r:.100}") for given in lists)
+        if offsets.size and (
+            offsets.min() < len(_HEAD) or sizes.min() < 1 or sizes.max() > end or (offsets > end - sizes).any()
+        ):
+            raise FormatError(f"{self.name!r:.100} has chunks outside the file")
+        return offsets, sizes
+
+    @property
+    def offsets(self) -> np.ndarray:
+        """See `places`."""
+        return self.places[0]
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """See `places`."""
+        return self.places[1]
 
     def to_json(self) -> dict[str, Any]:
         """For the index."""
@@ -91,54 +114,51 @@ class Entry:
 
     @classmethod
     def from_json(cls, given: Any, end: int) -> Entry:
-        """Checked; chunks end before byte `end`."""
+        """Checked, but for `places`; chunks end before byte `end`."""
         if not isinstance(given, dict) or not isinstance(given.get("name"), str):
             raise FormatError(f"no array of an index: {given!r:.100}")
-        name, where = given["name"], f"array {given['name']!r:.100}"
-        dtype = _dtype(given.get("dtype"), where)
-        shape = _lengths(given.get("shape"), 0, f"the shape of {where}")
-        chunks = _lengths(given.get("chunks"), 1, f"the chunks of {where}")
-        if len(chunks) != len(shape):
-            raise FormatError(f"{where}: chunks {chunks} for shape {shape}")
-        grid = tuple(-(-n // c) for n, c in zip(shape, chunks, strict=True))
-        offsets, sizes = (_numbers(given.get(key), grid, f"{key} of {where}") for key in ("offsets", "sizes"))
-        if offsets.size and (
-            offsets.min() < len(_HEAD) or sizes.min() < 1 or sizes.max() > end or (offsets > end - sizes).any()
-        ):
-            raise FormatError(f"{where}: chunks outside the file")
-        codec, attrs = given.get("codec"), given.get("attrs")
+        name, codec, attrs = given["name"], given.get("codec"), given.get("attrs")
+        dtype, shape, chunks = _dtype(given.get("dtype")), _lengths(given.get("shape")), _lengths(given.get("chunks"))
+        if dtype is None or shape is None or chunks is None or len(chunks) != len(shape) or 0 in chunks:
+            said = {key: given.get(key) for key in ("dtype", "shape", "chunks")}
+            raise FormatError(f"array {name!r:.100} is none of chunks: {said!r:.200}")
         if not isinstance(codec, dict) or not isinstance(attrs, dict):
-            raise FormatError(f"{where}: no codec, or no attributes")
+            raise FormatError(f"array {name!r:.100} has no codec, or no attributes")
         more = {key: given[key] for key in ("dimension_names", "fill_value") if key in given}
-        names = more.get("dimension_names", ())
-        if not isinstance(names, (list, tuple)) or not all(n is None or isinstance(n, str) for n in names):
-            raise FormatError(f"{where}: names of dimensions {names!r:.100}")
-        return cls(name, dtype, shape, chunks, offsets, sizes, codec, attrs, more)
+        names = more.get("dimension_names", [])
+        if not isinstance(names, list) or not all(n is None or isinstance(n, str) for n in names):
+            raise FormatError(f"array {name!r:.100} has the names of dimensions {names!r:.100}")
+        listed = given.get("offsets"), given.get("sizes"), end
+        return cls(name, dtype, shape, chunks, codec, attrs, more, listed)
 
 
-def _dtype(given: Any, where: str) -> np.dtype:
+def _dtype(given: Any) -> np.dtype | None:
+    return _dtype_of(given) if isinstance(given, str) and len(given) < 40 else None
+
+
+@functools.lru_cache(maxsize=64)
+def _dtype_of(text: str) -> np.dtype | None:
     dtype = None
-    if isinstance(given, str) and _DTYPE.fullmatch(given):
+    if _DTYPE.fullmatch(text):
         with contextlib.suppress(TypeError):
-            dtype = np.dtype(given)
-    if dtype is None or not is_supported(dtype):
-        raise FormatError(f"{where}: no dtype of a chunk: {given!r:.60}")
-    return dtype
+            dtype = np.dtype(text)
+    return dtype if dtype is not None and is_supported(dtype) else None
 
 
-def _lengths(given: Any, least: int, where: str) -> tuple[int, ...]:
+def _lengths(given: Any) -> tuple[int, ...] | None:
     if not isinstance(given, list) or len(given) > _MAX_AXES:
-        raise FormatError(f"{where}: {given!r:.100}")
-    if not all(type(n) is int and least <= n < 1 << 62 for n in given):
-        raise FormatError(f"{where}: {given!r:.100}")
+        return None
+    for n in given:
+        if type(n) is not int or not 0 <= n < 1 << 62:
+            return None
     return tuple(given)
 
 
 def _numbers(given: Any, shape: tuple[int, ...], where: str) -> np.ndarray:
     if not isinstance(given, list) or len(given) != math.prod(shape):
-        raise FormatError(f"{where}: not one for each of {math.prod(shape)} chunks")
+        raise FormatError(f"{where}: not one offset and size for each of {math.prod(shape)}")
     if not all(type(n) is int and 0 <= n < 1 << 62 for n in given):
-        raise FormatError(f"{where}: not numbers of bytes")
+        raise FormatError(f"{where}: offsets or sizes are no numbers of bytes")
     return np.array(given, np.int64).reshape(shape)
 
 
@@ -418,9 +438,7 @@ class Writer:
             raise ParameterError(f"an array named {name!r} is there already")
         codec._config.check_array(dtype, len(shape))
         chunks = tuple(max(1, c) for c in (automatic_chunks(shape) if chunks is None else chunks))
-        grid = tuple(-(-n // c) for n, c in zip(shape, chunks, strict=True))
-        places = (np.zeros(grid, np.int64) for _ in range(2))
-        entry = Entry(name, dtype, shape, chunks, *places, codec.get_config(), attrs or {}, more)
+        entry = Entry(name, dtype, shape, chunks, codec.get_config(), attrs or {}, more)
         self._entries[name] = entry
         return New(entry, codec)
 

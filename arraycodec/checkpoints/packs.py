@@ -218,7 +218,7 @@ def members(arrays: Iterable[tuple[str, np.dtype, tuple[int, ...], dict[str, Any
         if not isinstance(name, str) or not _is_count(position):
             raise FormatError(f"{host_name}: attributes {NAME}={name!r:.60}, {POSITION}={position!r:.60}")
         found.append((int(position), Member(name, host_name, shape, view)))
-        for alias, place in _aliases(host_name, attrs.get(ALIASES, "[]")):
+        for alias, place in _aliases(host_name, attrs[ALIASES]) if ALIASES in attrs else ():
             found.append((place, Member(alias, host_name, shape, view)))
     names = Counter(member.name for _, member in found)
     if len(names) != len(found):
@@ -246,7 +246,7 @@ def _of_pack(host_name: str, dtype: np.dtype, shape: tuple[int, ...], text: Any)
         raise FormatError(f"{host_name}: the pack's list of tensors is not readable: {e}") from None
     found, start = [], 0
     for name, lengths, position, kind in rows:
-        is_shape = isinstance(lengths, list) and len(lengths) <= _MAX_AXES and all(map(_is_count, lengths))
+        is_shape = isinstance(lengths, list) and len(lengths) <= _MAX_AXES and all(_is_count(n) for n in lengths)
         if not isinstance(name, str) or not is_shape or not _is_count(position):
             raise FormatError(f"{host_name}: no tensor in a pack: {name!r:.60}, {lengths!r:.60}, {position!r:.60}")
         view = None if kind is None else views.parse(kind)
@@ -264,5 +264,7 @@ def _check_view(view: View | None, dtype: np.dtype, name: str) -> None:
 
 
 def _is_count(value: Any) -> bool:
+    if type(value) is int:  # as JSON has it; HDF5 has NumPy's
+        return 0 <= value < 1 << 62
     integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     return integer and 0 <= value < 1 << 62

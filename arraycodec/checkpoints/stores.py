@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 from typing import Any
@@ -64,10 +65,21 @@ def load(path: str | os.PathLike[str]) -> Store:
 
 
 def codec_of(config: dict[str, Any]) -> HostedCodec | None:
-    """The codec that metadata say, by its "id" or name; None if it is not of this package."""
-    kind = {name: codec for codec in CODECS for name in (codec.codec_id, codec.zarr3_name)}.get(config.get("id"))
+    """The codec that metadata say, by its "id"; None if it is not of this package."""
+    items = tuple(config.items())
     try:
-        return None if kind is None else kind(**{key: value for key, value in config.items() if key != "id"})
+        return _made(items)
+    except TypeError:  # a list, of the parts of a complex fill value
+        return _made.__wrapped__(items)
+
+
+@functools.lru_cache(maxsize=64)  # thousands of arrays have the same
+def _made(items: tuple[tuple[str, Any], ...]) -> HostedCodec | None:
+    config = dict(items)
+    name = config.pop("id", None)
+    kind = next((codec for codec in CODECS if codec.codec_id == name), None)
+    try:
+        return None if kind is None else kind(**config)
     except (TypeError, ValueError):  # of another version, or made up: chunks say what is needed
         return None
 

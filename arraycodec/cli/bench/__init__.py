@@ -21,6 +21,7 @@ The parts: `arguments` (options and their checks), `corpus` (arrays and toleranc
 adapter a codec), `protocol` and `worker` (processes), `measure` (turns and rows), `sizes` (without
 turns), `comparison` (who is smaller), `hosts` (Zarr and HDF5 end to end), `torture` (what breaks;
 with `torturecases`, `tortureworker` and `torturetables`), `coding` (the library of entropy coders),
-`literature` (published systems; with `quantizers` and `literaturerow`), `tables`, `csvfile` and `plot` (output),
-`command` (the order of it all).
+`checkpoint` (many tensors in stores; with
+`embeddings`), `literature` (published systems; with `quantizers` and `literaturerow`), `tables`, `csvfile` and `plot`
+(output), `command` (the order of it all).
 """

