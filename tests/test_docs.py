@@ -45,6 +45,10 @@ def test_benchmark_tables_are_those_of_their_csv(tables):
         is_listing = file.name in (*tables.LISTINGS, "levels.csv")
         if is_listing or file.stem.endswith(("-hosts", "-stages", "-memory", "-workers")):
             continue
+        if file.stem.endswith("-checkpoint"):
+            rows = tables.read(file.name, tables.KINDS["checkpoint"])
+            assert rows and not any(row.value for row in rows if row.what == "violations")
+            continue
         if file.stem.endswith(("-coders", "-literature", "-stochastic")):
             rows = tables.read(file.name, tables.KINDS[file.stem.rpartition("-")[2]])
             assert rows and not any(getattr(row, "different", 0) or getattr(row, "wrong", 0) for row in rows)
@@ -84,6 +88,12 @@ def test_every_kind_of_benchmark_table(tables, tmp_path, monkeypatch):
     tables.csvfile.write(tmp_path / "m-hosts.csv", {}, [host])
     row = tables.scaling.ScalingRow(2, "a", "float32", "4x4", "2x4", 0.5, 8_000_000, 1, 2.0, 2.5, 3, 1.75)
     tables.csvfile.write(tmp_path / "m-workers.csv", {}, [row])
+    figures = [("size", 8.8125), ("cosine, least", 0.5), ("cosine, mean", 0.75),
+               ("similarity of two, largest change", 0.25)]  # fmt: skip
+    figures = [tables.checkpoint.CheckpointRow(what, "arrc", 2**-12, value, "") for what, value in figures]
+    figures += [tables.checkpoint.CheckpointRow(f"9 tensors of 7, {how}: size", "hdf5", 2**-12, value, "bits a value")
+                for how, value in (("in packs", 8.5), ("an array each", 30.0))]  # fmt: skip
+    tables.csvfile.write(tmp_path / "m-checkpoint.csv", {}, figures)
     stage = tables.StageRow("a", 1e-3, "avx2", 10, "encode.rans", 0.5, 0.4)
     tables.csvfile.write(tmp_path / "m-stages.csv", {}, [stage])
     array = tables.TortureRow("SZ3", "bounded", "floats", "nan", "float32", cases=3, broken=2, broken_values=70)
@@ -102,7 +112,8 @@ def test_every_kind_of_benchmark_table(tables, tmp_path, monkeypatch):
     markers = ("origin m.csv", "arrays m.csv", "sizes m.csv", "curve m.csv", "summary m.csv stream",
                "fields s.csv", "fields s.csv weights SZ3", "fields s.csv integers", "means s.csv", "firsts s.csv",
                "firsts s.csv arraycodec", "versus m.csv other a",
-               "hosts m-hosts.csv", "workers m-workers.csv", "stages m-stages.csv",
+               "hosts m-hosts.csv", "workers m-workers.csv", "checkpoint m-checkpoint.csv",
+               "checkpoint m-checkpoint.csv small", "stages m-stages.csv",
                "origin m-torture.csv", "torture m-torture.csv", "mutations m-mutations.csv",
                "origin m-coders.csv", "coders m-coders.csv", "literature m-literature.csv",
                "literature m-literature.csv other", "origin m-stochastic.csv",
@@ -116,7 +127,8 @@ def test_every_kind_of_benchmark_table(tables, tmp_path, monkeypatch):
         "| some weights | 1e-3 | arraycodec | 6.40 | 2000 | 4000 | 50.0 | 9.50 | 0 |",
         "| some weights | 1e-3 | third | crashed (signal 11) |", "| other | 5.00 | 50.0 | 9.50 | 1.00 |",
         "| some weights | 1e-3 | **6.40** | 2000 / 4000 | 6.40 |", "| zarr2 | memory | none | 1 | 1.00 | 9.00 | 7.00 |",
-        "| 2 | 2.00 | (2.50) | 4.00 | 1.75 |", "| encode.rans | 0.50 |", "| SZ3 | 3 | 0 | 2 (70) | 0 | 0 | 0 | 0 |  |",
+        "| 2 | 2.00 | (2.50) | 4.00 | 1.75 |", "| 2^-12 | 8.81 | 0.500000 | 0.750000 | 0.25 |",
+        "| HDF5 | 8.50 | 30.00 |", "| encode.rans | 0.50 |", "| SZ3 | 3 | 0 | 2 (70) | 0 | 0 | 0 | 0 |  |",
         "| SZ3 | 5 | 4 | 0 | 0 | 1 | 0 | 0 | KeyError 4 |", "- machine: two", "- machine: three",
         "| AnsCoder | Uniform | one | 100 | 2 | 4 | 3 | 10 | 1.5 | 2.5 |",
         "| ChainCoder | Uniform | one | 100 | 2 | 4 |  |", "| a system | original | 9 | 5.2500 | 1.5 | 0.25 | 0 |",
@@ -175,6 +187,35 @@ def test_pages_print_what_stands_below_their_code(page, capsys, tmp_path, monkey
             pytest.importorskip("zarr", minversion="3")
         exec(compile(code, page, "exec"), scope)
         assert capsys.readouterr().out == (text or "")
+
+
+def test_checkpoints_page(tmp_path, monkeypatch, capsys):
+    """Its blocks print what stands below them, but for what depends on the machine's linear algebra."""
+    pytest.importorskip("h5py")
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "checkpoints.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```\n(?:```text\n(.*?)```)?", page, re.S)
+    assert len(blocks) == 5
+    scope, number = {}, r"\d+\.?\d*(?:e[-+]\d+)?"
+    for code, text in blocks:
+        exec(compile(code, "checkpoints.md", "exec"), scope)
+        printed = capsys.readouterr().out
+        assert re.sub(number, "#", printed) == re.sub(number, "#", text)
+        assert np.allclose(*([float(x) for x in re.findall(number, t)] for t in (printed, text)), rtol=0.05, atol=0.05)
+
+
+def test_checkpoints_shell(tmp_path, monkeypatch):
+    """Its commands, with the file that they start from."""
+    safetensors = pytest.importorskip("safetensors.numpy")
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    w = {f"{i}.{name}": rng.normal(0, 0.05, (30, 40)).astype("f4") for i in range(3) for name in ("weight", "bias")}
+    safetensors.save_file(w, "model.safetensors")
+    (block,) = re.findall(r"```sh\n(arraycodec compress.*?)```", (ROOT / "docs" / "checkpoints.md").read_text(), re.S)
+    commands = [shlex.split(line, comments=True) for line in block.splitlines()]
+    assert [c[1] for c in commands] == ["compress", "verify", "decompress"]
+    for command in commands:
+        assert command[0] == "arraycodec" and main(command[1:]) == 0
 
 
 def test_low_rank_page(capsys):

@@ -1,4 +1,4 @@
-"""Write the tables of README.md and docs/benchmarks.md, literature.md, stochastic.md from the files beside this one.
+"""Write the tables of README.md and some pages of docs from the files beside this one.
 
     python docs/benchmarks/tables.py            # rewrite what differs
     python docs/benchmarks/tables.py --check    # exit code 1 if anything differs
@@ -15,7 +15,7 @@ from csv import DictReader
 from pathlib import Path
 
 from arraycodec._core import DEFAULT_LEVEL
-from arraycodec.cli.bench import coding, csvfile, scaling
+from arraycodec.cli.bench import checkpoint, coding, csvfile, scaling
 from arraycodec.cli.bench import literature as published
 from arraycodec.cli.bench.comparison import BEST_SZ3, cells, groups
 from arraycodec.cli.bench.hosts import HostRow
@@ -28,7 +28,7 @@ from arraycodec.cli.stages import StageRow
 
 HERE = Path(__file__).parent
 DOCUMENTS = (
-    *(HERE.parent / name for name in ("benchmarks.md", "literature.md", "stochastic.md")),
+    *(HERE.parent / name for name in ("benchmarks.md", "literature.md", "stochastic.md", "checkpoints.md")),
     HERE.parents[1] / "README.md",
 )
 #: Of arrays, with their titles.
@@ -38,6 +38,7 @@ KINDS = {
     "hosts": HostRow,
     "stages": StageRow,
     "workers": scaling.ScalingRow,
+    "checkpoint": checkpoint.CheckpointRow,
     "torture": TortureRow,
     "mutations": MutationRow,
     "coders": coding.CoderRow,
@@ -261,6 +262,26 @@ def workers(file):
     return markdown(scaling.HEAD, [scaling.cells(row) for row in read(file, scaling.ScalingRow)])
 
 
+def checkpoint_(file, small=""):
+    """A checkpoint by tolerances; or thousands of small tensors by stores."""
+    rows = read(file, checkpoint.CheckpointRow)
+    if small:
+        found = {(r.store, r.what.split(", ")[1]): r.value for r in rows if r.what.endswith(": size")}
+        stores = dict.fromkeys(store for store, _ in found)
+        hows = ("in packs: size", "an array each: size")
+        names = {"arrc": "single file", "zarr3": "Zarr v3", "hdf5": "HDF5"}
+        lines = [[names[store], *(f"{found[store, how]:.2f}" for how in hows)] for store in stores]
+        return markdown(["", "side by side", "an array each"], lines)
+    kinds = ("size", "cosine, least", "cosine, mean", "similarity of two, largest change")
+    found = {(r.tol, r.what): r.value for r in rows}
+    lines = []
+    for tol in dict.fromkeys(r.tol for r in rows if r.what == "size"):
+        size, least, mean, change = (found[tol, kind] for kind in kinds)
+        lines.append([tolerance(tol), f"{size:.2f}", f"{least:.6f}", f"{mean:.6f}", f"{change:.2g}"])
+    head = ["tol", "bits a weight", "least cosine", "mean cosine", "largest change of a similarity of two sentences"]
+    return markdown(head, lines)
+
+
 def stages(file):
     """Nanoseconds a value, stage by stage."""
     rows = read(file, StageRow)
@@ -321,7 +342,7 @@ def stochastic(file, array, norm, bucket):
 
 TABLES = (
     *(origin, arrays, sizes, fields, means, firsts, curve, summary, versus),
-    *(hosts, workers, stages, torture, mutations, coders, literature, stochastic),
+    *(hosts, workers, checkpoint_, stages, torture, mutations, coders, literature, stochastic),
 )
 
 
@@ -335,7 +356,7 @@ def render(text):
         if not end:
             raise ValueError(f"no {END} after {BEGIN}{marker} -->")
         kind, *arguments = shlex.split(marker)
-        table = {f.__name__: f for f in TABLES}[kind](*arguments)
+        table = {f.__name__.rstrip("_"): f for f in TABLES}[kind](*arguments)
         result.append(f"{BEGIN}{marker} -->\n{table}\n{END}{after}")
     return "".join(result)
 

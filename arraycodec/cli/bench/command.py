@@ -90,8 +90,8 @@ def bench(options: Options, console: Console) -> bool:
     """Measure, print tables, write CSV and plot; True if our bound held everywhere.
 
     Files beside ``--csv OUT.csv`` hold the other tables: ``OUT-stages.csv``, ``OUT-hosts.csv``, ``OUT-workers.csv``,
-    ``OUT-checkpoint.csv``, ``OUT-memory.csv``, ``OUT-torture.csv``, ``OUT-mutations.csv``, ``OUT-coders.csv``, ``OUT-literature.csv`` and
-    ``OUT-stochastic.csv``.
+    ``OUT-checkpoint.csv``, ``OUT-memory.csv``, ``OUT-torture.csv``, ``OUT-mutations.csv``, ``OUT-coders.csv``,
+    ``OUT-literature.csv`` and ``OUT-stochastic.csv``.
     """
     _check(options)
     if options.memory:
