@@ -1,5 +1,6 @@
 """A program as users write them, with every public name; test_comfort.py runs it, and has mypy --strict check it."""
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_type
 
@@ -51,6 +52,16 @@ def codecs(x: npt.NDArray[np.float32]) -> None:
     every: list[HostedCodec] = [q, VarintQuant(0.01), StochasticQuant(), LowRankQuant(rank=2)]
     slots: list[dict[str, Any]] = [*every]  # Zarr v3 takes them as mappings
     assert [slot["name"] for slot in slots] == [codec.zarr3_name for codec in every]
+
+
+def checkpoints(folder: Path, x: npt.NDArray[np.float32]) -> None:
+    arraycodec.save(folder / "a.arrc", {"w": x, "b": x[0]}, {"b": "keep", "*": 0.01}, threads=2)
+    with arraycodec.load(folder / "a.arrc") as store:
+        assert_type([*store], list[str])
+        assert_type(store["w"].shape, tuple[int, ...])
+        assert_type(store["w"].tol, float | None)
+        assert_type(store["w"].read(np.s_[1:]), Array)
+        assert np.abs(store["w"][[0, 2]] - x[[0, 2]]).max() <= 0.01
 
 
 def failures(chunk: bytes) -> list[str]:
@@ -137,6 +148,7 @@ if TYPE_CHECKING:  # mistakes that a type checker finds; were they none, strict 
     VarintQuant(tol=0.1, backend="gzip")  # type: ignore[arg-type]
     StochasticQuant(norm="l1")  # type: ignore[arg-type]
     LowRankQuant(rank="8")  # type: ignore[arg-type]
+    arraycodec.save("a", {}, "loose")  # type: ignore[arg-type]
     arraycodec.encode([1.0], dtype="f4")  # type: ignore[arg-type]
     arraycodec.encode([1.0], tolerance=0.1)  # type: ignore[arg-type]
     print(arraycodec.peek(b"").dtyp)  # type: ignore[attr-defined]
@@ -149,6 +161,8 @@ def main() -> None:
     x = rng.normal(size=(4, 5)).astype(np.float32)
     chunks(x + 0 * x)
     codecs(x)
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoints(Path(folder), x)
     assert len(failures(arraycodec.encode(x, 0.01))) == 10
     assert all(tol >= 0 for tol in tolerances(x))
     assert tuned(x)[0].ratio > 1

@@ -45,7 +45,7 @@ class Tensor:
     view : View or None
         What stored elements are.
     codec : hashable
-        Tensors with equal ones may share a pack.
+        Tensors with equal ones may share a pack; what they are stored by, or stands for that.
     same_as : str or None
         The name of an earlier tensor that is this one.
     """
@@ -54,7 +54,7 @@ class Tensor:
     dtype: np.dtype
     shape: tuple[int, ...]
     view: View | None = None
-    codec: Hashable = None
+    codec: Any = None
     same_as: str | None = None
 
     @property
@@ -96,7 +96,8 @@ class Placed:
         """What the host keeps beside it."""
         if self.is_pack:
             return {PACK: self._members()}
-        (tensor,), attrs = self.tensors, {POSITION: self.positions[0]}
+        (tensor,) = self.tensors
+        attrs: dict[str, Any] = {POSITION: self.positions[0]}
         if tensor.view is not None:
             attrs[VIEW] = str(tensor.view)
         if tensor.name != self.host_name:

@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import BFLOAT16
 from ..errors import FormatError, ParameterError, TruncatedError
 from . import files
 from .files import CheckpointFile, FileTensor
 from .packs import Tensor
-from .views import BFLOAT16, View
+from .views import View
 
 _MAX_HEADER = 100_000_000  # as in the package safetensors
 

@@ -10,15 +10,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from .. import hdf5
+from .. import hdf5, names
 from ..ansquant import AnsQuant
 from ..boxes import automatic_chunks
 from ..config import check_integer, check_threads
-from ..dtypes import is_supported
+from ..dtypes import BFLOAT16, is_supported
 from ..errors import ParameterError
 from ..hosted import HostedCodec
 from ..rules import Rules
@@ -36,11 +36,11 @@ FORMATS = {
 def save(
     path: str | os.PathLike[str],
     tensors: Mapping[str, Any],
-    tol: Any,
+    tol: float | Literal["keep"] | Mapping[str, float | Literal["keep"]],
     *,
-    format: str | None = None,
+    format: Literal["arrc", "zarr2", "zarr3", "hdf5"] | None = None,
     level: int | None = None,
-    predictor: str | None = None,
+    predictor: names.Predictor | None = None,
     pack: int = SMALL,
     attrs: Mapping[str, Any] | None = None,
     threads: int = 1,
@@ -131,7 +131,9 @@ def _format(path: Path, chosen: str | None) -> str:
     return chosen
 
 
-def _described(name: Any, value: Any, rules: Rules, level: int | None, predictor: str | None) -> packs.Tensor:
+def _described(
+    name: Any, value: Any, rules: Rules, level: int | None, predictor: names.Predictor | None
+) -> packs.Tensor:
     if not isinstance(name, str):
         raise TypeError(f"names of tensors are text, not {name!r}")
     if isinstance(value, np.ma.MaskedArray):
@@ -157,18 +159,19 @@ def _with_aliases(listed: list[packs.Tensor], identities: list[Any]) -> list[pac
 
 
 def codec_for(
-    name: str, stored: np.dtype, view: View | None, rules: Rules, level: int | None, predictor: str | None
+    name: str, stored: np.dtype, view: View | None, rules: Rules, level: int | None,
+    predictor: names.Predictor | None,
 ) -> AnsQuant:
     """The codec of a tensor: within its tolerance where it is of floats, without loss otherwise."""
     floats = stored.kind in "fc" if view is None else view.is_lossy
     tol = rules.of_tensor(name).tol if floats else 0.0
     if view is not None and view.kind == views.LINEAR16:
         tol = float(view.steps(tol))
-    return _codec(tol, views.BFLOAT16 if view is not None and view.kind == views.BFLOAT16 else None, level, predictor)
+    return _codec(tol, "bfloat16" if view is not None and view.kind == BFLOAT16 else None, level, predictor)
 
 
 @functools.lru_cache(maxsize=64)  # thousands of tensors have the same
-def _codec(tol: float, dtype: str | None, level: int | None, predictor: str | None) -> AnsQuant:
+def _codec(tol: float, dtype: names.View | None, level: int | None, predictor: names.Predictor | None) -> AnsQuant:
     return AnsQuant(tol, dtype=dtype, level=level, predictor=predictor)
 
 
@@ -253,7 +256,7 @@ class _ArrcWriter(_Writer):
 
 
 class _ZarrWriter(_Writer):
-    version = 3
+    version: Literal[2, 3] = 3
 
     def __init__(self, path: Path, attrs: dict[str, Any], threads: int) -> None:
         import zarr

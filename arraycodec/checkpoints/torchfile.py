@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..dtypes import BFLOAT16
 from ..errors import FormatError, ParameterError
 from . import files, views
 from .files import CheckpointFile, FileTensor, unique
@@ -34,7 +35,7 @@ def form(tensor: torch.Tensor) -> tuple[np.dtype, View | None]:
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type == "meta":
         raise TypeError(f"a tensor of {tensor.layout}, {tensor.dtype}, on {tensor.device} has no array of values")
     name = str(tensor.dtype).removeprefix("torch.")
-    if name == views.BFLOAT16 or name in views.BYTES:
+    if name == BFLOAT16 or name in views.BYTES:
         return View(name).stored, View(name)
     try:
         return np.dtype(name), None
@@ -55,7 +56,8 @@ def stored(tensor: torch.Tensor) -> np.ndarray:
 def open_file(path: Path) -> CheckpointFile:
     """See `files.open_file`; nothing in the file is executed."""
     content = _load(path)
-    skeleton, tensors, leaves = _Skeleton(), [], {}
+    skeleton, tensors = _Skeleton(), []
+    leaves: dict[int, str] = {}
     for name, tensor in _named(content):
         first = leaves.setdefault(id(tensor), name)
         try:

@@ -58,6 +58,8 @@ class ArrcSource(Source):
 class ArrcSink(Sink):
     """A new single file, in which every array is coded."""
 
+    host = "hdf5"  # small chunks cost about as much
+
     def __init__(self, path: Path, warn: Warn) -> None:
         self._writer = arrc.Writer(path)
         self.warn = warn

@@ -12,6 +12,7 @@ import numpy as np
 from ..checkpoints import files, views
 from ..checkpoints.packs import Tensor
 from ..checkpoints.views import View
+from ..dtypes import BFLOAT16
 from ..errors import DecodeError, ParameterError
 from . import attributes
 from .model import UNNAMED, ArrayInfo, Box, CommandError, GroupInfo, Item, Sink, Source, Warn, plain_dtype
@@ -81,7 +82,7 @@ class CheckpointSink(Sink):
     def _view(self, info: ArrayInfo) -> View | None:
         """What elements are, if only its codec was told."""
         told = (info.codec or {}).get("dtype")
-        return View(told) if info.view is None and told == views.BFLOAT16 else info.view
+        return View(told) if info.view is None and told == BFLOAT16 else info.view
 
     def _floats(self, view: View | None) -> bool:
         """Whether integers that stand for floats become these."""

@@ -27,8 +27,8 @@ import numpy as np
 from ...checkpoints import files
 from ...checkpoints.saving import save
 from ...checkpoints.stores import load
-from ...checkpoints.views import BFLOAT16
 from ...codec import verify
+from ...dtypes import BFLOAT16
 from .. import interrupt
 from ..codecs import Choice
 from ..console import Console
