@@ -57,7 +57,7 @@ def codecs(x: npt.NDArray[np.float32]) -> None:
 def checkpoints(folder: Path, x: npt.NDArray[np.float32]) -> None:
     arraycodec.save(folder / "a.arrc", {"w": x, "b": x[0]}, {"b": "keep", "*": 0.01}, threads=2)
     with arraycodec.load(folder / "a.arrc") as store:
-        assert_type([*store], list[str])
+        assert_type(list(store), list[str])
         assert_type(store["w"].shape, tuple[int, ...])
         assert_type(store["w"].tol, float | None)
         assert_type(store["w"].read(np.s_[1:]), Array)
