@@ -65,6 +65,7 @@ def test_safetensors(tmp_path):
         assert np.array_equal(store["weight"][[7, 3], 2:], tensors["weight"][[7, 3], 2:])
         arraycodec.save(tmp_path / "c.arrc", store, {"weight": TOL, "*": "keep"})
     with arraycodec.load(tmp_path / "c.arrc") as store:
+        assert store.attrs == file.attrs
         for name, x in tensors.items():
             assert verify(x, np.asarray(store[name]), TOL if name == "weight" else 0), name
 

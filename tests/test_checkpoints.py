@@ -267,6 +267,8 @@ def test_save_refuses(tmp_path):
         assert not list(tmp_path.iterdir())
     with pytest.raises(ParameterError, match="no format for the suffix '.bin'"):
         arraycodec.save(tmp_path / "a.bin", {"x": x}, 0)
+    with pytest.raises(ParameterError, match="no such folder"):
+        arraycodec.save(tmp_path / "none" / "a.arrc", {"x": x}, 0)
     arraycodec.save(path, {"x": x}, 0)
     before = path.read_bytes()
     with pytest.raises(ParameterError, match="exists"):
@@ -318,6 +320,19 @@ def test_stores_of_others(tmp_path):
         assert np.array_equal(store["model/dense/kernel"][3:5, ::-1], x[3:5, ::-1])
         assert store["model/dense/kernel"].codec is None and store["model/dense/kernel"].tol is None
         assert np.array_equal(np.asarray(store["bits"]), x.astype(ml_dtypes.bfloat16))
+
+
+def test_a_zarr_store_that_is_one_array(tmp_path):
+    zarr = pytest.importorskip("zarr", minversion="3")
+    x = RNG.normal(size=(30, 40))
+    z = zarr.create_array(str(tmp_path / "a.zarr"), shape=x.shape, chunks=(10, 40), dtype="f8")
+    z[...] = x
+    with arraycodec.load(tmp_path / "a.zarr") as store:
+        assert list(store) == ["data"] and np.array_equal(store["data"][5:15], x[5:15])
+    (tmp_path / "a.zarr" / "zarr.json").write_text("{")
+    for folder in (tmp_path / "a.zarr", tmp_path):
+        with pytest.raises(FormatError, match="not a readable Zarr store"):
+            arraycodec.load(folder)
 
 
 # ---- rules ----
@@ -467,6 +482,11 @@ def test_tensors_of_pytorch(tmp_path):
         assert np.array_equal(np.asarray(store["complex"]), tensors["complex"].resolve_conj().numpy())
         for name in ("half", "ids", "scalar", "mask", "none", "bytes"):
             assert np.array_equal(np.asarray(store[name]), tensors[name].numpy()), name
+    tied = {"in": x, "out": x.detach(), "turned": x.T, "part": x[:20]}  # as a state dict has them: other objects
+    arraycodec.save(tmp_path / "c.arrc", tied, 0, pack=10)
+    with arraycodec.load(tmp_path / "c.arrc") as store:
+        assert store["in"].identity == store["out"].identity
+        assert len({store[name].identity for name in store}) == 3
     for wrong in (x.to_sparse(), x.to("meta")):
         with pytest.raises(TypeError, match="'x': "):
             arraycodec.save(tmp_path / "b.arrc", {"x": wrong}, 0)

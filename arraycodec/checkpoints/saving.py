@@ -24,13 +24,12 @@ from ..hosted import HostedCodec
 from ..rules import Rules
 from . import arrc, packs, views
 from .packs import SMALL, Placed
+from .stores import require_zarr
 from .tensors import Store, Tensor
 from .views import View
 
 #: Formats by suffixes.
-FORMATS = {
-    arrc.SUFFIX: "arrc", ".zarr": "zarr3", ".h5": "hdf5", ".hdf5": "hdf5",
-}  # fmt: skip
+FORMATS = {arrc.SUFFIX: "arrc", ".zarr": "zarr3", ".h5": "hdf5", ".hdf5": "hdf5"}
 
 
 def save(
@@ -67,7 +66,7 @@ def save(
         Tensors of fewer values than this stand side by side in common arrays, which makes thousands of them small and
         fast; 0: each is an array of its own, which readers find without this package's `load`.
     attrs : mapping, optional
-        Attributes of the store: JSON values.
+        Attributes of the store: JSON values.  Default: of a store of `load` those that are text.
     threads : int
         How many threads may encode, the calling one included (into single files and HDF5).
     overwrite : bool
@@ -84,23 +83,21 @@ def save(
     --------
     >>> arraycodec.save("model.arrc", weights, {"*.bias": 0, "*": 2**-12})  # doctest: +SKIP
     """
-    from ..cli.output import Output
-
     place, threads, pack = Path(os.fspath(path)), check_threads(threads), check_integer("pack", pack)
     kind = _format(place, format)
     if place.exists() and not overwrite:
         raise ParameterError(f"{place} exists: overwrite=True replaces it when the new store is complete")
-    rules, attrs = Rules.of(tol), _json_attrs(attrs)
+    rules, kept = Rules.of(tol), _json_attrs(_texts(tensors) if attrs is None else attrs)
     given = dict(tensors.items())  # some mappings make new objects each time
     arrays = {name: value if hasattr(value, "dtype") else np.asarray(value) for name, value in given.items()}
     listed = [_described(name, value, rules, level, predictor) for name, value in arrays.items()]
-    listed = _with_aliases(listed, [v.identity if isinstance(v, Tensor) else id(v) for v in given.values()])
+    listed = _with_aliases(listed, list(map(_identity, given.values())))
     placed = packs.place(listed, pack)
     for rule in rules.idle(arrays):
         warnings.warn(f"the tolerance {rule} is for no tensor: none matches, or an earlier rule did", stacklevel=2)
-    out = Output(place, overwrite)
+    out = _output(place, overwrite)
     with out:
-        writer = _WRITERS[kind](out.temporary, attrs, threads)
+        writer = _WRITERS[kind](out.temporary, kept, threads)
         try:
             for array in placed:
                 writer.add(array.host_name, _values(array, arrays), array.tensors[0].codec, array.attrs)
@@ -114,9 +111,26 @@ def save(
         out.commit()
 
 
-def _json_attrs(attrs: Mapping[str, Any] | None) -> dict[str, Any]:
+def _output(path: Path, overwrite: bool) -> Any:
+    """The path to write to; see `cli.output`."""
+    from ..cli.model import CommandError
+    from ..cli.output import Output
+
     try:
-        return json.loads(json.dumps(dict(attrs or {}), allow_nan=False))
+        return Output(path, overwrite)
+    except CommandError as e:
+        raise ParameterError(str(e)) from None
+
+
+def _texts(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """What a store says of itself."""
+    attrs = tensors.attrs if isinstance(tensors, Store) else {}
+    return {key: value for key, value in attrs.items() if isinstance(value, str)}
+
+
+def _json_attrs(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return json.loads(json.dumps(dict(attrs), allow_nan=False))
     except (TypeError, ValueError) as e:
         raise ParameterError(f"attrs must be JSON values: {e}") from None
 
@@ -178,6 +192,17 @@ def _codec(tol: float, dtype: names.View | None, level: int | None, predictor: n
 # ---- arrays of all kinds ----
 def _is_torch(value: Any) -> bool:
     return type(value).__module__.partition(".")[0] == "torch"
+
+
+def _identity(value: Any) -> Any:
+    """The same for all names of one tensor."""
+    if isinstance(value, Tensor):
+        return value.identity
+    if _is_torch(value):
+        from .torchfile import identity
+
+        return identity(value)
+    return id(value)
 
 
 def _form(value: Any) -> tuple[np.dtype, View | None]:
@@ -259,9 +284,7 @@ class _ZarrWriter(_Writer):
     version: Literal[2, 3] = 3
 
     def __init__(self, path: Path, attrs: dict[str, Any], threads: int) -> None:
-        import zarr
-
-        self._root = zarr.open_group(str(path), mode="w-", zarr_format=self.version, attributes=attrs)
+        self._root = require_zarr().open_group(str(path), mode="w-", zarr_format=self.version, attributes=attrs)
 
     def add(self, name: str, values: np.ndarray, codec: HostedCodec, attrs: dict[str, Any]) -> None:
         chunks = tuple(max(1, n) for n in automatic_chunks(values.shape))

@@ -11,12 +11,13 @@ import numpy as np
 
 from .. import hdf5
 from ..codecs import CODECS, of_parameters
-from ..errors import FormatError
+from ..errors import FormatError, ParameterError
 from ..hosted import HostedCodec
 from ..selection import Axis, as_index, shape_of
 from . import arrc, files, packs
 from .tensors import Store, Stored
 
+_UNNAMED = "data"  # of a store that is one array
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
@@ -126,12 +127,24 @@ def _turned(read: Any, axes: tuple[Axis, ...]) -> np.ndarray:
     return values[(*turns, ...)]
 
 
-def _zarr(path: Path) -> Store:
+def require_zarr() -> Any:
+    """The zarr module, of a version that has what is used here."""
     import zarr
 
-    root = zarr.open_group(str(path), mode="r", use_consolidated=False)
+    if int(zarr.__version__.split(".")[0]) < 3:
+        raise ParameterError(f"Zarr stores of checkpoints need zarr 3, this is {zarr.__version__}")
+    return zarr
+
+
+def _zarr(path: Path) -> Store:
+    zarr = require_zarr()
+    try:
+        root = zarr.open(str(path), mode="r", use_consolidated=False)
+    except (OSError, ValueError, TypeError) as e:
+        raise FormatError(f"{path}: not a readable Zarr store: {e}") from None
+    nodes = root.members(max_depth=None) if hasattr(root, "members") else [(_UNNAMED, root)]
     arrays = []
-    for name, node in root.members(max_depth=None):
+    for name, node in nodes:
         if not hasattr(node, "chunks"):
             continue
         arrays.append(Stored(name, _Zarr(node), tuple(node.chunks), _zarr_codec(node), node.attrs.asdict()))

@@ -43,6 +43,14 @@ def form(tensor: torch.Tensor) -> tuple[np.dtype, View | None]:
         raise TypeError(f"NumPy has nothing for {tensor.dtype}") from None
 
 
+def identity(tensor: torch.Tensor) -> Any:
+    """The same for tensors that are the same memory, in the same order: a model's state dict makes its objects anew."""
+    if tensor.layout != torch.strided or not tensor.numel() or tensor.device.type == "meta":
+        return id(tensor)
+    flags = tensor.is_conj(), tensor.is_neg()
+    return tensor.device, tensor.data_ptr(), tensor.dtype, tuple(tensor.shape), tensor.stride(), flags
+
+
 def stored(tensor: torch.Tensor) -> np.ndarray:
     """The elements of a tensor as they are stored; its own memory where that is possible."""
     dtype, view = form(tensor)

@@ -8,6 +8,7 @@ and importing takes.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -157,19 +158,19 @@ def _speeds(path: Path, nbytes: int, tol: float, repeat: int, place: Path) -> It
     console = Console(quiet=True)
     known = files.suffix_format(path) is not None
     suffix = next(s for s in files.SUFFIXES if path.name.lower().endswith(s)) if known else ".safetensors"
-    copied = nbytes / _timed(lambda: _copy(path, place / "copy"), repeat) / 1e6
+    copied = nbytes / _timed(functools.partial(_copy, path, place / "copy"), repeat) / 1e6
     yield CheckpointRow("copy of the file", "", tol, copied, "MB/s")
     (place / "copy").unlink()
     for kind, name in STORES.items():
         store, back = place / name, place / f"back{suffix}"
         choice = Choice("ansquant", {"tol": tol})
         into = Job(path, store, tol, choice=choice, out_format=kind, force=True)
-        compressed = nbytes / _timed(lambda job=into: convert(job, console), repeat) / 1e6
+        compressed = nbytes / _timed(functools.partial(convert, into, console), repeat) / 1e6
         yield CheckpointRow("compress", kind, tol, compressed, "MB/s")
         yield CheckpointRow("compress", kind, tol, compressed / copied, "times the copy's")
         yield CheckpointRow("compressed", kind, tol, disk_usage(store), "bytes")
         out = Job(store, back, force=True)
-        restored = nbytes / _timed(lambda job=out: convert(job, console), repeat) / 1e6
+        restored = nbytes / _timed(functools.partial(convert, out, console), repeat) / 1e6
         yield CheckpointRow("decompress", kind, tol, restored, "MB/s")
         yield CheckpointRow("decompress", kind, tol, restored / copied, "times the copy's")
         back.unlink()
@@ -242,12 +243,11 @@ def _small(tol: float, repeat: int, count: int, place: Path) -> Iterator[Checkpo
         for pack, how in ((1 << 14, "in packs"), (0, "an array each")):
             store, what = place / name, f"{count} tensors of {SMALL_VALUES}, {how}"
             rounds = min(repeat, 3) if pack else 1
-            write = lambda store=store, kind=kind, pack=pack: save(  # noqa: E731
-                store, tensors, tol, format=kind, pack=pack, overwrite=True
-            )
+            write = functools.partial(save, store, tensors, tol, format=kind, pack=pack, overwrite=True)
             yield CheckpointRow(f"{what}: write", kind, tol, _timed(write, rounds), "s")
             yield CheckpointRow(f"{what}: size", kind, tol, 8 * disk_usage(store) / values, "bits a value")
-            yield CheckpointRow(f"{what}: read all", kind, tol, _timed(lambda s=store: _read_all(s), rounds), "s")
+            seconds = _timed(functools.partial(_read_all, store), rounds)
+            yield CheckpointRow(f"{what}: read all", kind, tol, seconds, "s")
             shutil.rmtree(store) if store.is_dir() else store.unlink()
 
 
