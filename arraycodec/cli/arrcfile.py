@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,7 @@ class ArrcSink(Sink):
     """A new single file, in which every array is coded."""
 
     host = "hdf5"  # small chunks cost about as much
+    threads = min(os.cpu_count() or 1, 4)  # a box has so many chunks; the bytes are the same with any
 
     def __init__(self, path: Path, warn: Warn) -> None:
         self._writer = arrc.Writer(path)
@@ -92,7 +94,7 @@ class ArrcSink(Sink):
         )
 
     def write(self, handle: Any, box: Box, values: np.ndarray) -> None:
-        self._writer.write(handle, box, values)
+        self._writer.write(handle, box, values, self.threads)
 
     def read(self, handle: Any, box: Box) -> np.ndarray:
         return self._writer.read(handle, box)

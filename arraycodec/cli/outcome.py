@@ -56,6 +56,11 @@ class Outcome:
 def range_of(values: np.ndarray) -> tuple[float, float]:
     """The smallest and the largest finite value, or part of one; infinities the wrong way round if there is none."""
     parts = (values.real, values.imag) if values.dtype.kind == "c" else (values,)
+    if values.size:
+        with np.errstate(invalid="ignore"):  # signalling NaNs
+            low, high = float(min(part.min() for part in parts)), float(max(part.max() for part in parts))
+        if math.isfinite(low) and math.isfinite(high):  # mostly, and without a copy
+            return low, high
     finite = np.concatenate([part[np.isfinite(part)] for part in parts])
     return float(finite.min(initial=np.inf)), float(finite.max(initial=-np.inf))
 
