@@ -134,6 +134,9 @@ def test_lc0(tmp_path, kind, capsys):
     assert "beside its tensors is not kept" in warnings_of(capsys)
     with np.load(tmp_path / "a.npz") as z:
         assert set(z) == set(LAYERS) and z["ip_pol_w"].dtype == "f4"
+    assert run("compress", source, tmp_path / "whole.arrc", "--codec", "stochastic", "-q") == 0
+    assert "'ip_pol_w' is kept exact" in warnings_of(capsys)
+    assert run("verify", source, tmp_path / "whole.arrc", "--tol", 0, "-q") == 0
     assert "more than tensors" in error_of(capsys, "decompress", tmp_path / "a.npz", tmp_path / "b.pb.gz")
 
 

@@ -320,6 +320,9 @@ class Planner:
         if before:
             console.warn(f"{info.label} was already coded with {before}; the errors add up")
         if info.view is not None and info.view.kind == LINEAR16:
+            if choice.whole is not None:
+                console.warn(f"{info.label} is kept exact: its integers of 16 bits are no floats")
+                return exact
             return choice.lattice(float(info.steps))
         fill, *others = marks_of(info, job) or [None]
         if choice.whole is not None:
