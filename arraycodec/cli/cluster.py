@@ -34,6 +34,7 @@ from .zarrstore import ZarrSink
 
 _AHEAD = 3  # tasks for each thread of the workers that the scheduler knows: none waits, and none has to be told all
 _TASK_VALUES = 1 << 22  # move about so many in each: to give one away takes some milliseconds
+_ONE_THREAD = {"ZARR_ASYNC__CONCURRENCY": "1", "ZARR_THREADING__MAX_WORKERS": "1"}  # in a process that is one of many
 _CONNECT = 10.0  # seconds for a scheduler to answer
 _PATIENCE = 5.0  # seconds without a worker until that is worth a word; in queues, jobs may wait for hours
 
@@ -126,12 +127,16 @@ def require_distributed() -> Any:
 def connected(workers: Workers, console: Console) -> Iterator[Any]:
     """A client of the workers."""
     distributed = require_distributed()
+    import dask
+
     with contextlib.ExitStack() as stack:
         if workers.scheduler is None:
+            # every 10 ms each worker would look at what its threads are doing, for charts: a fifth of the time
+            stack.enter_context(dask.config.set({"distributed.worker.profile.enabled": False}))
             cluster = stack.enter_context(
                 distributed.LocalCluster(
                     n_workers=workers.count, threads_per_worker=1, memory_limit=workers.memory_limit or "auto",
-                    dashboard_address="127.0.0.1:0", silence_logs="ERROR",
+                    dashboard_address="127.0.0.1:0", silence_logs="ERROR", env=_ONE_THREAD,
                 )
             )  # fmt: skip
             yield stack.enter_context(distributed.Client(cluster))

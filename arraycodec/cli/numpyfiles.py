@@ -1,4 +1,4 @@
-""".npy and .npz files: read and written through memory maps, so that arrays may exceed memory."""
+""".npy and .npz files: read and written in parts, so that arrays may exceed memory."""
 
 from __future__ import annotations
 
@@ -17,12 +17,7 @@ import numpy as np
 from .model import UNNAMED, ArrayInfo, Box, CommandError, GroupInfo, Item, Sink, Source, Warn, plain_dtype
 
 
-def _info(name: str, array: np.ndarray) -> ArrayInfo:
-    f_order = array.flags.f_contiguous and not array.flags.c_contiguous
-    return ArrayInfo(name, array.dtype, array.shape, order="F" if f_order else "C", native=array)
-
-
-def _map(file: Any, path: Any) -> np.ndarray:
+def _map(file: Any, path: Any) -> _Image:
     """The array of an open .npy image, without loading it."""
     file.seek(0)
     try:
@@ -34,26 +29,78 @@ def _map(file: Any, path: Any) -> np.ndarray:
             shape, f_order, dtype = np.lib.format.read_array_header_2_0(file)
         else:
             file.seek(0)
-            return np.lib.format.read_array(file, allow_pickle=False)
+            return _Image(np.lib.format.read_array(file, allow_pickle=False))
     except ValueError as e:
         raise CommandError(f"{path}: not a readable .npy image: {e}") from None
     if dtype.hasobject:
         raise CommandError(f"{path}: an array of Python objects (pickled) is not read")
     if not all(shape):
-        return np.empty(shape, dtype)
+        return _Image(np.empty(shape, dtype))
     mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     try:
-        return np.ndarray(shape, dtype, mapping, file.tell(), order="F" if f_order else "C")
+        array = np.ndarray(shape, dtype, mapping, file.tell(), order="F" if f_order else "C")
     except (TypeError, ValueError) as e:
         raise CommandError(f"{path}: shorter than its header says: {e}") from None
+    return _Image(array, os.dup(file.fileno()), file.tell())
 
 
-def _copied(array: np.ndarray, box: Box) -> np.ndarray:
-    """The values in a box.  Pages that were read do not stay: they would count as this process's memory."""
-    values = np.array(array[box])
-    if isinstance(array.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        array.base.madvise(mmap.MADV_DONTNEED)
-    return values
+class _Image:
+    """An array in a .npy image.
+
+    Parameters
+    ----------
+    array : numpy.ndarray
+        A memory map, or the values themselves.
+    file : int, optional
+        The descriptor of the mapped file, which is closed with this.
+    offset : int
+        Where the values begin in it.
+    """
+
+    def __init__(self, array: np.ndarray, file: int | None = None, offset: int = 0) -> None:
+        self.array = array
+        self._file, self._offset = file, offset
+
+    def info(self, name: str) -> ArrayInfo:
+        """What it is."""
+        flags = self.array.flags
+        order = "F" if flags.f_contiguous and not flags.c_contiguous else "C"
+        return ArrayInfo(name, self.array.dtype, self.array.shape, order=order, native=self)
+
+    def read(self, box: Box) -> np.ndarray:
+        """The values in a box, by reads of the file where they are one run: a map costs a fault for every few pages.
+
+        Pages of the map do not stay: they would count as this process's memory.
+        """
+        values = self.array[box]
+        if self._file is None:
+            return np.asarray(values)
+        if self.array.flags.c_contiguous and values.flags.c_contiguous and values.size:
+            starts = (s.indices(n)[0] for s, n in zip(box, self.array.shape, strict=True))
+            first = sum(i * stride for i, stride in zip(starts, self.array.strides, strict=True))
+            return self._run(self._offset + first, values)
+        copy = np.array(values)
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self.array.base.madvise(mmap.MADV_DONTNEED)
+        return copy
+
+    def _run(self, at: int, like: np.ndarray) -> np.ndarray:
+        values = np.empty(like.shape, like.dtype)
+        rest = memoryview(values.reshape(-1).view(np.uint8))
+        while rest:
+            n = os.preadv(self._file, [rest], at)
+            if not n:
+                raise CommandError("the file has become shorter while it was read")
+            at, rest = at + n, rest[n:]
+        return values
+
+    def close(self) -> None:
+        """Release the file; twice is no error."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    __del__ = close
 
 
 class NpySource(Source):
@@ -62,15 +109,18 @@ class NpySource(Source):
     kind = "npy"
 
     def __init__(self, path: Path) -> None:
-        with open(path, "rb") as file:  # a memory map does not need it any longer
-            self._array = _map(file, path)
+        with open(path, "rb") as file:
+            self._image = _map(file, path)
 
     def items(self) -> Iterator[Item]:
         yield GroupInfo("")
-        yield _info("", self._array)
+        yield self._image.info("")
 
     def read(self, info: ArrayInfo, box: Box) -> np.ndarray:
-        return _copied(info.native, box)
+        return self._image.read(box)
+
+    def close(self) -> None:
+        self._image.close()
 
 
 class NpzSource(Source):
@@ -89,27 +139,27 @@ class NpzSource(Source):
         yield GroupInfo("")
         for member in self._zip.infolist():
             if member.filename.endswith(".npy"):
-                array = self._open(member)
-                yield _info(member.filename.removesuffix(".npy").strip("/"), array).with_(native=member)
+                image = self._open(member)
+                yield image.info(member.filename.removesuffix(".npy").strip("/")).with_(native=member)
             elif not member.is_dir():
                 raise CommandError(f"{self._path}: {member.filename!r} is not a .npy member")
 
-    def _open(self, member: zipfile.ZipInfo) -> np.ndarray:
+    def _open(self, member: zipfile.ZipInfo) -> _Image:
         with tempfile.TemporaryFile() as unpacked:
             try:
                 with self._zip.open(member) as packed:
                     shutil.copyfileobj(packed, unpacked, 1 << 20)
             except zipfile.BadZipFile as e:
                 raise CommandError(f"{self._path}: {member.filename}: {e}") from None
-            array = _map(unpacked, f"{self._path}: {member.filename}")
-        self._current = member, array
-        return array
+            image = _map(unpacked, f"{self._path}: {member.filename}")
+        self._current = member, image
+        return image
 
     def read(self, info: ArrayInfo, box: Box) -> np.ndarray:
-        member, array = self._current
+        member, image = self._current
         if member is not info.native:
-            array = self._open(info.native)
-        return _copied(array, box)
+            image = self._open(info.native)
+        return image.read(box)
 
     def close(self) -> None:
         self._current = None

@@ -7,6 +7,7 @@ what is there.  In turns, the fastest and the median count; nothing is synced to
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import statistics
 import tempfile
@@ -78,6 +79,7 @@ def measure_scaling(
         for i in range(repeats):
             file[i * piece.shape[0] : (i + 1) * piece.shape[0]] = piece
         del file
+        os.sync()  # else the first runs pay for it
         tol = item.tols[0]
         job = Job(source, target, tol, choice=Choice("ansquant", {"tol": tol}), chunks=chunks, force=True)
         runs = {n: _run(n, job, stack) for n in counts}
