@@ -21,6 +21,7 @@ from ..config import check_integer, check_threads
 from ..dtypes import BFLOAT16, is_supported
 from ..errors import ParameterError
 from ..hosted import HostedCodec
+from ..output import Output
 from ..rules import Rules
 from . import arrc, packs, views
 from .packs import SMALL, Placed
@@ -95,7 +96,7 @@ def save(
     placed = packs.place(listed, pack)
     for rule in rules.idle(arrays):
         warnings.warn(f"the tolerance {rule} is for no tensor: none matches, or an earlier rule did", stacklevel=2)
-    out = _output(place, overwrite)
+    out = Output(place, overwrite, "overwrite=True")
     with out:
         writer = _WRITERS[kind](out.temporary, kept, threads)
         try:
@@ -109,17 +110,6 @@ def save(
         finally:
             writer.close()
         out.commit()
-
-
-def _output(path: Path, overwrite: bool) -> Any:
-    """The path to write to; see `cli.output`."""
-    from ..cli.model import CommandError
-    from ..cli.output import Output
-
-    try:
-        return Output(path, overwrite)
-    except CommandError as e:
-        raise ParameterError(str(e)) from None
 
 
 def _texts(tensors: Mapping[str, Any]) -> dict[str, Any]:
@@ -305,7 +295,7 @@ class _Hdf5Writer(_Writer):
     def __init__(self, path: Path, attrs: dict[str, Any], threads: int) -> None:
         import h5py
 
-        from ..cli.steadyfile import SteadyFile
+        from ..steadyfile import SteadyFile
 
         hdf5.register()
         self._output, self._threads = SteadyFile(path), threads

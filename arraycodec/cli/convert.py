@@ -17,6 +17,7 @@ from typing import Any
 
 from ..boxes import automatic_chunks, box_shape, boxes
 from ..errors import ParameterError
+from ..output import Output
 from . import interrupt, output
 from .codecs import Special
 from .console import Console
@@ -32,7 +33,7 @@ def convert(job: Job, console: Console) -> None:
     kind = checked_output(job)
     with open_source(job.source, job.in_format) as source:
         output.refuse_overlap(job.source, job.target)
-        out = output.Output(job.target, job.force)
+        out = Output(job.target, job.force, output.FORCE)
         items = selected(source, job, kind)
         warn_about_rules(items, job, console)
         source, items = arranged(source, items, job, kind, console.warn)
@@ -72,7 +73,7 @@ def total_bytes(items: list[Item]) -> int:
     return sum(item.nbytes for item in items if isinstance(item, ArrayInfo))
 
 
-def finish(out: output.Output, totals: Totals) -> int:
+def finish(out: Output, totals: Totals) -> int:
     """Check what is written, give it its name, and say how many bytes it has."""
     interrupt.check()
     totals.compare_with_headers(out.temporary)

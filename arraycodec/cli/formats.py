@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ..checkpoints import files
 from ..checkpoints.arrc import MAGIC, SUFFIX
+from ..output import is_zarr_directory
 from .model import CommandError, Sink, Source, Warn
-from .output import is_zarr_directory
 from .packed import unpacked
 
 FORMATS = ("npy", "npz", "zarr2", "zarr3", "hdf5", "arrc", *files.FORMATS)

@@ -17,9 +17,9 @@ from .. import hdf5
 from ..ansquant import AnsQuant
 from ..errors import ChunkSizeWarning
 from ..lowrankquant import LowRankQuant
+from ..steadyfile import SteadyFile
 from . import attributes, references, scales
 from .model import UNNAMED, ArrayInfo, Box, CommandError, GroupInfo, Item, LinkInfo, Sink, Source, Warn
-from .steadyfile import SteadyFile
 
 # Attributes that netCDF-4 keeps for itself; the names of dimensions are carried otherwise.
 _BOOKKEEPING = {"_Netcdf4Dimid", "_Netcdf4Coordinates", "_NCProperties", "_nc3_strict", "DIMENSION_LABELS"}

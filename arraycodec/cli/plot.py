@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from ..output import Output
 from ..tuning import Point, Sample, curve, knee, ladder
 from .console import Console
 from .figures import check_picture
 from .formats import open_source
 from .model import CommandError
-from .output import Output
+from .output import FORCE
 from .ratecurve import RateCurve, own_curves, peer_curves
 from .subject import Subject, Wanted, one_subject
 from .view import Index, View, spectrum, view
@@ -125,7 +126,7 @@ def plot(options: Options, console: Console) -> None:
     check_picture(options.output, "-o", "plot", "plot")
     if not options.tol:
         raise CommandError("plot --tol 0: without loss there is no error to draw; give a tolerance above 0")
-    out = Output(options.output, options.force)
+    out = Output(options.output, options.force, FORCE)
     with open_source(options.wanted.path, options.in_format) as source:
         subject = one_subject(source, options.wanted, console)
         picture, missing = _measured(subject, options)
