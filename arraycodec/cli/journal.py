@@ -1,8 +1,9 @@
 """What has been done of a job that may be interrupted, in a file: so that the next run goes on where this one ends.
 
-Beside the output OUT there is a folder ``.OUT.partial``: ``store`` is what is being written, ``job.json`` says what job
-that is for (it is written when all arrays have been made, so without it there is nothing to go on with), and
-``done.jsonl`` has a line for each box of values that is complete.
+Beside the output OUT there is a folder ``.OUT.partial``: ``store-TOKEN`` is what is written, ``job.json`` says what
+job that is for, and which token (it is written when all arrays have been made, so without it there is nothing to go on
+with), and ``done.jsonl`` has a line for each box of values that is complete.  Another job has another token: tasks of
+the one before that workers have not ended yet write to a place that nobody looks at.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import contextlib
 import fcntl
 import json
 import os
+import re
+import secrets
 import shutil
 from pathlib import Path
 from typing import Any
@@ -45,7 +48,6 @@ class Journal:
 
     def __init__(self, folder: Path, restart: bool = False) -> None:
         self.folder = folder
-        self.store = folder / "store"
         self.done: dict[Key, Any] = {}
         folder.mkdir(exist_ok=True)
         self._file = open(folder / "done.jsonl", "a+b")
@@ -54,25 +56,26 @@ class Journal:
         except OSError:
             self._file.close()
             raise CommandError(f"another run is writing to {folder}") from None
-        if restart:
+        self._before = None if restart else self._kept()
+        token = secrets.token_hex(4) if self._before is None else self._before["token"]
+        self.store = folder / f"store-{token}"
+        if self._before is None:
             self._clear()
 
     def resume(self, job: dict[str, Any]) -> bool:
-        """Whether an earlier run has made the arrays of this job; what else there is goes.
+        """Whether an earlier run has made the arrays of this job.
 
         Raises
         ------
         CommandError
             If it was another job.
         """
-        try:
-            before = json.loads((self.folder / "job.json").read_text())
-        except (OSError, ValueError):
-            self._clear()
+        if self._before is None:
             return False
+        before = self._before["job"]
         job = json.loads(json.dumps(job))  # tuples are lists there
         if before != job:
-            names = (name for name in job if not isinstance(before, dict) or before.get(name) != job[name])
+            names = [name for name in job if before.get(name) != job[name]]
             raise CommandError(
                 f"{self.folder} is what another job has left: its {', '.join(names)} differ; run that one again to "
                 f"complete it, or --restart to begin anew"
@@ -84,7 +87,7 @@ class Journal:
         """All arrays have been made."""
         temporary = self.folder / "job.json.new"
         with open(temporary, "w") as f:
-            json.dump(job, f)
+            json.dump({"token": self.store.name.removeprefix("store-"), "job": job}, f)
             f.flush()
             os.fsync(f.fileno())
         os.replace(temporary, self.folder / "job.json")
@@ -103,6 +106,15 @@ class Journal:
         """Let others write; twice is no error."""
         self._file.close()
 
+    def _kept(self) -> dict[str, Any] | None:
+        """What an earlier run says of its job, if it came so far."""
+        try:
+            kept = json.loads((self.folder / "job.json").read_text())
+        except (OSError, ValueError):
+            return None
+        is_one = isinstance(kept, dict) and isinstance(kept.get("job"), dict)
+        return kept if is_one and re.fullmatch("[0-9a-f]{8}", str(kept.get("token"))) else None
+
     def _read(self) -> None:
         self._file.seek(0)
         whole = 0  # a run that was killed may have left half a line
@@ -120,6 +132,6 @@ class Journal:
     def _clear(self) -> None:
         with contextlib.suppress(FileNotFoundError):
             (self.folder / "job.json").unlink()
-        if self.store.exists():
-            shutil.rmtree(self.store)
+        for store in self.folder.glob("store-*"):
+            shutil.rmtree(store, ignore_errors=True)
         self._file.truncate(0)
