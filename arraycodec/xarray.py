@@ -199,18 +199,18 @@ def _restore(dataset: xr.Dataset, group: str) -> xr.Dataset:
     from . import hdf5
 
     result = dataset.copy()
+    is_silent = h5py.version.version_tuple[:2] < (3, 15)  # of filters that it does not contain
     by_file: dict[str, list[Hashable]] = {}
     for name, variable in result.variables.items():
-        # h5py before 3.15 says nothing of filters that it does not contain
-        is_known = variable.encoding.get("compression") not in (None, "unknown")
-        if not is_known and variable.encoding.get("chunksizes") and "source" in variable.encoding:
+        said = variable.encoding.get("compression")
+        may_be_ours = said == "unknown" or is_silent and said is None and bool(variable.encoding.get("chunksizes"))
+        if may_be_ours and "source" in variable.encoding:
             by_file.setdefault(variable.encoding["source"], []).append(name)
     for path, names in by_file.items():
         with h5py.File(path, "r") as file:
             for name in names:
                 values = result[name].encoding
-                dset = _dataset_of(file, group, name, values)
-                codec = None if dset is None else hdf5.codec_of(dset)
+                codec = hdf5.codec_of(_dataset_of(file, group, name, values))
                 if codec is not None:
                     values["compression"] = codec
                     for other in ("zlib", "szip", "bzip2", "blosc", "zstd", "shuffle", "compression_opts"):
@@ -219,13 +219,11 @@ def _restore(dataset: xr.Dataset, group: str) -> xr.Dataset:
 
 
 def _dataset_of(file: Any, group: str, name: Hashable, encoding: Mapping[str, Any]) -> Any:
-    """Where a variable was read from; None if that is not known, and nothing says that it had a filter."""
+    """Where a variable was read from."""
     path = "/".join(["", *(part for part in group.split("/") if part), str(name)])
     found = file.get(path)
     shape = encoding.get("original_shape", getattr(found, "shape", None))
     if getattr(found, "shape", None) is None or found.shape != tuple(shape):
-        if encoding.get("compression") is None:
-            return None  # perhaps there was no filter
         raise ParameterError(f"{file.filename} has no variable {path} of the shape {shape}: say group=... as it was "
                              f"opened with, and rename variables after restore")  # fmt: skip
     return found
