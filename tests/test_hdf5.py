@@ -116,7 +116,7 @@ def test_non_finite_values_keep_their_bits(path, dtype, tol):
     data = NORMAL.astype(dtype)
     bits = data.view("u4" if dtype == "f4" else "u8")
     data[::3, ::5] = np.nan
-    bits[::7, ::4] |= bits[0, 0] | 5  # NaN with payload
+    bits[::7, ::4] |= bits[0, 0] | bits.dtype.type(5)  # NaN with payload
     data[1::3, 1::5] = np.inf
     data[2::3, 2::5] = -np.inf
     write(path, data, tol, chunks=(32, 32))
