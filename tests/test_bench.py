@@ -717,7 +717,7 @@ def test_workers(array, tmp_path, capsys):
     args = (array, "--tol", TOL, "--no-codecs", "--workers", 2, "--workers-size", 2, "--chunk", 1 << 16, "--repeat", 1)
     assert run(*args, "--store-dir", tmp_path, "--csv", tmp_path / "o.csv") == 0
     header, rows = csvfile.read(tmp_path / "o-workers.csv", scaling.ScalingRow)
-    assert [row.workers for row in rows] == [0, 1, 2] and rows[1].of_one == 1
+    assert [row.workers for row in rows] == [0, 1, 2] and rows[1].speedup == 1
     for row in rows:
         assert (row.shape, row.chunks, row.nbytes) == ("128x4096", "16x4096", 2 << 20) and 0 < row.bytes < 2 << 20
         assert 0 < row.seconds_fastest <= row.seconds_median

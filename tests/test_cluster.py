@@ -1,5 +1,6 @@
 """Many processes: dask.distributed under `arraycodec compress`, with real processes that are killed and limited."""
 
+import errno
 import json
 import os
 import signal
@@ -19,7 +20,7 @@ import zarr  # noqa: E402
 
 from arraycodec import AnsQuant, verify  # noqa: E402
 from arraycodec.__main__ import main  # noqa: E402
-from arraycodec.cli import cluster, interrupt  # noqa: E402
+from arraycodec.cli import cluster, interrupt, journal, output  # noqa: E402
 from arraycodec.cli.codecs import Choice  # noqa: E402
 from arraycodec.cli.console import Console  # noqa: E402
 from arraycodec.cli.model import CommandError  # noqa: E402
@@ -85,12 +86,22 @@ def files(store):
     ],
     ids=lambda o: o[-1],
 )
-def test_the_same_store_as_by_one_process(source, scheduler, tmp_path, capsys, kind, options):
+def test_the_same_store_as_by_one_process(source, scheduler, tmp_path, capsys, monkeypatch, kind, options):
+    monkeypatch.setattr(cluster, "_TASK_VALUES", 1 << 18)
+    moved = []
+    original = cluster._Ledger._add
+
+    def add(self, key, done):
+        moved.append(key)
+        original(self, key, done)
+
+    monkeypatch.setattr(cluster._Ledger, "_add", add)
     common = [str(source), "--format", kind, *options]
     assert main(["compress", *common[:1], str(tmp_path / "one.zarr"), *common[1:]]) == 0
     one = capsys.readouterr()
     assert main(["compress", *common[:1], str(tmp_path / "many.zarr"), *common[1:], "--scheduler", scheduler]) == 0
     many = capsys.readouterr()
+    assert max(box for _, box in moved) > 3
     many_files, one_files = files(tmp_path / "many.zarr"), files(tmp_path / "one.zarr")
     assert many_files.keys() == one_files.keys()
     if "lowrank" in options:  # linear algebra may have other threads in other processes
@@ -178,12 +189,13 @@ def test_a_job_goes_on_where_it_was_interrupted(large, scheduler, monkeypatch):
     assert len(lines) == 7
     journal.write_text("\n".join([*lines, '[0, 19, 4194']))  # killed within a line
     recorded = {json.loads(line)[1] for line in lines}
+    lost = min(recorded)
     time.sleep(0.5)  # what workers had begun
     (store,) = folder.glob("store-*")
     chunks = {b: store / f"c/{b}/0" for b in recorded}
     before = {b: p.stat().st_mtime_ns for b, p in chunks.items()}
 
-    (store / "c/0/0").write_bytes(b"")  # and its disk lost what was not there yet
+    (store / f"c/{lost}/0").write_bytes(b"")  # and its disk lost what was not there yet
     moved, after = [], {}
     original = cluster._Pool.run
 
@@ -196,8 +208,8 @@ def test_a_job_goes_on_where_it_was_interrupted(large, scheduler, monkeypatch):
     monkeypatch.setattr(cluster._Pool, "run", run)
     console = Watched(0, interrupted)
     cluster.convert_on_cluster(job, many, console)
-    assert {box for _, box in moved} == set(range(20)) - recorded | {0} and len(moved) == 20 - len(recorded - {0})
-    assert [b for b in recorded if after[b] != before[b]] == [0] or 0 not in recorded
+    assert sorted(box for _, box in moved) == sorted(set(range(20)) - recorded | {lost})
+    assert [b for b in recorded if after[b] != before[b]] == [lost]
     assert sum(console.done) == x.nbytes
     assert verify(x, zarr.open(str(job.target), mode="r")[...], 0.01)
     assert sorted(os.listdir(job.target.parent)) == ["x.npy", "x.zarr"]
@@ -236,6 +248,133 @@ def test_what_another_job_has_left(large, scheduler, capsys):
     assert main([*command, "--restart"]) == 0
     assert verify(x, zarr.open(str(job.target), mode="r")[...], 0.5)
     assert sorted(os.listdir(job.target.parent)) == ["x.npy", "x.zarr"]
+
+
+def test_an_old_output_is_nothing_to_go_on_with(large, scheduler, monkeypatch):
+    """The outputs change places; then the run is ended, and begun again."""
+    job, x = large
+    many = cluster.Workers(scheduler=scheduler)
+    rough = Job(job.source, job.target, 0.5, choice=Choice("ansquant", {"tol": 0.5}), chunks=job.chunks)
+    cluster.convert_on_cluster(rough, many, Console(quiet=True))
+    fine = Job(job.source, job.target, 0.01, choice=job.choice, chunks=job.chunks, force=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(journal.Journal, "remove", lambda self: interrupted())
+        with pytest.raises(interrupt.Interrupted):
+            cluster.convert_on_cluster(fine, many, Console(quiet=True))
+    assert verify(x, zarr.open(str(job.target), mode="r")[...], 0.01)
+    console = Watched(0, interrupted)
+    cluster.convert_on_cluster(fine, many, console)
+    assert verify(x, zarr.open(str(job.target), mode="r")[...], 0.01)
+    assert sorted(os.listdir(job.target.parent)) == ["x.npy", "x.zarr"]
+
+
+def test_an_input_that_changes_meanwhile(large, scheduler):
+    job, x = large
+
+    def change():
+        np.save(job.source, x + 1)
+
+    with pytest.raises(CommandError, match="has changed while it was read"):
+        cluster.convert_on_cluster(job, cluster.Workers(scheduler=scheduler), Watched(3, change))
+    assert not job.target.exists()
+
+
+def test_fingerprints(tmp_path):
+    (tmp_path / "a").mkdir()
+    for name in ("a/x", "a/y"):
+        (tmp_path / name).write_bytes(b"12345")
+    first = output.fingerprint(tmp_path)
+    os.utime(tmp_path / "a/x", ns=(1, 1))  # older, and no larger
+    assert output.fingerprint(tmp_path) != first
+    (tmp_path / "dangling").symlink_to("nowhere")
+    assert output.disk_usage(tmp_path) >= 10 and output.fingerprint(tmp_path) != first
+
+
+def test_groups_are_a_part_of_the_job(source, scheduler, tmp_path, capsys):
+    command = ["compress", str(source), str(tmp_path / "x.zarr"), "--tol", "0.01", "--scheduler", scheduler, "-q"]
+    job = Job(source, tmp_path / "x.zarr", 0.01, choice=Choice("ansquant", {"tol": 0.01}))
+    with pytest.raises(interrupt.Interrupted):
+        cluster.convert_on_cluster(job, cluster.Workers(scheduler=scheduler), Watched(2, interrupted))
+    assert main([*command, "--name", "a/b/walk"]) == 2
+    assert "its items, arrays, codecs differ" in capsys.readouterr().err
+
+
+def test_folders_of_others_stay(large, scheduler, capsys):
+    job, _ = large
+    folder = job.target.parent / ".x.zarr.partial"
+    folder.mkdir()
+    (folder / "precious").write_text("")
+    command = ["compress", str(job.source), str(job.target), "--tol", "0.01", "--scheduler", scheduler]
+    assert main(command) == 2 and "no folder of a run that was interrupted" in capsys.readouterr().err
+    assert (folder / "precious").exists()
+
+
+def test_file_systems_without_locks(large, scheduler, monkeypatch, capsys):
+    job, x = large
+
+    def flock(file, how):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(journal.fcntl, "flock", flock)
+    cluster.convert_on_cluster(job, cluster.Workers(scheduler=scheduler), Console(quiet=True))
+    assert "there are no locks in" in capsys.readouterr().err
+    assert verify(x, zarr.open(str(job.target), mode="r")[...], 0.01)
+
+
+def test_a_lock_on_a_file_that_has_gone(tmp_path, monkeypatch):
+    """Between opening and locking it, the run before removes all."""
+    folder = tmp_path / ".x.partial"
+    first = journal.Journal(folder)
+    original = journal.fcntl.flock
+
+    def flock(file, how):
+        monkeypatch.setattr(journal.fcntl, "flock", original)
+        first.remove()
+        original(file, how)
+
+    monkeypatch.setattr(journal.fcntl, "flock", flock)
+    second = journal.Journal(folder)
+    with pytest.raises(CommandError, match="another run is writing"):
+        journal.Journal(folder)
+    second.remove()
+    assert not folder.exists()
+
+
+def test_workers_that_come_later_get_tasks(large, monkeypatch):
+    job, _ = large
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs="CRITICAL"
+        ) as local,
+        distributed.Client(local) as client,
+    ):
+        place = cluster._Place(str(job.source), None, str(job.source), 3, "t", cluster.__version__)
+        pool = cluster._Pool(client, place)
+        assert pool._limit() == 3
+        local.scale(3)
+        client.wait_for_workers(3, timeout=60)
+        pool._counted = 0.0  # a second later
+        assert pool._limit() == 9
+        monkeypatch.setattr(pool, "_limit", lambda: 7)
+        tasks = ((i, ("x", (slice(i % 20, i % 20 + 1), slice(0, 10)), [])) for i in range(30))
+        assert sorted(key for key, _ in pool.run(cluster._count, tasks)) == list(range(30))
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="no process groups")
+def test_ctrl_c_is_one_line(large, tmp_path, monkeypatch):
+    job, _ = large
+    monkeypatch.undo()
+    command = [sys.executable, "-m", "arraycodec", "compress", str(job.source), str(job.target)]
+    command += ["--tol", "0.01", "--chunks", f"1x{1 << 18}", "--workers", "2", "--level", "9"]
+    journal_file = tmp_path / ".x.zarr.partial/done.jsonl"
+    with subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True) as process:
+        while not (journal_file.exists() and journal_file.read_bytes().count(b"\n") >= 1):
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.stderr.read()
+    assert process.returncode == 130 and said == "arraycodec: interrupted\n"
+    assert not job.target.exists() and journal_file.exists()
 
 
 def test_two_runs_at_once(large, scheduler):
@@ -318,9 +457,15 @@ def test_schedulers(large, workers, tmp_path, capsys, monkeypatch):
     capsys.readouterr()
     assert main([*command, "tcp://127.0.0.1:1", "--force"]) == 2
     assert "no scheduler at tcp://127.0.0.1:1" in capsys.readouterr().err
+    assert main([*command, "nowhere.json", "--force"]) == 2
+    assert "no such scheduler file: nowhere.json" in capsys.readouterr().err
     monkeypatch.setattr(cluster, "__version__", "0.0")
     assert main([*command, workers.scheduler.address, "--force"]) == 2
     assert "has arraycodec 0.1" in capsys.readouterr().err
+    place = cluster._Place("/nowhere/x.npy", None, str(job.target), 3, "t", cluster.__version__)
+    assert "there is no /nowhere/x.npy here" in cluster._look(place)
+    place = cluster._Place(str(job.source), None, "/nowhere/x/store", 3, "t", cluster.__version__)
+    assert "cannot write to /nowhere/x" in cluster._look(place)
 
 
 def test_waiting_for_the_first_worker(large, capsys, monkeypatch):

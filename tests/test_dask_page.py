@@ -94,6 +94,7 @@ def test_slurm_by_jobqueue(folder):
 
 def test_slurm_by_itself(folder):
     Path("job.sh").write_text(SHELL[1])
+    Path("scheduler.json").write_text('{"address": "tcp://127.0.0.1:1"}')  # of a job that was killed
     done = subprocess.run(["bash", "-e", "job.sh"], capture_output=True, text=True, timeout=120)
     assert "job.zarr: 1 array" in done.stdout, done.stderr
     assert np.abs(zarr.open("job.zarr", mode="r")[...] - folder).max() <= 0.01

@@ -10,6 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
+import logging
+import math
+import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -30,11 +34,13 @@ from .model import ArrayInfo, Box, CommandError, GroupInfo, Item, LinkInfo, Sour
 from .outcome import Outcome, Totals
 from .packed import refuse_for_workers
 from .plan import Job, Planned, Planner, selected, warn_about_rules
-from .zarrstore import ZarrSink
+from .zarrstore import ZarrSink, require_zarr
 
 _AHEAD = 3  # tasks for each thread of the workers that the scheduler knows: none waits, and none has to be told all
 _TASK_VALUES = 1 << 22  # move about so many in each: to give one away takes some milliseconds
 _ONE_THREAD = {"ZARR_ASYNC__CONCURRENCY": "1", "ZARR_THREADING__MAX_WORKERS": "1"}  # in a process that is one of many
+# Ctrl-C goes to all processes of a terminal: the command ends its workers itself
+_NO_SIGINT = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 _CONNECT = 10.0  # seconds for a scheduler to answer
 _PATIENCE = 5.0  # seconds without a worker until that is worth a word; in queues, jobs may wait for hours
 
@@ -86,15 +92,18 @@ def convert_on_cluster(job: Job, workers: Workers, console: Console) -> None:
         items = selected(source, job, kind)
         refuse_for_workers(source, items, job)
         warn_about_rules(items, job, console)
-        with connected(workers, console) as client, output.Resumable(job.target, job.force, workers.restart) as out:
+        with output.Resumable(job.target, job.force, workers.restart) as out, connected(workers, console) as client:
+            if out.journal.warning:
+                console.warn(out.journal.warning)
             place = _Place(
-                str(job.source.resolve()), job.in_format, str(out.temporary), int(kind[-1]), secrets.token_hex(8)
-            )
+                str(job.source.resolve()), job.in_format, str(out.temporary), int(kind[-1]), secrets.token_hex(8),
+                __version__,
+            )  # fmt: skip
             pool = _Pool(client, place)
             sink = ZarrSink(out.temporary, int(kind[-1]), console.warn, source)
             planner = Planner(job, sink, pool.survey, console)
             planned = [planner.plan(i) for i in items if isinstance(i, ArrayInfo)]
-            description = _describe(job, place, planned)
+            description = _describe(job, place, items, planned)
             if out.journal.resume(description):
                 sink.go_on()
             else:
@@ -109,6 +118,8 @@ def convert_on_cluster(job: Job, workers: Workers, console: Console) -> None:
                 console.stop()
                 sink.close()
             totals = ledger.totals()
+            if output.fingerprint(job.source) != description["input"][1]:
+                raise CommandError(f"{job.source} has changed while it was read: --restart begins anew")
             written = finish(out, totals)
     report(job, totals, written, console)
 
@@ -130,21 +141,21 @@ def connected(workers: Workers, console: Console) -> Iterator[Any]:
     import dask
 
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_quiet("distributed", "distributed.client", "distributed.core"))
         if workers.scheduler is None:
             # every 10 ms each worker would look at what its threads are doing, for charts: a fifth of the time
             stack.enter_context(dask.config.set({"distributed.worker.profile.enabled": False}))
             cluster = stack.enter_context(
                 distributed.LocalCluster(
                     n_workers=workers.count, threads_per_worker=1, memory_limit=workers.memory_limit or "auto",
-                    dashboard_address="127.0.0.1:0", silence_logs="ERROR", env=_ONE_THREAD,
+                    dashboard_address="127.0.0.1:0", silence_logs="CRITICAL", env=_ONE_THREAD,
+                    preload=[_NO_SIGINT],
                 )
             )  # fmt: skip
             yield stack.enter_context(distributed.Client(cluster))
             return
-        is_file = Path(workers.scheduler).is_file()
-        where = {"scheduler_file": workers.scheduler} if is_file else {"address": workers.scheduler}
         try:
-            client = stack.enter_context(distributed.Client(**where, timeout=_CONNECT))
+            client = stack.enter_context(distributed.Client(**_where(workers.scheduler), timeout=_CONNECT))
         except (OSError, ValueError) as e:
             raise CommandError(f"no scheduler at {workers.scheduler}: {e}") from None
         try:
@@ -155,6 +166,28 @@ def connected(workers: Workers, console: Console) -> Iterator[Any]:
                 interrupt.check()
                 time.sleep(0.2)
         yield client
+
+
+def _where(scheduler: str) -> dict[str, str]:
+    """What a client takes for an address, or the name of a file."""
+    if Path(scheduler).is_file():
+        return {"scheduler_file": scheduler}
+    if "://" not in scheduler and (os.sep in scheduler or scheduler.endswith(".json")):
+        raise CommandError(f"no such scheduler file: {scheduler} (an address is tcp://HOST:PORT)")
+    return {"address": scheduler}
+
+
+@contextlib.contextmanager
+def _quiet(*names: str) -> Iterator[None]:
+    """Loggers that say nothing: what goes wrong is said by us, once."""
+    loggers = [(logging.getLogger(name), logging.getLogger(name).level) for name in names]
+    for logger, _ in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in loggers:
+            logger.setLevel(level)
 
 
 class _Pool:
@@ -173,19 +206,14 @@ class _Pool:
 
     def __init__(self, client: Any, place: _Place) -> None:
         self._client, self._place = client, place
+        self._counted, self._threads = -math.inf, 0
         try:
             seen = client.run(_look, place)
         except ModuleNotFoundError as e:
             raise CommandError(f"a worker cannot import what it needs: {e}; install arraycodec there") from None
-        for worker, (version, problem) in seen.items():
-            if version != __version__:
-                raise CommandError(f"worker {worker} has arraycodec {version}, this is {__version__}")
+        for worker, problem in seen.items():
             if problem:
-                raise CommandError(
-                    f"worker {worker} cannot read the input: {problem}; input and output have to be in folders that "
-                    f"all workers share"
-                )
-        self._threads = sum(client.nthreads().values())
+                raise CommandError(f"worker {worker}: {problem}")
 
     def run(self, function: Callable[..., Any], tasks: Iterable[tuple[Any, tuple[Any, ...]]]) -> Iterator[Any]:
         """Call a function of this module for each task (its key, and arguments after the place), a few ahead.
@@ -197,28 +225,30 @@ class _Pool:
         """
         distributed = require_distributed()
         tasks, keys = iter(tasks), {}
+        done = distributed.as_completed()
 
-        def submit() -> Any:
-            for key, arguments in tasks:
+        def submit() -> None:
+            for key, arguments in itertools.islice(tasks, max(0, self._limit() - len(keys))):
                 future = self._client.submit(function, self._place, *arguments, pure=False)
-                keys[future.key] = key
-                return future
-            return None
+                keys[future] = key
+                done.add(future)
 
-        waiting = [f for _ in range(_AHEAD * max(self._threads, 1)) if (f := submit()) is not None]
-        if not waiting:
-            return
-        done = distributed.as_completed(waiting)
+        submit()
         try:
-            for future in done:
+            for future in done if keys else ():
                 interrupt.check()
-                yield keys.pop(future.key), _result(future)
-                following = submit()
-                if following is not None:
-                    done.add(following)
+                yield keys.pop(future), _result(future)
+                submit()
         finally:
-            self._client.cancel([f for f in waiting if not f.done()])
+            self._client.cancel(list(keys))
             done.clear()
+
+    def _limit(self) -> int:
+        """How many tasks to give away before others are done: workers come and go, so they are counted every second."""
+        now = time.monotonic()
+        if now - self._counted > 1:
+            self._counted, self._threads = now, sum(self._client.nthreads().values())
+        return _AHEAD * max(self._threads, 1)
 
     def survey(self, info: ArrayInfo, marks: list[Any]) -> Special:
         """See `plan.Survey`."""
@@ -258,12 +288,13 @@ def _make(items: list[Item], planned: list[Planned], sink: ZarrSink) -> None:
             sink.create(plan.info, plan.codec)
 
 
-def _describe(job: Job, place: _Place, planned: list[Planned]) -> dict[str, Any]:
+def _describe(job: Job, place: _Place, items: list[Item], planned: list[Planned]) -> dict[str, Any]:
     """What has to be the same in a run that goes on with another one."""
     return {
-        "version": __version__,
+        "version": [__version__, require_zarr().__version__],
         "input": [place.source, output.fingerprint(job.source)],
         "format": place.zarr_format,
+        "items": [(type(item).__name__, item.name) for item in items],
         "arrays": [(p.info.name, p.info.dtype.str, p.info.shape, p.info.chunks, p.info.shards) for p in planned],
         "codecs": [repr(p.codec) for p in planned],
     }
@@ -347,11 +378,22 @@ class _Place:
     store: str
     zarr_format: int
     token: str
+    version: str
 
 
 @functools.lru_cache(maxsize=2)
 def _opened(place: _Place) -> tuple[Source, dict[str, ArrayInfo], ZarrSink]:
-    """The source, the arrays in it, and the output; kept open for the tasks that follow."""
+    """The source, the arrays in it, and the output; kept open for the tasks that follow.
+
+    Workers may come at any time, so each finds out by itself whether it can do this job.
+    """
+    if place.version != __version__:
+        raise CommandError(f"has arraycodec {__version__}, and is asked by {place.version}")
+    shared = "input and output have to be in folders that all workers share"
+    if not os.path.exists(place.source):
+        raise CommandError(f"there is no {place.source} here: {shared}")
+    if not os.access(Path(place.store).parent, os.W_OK):
+        raise CommandError(f"cannot write to {Path(place.store).parent}: {shared}")
     source = open_source(Path(place.source), place.in_format)
     arrays = {item.name: item for item in source.items() if isinstance(item, ArrayInfo)}
     return source, arrays, ZarrSink(Path(place.store), place.zarr_format, lambda text: None, source)
@@ -362,13 +404,13 @@ def _found(arrays: dict[str, ArrayInfo], name: str) -> ArrayInfo:
     return arrays[name] if name in arrays else arrays[""]
 
 
-def _look(place: _Place) -> tuple[str, str]:
-    """Our version, and why the source cannot be read."""
+def _look(place: _Place) -> str:
+    """Why this worker cannot do the job."""
     try:
         _opened(place)
     except (CommandError, OSError) as e:
-        return __version__, str(e)
-    return __version__, ""
+        return str(e)
+    return ""
 
 
 def _count(place: _Place, name: str, box: Box, marks: list[Any]) -> Special:

@@ -11,8 +11,6 @@ out; between HDF5 files all other datasets are then copied as they are stored.
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 from ..boxes import automatic_chunks, box_shape, boxes
@@ -77,7 +75,7 @@ def finish(out: Output, totals: Totals) -> int:
     """Check what is written, give it its name, and say how many bytes it has."""
     interrupt.check()
     totals.compare_with_headers(out.temporary)
-    written = disk_usage(out.temporary)
+    written = output.disk_usage(out.temporary)
     out.commit()
     return written
 
@@ -135,17 +133,10 @@ def move(planned: Planned, source: Source, sink: Sink, handle: Any, box: Box) ->
     return Outcome(values.nbytes)
 
 
-def disk_usage(path: Path) -> int:
-    """Bytes of a file, or of all files below a folder."""
-    if path.is_file():
-        return path.stat().st_size
-    return sum(os.path.getsize(os.path.join(d, f)) for d, _, files in os.walk(path) for f in files)
-
-
 def _summary(job: Job, totals: Totals, written: int) -> str:
     arrays = f"{totals.arrays} array{'s' if totals.arrays != 1 else ''}"
     if not job.compresses:
-        read = disk_usage(job.source)
+        read = output.disk_usage(job.source)
         return f"{job.target}: {arrays}, {read} bytes in, {written} bytes out"
     ratio = f"{totals.nbytes / written:.2f}" if written else "-"
     text = f"{job.target}: {arrays}, {totals.nbytes} bytes of values in, {written} bytes out, ratio {ratio}"

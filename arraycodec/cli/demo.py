@@ -20,10 +20,10 @@ from ..codec import verify
 from ..hdf5 import plugin_path
 from . import interrupt, samples
 from .console import Console
-from .convert import disk_usage
 from .formats import open_source
 from .hdf5file import require_h5py
 from .model import UNNAMED, ArrayInfo, CommandError
+from .output import disk_usage
 from .zarrstore import require_zarr
 
 # What the readers run: zarr finds the codec by entry point, h5py the filter by HDF5_PLUGIN_PATH.

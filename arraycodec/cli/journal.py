@@ -36,7 +36,7 @@ class Journal:
     Raises
     ------
     CommandError
-        If another run is at work there.
+        If another run is at work there, or the folder is somebody else's.
 
     Attributes
     ----------
@@ -44,23 +44,40 @@ class Journal:
         Where the output is made.
     done : dict
         What earlier runs have recorded, after `resume` has found that it is of the same job.
+    warning : str
+        Something that the user should know.
     """
 
     def __init__(self, folder: Path, restart: bool = False) -> None:
         self.folder = folder
         self.done: dict[Key, Any] = {}
-        folder.mkdir(exist_ok=True)
-        self._file = open(folder / "done.jsonl", "a+b")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._file.close()
-            raise CommandError(f"another run is writing to {folder}") from None
+        self.warning = ""
+        self._file = self._locked()
         self._before = None if restart else self._kept()
         token = secrets.token_hex(4) if self._before is None else self._before["token"]
         self.store = folder / f"store-{token}"
         if self._before is None:
             self._clear()
+
+    def _locked(self) -> Any:
+        """The file of what is done, for this run alone."""
+        path = self.folder / "done.jsonl"
+        while True:
+            self.folder.mkdir(exist_ok=True)
+            if not path.exists() and any(self.folder.iterdir()):
+                raise CommandError(f"{self.folder} is there already, and no folder of a run that was interrupted")
+            file = open(path, "a+b")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.close()
+                raise CommandError(f"another run is writing to {self.folder}") from None
+            except OSError as e:  # as Lustre without the option flock
+                self.warning = f"there are no locks in {self.folder} ({e.strerror}): let no other run write this output"
+            # perhaps the run that had the lock has ended, and removed this file
+            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+            file.close()
 
     def resume(self, job: dict[str, Any]) -> bool:
         """Whether an earlier run has made the arrays of this job.
@@ -82,6 +99,11 @@ class Journal:
             )
         self._read()
         return True
+
+    def forget(self) -> None:
+        """The output gets its name: what is left here is of no use, whatever happens now."""
+        with contextlib.suppress(FileNotFoundError):
+            (self.folder / "job.json").unlink()
 
     def begin(self, job: dict[str, Any]) -> None:
         """All arrays have been made."""
@@ -106,6 +128,16 @@ class Journal:
         """Let others write; twice is no error."""
         self._file.close()
 
+    def remove(self) -> None:
+        """There is nothing to go on with."""
+        self._clear()
+        path = self.folder / "done.jsonl"
+        if list(self.folder.iterdir()) == [path]:
+            path.unlink()
+        self.close()  # whoever waits for the lock sees that the file has gone
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
+
     def _kept(self) -> dict[str, Any] | None:
         """What an earlier run says of its job, if it came so far."""
         try:
@@ -113,7 +145,9 @@ class Journal:
         except (OSError, ValueError):
             return None
         is_one = isinstance(kept, dict) and isinstance(kept.get("job"), dict)
-        return kept if is_one and re.fullmatch("[0-9a-f]{8}", str(kept.get("token"))) else None
+        if not is_one or not re.fullmatch("[0-9a-f]{8}", str(kept.get("token"))):
+            return None
+        return kept if (self.folder / f"store-{kept['token']}").is_dir() else None
 
     def _read(self) -> None:
         self._file.seek(0)
@@ -130,8 +164,8 @@ class Journal:
         self._file.truncate(whole)
 
     def _clear(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            (self.folder / "job.json").unlink()
+        self.forget()
+        (self.folder / "job.json.new").unlink(missing_ok=True)
         for store in self.folder.glob("store-*"):
             shutil.rmtree(store, ignore_errors=True)
         self._file.truncate(0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,19 +32,45 @@ class Resumable(Output):
         self.journal = Journal(self.path.with_name(f".{self.path.name}.partial"), restart)
         self.temporary = self.journal.store
 
+    def commit(self) -> None:
+        """Give the finished output its name.
+
+        The old output may then be where the store was, so nothing must go on with that.
+        """
+        self.journal.forget()
+        super().commit()
+
     def __exit__(self, kind: Any, *exc: Any) -> None:
         if kind is None or self.journal.is_empty:
-            shutil.rmtree(self.journal.folder, ignore_errors=True)
-        self.journal.close()
+            self.journal.remove()
+        else:
+            self.journal.close()
 
 
-def fingerprint(path: Path) -> list[int]:
-    """What changes with the content of a file, or of those in a folder: how many, their bytes, and the last change."""
-    if path.is_file():
-        stats = [path.stat()]
-    else:
-        stats = [os.stat(os.path.join(where, file)) for where, _, files in os.walk(path) for file in files]
-    return [len(stats), sum(s.st_size for s in stats), max((s.st_mtime_ns for s in stats), default=0)]
+def files_below(path: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """A file, or all files below a folder, with their names from there; of links that lead nowhere what they are."""
+    if not path.is_dir():
+        yield "", path.stat()
+        return
+    for where, _, files in os.walk(path):
+        for file in files:
+            full = os.path.join(where, file)
+            try:
+                stat = os.stat(full)
+            except FileNotFoundError:
+                stat = os.lstat(full)
+            yield os.path.relpath(full, path), stat
+
+
+def disk_usage(path: Path) -> int:
+    """Bytes of a file, or of all files below a folder."""
+    return sum(stat.st_size for _, stat in files_below(path))
+
+
+def fingerprint(path: Path) -> str:
+    """What changes with the content of a file, or of those in a folder, if their times of modification do."""
+    files = sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in files_below(path))
+    return hashlib.blake2b(repr(files).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
 def refuse_overlap(source: Path, target: Path) -> None:

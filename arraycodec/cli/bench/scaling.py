@@ -49,7 +49,7 @@ class ScalingRow:
     seconds_fastest: float
     seconds_median: float
     rounds: int
-    of_one: float  # the median, in units of one worker's
+    speedup: float  # one worker's median in units of this one's
 
 
 def measure_scaling(
@@ -119,7 +119,7 @@ def cells(row: ScalingRow) -> list[str]:
     """A line of the table."""
     return [
         str(row.workers) if row.workers else "no dask", f"{row.seconds_fastest:.2f}", f"({row.seconds_median:.2f})",
-        speed(row.nbytes / row.seconds_fastest / 1e6), f"{row.of_one:.2f}",
+        speed(row.nbytes / row.seconds_fastest / 1e6), f"{row.speedup:.2f}",
     ]  # fmt: skip
 
 
