@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fnmatch
 import math
+import warnings
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar
 
@@ -20,7 +21,7 @@ import xarray as xr
 
 from . import chunksize
 from .ansquant import AnsQuant
-from .config import Config
+from .config import Config, check_tolerance
 from .dtypes import describe
 from .errors import ParameterError
 from .hosted import HostedCodec
@@ -58,7 +59,8 @@ def encoding(
         A number is for all floating-point data variables; coordinates and all others are left to xarray. A mapping
         has for keys, in the order in which they are tried, the name of a variable, a pattern of names (``"t*"``), or
         an attribute and its value (``"units=K"``, ``"standard_name=air_*"``); for values tolerances (0 is lossless),
-        codecs of this package, or None for what is left to xarray. Exact names come first. Of a tree a name is that of
+        codecs of this package, or None for what is left to xarray. Exact names come first; patterns and attributes are
+        about floats that are no coordinates. Of a tree a name is that of
         the variable in every group, or with its group (``"/a/t"``, ``"/a/*"``). A callable gets name and
         `DataArray` of each variable, coordinates included, and returns such a value.
     rtol : float, optional
@@ -234,6 +236,8 @@ def _groups(dataset: xr.Dataset | xr.DataTree) -> dict[str, xr.Dataset]:
     """The datasets of a tree by their paths, without what they inherit; or the one."""
     if isinstance(dataset, xr.DataTree):
         return {path: node.to_dataset(inherit=False) for path, node in _nodes(dataset)}
+    if not isinstance(dataset, xr.Dataset):
+        raise TypeError(f"a Dataset or DataTree is needed, not a {type(dataset).__name__} (a DataArray has to_dataset)")
     return {"/": dataset}
 
 
@@ -271,7 +275,8 @@ def _by_keys(groups: Mapping[str, xr.Dataset], tol: Mapping[str, Wanted]) -> dic
     exact = {key for path, name, _ in variables for key in _names(path, name) if key in tol}
     for path, name, variable in variables:
         names = _names(path, name)
-        for key in [*(key for key in names if key in exact), *(key for key in tol if key not in exact)]:
+        patterns = [key for key in tol if key not in exact] if _is_measured(groups[path], name) else []
+        for key in [*(key for key in names if key in exact), *patterns]:
             if key in names or any(_matches(key, known, variable.attrs) for known in names):
                 wanted[path][name] = tol[key]
                 used.add(key)
@@ -279,8 +284,14 @@ def _by_keys(groups: Mapping[str, xr.Dataset], tol: Mapping[str, Wanted]) -> dic
     missing = [key for key in tol if key not in used and key not in exact]
     if missing:
         known = [name for path, node in groups.items() for name in _known(groups, path, node)]
-        raise ParameterError(f"no variable is, or has, {', '.join(map(repr, missing))}: there are {known}")
+        said = ", ".join(map(repr, missing))
+        raise ParameterError(f"no variable is, or (of floats that are no coordinates) has, {said}: there are {known}")
     return wanted
+
+
+def _is_measured(node: xr.Dataset, name: Hashable) -> bool:
+    """Whether patterns are about a variable: coordinates and integers may be named, but not met by chance."""
+    return name in node.data_vars and node[name].dtype.kind in "fc"
 
 
 def _names(path: str, name: Hashable) -> tuple[str, ...]:
@@ -327,6 +338,7 @@ def _fill_of(name: Hashable, variable: xr.DataArray) -> Any:
 def _codec_for(
     name: Hashable, variable: xr.DataArray, tol: float, rtol: float | None, level: int | None, predictor: str | None
 ) -> AnsQuant:
+    tol = check_tolerance(f"tol of the variable {name!r}", tol) or 0.0
     scale, is_integer = _packing(variable)
     stored = np.dtype(variable.encoding.get("dtype", variable.dtype))
     try:
@@ -337,6 +349,11 @@ def _codec_for(
     if is_integer:
         # packing rounds by half a unit; what the tolerance leaves is the codec's
         units = math.floor(tol / scale - 0.5)
+        if 0 < tol < scale / 2 and "source" not in variable.encoding:  # what was read packed is on the lattice already
+            warnings.warn(
+                f"variable {name!r}: packing (scale_factor={scale:g}) rounds by up to {scale / 2:g}, more than "
+                f"tol={tol:g}; nothing else is lost", stacklevel=4,
+            )  # fmt: skip
         fill = _fill_of(name, variable)
         return AnsQuant(tol=max(units, 0), fill_value=None if fill is None else int(fill), **more)
     return AnsQuant(tol=tol / scale, rtol=rtol, fill_value=_fill_of(name, variable), **more)

@@ -361,7 +361,7 @@ def test_workers_that_come_later_get_tasks(large, monkeypatch):
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="no process groups")
-def test_ctrl_c_is_one_line(large, tmp_path, monkeypatch):
+def test_ctrl_c(large, tmp_path, monkeypatch):
     job, _ = large
     monkeypatch.undo()
     command = [sys.executable, "-m", "arraycodec", "compress", str(job.source), str(job.target)]
@@ -373,8 +373,12 @@ def test_ctrl_c_is_one_line(large, tmp_path, monkeypatch):
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGINT)
         said = process.stderr.read()
-    assert process.returncode == 130 and said == "arraycodec: interrupted\n"
+    *kept, last = said.splitlines()
+    assert process.returncode == 130 and last == "arraycodec: interrupted", said
+    assert len(kept) == 1 and "the same command goes on with it" in kept[0]
     assert not job.target.exists() and journal_file.exists()
+    assert main([*command[3:-4], "-q"]) == 0  # by one process, which leaves that alone
+    assert journal_file.exists() and job.target.exists()
 
 
 def test_two_runs_at_once(large, scheduler):

@@ -114,6 +114,10 @@ def convert_on_cluster(job: Job, workers: Workers, console: Console) -> None:
                 console.start(total_bytes(items))
                 _move_all(planned, source, sink, pool, ledger)
                 sink.complete()
+            except BaseException:
+                if not out.journal.is_empty:
+                    console.warn(f"what is done stays in {out.journal.folder}: the same command goes on with it")
+                raise
             finally:
                 console.stop()
                 sink.close()

@@ -32,6 +32,9 @@ def convert(job: Job, console: Console) -> None:
     with open_source(job.source, job.in_format) as source:
         output.refuse_overlap(job.source, job.target)
         out = Output(job.target, job.force, output.FORCE)
+        left = output.partial(out.path)
+        if left.exists():
+            console.warn(f"{left} is what a run with --workers has left: this one begins anew, and leaves it there")
         items = selected(source, job, kind)
         warn_about_rules(items, job, console)
         source, items = arranged(source, items, job, kind, console.warn)

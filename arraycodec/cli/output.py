@@ -16,6 +16,11 @@ from .model import CommandError
 FORCE = "--force"
 
 
+def partial(path: Path) -> Path:
+    """Where an output is while it may be gone on with."""
+    return path.with_name(f".{path.name}.partial")
+
+
 class Resumable(Output):
     """An output that stays incomplete under a name of its own where it is interrupted: see `journal`.
 
@@ -29,7 +34,7 @@ class Resumable(Output):
 
     def __init__(self, path: Path, force: bool, restart: bool) -> None:
         super().__init__(path, force, FORCE)
-        self.journal = Journal(self.path.with_name(f".{self.path.name}.partial"), restart)
+        self.journal = Journal(partial(self.path), restart)
         self.temporary = self.journal.store
 
     def commit(self) -> None:

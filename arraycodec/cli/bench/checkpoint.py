@@ -33,8 +33,9 @@ from ...dtypes import BFLOAT16
 from .. import interrupt
 from ..codecs import Choice
 from ..console import Console
-from ..convert import convert, disk_usage
+from ..convert import convert
 from ..model import CommandError
+from ..output import disk_usage
 from ..plan import Job
 from . import embeddings
 from .tables import aligned
