@@ -146,6 +146,8 @@ def _annotate(dataset: xr.Dataset, encoding: Mapping[Hashable, Mapping[str, Any]
         codec = _codec_of(values)
         if codec is None:
             continue
+        if name not in result.variables:
+            raise ParameterError(f"no variable {name!r}: there are {list(result.variables)}")
         attributes = result[name].attrs
         for key in ATTRIBUTES:
             attributes.pop(key, None)

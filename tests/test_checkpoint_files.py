@@ -169,6 +169,7 @@ def test_pytorch(tmp_path, torch):
     back = torch.load(tmp_path / "b.pt", weights_only=True)
     assert same(torch, torch.load(tmp_path / "a.pt", weights_only=True), back)
     assert back["tied"][0] is back["tied"][1] or back["tied"][0].data_ptr() == back["tied"][1].data_ptr()
+    assert getattr(back["model"], "_metadata", None) == getattr(content["model"], "_metadata", None)
     names = [t.name for t in file.tensors]
     some = ("model.0.weight", "model.1.num_batches_tracked", "tied.0", "optimizer.state.0.exp_avg", "a.b", "a.b#2")
     assert set(some) <= set(names)

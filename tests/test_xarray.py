@@ -94,6 +94,8 @@ def test_keys_of_a_mapping():
         encoding(ds, {"t2m": "0.1"})
     with pytest.raises(TypeError, match="a Dataset or DataTree is needed, not a DataArray"):
         encoding(ds.t2m, 0.1)
+    with pytest.raises(ParameterError, match="no variable 'tas': there are"):
+        annotate(ds, {"tas": {"serializer": codec}})
 
 
 def test_callables_and_relative_tolerances():

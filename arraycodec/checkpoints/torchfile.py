@@ -130,7 +130,11 @@ def _replaced(node: Any, skeleton: Any) -> Any:
         return skeleton.of(node)
     if isinstance(node, dict):
         made = {key: _replaced(value, skeleton) for key, value in node.items()}
-        return OrderedDict(made) if isinstance(node, OrderedDict) else made
+        if not isinstance(node, OrderedDict):
+            return made
+        ordered = OrderedDict(made)
+        vars(ordered).update(vars(node))  # a state dict's versions of modules
+        return ordered
     if type(node) in (list, tuple):  # not torch.Size, which is of numbers
         return type(node)(_replaced(value, skeleton) for value in node)
     return node

@@ -135,7 +135,7 @@ def plot(options: Options, console: Console) -> None:
         figure.savefig(out.temporary, format=options.output.suffix[1:].lower(), dpi=options.dpi)
         out.commit()
     if missing:
-        console.say(f"no curve of {', '.join(missing)}")
+        console.say(f"no curve of {', '.join(missing)}; arraycodec[bench] brings peers, --no-peers leaves them out")
     console.say(f"{options.output}: {_said(picture)}")
 
 
