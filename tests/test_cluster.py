@@ -229,7 +229,9 @@ def long(tmp_path):
 def in_mid_job(command, journal):
     """The command in a process group of its own, when three boxes are complete."""
     command = [sys.executable, "-m", "arraycodec", *command]
-    with subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True) as process:
+    how = {"start_new_session": True, "stderr": subprocess.PIPE, "text": True}
+    # what a shell starts in the background ignores the signal, and so would this
+    with subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **how) as process:
         while not (journal.exists() and journal.read_bytes().count(b"\n") >= 3):
             assert process.poll() is None
             time.sleep(0.01)
