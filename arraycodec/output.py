@@ -88,6 +88,9 @@ class Output:
         if self.temporary.is_file():
             with open(self.temporary, "rb+") as f:
                 os.fsync(f.fileno())  # before an older file of that name goes
+        self._rename()
+
+    def _rename(self) -> None:
         if not self.path.is_dir() and not self.temporary.is_dir():
             os.replace(self.temporary, self.path)
         elif not self.path.exists():

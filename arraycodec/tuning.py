@@ -504,13 +504,15 @@ def for_ratio(sample: Sample, ratio: float, codec: Codec = AnsQuant) -> Point:
     marks = _Marks(sample)
     fails, holds = marks.below(sample.precision / 4), marks.above(sample.largest)
     _reached(measured(marks[holds]), ratio)
-    while holds - fails > 1:
+    return measured(marks[_bisected(lambda mark: measured(marks[mark]).ratio >= ratio, fails, holds)])
+
+
+def _bisected(does: Callable[[int], bool], fails: int, holds: int) -> int:
+    """A number next to one for which something does not hold, and for which it does."""
+    while abs(holds - fails) > 1:
         middle = (fails + holds) // 2
-        if measured(marks[middle]).ratio >= ratio:
-            holds = middle
-        else:
-            fails = middle
-    return measured(marks[holds])
+        fails, holds = (fails, middle) if does(middle) else (middle, holds)
+    return holds
 
 
 def _reached(point: Point, ratio: float) -> Point:
@@ -552,13 +554,7 @@ def for_psnr(sample: Sample, decibels: float, codec: Codec = AnsQuant) -> Point:
     holds, fails = marks.below(certain), marks.above(max(sample.largest, certain))
     if measured(marks[fails]).psnr >= decibels:
         return measured(marks[fails])
-    while fails - holds > 1:
-        middle = (fails + holds) // 2
-        if measured(marks[middle]).psnr >= decibels:
-            holds = middle
-        else:
-            fails = middle
-    return measured(marks[holds])
+    return measured(marks[_bisected(lambda mark: measured(marks[mark]).psnr >= decibels, fails, holds)])
 
 
 def _check_target(name: str, value: Any) -> None:

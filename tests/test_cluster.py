@@ -26,6 +26,7 @@ from arraycodec.cli.codecs import Choice  # noqa: E402
 from arraycodec.cli.console import Console  # noqa: E402
 from arraycodec.cli.model import CommandError  # noqa: E402
 from arraycodec.cli.plan import Job  # noqa: E402
+from arraycodec.errors import ParameterError  # noqa: E402
 
 # of tornado and asyncio, when processes at the other end of a connection are killed
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -35,15 +36,17 @@ def walk(*shape):
     return np.cumsum(np.random.default_rng(0).normal(size=shape), axis=-1).astype("f4")
 
 
+def processes(workers, threads=1):
+    """A scheduler, and so many processes that work for it."""
+    return distributed.LocalCluster(
+        n_workers=workers, threads_per_worker=threads, dashboard_address="127.0.0.1:0", silence_logs="CRITICAL"
+    )
+
+
 @pytest.fixture(scope="module")
 def workers():
     """A scheduler with two worker processes, and a client of it."""
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs="CRITICAL"
-        ) as local,
-        distributed.Client(local) as client,
-    ):
+    with processes(2) as local, distributed.Client(local) as client:
         yield client
 
 
@@ -157,12 +160,7 @@ def large(tmp_path, monkeypatch):
 
 def test_a_worker_killed_in_mid_job(large):
     job, x = large
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs="CRITICAL"
-        ) as local,
-        distributed.Client(local) as client,
-    ):
+    with processes(2) as local, distributed.Client(local) as client:
         before = client.run(os.getpid)
         victim = next(iter(before.values()))
         console = Watched(3, lambda: os.kill(victim, signal.SIGKILL))
@@ -284,6 +282,21 @@ def test_an_old_output_is_nothing_to_go_on_with(large, scheduler, monkeypatch):
     assert sorted(os.listdir(job.target.parent)) == ["x.npy", "x.zarr"]
 
 
+def test_an_output_that_appears_meanwhile(large, scheduler):
+    """What is done is not lost."""
+    job, x = large
+    many = cluster.Workers(scheduler=scheduler)
+    with pytest.raises(ParameterError, match="has appeared in the meantime"):
+        cluster.convert_on_cluster(job, many, Watched(3, lambda: job.target.write_text("of somebody else")))
+    assert job.target.read_text() == "of somebody else"
+    job.target.unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cluster, "move", None)  # nobody has to move anything again
+        patch.setattr(cluster._Pool, "run", lambda self, function, tasks: iter(list(tasks)))
+        cluster.convert_on_cluster(job, many, Console(quiet=True))
+    assert verify(x, zarr.open(str(job.target), mode="r")[...], 0.01)
+
+
 def test_an_input_that_changes_meanwhile(large, scheduler):
     job, _ = large
 
@@ -360,12 +373,7 @@ def test_a_lock_on_a_file_that_has_gone(tmp_path, monkeypatch):
 
 def test_workers_that_come_later_get_tasks(large, monkeypatch):
     job, _ = large
-    with (
-        distributed.LocalCluster(
-            n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs="CRITICAL"
-        ) as local,
-        distributed.Client(local) as client,
-    ):
+    with processes(1) as local, distributed.Client(local) as client:
         place = cluster._Place(str(job.source), None, str(job.source), 3, "t", cluster.__version__)
         pool = cluster._Pool(client, place)
         assert pool._limit() == 3
@@ -430,12 +438,7 @@ def test_workers_that_never_imported_the_package(tmp_path):
     array = pytest.importorskip("dask.array")
     pytest.importorskip("dask", minversion="2026.1")  # before, to_zarr passes no parameters on in this way
     x = walk(64, 3000)
-    with (
-        distributed.LocalCluster(
-            n_workers=1, threads_per_worker=2, dashboard_address="127.0.0.1:0", silence_logs="CRITICAL"
-        ) as local,
-        distributed.Client(local) as client,
-    ):
+    with processes(1, 2) as local, distributed.Client(local) as client:
         source = array.from_array(x, chunks=(16, 1000))
         assert not any(client.run(eval, IMPORTED).values())
         source.to_zarr(str(tmp_path / "2.zarr"), zarr_format=2, compressors=AnsQuant(tol=0.1))
@@ -486,9 +489,7 @@ def test_schedulers(large, workers, tmp_path, capsys, monkeypatch):
 def test_waiting_for_the_first_worker(large, capsys, monkeypatch):
     job, x = large
     monkeypatch.setattr(cluster, "_PATIENCE", 0.1)
-    with distributed.LocalCluster(
-        n_workers=0, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs="CRITICAL"
-    ) as local:
+    with processes(0) as local:
         threading.Timer(1.0, lambda: local.scale(1)).start()
         cluster.convert_on_cluster(job, cluster.Workers(scheduler=local.scheduler_address), Console(quiet=True))
     assert "has no workers yet" in capsys.readouterr().err

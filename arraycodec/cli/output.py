@@ -37,13 +37,9 @@ class Resumable(Output):
         self.journal = Journal(partial(self.path), restart)
         self.temporary = self.journal.store
 
-    def commit(self) -> None:
-        """Give the finished output its name.
-
-        The old output may then be where the store was, so nothing must go on with that.
-        """
-        self.journal.forget()
-        super().commit()
+    def _rename(self) -> None:
+        self.journal.forget()  # the old output may then be where the store was: nothing must go on with that
+        super()._rename()
 
     def __exit__(self, kind: Any, *exc: Any) -> None:
         if kind is None or self.journal.is_empty:
