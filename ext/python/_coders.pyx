@@ -424,6 +424,18 @@ cdef class Coder:
             raise ParameterError("the coder is in use, by another thread or by a callback")
         return 0
 
+    cdef int become(self, acc_coder *fresh, int kind, int preset) except -1:
+        """Take a coder over; if this one is in use, it is freed."""
+        try:
+            self.enter()
+        except BaseException:
+            acc_coder_free(fresh)
+            raise
+        acc_coder_free(&self.coder)
+        self.coder, self.kind, self.preset = fresh[0], kind, preset
+        leave(&self.busy)
+        return 0
+
     def _open(self, int kind, int preset, words, int how):
         """Whether the words are such as the coder can start from."""
         cdef View view
@@ -445,14 +457,7 @@ cdef class Coder:
         if not fine:
             acc_coder_free(&fresh)
             return False
-        try:
-            self.enter()
-        except BaseException:
-            acc_coder_free(&fresh)
-            raise
-        acc_coder_free(&self.coder)
-        self.coder, self.kind, self.preset = fresh, kind, preset
-        leave(&self.busy)
+        self.become(&fresh, kind, preset)
         return True
 
     def _copy_from(self, Coder other):
@@ -507,14 +512,7 @@ cdef class Coder:
         if kind == ACC_DECODER:
             acc_decoder_open(&fresh, preset, pos)
         fresh.state, fresh.head, fresh.waiting, fresh.first_waiting = state, head, waiting, first_waiting
-        try:
-            self.enter()
-        except BaseException:
-            acc_coder_free(&fresh)
-            raise
-        acc_coder_free(&self.coder)
-        self.coder, self.kind, self.preset = fresh, kind, preset
-        leave(&self.busy)
+        self.become(&fresh, kind, preset)
         return True
 
     cdef preset_name(self):
